@@ -1,0 +1,66 @@
+"""
+The echo service of RFC 862: everything received is sent back, byte for byte.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime
+
+from .interfaces import IPrinter
+from .server import ServerFactory, ServerProtocol
+
+
+class EchoProtocol(ServerProtocol):
+    """
+    Sends back what it receives. A peer that half-closes gets the rest of it, and then our half is
+    closed; a peer that does not read is not read from.
+    """
+
+    factory: EchoFactory
+    _printer: IPrinter | None
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._printer = self.factory.printer
+        # The connection is the producer of what is written to it: Twisted stops reading while
+        # the peer does not take what was read before.
+        IConsumer(self.transport).registerProducer(IPushProducer(self.transport), True)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.silentSweeps = 0
+        self.transport.write(data)
+        if self._printer is not None:
+            self._printer.received(self.transport.getPeer(), data)
+
+    def readConnectionLost(self) -> None:
+        # While a producer is registered, loseConnection would wait for its end for ever.
+        IConsumer(self.transport).unregisterProducer()
+        self.transport.loseConnection()
+
+    def serviceStopping(self) -> None:
+        self.readConnectionLost()
+
+
+class EchoFactory(ServerFactory):
+    """
+    Makes echo connections, within the limits of L{ServerFactory}.
+    """
+
+    protocol = EchoProtocol
+
+    def __init__(
+        self,
+        *,
+        printer: IPrinter | None = None,
+        maxConnections: int = 10_000,
+        idleTimeout: float = 600.0,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param printer: what shows each piece received; nothing by default.
+        @param maxConnections: as in L{ServerFactory}.
+        @param idleTimeout: as in L{ServerFactory}.
+        @param clock: as in L{ServerFactory}.
+        """
+        super().__init__(maxConnections=maxConnections, idleTimeout=idleTimeout, clock=clock)
+        self.printer = printer

@@ -1,0 +1,124 @@
+"""
+The print-respond service: collect what a client sent until it half-closed, show it, answer, close.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.protocols.basic import FileSender
+from twisted.python.failure import Failure
+
+from .interfaces import IPrinter
+from .server import ServerFactory, ServerProtocol
+
+_log = Logger()
+
+
+class PrintRespondProtocol(ServerProtocol):
+    """
+    Collects until the client half-closes, hands what came to the factory's printer, and answers
+    with the factory's response. Content beyond the factory's C{maxContent} is refused: logged,
+    told to the client in one line, and not kept.
+    """
+
+    factory: PrintRespondFactory
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._content: bytearray | None = bytearray()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.silentSweeps = 0
+        if self._content is None:
+            return
+        self._content += data
+        if len(self._content) > self.factory.maxContent:
+            self._refuse()
+
+    def readConnectionLost(self) -> None:
+        if self.lingering:
+            self.transport.loseConnection()
+            return
+        self._print()
+        sender = FileSender()
+        sent = sender.beginFileTransfer(
+            BytesIO(self.factory.response), self.transport, self._progress
+        )
+        # Fails when the connection is lost under way, which connectionLost is told as well.
+        sent.addCallbacks(lambda last: self.transport.loseConnection(), lambda reason: None)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        if self._content is None:
+            return
+        if reason.check(ConnectionDone):
+            # An end without a half-close: TLS has none.
+            self._print()
+            return
+        _log.warn(
+            "{peer} was lost after {length} bytes of content, which are dropped: {reason}",
+            peer=self.transport.getPeer(),
+            length=len(self._content),
+            reason=reason.getErrorMessage(),
+        )
+        self._content = None
+
+    def serviceStopping(self) -> None:
+        # Without its end the content is not whole: nothing is printed, nothing answered.
+        self.transport.abortConnection()
+
+    def _print(self) -> None:
+        content, self._content = self._content, None
+        if content is not None and self.factory.printer is not None:
+            self.factory.printer.received(self.transport.getPeer(), content)
+
+    def _progress(self, chunk: bytes) -> bytes:
+        self.silentSweeps = 0
+        return chunk
+
+    def _refuse(self) -> None:
+        self._content = None
+        limit = self.factory.maxContent
+        _log.warn(
+            "{peer} refused: it sent more than {limit} bytes of content, the limit",
+            peer=self.transport.getPeer(),
+            limit=limit,
+        )
+        self.transport.write(b"refused: more than %d bytes of content\n" % limit)
+        self.lingeringClose()
+
+
+class PrintRespondFactory(ServerFactory):
+    """
+    Makes print-respond connections, within the limits of L{ServerFactory}.
+    """
+
+    protocol = PrintRespondProtocol
+
+    def __init__(
+        self,
+        response: bytes = b"response data",
+        *,
+        printer: IPrinter | None = None,
+        maxContent: int = 64 * 2**20,
+        maxConnections: int = 10_000,
+        idleTimeout: float = 600.0,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param response: what every client is answered.
+        @param printer: what shows each client's content; nothing by default.
+        @param maxContent: how many bytes a client may send before it half-closes.
+        @param maxConnections: as in L{ServerFactory}.
+        @param idleTimeout: as in L{ServerFactory}.
+        @param clock: as in L{ServerFactory}.
+        """
+        super().__init__(maxConnections=maxConnections, idleTimeout=idleTimeout, clock=clock)
+        self.response = response
+        self.printer = printer
+        self.maxContent = maxContent

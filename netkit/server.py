@@ -1,0 +1,221 @@
+"""
+What every connection to one of netkit's servers shares: its factory knows it, bounds how many
+there are, ends those that fell silent, and closes them when the service stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IReactorTime,
+    ISSLTransport,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+_log = Logger()
+
+# An idle connection is ended after one time-out at the earliest and 1 + 1/_SWEEPS at the latest.
+_SWEEPS = 4
+
+# How long a refused peer may go on before its connection is cut, in seconds: enough to read the
+# answer over a slow link, too little to be worth an attack.
+LINGER = 2.0
+
+
+@implementer(IHalfCloseableProtocol)
+class ServerProtocol(Protocol):
+    """
+    A connection that a L{ServerFactory} made.
+
+    A subclass sets C{silentSweeps} to 0 whenever something moves: that is all that a hot path pays
+    for the idle time-out. It extends C{connectionMade} and C{connectionLost}, and may answer the
+    peer's half-close (C{readConnectionLost}); this class just closes then.
+
+    @ivar silentSweeps: how many times the factory came by since something last moved.
+    @ivar lingering: whether L{lingeringClose} was called.
+    """
+
+    transport: ITCPTransport
+    factory: ServerFactory
+    silentSweeps = 0
+    lingering = False
+    _cut: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        self.factory.connectionOpened(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._cut is not None and self._cut.active():
+            self._cut.cancel()
+        self.factory.connectionClosed(self)
+
+    def readConnectionLost(self) -> None:
+        self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """
+        Our half is closed: what the peer still sends is for the subclass to take or to drop.
+        """
+
+    def lingeringClose(self) -> None:
+        """
+        Close after what is written, so that a peer which is still sending gets to read it: our
+        half is closed, what still arrives is read and dropped until the peer closes or L{LINGER}
+        seconds are over. Closing at once would reset the connection, and the answer with it.
+
+        C{lingering} is true from here on, and says to C{dataReceived} that it is to drop.
+        """
+        self.lingering = True
+        if ISSLTransport.providedBy(self.transport):
+            # TLS has no half-close: this says close_notify, and reads on until the peer's.
+            self.transport.loseConnection()
+        else:
+            self.transport.loseWriteConnection()
+        self._cut = self.factory.clock.callLater(LINGER, self.transport.abortConnection)
+
+    def timedOut(self) -> None:
+        """
+        Nothing moved for the factory's C{idleTimeout}.
+        """
+        _log.info("{peer} was idle for too long: closed", peer=self.transport.getPeer())
+        self.transport.abortConnection()
+
+    def serviceStopping(self) -> None:
+        """
+        The service stops: end the connection soon, with what is already written delivered.
+        """
+        self.transport.loseConnection()
+
+
+class _Refused(ServerProtocol):
+    """
+    One connection too many.
+    """
+
+    def connectionMade(self) -> None:
+        self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The factory never knew this one.
+        """
+
+
+class ServerFactory(Factory[ServerProtocol]):
+    """
+    Makes server connections within limits.
+
+    A subclass names its protocol class in C{protocol}.
+
+    @ivar connections: the open connections.
+    @ivar refused: how many connections were refused for being over C{maxConnections}.
+    """
+
+    noisy = False
+    protocol: Callable[..., ServerProtocol]
+
+    def __init__(
+        self,
+        *,
+        maxConnections: int = 10_000,
+        idleTimeout: float = 600.0,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param maxConnections: how many connections may be open at once; 0 for no limit. One
+            more is closed as soon as it is accepted.
+        @param idleTimeout: for how many seconds a connection may see no traffic before it is
+            aborted; 0 for no limit.
+        @param clock: what tells the time; the global reactor by default.
+        """
+        if clock is None:
+            from twisted.internet import reactor
+
+            clock = IReactorTime(reactor)
+        self.clock = clock
+        self.maxConnections = maxConnections
+        self.idleTimeout = idleTimeout
+        self.connections: set[ServerProtocol] = set()
+        self.refused = 0
+        self._full = False
+        self._sweep = LoopingCall(self._endIdle)
+        self._sweep.clock = clock
+        self._allClosed: Deferred[None] | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> ServerProtocol:
+        """
+        Make the protocol of a new connection; where there are too many, one that just closes it.
+        """
+        if self.maxConnections and len(self.connections) >= self.maxConnections:
+            if not self._full:
+                self._full = True
+                _log.warn(
+                    "{peer} refused: {limit} connections are open, the limit; so is each one more",
+                    peer=addr,
+                    limit=self.maxConnections,
+                )
+            self.refused += 1
+            # Not None, which the factories that wrap another one (TLS, PROXY) do not expect.
+            return _Refused()
+        protocol = self.protocol()
+        protocol.factory = self
+        return protocol
+
+    def connectionOpened(self, protocol: ServerProtocol) -> None:
+        """
+        Called by a protocol of ours when its connection is made.
+        """
+        self.connections.add(protocol)
+        if self.idleTimeout and not self._sweep.running:
+            self._sweep.start(self.idleTimeout / _SWEEPS, now=False)
+
+    def connectionClosed(self, protocol: ServerProtocol) -> None:
+        """
+        Called by a protocol of ours when its connection is lost.
+        """
+        self.connections.discard(protocol)
+        self._full = False
+        if self.connections:
+            return
+        if self._sweep.running:
+            self._sweep.stop()
+        if self._allClosed is not None:
+            done, self._allClosed = self._allClosed, None
+            done.callback(None)
+
+    async def closeConnections(self, grace: float) -> None:
+        """
+        End every connection: each is told, and has C{grace} seconds before it is aborted.
+        """
+        if not self.connections:
+            return
+        self._allClosed = done = Deferred[None]()
+        for protocol in list(self.connections):
+            protocol.serviceStopping()
+        if self.connections:
+            cut = self.clock.callLater(grace, self._abortAll)
+            await done
+            if cut.active():
+                cut.cancel()
+
+    def _abortAll(self) -> None:
+        for protocol in list(self.connections):
+            _log.info("{peer} did not close in time: aborted", peer=protocol.transport.getPeer())
+            protocol.transport.abortConnection()
+
+    def _endIdle(self) -> None:
+        for protocol in list(self.connections):
+            if protocol.silentSweeps >= _SWEEPS:
+                protocol.timedOut()
+            else:
+                protocol.silentSweeps += 1

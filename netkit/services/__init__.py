@@ -1,0 +1,3 @@
+"""
+From options to services: one file for each twistd plugin, and what they share.
+"""

@@ -1,0 +1,15 @@
+# Names only: a plugin file is imported at every scan, so it imports nothing of netkit and no reactor.
+from twisted.application.service import ServiceMaker
+
+echo = ServiceMaker(
+    "netkit echo",
+    "netkit.services.echo",
+    "Send back everything that a client sends.",
+    "netkit-echo",
+)
+printRespond = ServiceMaker(
+    "netkit print-respond",
+    "netkit.services.printrespond",
+    "Print what a client sent until it half-closed, then answer.",
+    "netkit-print-respond",
+)
