@@ -1,4 +1,4 @@
-# Names only: a plugin file is imported at every scan, so it imports nothing of netkit and no reactor.
+# Names only: this file is imported at every scan, so it imports nothing of netkit and no reactor.
 from twisted.application.service import ServiceMaker
 
 echo = ServiceMaker(

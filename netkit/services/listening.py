@@ -1,0 +1,188 @@
+"""
+A factory that listens on endpoint strings, as a service.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+
+from twisted.application import strports
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IProtocolFactory,
+    IReactorCore,
+    IStreamServerEndpoint,
+)
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from ..addresses import addressText
+from ..interfaces import IPrinter
+from ..server import ServerFactory
+from .errors import CannotStart
+from .options import ServiceOptions
+from .output import Output
+
+_log = Logger()
+
+
+class ListeningService(MultiService):
+    """
+    One factory on any number of endpoints, and the stream that it prints to.
+
+    Starting it raises L{CannotStart} where an endpoint or the stream cannot be had. Stopping it
+    gives the open connections a time to end in.
+
+    @ivar addresses: where it listens, as far as it does.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        factory: ServerFactory,
+        descriptions: Sequence[str],
+        output: Output,
+        *,
+        grace: float = 5.0,
+        reactor: IReactorCore | None = None,
+    ) -> None:
+        """
+        @param service: the service's name, for the log.
+        @param factory: what makes the protocols.
+        @param descriptions: server endpoint strings.
+        @param output: what the factory's printer prints to.
+        @param grace: for how many seconds open connections may go on when the service stops.
+        @param reactor: what listens; the global reactor by default.
+        """
+        super().__init__()
+        self.service = service
+        self.addresses: list[IAddress] = []
+        self._factory = factory
+        self._output = output
+        self._grace = grace
+        for description in descriptions:
+            listener = strports.service(description, factory, reactor)
+            listener.endpoint = _Announced(self, description, listener.endpoint)
+            listener.setServiceParent(self)
+
+    def privilegedStartService(self) -> None:
+        self._output.open()
+        super().privilegedStartService()
+
+    def startService(self) -> None:
+        # twist calls this one alone.
+        self._output.open()
+        super().startService()
+
+    @inlineCallbacks
+    def stopService(self) -> Generator[Deferred[object], object, None]:
+        """
+        Stop listening, end the connections, close the stream.
+
+        @return: a Deferred that fires when all that is done.
+        """
+        yield super().stopService()
+        yield Deferred.fromCoroutine(self._factory.closeConnections(self._grace))
+        self._output.close()
+
+
+def listeningService(
+    options: ServiceOptions, makeFactory: Callable[[IPrinter | None], ServerFactory]
+) -> ListeningService:
+    """
+    Make the service that a plugin's options ask for.
+
+    @param options: the parsed options.
+    @param makeFactory: makes the factory, given what shows the data that arrives.
+    """
+    output = Output(options["output"], options["format"])
+    factory = makeFactory(output.printer(options.service))
+    return ListeningService(
+        options.service, factory, options["listen"], output, grace=options["grace"]
+    )
+
+
+@implementer(IStreamServerEndpoint)
+class _Announced:
+    """
+    An endpoint that says where it listens, or in one line why it cannot, and that the socket file
+    of a dead server does not stop.
+    """
+
+    def __init__(
+        self, service: ListeningService, description: str, endpoint: IStreamServerEndpoint
+    ) -> None:
+        self._service = service
+        self._description = description
+        self._endpoint = endpoint
+
+    @inlineCallbacks
+    def listen(
+        self, factory: IProtocolFactory
+    ) -> Generator[Deferred[IListeningPort], IListeningPort, IListeningPort]:
+        try:
+            try:
+                port = yield self._endpoint.listen(factory)
+            except CannotListenError as error:
+                if not (isinstance(error.port, bytes) and _removeStale(error.port)):
+                    raise
+                _log.info("{path!r}: removed, its server is gone", path=os.fsdecode(error.port))
+                port = yield self._endpoint.listen(factory)
+        # A port number out of range is an OverflowError, a path too long a plain OSError.
+        except (CannotListenError, OSError, OverflowError) as error:
+            raise CannotStart(
+                f"{self._service.service}: cannot listen on {self._description!r}: "
+                f"{_reason(error)}; choose another endpoint, or end what listens there"
+            ) from error
+        address = port.getHost()
+        self._service.addresses.append(address)
+        _log.info(
+            "{service} listens on {address} ({description})",
+            service=self._service.service,
+            address=addressText(address),
+            description=self._description,
+        )
+        return port
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, CannotListenError):
+        error = error.socketError
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)
+
+
+def _removeStale(path: bytes) -> bool:
+    """
+    Remove a UNIX socket that nobody listens on any more.
+
+    @return: whether there was one.
+    """
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return False
+    except FileNotFoundError:
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        # A live server with a full backlog would hold up a blocking connect.
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            with suppress(FileNotFoundError):
+                # Left behind as well, by a server whose process number is now another's.
+                os.unlink(path + b".lock")
+            return True
+        except BlockingIOError:
+            pass
+    return False

@@ -1,0 +1,199 @@
+"""
+The command-line options that all services share, and how an option's value is checked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IReactorCore
+from twisted.python.usage import Options, UsageError
+
+from .errors import CannotStart
+from .output import FORMATS
+
+
+def wholeNumber(option: str) -> Callable[[str], int]:
+    """
+    Make the check for an option that takes a whole number, 0 or more.
+
+    @param option: the option's name, for the error message.
+    """
+
+    def check(value: str) -> int:
+        if not (value.isascii() and value.isdigit()):
+            raise UsageError(f"--{option} takes a whole number, 0 or more, not {value!r}")
+        return int(value)
+
+    return check
+
+
+def seconds(option: str) -> Callable[[str], float]:
+    """
+    Make the check for an option that takes a number of seconds, 0 or more.
+
+    @param option: the option's name, for the error message.
+    """
+
+    def check(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number < float("inf"):
+            raise UsageError(f"--{option} takes a number of seconds, 0 or more, not {value!r}")
+        return number
+
+    return check
+
+
+class CommonOptions(Options):
+    """
+    What every netkit plugin takes.
+
+    A mistake is a L{UsageError} of one line; on a command line of twistd or twist it ends the
+    process with that line, in place of the whole help text that would hide it.
+    """
+
+    optParameters = [
+        ["output", "o", "-", "Where to print what arrives: a file to append to, or - for stdout."],
+        [
+            "format",
+            "f",
+            None,
+            "How to print it: text (the exact bytes), hex, json (an object a line) or none.",
+        ],
+        [
+            "max-connections",
+            None,
+            10_000,
+            "How many connections may be open at once; 0 for no limit.",
+            wholeNumber("max-connections"),
+        ],
+        [
+            "idle-timeout",
+            None,
+            600.0,
+            "After how many seconds without traffic to end a connection; 0 for never.",
+            seconds("idle-timeout"),
+        ],
+        [
+            "grace",
+            None,
+            5.0,
+            "How many seconds connections have to end when the service stops.",
+            seconds("grace"),
+        ],
+    ]
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        try:
+            super().parseOptions(options)
+        except UsageError as error:
+            if self.parent is None:
+                raise
+            raise CannotStart(f"{self.parent.subCommand}: {error}") from error
+
+    def parseArgs(self, *arguments: str) -> None:
+        if arguments:
+            raise UsageError(f"{arguments[0]!r} is one argument too many: all are options")
+
+    def postOptions(self) -> None:
+        if self["format"] not in (None, *FORMATS):
+            raise UsageError(f"--format is one of {', '.join(FORMATS)}, not {self['format']!r}")
+
+
+class ServiceOptions(CommonOptions):
+    """
+    What the plugin of a single service takes.
+
+    @cvar service: the service's name, as it is printed and logged.
+    @cvar defaultEndpoint: where it listens when nothing else is said.
+    @cvar defaultFormat: how it prints when nothing else is said.
+    """
+
+    service: ClassVar[str]
+    defaultEndpoint: ClassVar[str]
+    defaultFormat: ClassVar[str] = "text"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["listen"] = []
+
+    def opt_listen(self, description: str) -> None:
+        """
+        A server endpoint string to listen on, such as tcp:8080, unix:/run/x.sock, tls:... May be
+        given several times.
+        """
+        self["listen"].append(description)
+
+    opt_l = opt_listen
+
+    @property
+    def longdesc(self) -> str:
+        return f"Listens on {self.defaultEndpoint} unless told otherwise."
+
+    def postOptions(self) -> None:
+        super().postOptions()
+        if self["format"] is None:
+            self["format"] = self.defaultFormat
+        if not self["listen"]:
+            self["listen"].append(self.defaultEndpoint)
+        for description in self["listen"]:
+            checkEndpoint(description)
+
+    def limits(self) -> dict[str, Any]:
+        """
+        The arguments that every L{ServerFactory <netkit.server.ServerFactory>} takes.
+        """
+        return {
+            "maxConnections": self["max-connections"],
+            "idleTimeout": self["idle-timeout"],
+        }
+
+
+def checkEndpoint(description: str) -> None:
+    """
+    See that a server endpoint string can be understood.
+
+    @raise UsageError: when it cannot.
+    """
+    from twisted.internet import reactor
+
+    try:
+        serverFromString(IReactorCore(reactor), description)
+    # A parser, which may be anybody's plugin, says what is wrong in an exception of any kind.
+    except Exception as error:
+        hint = f"; for a TCP port write tcp:{description}" if description.isdigit() else ""
+        raise UsageError(
+            f"--listen {description!r} is not a server endpoint string: {error}{hint}"
+        ) from error
+
+
+class ResponseOptions(ServiceOptions):
+    """
+    What a service that answers with a configured response takes: C{self["response"]} is what to
+    answer, in bytes.
+    """
+
+    optParameters = [
+        ["response", "r", None, "What to answer. [default: response data]"],
+        ["response-file", None, None, "A file to read the answer from, once, at the start."],
+    ]
+
+    def postOptions(self) -> None:
+        super().postOptions()
+        text, path = self["response"], self["response-file"]
+        if path is None:
+            self["response"] = os.fsencode("response data" if text is None else text)
+            return
+        if text is not None:
+            raise UsageError("--response and --response-file exclude each other: give one")
+        try:
+            with open(path, "rb") as file:
+                self["response"] = file.read()
+        except OSError as error:
+            raise UsageError(f"--response-file {path!r}: {error.strerror}") from error
