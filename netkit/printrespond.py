@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 
+from .addresses import addressText
 from .interfaces import IPrinter
 from .server import ServerFactory, ServerProtocol
 
@@ -49,8 +50,7 @@ class PrintRespondProtocol(ServerProtocol):
         sent = sender.beginFileTransfer(
             BytesIO(self.factory.response), self.transport, self._progress
         )
-        # Fails when the connection is lost under way, which connectionLost is told as well.
-        sent.addCallbacks(lambda last: self.transport.loseConnection(), lambda reason: None)
+        sent.addCallbacks(lambda last: self.transport.loseConnection(), self._unanswered)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
@@ -62,7 +62,7 @@ class PrintRespondProtocol(ServerProtocol):
             return
         _log.warn(
             "{peer} was lost after {length} bytes of content, which are dropped: {reason}",
-            peer=self.transport.getPeer(),
+            peer=addressText(self.transport.getPeer()),
             length=len(self._content),
             reason=reason.getErrorMessage(),
         )
@@ -81,12 +81,18 @@ class PrintRespondProtocol(ServerProtocol):
         self.silentSweeps = 0
         return chunk
 
+    def _unanswered(self, reason: Failure) -> None:
+        _log.info(
+            "{peer} went away before it had the whole response",
+            peer=addressText(self.transport.getPeer()),
+        )
+
     def _refuse(self) -> None:
         self._content = None
         limit = self.factory.maxContent
         _log.warn(
             "{peer} refused: it sent more than {limit} bytes of content, the limit",
-            peer=self.transport.getPeer(),
+            peer=addressText(self.transport.getPeer()),
             limit=limit,
         )
         self.transport.write(b"refused: more than %d bytes of content\n" % limit)

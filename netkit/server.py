@@ -22,6 +22,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from .addresses import addressText
+
 _log = Logger()
 
 # An idle connection is ended after one time-out at the earliest and 1 + 1/_SWEEPS at the latest.
@@ -87,7 +89,9 @@ class ServerProtocol(Protocol):
         """
         Nothing moved for the factory's C{idleTimeout}.
         """
-        _log.info("{peer} was idle for too long: closed", peer=self.transport.getPeer())
+        _log.info(
+            "{peer} was idle for too long: closed", peer=addressText(self.transport.getPeer())
+        )
         self.transport.abortConnection()
 
     def serviceStopping(self) -> None:
@@ -161,7 +165,7 @@ class ServerFactory(Factory[ServerProtocol]):
                 self._full = True
                 _log.warn(
                     "{peer} refused: {limit} connections are open, the limit; so is each one more",
-                    peer=addr,
+                    peer=addressText(addr) if addr else "a client",
                     limit=self.maxConnections,
                 )
             self.refused += 1
@@ -210,7 +214,10 @@ class ServerFactory(Factory[ServerProtocol]):
 
     def _abortAll(self) -> None:
         for protocol in list(self.connections):
-            _log.info("{peer} did not close in time: aborted", peer=protocol.transport.getPeer())
+            _log.info(
+                "{peer} did not close in time: aborted",
+                peer=addressText(protocol.transport.getPeer()),
+            )
             protocol.transport.abortConnection()
 
     def _endIdle(self) -> None:

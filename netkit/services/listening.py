@@ -156,6 +156,9 @@ class _Announced:
 def _reason(error: Exception) -> str:
     if isinstance(error, CannotListenError):
         error = error.socketError
+        if isinstance(error, str):
+            # The lock beside a UNIX socket is held by its live server.
+            return "another server listens there"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error)

@@ -1,0 +1,168 @@
+"""
+Tests for L{netkit.server}: what every server connection shares.
+"""
+
+from __future__ import annotations
+
+import pytest_twisted
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import LogEvent
+from twisted.python.failure import Failure
+
+from netkit.server import LINGER, ServerFactory, ServerProtocol
+
+from .clients import connect
+from .conftest import Listen
+
+
+class Plain(ServerProtocol):
+    """
+    Answers C{go} by closing, with C{bye} as its last word.
+    """
+
+    def dataReceived(self, data: bytes) -> None:
+        self.silentSweeps = 0
+        if not self.lingering and data.startswith(b"go"):
+            self.transport.write(b"bye")
+            self.lingeringClose()
+
+
+def plainFactory(**limits: object) -> ServerFactory:
+    factory = ServerFactory(**limits)
+    factory.protocol = Plain
+    return factory
+
+
+def accept(factory: ServerFactory) -> tuple[ServerProtocol, StringTransport]:
+    """
+    Give the factory one more connection.
+    """
+    protocol = factory.buildProtocol(None)
+    transport = StringTransport()
+    protocol.makeConnection(transport)
+    return protocol, transport
+
+
+def lose(protocol: ServerProtocol) -> None:
+    protocol.connectionLost(Failure(ConnectionDone()))
+
+
+def test_knows_its_connections() -> None:
+    factory = plainFactory(clock=Clock())
+    first, _ = accept(factory)
+    second, _ = accept(factory)
+    assert factory.connections == {first, second}
+    lose(first)
+    assert factory.connections == {second}
+
+
+def test_one_connection_too_many_is_closed(logged: list[LogEvent]) -> None:
+    factory = plainFactory(maxConnections=2, clock=Clock())
+    kept, keptTransport = accept(factory)
+    accept(factory)
+    for _ in range(2):
+        refused, transport = accept(factory)
+        assert transport.disconnecting
+        lose(refused)
+    assert factory.refused == 2
+    assert len(factory.connections) == 2
+    assert not keptTransport.disconnecting
+    assert [event["limit"] for event in logged if "limit" in event] == [2]
+
+    # A place is free again: the next one is let in.
+    lose(kept)
+    _, transport = accept(factory)
+    assert not transport.disconnecting
+
+
+def test_no_limit_on_connections() -> None:
+    factory = plainFactory(maxConnections=0, clock=Clock())
+    assert not any(accept(factory)[1].disconnecting for _ in range(10))
+
+
+def test_silent_connection_is_aborted() -> None:
+    clock = Clock()
+    factory = plainFactory(idleTimeout=8.0, clock=clock)
+    silent, silentTransport = accept(factory)
+    busy, busyTransport = accept(factory)
+    for _ in range(9):
+        assert not silentTransport.disconnected
+        busy.dataReceived(b"x")
+        clock.advance(1)
+    clock.advance(1)
+    assert silentTransport.disconnected
+    assert not busyTransport.disconnected
+    lose(silent)
+    lose(busy)
+    assert clock.getDelayedCalls() == []
+
+
+def test_silence_allowed_for_ever() -> None:
+    clock = Clock()
+    _, transport = accept(plainFactory(idleTimeout=0, clock=clock))
+    assert clock.getDelayedCalls() == []
+    assert not transport.disconnected
+
+
+def closing(factory: ServerFactory, grace: float) -> Deferred[None]:
+    return Deferred.fromCoroutine(factory.closeConnections(grace))
+
+
+def test_close_tells_every_connection_and_waits_for_it() -> None:
+    clock = Clock()
+    factory = plainFactory(clock=clock)
+    connections = [accept(factory) for _ in range(3)]
+    done = closing(factory, 5.0)
+    assert all(transport.disconnecting for _, transport in connections)
+    for protocol, _ in connections:
+        assert not done.called
+        lose(protocol)
+    assert done.called
+    assert clock.getDelayedCalls() == []
+
+
+def test_close_aborts_those_that_take_too_long() -> None:
+    clock = Clock()
+    factory = plainFactory(clock=clock)
+    stuck, transport = accept(factory)
+    done = closing(factory, 5.0)
+    clock.advance(4.9)
+    assert not transport.disconnected
+    clock.advance(0.2)
+    assert transport.disconnected
+    lose(stuck)
+    assert done.called
+
+
+def test_close_with_no_connection() -> None:
+    assert closing(plainFactory(clock=Clock()), 5.0).called
+
+
+@pytest_twisted.ensureDeferred
+async def test_half_close_ends_a_plain_connection(listen: Listen) -> None:
+    client = await connect(await listen(plainFactory()))
+    client.transport.loseWriteConnection()
+    assert isinstance(await client.lost, ConnectionDone)
+
+
+@pytest_twisted.ensureDeferred
+async def test_last_word_reaches_a_peer_that_goes_on_sending(listen: Listen) -> None:
+    client = await connect(await listen(plainFactory()))
+    client.transport.write(b"go" + b"x" * 2**20)
+    assert isinstance(await client.lost, ConnectionDone)
+    assert client.received == b"bye"
+
+
+def test_a_peer_that_does_not_end_is_cut_off() -> None:
+    clock = Clock()
+    protocol, transport = accept(plainFactory(clock=clock, idleTimeout=0))
+    transport.loseWriteConnection = transport.loseConnection
+    protocol.dataReceived(b"go")
+    clock.advance(LINGER - 0.1)
+    assert not transport.disconnected
+    clock.advance(0.2)
+    assert transport.disconnected
+    assert transport.value() == b"bye"
