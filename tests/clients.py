@@ -16,7 +16,7 @@ from netkit.interfaces import IPrinter
 @implementer(IHalfCloseableProtocol)
 class Client(Protocol):
     """
-    Keeps what it receives, closes when the server half-closes, and tells when the connection ended.
+    Keeps what it receives, closes when the server half-closes, and tells when all is over.
     """
 
     def __init__(self) -> None:

@@ -87,7 +87,7 @@ def connected(factory: PrintRespondFactory) -> tuple[PrintRespondProtocol, Strin
 def test_a_reset_is_logged_and_leaves_nothing(logged: list[LogEvent]) -> None:
     records = Records()
     factory = PrintRespondFactory(printer=records, clock=Clock())
-    protocol, transport = connected(factory)
+    protocol, _ = connected(factory)
     protocol.dataReceived(b"half of it")
     protocol.connectionLost(Failure(ConnectionLost()))
     assert records.all == []
