@@ -108,7 +108,10 @@ def test_port_taken() -> None:
         ("unix:" + "x" * 200, "too long"),
     ],
 )
-def test_cannot_listen(description: str, reason: str) -> None:
+def test_cannot_listen(
+    description: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(CannotStart, match=reason):
         service(description).startService()
 
