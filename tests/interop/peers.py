@@ -10,7 +10,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +24,8 @@ PATIENCE = 60.0
 
 HERE = Path(__file__).parent
 
-_SCRIPTS = Path(sysconfig.get_path("scripts"))
+# The folder of the commands that this Python environment installed, such as twistd and netkit.
+SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 # What a service logs for each endpoint that it listens on.
 _LISTENING = re.compile(r" listens on (127\.0\.0\.1:(?P<port>\d+)|unix:(?P<path>\S+)) \(")
@@ -141,13 +141,6 @@ def run(command: Sequence[str], data: bytes = b"", *, cwd: Path | None = None) -
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def script(name: str) -> str:
-    """
-    The path of a command that this Python environment installed, such as C{twistd} or C{netkit}.
-    """
-    return str(_SCRIPTS / name)
-
-
 class Program:
     """
     A program that runs beside the test, its output read as it comes.
@@ -233,15 +226,16 @@ class Program:
             self._process.stdout.close()
 
 
-def daemonCommand(*arguments: str, launcher: str = "twistd") -> list[str]:
+def daemonCommand(*arguments: str, launcher: str = "twistd", scripts: Path = SCRIPTS) -> list[str]:
     """
     The command that runs a service in the foreground.
 
     @param arguments: the service's name and options.
     @param launcher: C{twistd} or C{twist}.
+    @param scripts: the folder of the environment's commands.
     """
     options = ["-n", "--pidfile="] if launcher == "twistd" else ["--log-format=text"]
-    return [sys.executable, script(launcher), *options, *arguments]
+    return [str(scripts / launcher), *options, *arguments]
 
 
 class Daemon(Program):
@@ -251,15 +245,22 @@ class Daemon(Program):
     @ivar addresses: where it listens.
     """
 
-    def __init__(self, *arguments: str, cwd: Path, launcher: str = "twistd") -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path,
+        launcher: str = "twistd",
+        scripts: Path = SCRIPTS,
+    ) -> None:
         """
         @param arguments: the service's name and options, with at least one C{-l ENDPOINT}; on
             TCP the port may be 0.
         @param cwd: the folder it runs in.
         @param launcher: C{twistd} or C{twist}.
+        @param scripts: the folder of the environment's commands.
         @raise AssertionError: it ended before it listened; it says why.
         """
-        super().__init__(daemonCommand(*arguments, launcher=launcher), cwd=cwd)
+        super().__init__(daemonCommand(*arguments, launcher=launcher, scripts=scripts), cwd=cwd)
         count = sum(argument in ("-l", "--listen") for argument in arguments)
         try:
             listening = self.waitForLines(_LISTENING, count)

@@ -1,0 +1,142 @@
+"""
+What people install: the sdist and the wheel, built, installed, run and uninstalled again.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from tests.interop.peers import Daemon
+
+ROOT = Path(__file__).parents[2]
+
+# What a working copy has beside its sources.
+LEFTOVERS = shutil.ignore_patterns(
+    ".git", ".venv*", ".*_cache", "*.egg-info", "__pycache__", "build", "dist", "node_modules"
+)
+
+# Far beyond what a download takes.
+PATIENCE = 300
+
+
+def call(*command: str | Path, cwd: Path) -> str:
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
+def sources() -> set[str]:
+    """
+    The files that an installation has to have.
+    """
+    files = [*(ROOT / "netkit").rglob("*.py"), *(ROOT / "twisted" / "plugins").glob("*.py")]
+    return {str(path.relative_to(ROOT)) for path in files} | {"netkit/py.typed"}
+
+
+def pluginNames() -> set[str]:
+    """
+    The services that the plugin files name.
+    """
+    texts = [path.read_text() for path in (ROOT / "twisted" / "plugins").glob("*.py")]
+    return set(re.findall(r'^ *"(netkit[a-z-]*)",$', "\n".join(texts), re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """
+    The sdist, and the wheel built from it.
+    """
+    work = tmp_path_factory.mktemp("build")
+    shutil.copytree(ROOT, work / "netkit", ignore=LEFTOVERS)
+    call(sys.executable, "-m", "build", "--outdir", work / "dist", work / "netkit", cwd=work)
+    [sdist] = (work / "dist").glob("*.tar.gz")
+    [wheel] = (work / "dist").glob("*.whl")
+    return {"sdist": sdist, "wheel": wheel}
+
+
+def test_wheel_has_all_and_nothing_else(distributions: dict[str, Path]) -> None:
+    with ZipFile(distributions["wheel"]) as wheel:
+        names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert names == sources()
+
+
+def test_sdist_has_all_to_build_and_test(distributions: dict[str, Path]) -> None:
+    with tarfile.open(distributions["sdist"]) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    wanted = sources() | {
+        "Makefile",
+        "README.md",
+        "setup.cfg",
+        "pyproject.toml",
+        "tests/conftest.py",
+        "tests/interop/client.mjs",
+        str(Path(__file__).relative_to(ROOT)),
+    }
+    assert wanted <= names
+    assert not [name for name in names if "node_modules" in name or name.endswith(".cache")]
+
+
+@pytest.fixture(scope="module", params=["sdist", "wheel"])
+def installed(
+    request: pytest.FixtureRequest,
+    distributions: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Path]:
+    """
+    The commands' folder of a virtual environment that netkit is installed in.
+    """
+    work = tmp_path_factory.mktemp(str(request.param))
+    call(sys.executable, "-m", "venv", "venv", cwd=work)
+    scripts = work / "venv" / "bin"
+    call(scripts / "pip", "install", "--quiet", distributions[request.param], cwd=work)
+    yield scripts
+    shutil.rmtree(work)
+
+
+def test_install_run_uninstall(installed: Path, tmp_path: Path) -> None:
+    """
+    All services are there, and run; once uninstalled, nothing of netkit is left, and Twisted is
+    as it was.
+    """
+    offered = call(installed / "twistd", "--help", cwd=tmp_path)
+    names = pluginNames()
+    assert "netkit-echo" in names
+    assert names == set(re.findall(r"^ +(netkit\S*)  ", offered, re.MULTILINE))
+
+    daemon = Daemon(
+        "netkit-echo", "-l", "tcp:0:interface=127.0.0.1", cwd=tmp_path, scripts=installed
+    )
+    try:
+        port = daemon.address("tcp").port
+        with socket.create_connection(("127.0.0.1", port or 0), timeout=60) as client:
+            client.sendall(b"hello")
+            client.shutdown(socket.SHUT_WR)
+            with client.makefile("rb") as reply:
+                assert reply.read() == b"hello"
+    finally:
+        daemon.stop()
+
+    call(installed / "pip", "uninstall", "--yes", "txnetkit", cwd=tmp_path)
+    call(installed / "python", "-c", "import twisted.plugins, twisted.web.server", cwd=tmp_path)
+    offered = call(installed / "twistd", "--help", cwd=tmp_path)
+    assert "netkit" not in offered
+    assert " web " in offered
+    assert not list(installed.parent.rglob("*netkit*"))
