@@ -32,11 +32,12 @@ from .protocol import PieceReceiver, PingReceiver, WebSocketProtocol
 
 _log = Logger()
 
-# Why no messages are delivered. The first two end again, the others do not.
+# Why no messages are delivered. The first two end again. From _CLOSING on, only the peer's Close
+# frame is waited for; from _OVER on, nothing is.
 _BY_APPLICATION = 1
 _BY_PRESSURE = 2
 _CLOSING = 4
-_FAILED = 8
+_OVER = 8
 _PAUSED = _BY_APPLICATION | _BY_PRESSURE
 
 # While what arrived is gone through, this much of what is sent is collected into one write: so
@@ -95,15 +96,15 @@ class WebSocketConnection(Protocol):
             return
         self.silentSweeps = 0
         if self._halt or self._delivering:
-            if not self._halt & _FAILED:
+            if not self._halt & _OVER:
                 self._backlog += data
         else:
             self._deliver(wire, None, data)
-        if self._backlog and not self._delivering:
+        if (self._halt or self._backlog) and not self._delivering:
             self._continue()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._halt |= _FAILED
+        self._halt |= _OVER
         self._stopTimer()
         wire, application = self._wire, self._application
         self._application = None
@@ -122,14 +123,14 @@ class WebSocketConnection(Protocol):
     # From the application
 
     def sendTextMessage(self, text: str) -> None:
-        if self._halt & (_CLOSING | _FAILED):
+        if self._halt & (_CLOSING | _OVER):
             return
         if self._wire is None:
             raise _tooEarly()
         self._write(self._wire.send_text(text))
 
     def sendBytesMessage(self, data: bytes | bytearray | memoryview) -> None:
-        if self._halt & (_CLOSING | _FAILED):
+        if self._halt & (_CLOSING | _OVER):
             return
         if self._wire is None:
             raise _tooEarly()
@@ -142,14 +143,14 @@ class WebSocketConnection(Protocol):
         self._sendPiece(data, finished)
 
     def ping(self, payload: bytes = b"") -> None:
-        if self._halt & (_CLOSING | _FAILED):
+        if self._halt & (_CLOSING | _OVER):
             return
         if self._wire is None:
             raise _tooEarly()
         self._write(self._wire.send_ping(payload))
 
     def loseConnection(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        if self._halt & (_CLOSING | _FAILED):
+        if self._halt & (_CLOSING | _OVER):
             return
         if self._wire is None:
             self.transport.loseConnection()
@@ -162,7 +163,7 @@ class WebSocketConnection(Protocol):
         self._resume(_PAUSED)
 
     def abortConnection(self) -> None:
-        self._halt |= _FAILED
+        self._halt |= _OVER
         self.transport.abortConnection()
 
     def pauseProducing(self) -> None:
@@ -270,7 +271,7 @@ class WebSocketConnection(Protocol):
                     self._applicationFailed()
                 if self._halt:
                     # No more messages are to be delivered: for now, or for good.
-                    if not self._halt & _FAILED and not isinstance(events, tuple):
+                    if not self._halt & _OVER and not isinstance(events, tuple):
                         self._events = iter(events)
                     break
         except RemoteProtocolError as error:
@@ -305,7 +306,7 @@ class WebSocketConnection(Protocol):
         """
         wire = self._wire
         assert wire is not None
-        while not self._halt & (_PAUSED | _FAILED) and (self._events or self._backlog):
+        while not self._halt & (_PAUSED | _OVER) and (self._events or self._backlog):
             data = b""
             events, self._events = self._events, None
             if events is None:
@@ -331,7 +332,6 @@ class WebSocketConnection(Protocol):
         assert wire is not None
         if wire.close_sent is None:
             self._write(wire.send_close(close.code))
-        self._halt |= _CLOSING
         self._flush()
         self._closed()
 
@@ -340,6 +340,7 @@ class WebSocketConnection(Protocol):
         The closing handshake is done: the server closes, the client waits for that (RFC 6455
         section 7.1.1).
         """
+        self._halt |= _OVER
         if self._client:
             if self._timer is None:
                 self._startTimer(self.options.closeTimeout)
@@ -365,7 +366,7 @@ class WebSocketConnection(Protocol):
             "The application of the WebSocket connection from {peer} failed: closed with 1011",
             peer=addressText(self.transport.getPeer()),
         )
-        if not self._halt & _FAILED:
+        if not self._halt & _OVER:
             self.loseConnection(CloseCode.INTERNAL_ERROR)
 
     def _end(self, code: int, reason: str) -> None:
@@ -380,7 +381,7 @@ class WebSocketConnection(Protocol):
             # What the peer still sends is to be read, and dropped.
             self._halt &= ~_PAUSED
             cast(IPushProducer, self.transport).resumeProducing()
-        self._halt |= _FAILED
+        self._halt |= _OVER
         self._events = None
         self._backlog = b""
         self._stopTimer()
@@ -390,7 +391,7 @@ class WebSocketConnection(Protocol):
     # Sending
 
     def _sendPiece(self, data: str | bytes, finished: bool) -> None:
-        if self._halt & (_CLOSING | _FAILED):
+        if self._halt & (_CLOSING | _OVER):
             return
         if self._wire is None:
             raise _tooEarly()
@@ -417,7 +418,7 @@ class WebSocketConnection(Protocol):
     # Flow control
 
     def _registerPressure(self) -> None:
-        if self._halt & (_CLOSING | _FAILED):
+        if self._halt & (_CLOSING | _OVER):
             return
         self._pressure = _Pressure(self)
         IConsumer(self.transport).registerProducer(self._pressure, True)
@@ -428,7 +429,7 @@ class WebSocketConnection(Protocol):
             IConsumer(self.transport).unregisterProducer()
 
     def _pause(self, why: int) -> None:
-        if self._halt & (_CLOSING | _FAILED):
+        if self._halt & (_CLOSING | _OVER):
             return
         if not self._halt & _PAUSED:
             cast(IPushProducer, self.transport).pauseProducing()
@@ -442,7 +443,7 @@ class WebSocketConnection(Protocol):
             return
         if not self._delivering:
             self._continue()
-        if not self._halt & (_PAUSED | _FAILED):
+        if not self._halt & (_PAUSED | _OVER):
             cast(IPushProducer, self.transport).resumeProducing()
 
     # Time

@@ -35,7 +35,7 @@ class WebSocketOptions:
     """
 
     maxMessageSize: int = 2**20
-    maxFragments: int = 2**16
+    maxFragments: int = 2**17
     maxHandshakeSize: int = 2**15
     deflate: bool = True
     deflateLevel: int = 6

@@ -51,10 +51,10 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
         if self._plain is not None:
             self._plain.connectionLost(reason)
         self.factory.keepalive.discard(self)
-        if self._deciding is not None:
-            self._deciding.cancel()
         WebSocketConnection.connectionLost(self, reason)
         ServerProtocol.connectionLost(self, reason)
+        if self._deciding is not None:
+            self._deciding.cancel()
 
     def serviceStopping(self) -> None:
         self.loseConnection(CloseCode.GOING_AWAY, "the service stops")
@@ -80,8 +80,8 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
         limit = self.options.maxHandshakeSize
         if self._deciding is not None:
             if len(self._received) > limit:
-                self._deciding.cancel()
                 self._refuse(Rejection(status=413), "it sent too much before the handshake")
+                self._deciding.cancel()
             return
         try:
             parsed = parse_request(self._received, limit)

@@ -70,7 +70,7 @@ class Connection:
         *,
         client: bool,
         max_message_size: int = 2**20,
-        max_fragments: int = 2**16,
+        max_fragments: int = 2**17,
         deflate: PerMessageDeflate | None = None,
         pieces: bool = False,
     ) -> None:

@@ -125,14 +125,19 @@ class IncomingMessage:
     def _decode(self, part: bytes, final: bool) -> str:
         assert self._decoder is not None
         try:
-            return self._decoder.decode(part, final)
+            text = self._decoder.decode(part, final)
+            # Python waits for the third octet of what can only become a surrogate.
+            rest = self._decoder.getstate()[0]
+            if rest[:1] == b"\xed" and rest[1:] >= b"\xa0":
+                rest.decode()
         except UnicodeDecodeError as error:
             raise _not_utf8(error) from error
+        return text
 
 
 def _not_utf8(error: UnicodeDecodeError) -> RemoteProtocolError:
     octets = bytes(error.object[error.start : error.end]).hex(" ")
     return RemoteProtocolError(
-        f"a text is not UTF-8: {error.reason} at octet {error.start}: {octets}",
+        f"a text is not UTF-8: {error.reason}: {octets}",
         CloseCode.INVALID_PAYLOAD,
     )
