@@ -13,3 +13,9 @@ printRespond = ServiceMaker(
     "Print what a client sent until it half-closed, then answer.",
     "netkit-print-respond",
 )
+websocket = ServiceMaker(
+    "netkit websocket",
+    "netkit.services.websocket",
+    "Send back every WebSocket message, and print it.",
+    "netkit-websocket",
+)

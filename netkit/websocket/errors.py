@@ -1,0 +1,40 @@
+"""
+How a WebSocket connection ends, or does not begin.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.error import ConnectionDone
+
+
+class WebSocketClosed(ConnectionDone):
+    """
+    The connection was closed by a Close frame (RFC 6455 section 7), as opposed to one that was
+    lost. It is a L{ConnectionDone}, for those who do not ask why.
+
+    @ivar code: the close code: the peer's, or ours where we ended it for what the peer did;
+        1005 where the peer gave none.
+    @ivar reason: the reason that came with it.
+    @ivar byPeer: whether the code and the reason are the peer's.
+    """
+
+    def __init__(self, code: int, reason: str, *, byPeer: bool) -> None:
+        """
+        @param code: the close code.
+        @param reason: the reason in words.
+        @param byPeer: whether they are the peer's.
+        """
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+        self.byPeer = byPeer
+
+    def __str__(self) -> str:
+        by = "the peer" if self.byPeer else "us"
+        return f"closed by {by} with code {self.code}" + (f": {self.reason}" * bool(self.reason))
+
+
+class NotConnected(Exception):
+    """
+    Something was to be sent before the opening handshake was done.
+    """

@@ -1,0 +1,101 @@
+"""
+A WebSocket server on any endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime
+
+from ..server import ServerFactory, ServerProtocol
+from .keepalive import Keepalive
+from .options import DEFAULTS, WebSocketOptions
+from .protocol import (
+    ConnectionAcceptor,
+    Rejection,
+    WebSocketProtocol,
+    WebSocketServerFactory,
+)
+from .request import WebSocketRequest
+from .server import WebSocketServerConnection
+
+
+class WebSocketFactory(ServerFactory):
+    """
+    A Twisted factory that serves WebSocket, and only that unless told otherwise, on whatever it
+    listens on::
+
+        serverFromString(reactor, "tcp:8080").listen(WebSocketFactory(Factory.forProtocol(Chat)))
+    """
+
+    def __init__(
+        self,
+        application: WebSocketServerFactory[WebSocketProtocol],
+        *,
+        path: bytes | None = None,
+        subprotocols: Sequence[str] = (),
+        origins: Sequence[str] | None = None,
+        httpFactory: IProtocolFactory | None = None,
+        options: WebSocketOptions = DEFAULTS,
+        maxConnections: int = 10_000,
+        idleTimeout: float = 600.0,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param application: makes the application's side of each connection: its
+            C{buildProtocol} gets a L{WebSocketRequest}. Where it is a
+            L{ConnectionAcceptor <netkit.websocket.ConnectionAcceptor>}, it decides about each
+            request first.
+        @param path: the only path that there is a WebSocket at; any other is answered 404. Any
+            path is right by default.
+        @param subprotocols: the subprotocols that are spoken; of these the first in the client's
+            list is taken.
+        @param origins: the web origins that browsers may connect from, such as
+            C{https://example.com}; any by default. Who sends no C{Origin} is no browser, and may.
+        @param httpFactory: makes the protocol for a connection whose first request asks for no
+            WebSocket; without it that is answered 426.
+        @param options: how connections are to behave.
+        @param maxConnections: as in L{ServerFactory}.
+        @param idleTimeout: as in L{ServerFactory}. The answers to pings are traffic.
+        @param clock: as in L{ServerFactory}.
+        """
+        super().__init__(maxConnections=maxConnections, idleTimeout=idleTimeout, clock=clock)
+        self.application = application
+        self.path = path
+        self.subprotocols = frozenset(subprotocols)
+        self.origins = None if origins is None else frozenset(map(str.lower, origins))
+        self.httpFactory = httpFactory
+        self.options = options
+        self.keepalive = Keepalive(options, self.clock)
+
+    def protocol(self) -> ServerProtocol:
+        """
+        Make the protocol of a connection.
+        """
+        return WebSocketServerConnection(self.options, self.clock)
+
+    def chooseSubprotocol(self, offered: Sequence[str]) -> str | None:
+        """
+        Choose one of a client's subprotocols.
+        """
+        return next((name for name in offered if name in self.subprotocols), None)
+
+    def decide(self, request: WebSocketRequest) -> Any:
+        """
+        See whether a request is welcome.
+
+        @return: a L{Decision <netkit.websocket.protocol.Decision>}, or a Deferred of one.
+        """
+        if self.path is not None and request.path != self.path:
+            return Rejection(status=404)
+        if self.origins is not None:
+            origin = request.getHeader(b"origin")
+            if origin is not None and origin.decode("latin-1").lower() not in self.origins:
+                return Rejection(status=403)
+        if isinstance(self.application, ConnectionAcceptor):
+            decision = self.application.acceptConnection(request)
+            return ensureDeferred(decision) if isinstance(decision, Coroutine) else decision
+        return None

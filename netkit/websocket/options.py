@@ -1,0 +1,62 @@
+"""
+How a WebSocket connection is to behave: limits, compression, times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..wire.websocket.deflate import DeflateSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketOptions:
+    """
+    How WebSocket connections behave, in either role. The defaults are safe on the open Internet.
+
+    @ivar maxMessageSize: how many octets a received message may have, once inflated; 0 for no
+        limit. A larger one ends the connection with 1009.
+    @ivar maxFragments: how many frames a received message may have; 0 for no limit. One more ends
+        the connection with 1008.
+    @ivar maxHandshakeSize: how many octets the head of the peer's opening handshake may have.
+    @ivar deflate: whether to agree to permessage-deflate (RFC 7692).
+    @ivar deflateLevel: zlib's level, 1 (fastest) to 9 (smallest).
+    @ivar deflateWindowBits: the size of the compression windows, 8 to 15; a window has 2 to the
+        power of that many octets.
+    @ivar deflateContextTakeover: whether a message may refer to earlier ones: smaller messages,
+        and up to some 50 KiB of memory for each connection that is in use.
+    @ivar openTimeout: how many seconds the opening handshake may take; 0 for no limit.
+    @ivar closeTimeout: how many seconds the closing handshake may take before the connection is
+        aborted; 0 for no limit.
+    @ivar pingInterval: how many seconds to leave between pings that see whether the peer is
+        there; 0 for none.
+    @ivar pingTimeout: how many seconds the peer has to answer a ping before the connection is
+        aborted; 0 for no limit.
+    """
+
+    maxMessageSize: int = 2**20
+    maxFragments: int = 2**17
+    maxHandshakeSize: int = 2**15
+    deflate: bool = True
+    deflateLevel: int = 6
+    deflateWindowBits: int = 12
+    deflateContextTakeover: bool = True
+    openTimeout: float = 10.0
+    closeTimeout: float = 5.0
+    pingInterval: float = 20.0
+    pingTimeout: float = 20.0
+
+    def deflateSettings(self) -> DeflateSettings | None:
+        """
+        What to negotiate about compression; L{None} for nothing.
+        """
+        if not self.deflate:
+            return None
+        return DeflateSettings(
+            level=self.deflateLevel,
+            window_bits=self.deflateWindowBits,
+            context_takeover=self.deflateContextTakeover,
+        )
+
+
+DEFAULTS = WebSocketOptions()

@@ -1,0 +1,190 @@
+"""
+A server's side of a connection: the opening handshake, and its end when the service stops.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IProtocolFactory
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..addresses import addressText
+from ..server import ServerProtocol
+from ..wire.errors import RemoteProtocolError
+from ..wire.websocket.frames import CloseCode
+from ..wire.websocket.handshake import Offer, accept, read_request, refuse, wants_upgrade
+from ..wire.websocket.head import RequestHead, parse_request
+from .connection import WebSocketConnection
+from .protocol import Acceptance, Decision, Rejection
+from .request import WebSocketRequest
+
+if TYPE_CHECKING:
+    from .factory import WebSocketFactory
+
+_log = Logger()
+
+_TEXT = ((b"Content-Type", b"text/plain; charset=utf-8"),)
+
+
+class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
+    """
+    A connection to a server.
+    """
+
+    factory: WebSocketFactory
+    _client = False
+    _received = b""
+    # The decision about the request, while it is awaited.
+    _deciding: Deferred[Decision] | None = None
+    # Where this turned out to be plain HTTP: what speaks it.
+    _plain: IProtocol | None = None
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._startTimer(self.options.openTimeout)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._plain is not None:
+            self._plain.connectionLost(reason)
+        self.factory.keepalive.discard(self)
+        WebSocketConnection.connectionLost(self, reason)
+        ServerProtocol.connectionLost(self, reason)
+        if self._deciding is not None:
+            self._deciding.cancel()
+
+    def serviceStopping(self) -> None:
+        self.loseConnection(CloseCode.GOING_AWAY, "the service stops")
+
+    def timedOut(self) -> None:
+        if self._plain is not None:
+            # It has a time-out of its own, if it wants one.
+            return
+        if self._wire is None:
+            super().timedOut()
+        else:
+            self.loseConnection(CloseCode.GOING_AWAY, "idle for too long")
+
+    # The opening handshake
+
+    def _handshakeReceived(self, data: bytes) -> None:
+        if self._plain is not None:
+            self._plain.dataReceived(data)
+            return
+        if self.lingering:
+            return
+        self._received += data
+        limit = self.options.maxHandshakeSize
+        if self._deciding is not None:
+            if len(self._received) > limit:
+                self._refuse(Rejection(status=413), "it sent too much before the handshake")
+                self._deciding.cancel()
+            return
+        try:
+            parsed = parse_request(self._received, limit)
+            if parsed is None:
+                return
+            head, end = parsed
+            httpFactory = self.factory.httpFactory
+            if httpFactory is not None and not wants_upgrade(head.fields):
+                self._handOver(httpFactory)
+                return
+            offer = read_request(head.method, head.minor, head.fields)
+        except RemoteProtocolError as error:
+            self._refuse(
+                Rejection(status=error.code, headers=_TEXT, body=_line(error)), str(error)
+            )
+            return
+        self._received = self._received[end:]
+        self._decide(head, offer)
+
+    def _handOver(self, httpFactory: IProtocolFactory) -> None:
+        """
+        This is plain HTTP: let the protocol of another factory have the connection.
+        """
+        self._stopTimer()
+        received, self._received = self._received, b""
+        plain = httpFactory.buildProtocol(self.transport.getPeer())
+        if plain is None:
+            self.transport.loseConnection()
+            return
+        self._plain = plain
+        plain.makeConnection(self.transport)
+        plain.dataReceived(received)
+
+    def readConnectionLost(self) -> None:
+        if self._plain is None:
+            super().readConnectionLost()
+        elif IHalfCloseableProtocol.providedBy(self._plain):
+            IHalfCloseableProtocol(self._plain).readConnectionLost()
+        else:
+            self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        if IHalfCloseableProtocol.providedBy(self._plain):
+            IHalfCloseableProtocol(self._plain).writeConnectionLost()
+
+    def _decide(self, head: RequestHead, offer: Offer) -> None:
+        """
+        The request is well-formed: see whether it is welcome.
+        """
+        request = WebSocketRequest(head, offer, self.transport.getPeer())
+        self._deciding = deciding = maybeDeferred(self.factory.decide, request)
+        deciding.addCallback(self._decided, request, offer)
+        deciding.addErrback(self._undecided)
+
+    def _decided(self, decision: Decision, request: WebSocketRequest, offer: Offer) -> None:
+        self._deciding = None
+        if self._halt or self.lingering:
+            return
+        if isinstance(decision, Rejection):
+            self._refuse(decision, f"the request for {request.uri!r} is not accepted")
+            return
+        if decision is None:
+            decision = Acceptance()
+        subprotocol = decision.subprotocol
+        if subprotocol is None:
+            subprotocol = self.factory.chooseSubprotocol(offer.subprotocols)
+        response, agreement = accept(
+            offer,
+            subprotocol=subprotocol,
+            settings=self.options.deflateSettings(),
+            fields=decision.headers,
+        )
+        application = self.factory.application.buildProtocol(request)
+        if application is None:
+            self._refuse(Rejection(), f"the request for {request.uri!r} is not accepted")
+            return
+        application.negotiationStarted(self)
+        rest, self._received = self._received, b""
+        self.factory.keepalive.add(self)
+        self._open(application, agreement, response, rest)
+
+    def _undecided(self, reason: Failure) -> None:
+        self._deciding = None
+        if self._halt or self.lingering:
+            return
+        _log.failure("A request for a WebSocket could not be answered: 500", failure=reason)
+        self._refuse(Rejection(status=500), "the server failed")
+
+    def _refuse(self, rejection: Rejection, reason: str) -> None:
+        _log.info(
+            "{peer} refused with {status}: {reason}",
+            peer=addressText(self.transport.getPeer()),
+            status=rejection.status,
+            reason=reason,
+        )
+        self._stopTimer()
+        self._received = b""
+        self.transport.write(refuse(rejection.status, rejection.headers, rejection.body))
+        self.lingeringClose()
+
+    def _linger(self) -> None:
+        self.lingeringClose()
+
+
+def _line(error: RemoteProtocolError) -> bytes:
+    return f"{error}\n".encode()

@@ -1,0 +1,209 @@
+"""
+One direction of a connection: octets to events.
+
+A message is a head, any number of L{Content}, and an L{EndOfMessage}:
+
+    +------+  RequestHead   +---------+  EndOfMessage   +------+
+    | head | -------------> | content | --------------> | head |  ...
+    +------+  ResponseHead  +---------+                 +------+
+                             | Content ^
+                             +---------+
+
+Whoever feeds a receiver asks it for one event at a time, and so decides when the content is taken
+and when the next message is; what has not been asked for stays in the receiver as it came.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import RemoteProtocolError
+from .content import (
+    ChunkedDecoder,
+    Content,
+    Decoder,
+    EndDecoder,
+    EndOfMessage,
+    LengthDecoder,
+    check_content,
+)
+from .framing import Framing
+from .head import RequestHead, RequestHeadParser, ResponseHead, ResponseHeadParser
+from .limits import Limits
+
+# A server ignores these before a request (RFC 9112 section 2.2).
+_EMPTY_LINES = re.compile(rb"(?:\r\n)++")
+
+
+class _Receiver:
+    """
+    What the receivers of both roles share: the buffer, the content.
+    """
+
+    __slots__ = ("_buffer", "_decoder", "_ended", "_error", "_limits", "_position")
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        """
+        @param limits: how large everything may be.
+        """
+        self._limits = limits or Limits()
+        self._buffer = b""
+        self._position = 0
+        self._decoder: Decoder | None = None
+        self._ended = False
+        self._error: RemoteProtocolError | None = None
+
+    @property
+    def buffered(self) -> int:
+        """
+        How many of the octets that arrived are in no event yet.
+        """
+        return len(self._buffer) - self._position
+
+    @property
+    def remaining(self) -> int | None:
+        """
+        How many octets of content are still to come, C{None} where that is not known.
+        """
+        if self._decoder is None:
+            return 0
+        return self._decoder.left if isinstance(self._decoder, LengthDecoder) else None
+
+    def receive(self, data: bytes) -> None:
+        """
+        Take octets that arrived.
+        """
+        if self._position == len(self._buffer):
+            self._buffer = data
+        else:
+            self._buffer = self._buffer[self._position :] + data
+        self._position = 0
+
+    def receive_end(self) -> None:
+        """
+        Take the end of what arrives: the peer closed the connection, or its half of it.
+        """
+        self._ended = True
+
+    def detach(self) -> bytes:
+        """
+        Give up the octets that are in no event yet: after a change of protocol they belong to it.
+        """
+        rest, self._buffer, self._position = self._buffer[self._position :], b"", 0
+        return rest
+
+    def _start_content(self, framing: Framing) -> None:
+        if framing.chunked:
+            self._decoder = ChunkedDecoder(self._limits)
+        elif framing.content_length is None:
+            self._decoder = EndDecoder(self._limits)
+        else:
+            check_content(framing.content_length, self._limits.content)
+            self._decoder = LengthDecoder(framing.content_length)
+
+    def _next_content(self, decoder: Decoder) -> Content | EndOfMessage | None:
+        event, self._position = decoder.decode(self._buffer, self._position, self._ended)
+        if event.__class__ is EndOfMessage:
+            self._decoder = None
+        return event
+
+    def _check_end(self) -> None:
+        """
+        A head is not complete: refuse it if the rest will not come.
+        """
+        if self._ended and self._position < len(self._buffer):
+            raise RemoteProtocolError("the connection ended in the middle of a head", 400)
+
+
+class RequestReceiver(_Receiver):
+    """
+    What a server receives.
+    """
+
+    __slots__ = ("_head",)
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        """
+        @param limits: how large everything may be.
+        """
+        super().__init__(limits)
+        self._head = RequestHeadParser(self._limits)
+
+    def next_event(self) -> RequestHead | Content | EndOfMessage | None:
+        """
+        Take the next event; C{None} when more octets are needed for one.
+
+        @raise RemoteProtocolError: what arrived is not HTTP, or too much: nothing that follows
+            on this connection can be understood, and every further call raises it again.
+        """
+        if self._error is not None:
+            raise self._error
+        try:
+            if self._decoder is not None:
+                return self._next_content(self._decoder)
+            if self._buffer.startswith(b"\r\n", self._position):
+                lines = _EMPTY_LINES.match(self._buffer, self._position)
+                self._position = lines.end()  # type: ignore[union-attr]
+            found = self._head.parse(self._buffer, self._position)
+            if found is None:
+                self._check_end()
+                return None
+            head, self._position = found
+            self._start_content(head.framing)
+            return head
+        except RemoteProtocolError as error:
+            self._error = error
+            raise
+
+
+class ResponseReceiver(_Receiver):
+    """
+    What a client receives.
+    """
+
+    __slots__ = ("_head", "_methods")
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        """
+        @param limits: how large everything may be.
+        """
+        super().__init__(limits)
+        self._head = ResponseHeadParser(self._limits)
+        self._methods: list[bytes] = []
+
+    def request_sent(self, method: bytes) -> None:
+        """
+        Say that a request was sent: the framing of its response hangs on its method.
+        """
+        self._methods.append(method)
+
+    def next_event(self) -> ResponseHead | Content | EndOfMessage | None:
+        """
+        Take the next event; C{None} when more octets are needed for one. A 1xx response is a
+        message as every other is.
+
+        @raise RemoteProtocolError: what arrived is not HTTP, too much, or answers no request:
+            nothing that follows on this connection can be understood, and every further call
+            raises it again.
+        """
+        if self._error is not None:
+            raise self._error
+        try:
+            if self._decoder is not None:
+                return self._next_content(self._decoder)
+            if self._position == len(self._buffer):
+                return None
+            if not self._methods:
+                raise RemoteProtocolError("there is a response to no request", 400)
+            found = self._head.parse(self._buffer, self._position, self._methods[0])
+            if found is None:
+                self._check_end()
+                return None
+            head, self._position = found
+            if head.status >= 200:
+                del self._methods[0]
+            self._start_content(head.framing)
+            return head
+        except RemoteProtocolError as error:
+            self._error = error
+            raise

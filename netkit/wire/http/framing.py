@@ -1,0 +1,216 @@
+"""
+What the fields of a head say about the message's framing and about the connection (RFC 9112
+sections 6 and 9; RFC 9110 sections 7.2, 7.6.1, 7.8, 8.6 and 10.1.1).
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import RemoteProtocolError
+from .fields import Fields, show, split_list
+
+# One pass over the whole section; which of the other fields there are makes no difference here.
+_FOUND = re.compile(
+    rb"\n(host|content-length|transfer-encoding|connection|expect|upgrade):([^\r]*+)"
+)
+
+# RFC 3986 section 3.2.2: a name or an IPv4 address, an IPv6 address, or a later one. The port
+# may be empty; the grammar would let it have any number of digits.
+HOST = (
+    rb"(?:(?:[!$&-.0-9;=A-Z_a-z~]++|%[0-9A-Fa-f]{2})++"
+    rb"|\[(?:[0-9A-Fa-f:.]++|[vV][0-9A-Fa-f]++\.[!$&-.0-;=A-Z_a-z~]++)\])"
+)
+PORT = rb"(?::[0-9]{0,5}+)"
+_HOST_VALUE = re.compile(rb"(?:" + HOST + PORT + rb"?+)?+")
+
+_DIGITS = re.compile(rb"[0-9]++")
+
+# A Content-Length of more digits is over any limit; int() never sees it.
+_MAX_DIGITS = 18
+
+
+class Framing:
+    """
+    What a head says about its content and its connection.
+
+    @ivar chunked: whether the content comes in chunks.
+    @ivar content_length: how many octets of content there are if it does not come in chunks;
+        C{None} in a response that does not say.
+    @ivar keep_alive: whether the connection can carry another request after this one.
+    @ivar expects_continue: whether the client waits for 100 (Continue) before it sends content.
+    @ivar upgrade: whether the client offers to go on in one of the protocols that its Upgrade
+        fields list.
+    """
+
+    __slots__ = ("chunked", "content_length", "expects_continue", "keep_alive", "upgrade")
+
+    def __init__(
+        self,
+        chunked: bool,
+        content_length: int | None,
+        keep_alive: bool,
+        expects_continue: bool = False,
+        upgrade: bool = False,
+    ) -> None:
+        self.chunked = chunked
+        self.content_length = content_length
+        self.keep_alive = keep_alive
+        self.expects_continue = expects_continue
+        self.upgrade = upgrade
+
+
+class _Found:
+    """
+    The few fields that matter, by name: their values in lower case.
+    """
+
+    __slots__ = ("codings", "expectations", "hosts", "lengths", "options", "upgrades")
+
+    def __init__(self, fields: Fields) -> None:
+        self.hosts: list[bytes] = []
+        self.lengths: list[bytes] = []
+        self.codings: list[bytes] = []
+        self.options: list[bytes] = []
+        self.expectations: list[bytes] = []
+        self.upgrades: list[bytes] = []
+        by_name = {
+            b"host": self.hosts,
+            b"content-length": self.lengths,
+            b"transfer-encoding": self.codings,
+            b"connection": self.options,
+            b"expect": self.expectations,
+            b"upgrade": self.upgrades,
+        }
+        for name, value in _FOUND.findall(b"\n" + fields.raw.lower()):
+            by_name[name].append(value.strip(b" \t"))
+
+    def keep_alive(self, minor: int) -> tuple[bool, list[bytes]]:
+        """
+        Whether the connection persists (RFC 9112 section 9.3), and the connection options.
+        """
+        options = split_list(b",".join(self.options))
+        if b"close" in options:
+            return False, options
+        return minor >= 1 or b"keep-alive" in options, options
+
+    def length(self) -> int | None:
+        """
+        The value of Content-Length (RFC 9110 section 8.6).
+        """
+        if not self.lengths:
+            return None
+        if len(self.lengths) > 1:
+            raise _refused("there is more than one Content-Length", b", ".join(self.lengths))
+        value = self.lengths[0]
+        if not _DIGITS.fullmatch(value):
+            raise _refused("Content-Length is not a number", value)
+        digits = value.lstrip(b"0")
+        if len(digits) > _MAX_DIGITS:
+            raise RemoteProtocolError(f"Content-Length is too large: {show(value)}", 413)
+        return int(digits or b"0")
+
+    def chunked(self, minor: int) -> bool:
+        """
+        Whether Transfer-Encoding says that the chunked coding, and it alone, was applied (RFC
+        9112 sections 6.1 and 7).
+        """
+        if not self.codings:
+            return False
+        value = b", ".join(self.codings)
+        if minor == 0:
+            raise _refused("HTTP/1.0 has no Transfer-Encoding", value)
+        if self.lengths:
+            raise _refused("there are both Transfer-Encoding and Content-Length", value)
+        codings = split_list(value)
+        if not codings:
+            raise _refused("Transfer-Encoding names no coding", value)
+        if codings[-1] != b"chunked" or codings.count(b"chunked") > 1:
+            raise _refused("the last transfer coding, and no other, has to be chunked", value)
+        if len(codings) > 1:
+            raise RemoteProtocolError(
+                f"no transfer coding but chunked is implemented: {show(value)}", 501
+            )
+        return True
+
+
+def _refused(reason: str, value: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(f"{reason}: {show(value)}", 400)
+
+
+def request_framing(fields: Fields, minor: int) -> Framing:
+    """
+    Frame a request.
+
+    @param fields: its header section.
+    @param minor: the minor version of HTTP/1 that it was sent in.
+    @raise RemoteProtocolError: 400 for a Host, Content-Length or Transfer-Encoding that is not
+        sound, 413 for a Content-Length beyond everything, 417 for an expectation other than
+        100-continue, 501 for a transfer coding other than chunked.
+    """
+    found = _Found(fields)
+    if len(found.hosts) != 1:
+        if found.hosts:
+            raise _refused("there is more than one Host", b", ".join(found.hosts))
+        if minor >= 1:
+            raise RemoteProtocolError("there is no Host (RFC 9112 section 3.2)", 400)
+    elif not _HOST_VALUE.fullmatch(found.hosts[0]):
+        raise _refused("Host is not a host and a port", found.hosts[0])
+    keep_alive, options = found.keep_alive(minor)
+    chunked = found.chunked(minor)
+    length = found.length()
+    expects_continue = False
+    if found.expectations and minor >= 1:
+        value = b",".join(found.expectations)
+        expects_continue = bool(split_list(value))
+        if set(split_list(value)) - {b"100-continue"}:
+            raise RemoteProtocolError(
+                f"no expectation but 100-continue can be met: {show(value)}", 417
+            )
+    return Framing(
+        chunked,
+        0 if length is None else length,
+        keep_alive,
+        expects_continue,
+        bool(found.upgrades) and minor >= 1 and b"upgrade" in options,
+    )
+
+
+def has_content(method: bytes, status: int) -> bool:
+    """
+    Whether a response has content at all (RFC 9110 section 6.4.1).
+
+    @param method: the method of the request it answers.
+    @param status: its status.
+    """
+    return not (
+        method == b"HEAD"
+        or status < 200
+        or status in (204, 304)
+        or (method == b"CONNECT" and status < 300)
+    )
+
+
+def response_framing(fields: Fields, minor: int, status: int, method: bytes) -> Framing:
+    """
+    Frame a response (RFC 9112 section 6.3).
+
+    @param fields: its header section.
+    @param minor: the minor version of HTTP/1 that it was sent in.
+    @param status: its status.
+    @param method: the method of the request it answers.
+    @raise RemoteProtocolError: 400 for a Content-Length or Transfer-Encoding that is not sound,
+        501 for a transfer coding other than chunked.
+    """
+    found = _Found(fields)
+    keep_alive, options = found.keep_alive(minor)
+    chunked = found.chunked(minor)
+    length = found.length()
+    if not has_content(method, status):
+        chunked, length = False, 0
+    return Framing(
+        chunked,
+        length,
+        keep_alive and (chunked or length is not None),
+        upgrade=bool(found.upgrades) and b"upgrade" in options,
+    )

@@ -1,0 +1,301 @@
+"""
+Heads (RFC 9112 sections 2 to 5): the request line or the status line, and the header section.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import RemoteProtocolError
+from .fields import TOKEN, Fields, SectionParser, show
+from .framing import HOST, PORT, Framing, request_framing, response_framing
+from .limits import Limits
+
+# RFC 3986 wants more characters encoded than browsers encode; what the URL Standard lets through
+# is let through here too: all of VCHAR but " # < >. In a path, two hexadecimal digits follow %.
+_PATH = rb"(?:[!$&-;=@-~]++|%[0-9A-Fa-f]{2})*+"
+_QUERY = rb"(?:\?[!$-;=?-~]*+)"
+
+# RFC 9112 section 3. The second group is a target in origin-form, the third one in any other.
+_REQUEST_LINE = re.compile(
+    rb"(" + TOKEN + rb") (?:(/" + _PATH + _QUERY + rb"?+)|([!-~]++)) HTTP/1\.([0-9])\r\n"
+)
+
+# RFC 9112 section 3.2.2, with the authority that RFC 9110 section 4.2.1 demands, and without the
+# user information that its section 4.2.4 calls an error.
+_ABSOLUTE_FORM = re.compile(
+    rb"[A-Za-z][A-Za-z0-9+.\-]*+://"
+    + HOST
+    + PORT
+    + rb"?+(?:/"
+    + _PATH
+    + rb")?+"
+    + _QUERY
+    + rb"?+"
+)
+_AUTHORITY_FORM = re.compile(HOST + PORT)
+
+# RFC 9112 section 4. The reason phrase may be empty.
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2}) ([\t -~\x80-\xff]*+)\r\n")
+
+_TOKEN = re.compile(TOKEN)
+_VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
+
+
+class RequestHead:
+    """
+    A request line and a header section.
+
+    @ivar method: the method, whose case matters.
+    @ivar target: the request target as sent, in whichever form (RFC 9112 section 3.2).
+    @ivar minor: the minor version of HTTP/1.
+    @ivar fields: the header section.
+    @ivar framing: what the header section says about the content and the connection.
+    @ivar line: the request line as sent, with its end.
+    """
+
+    __slots__ = ("fields", "framing", "line", "method", "minor", "target")
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        minor: int,
+        fields: Fields,
+        framing: Framing,
+        line: bytes,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.minor = minor
+        self.fields = fields
+        self.framing = framing
+        self.line = line
+
+    @property
+    def raw(self) -> bytes:
+        """
+        The head as sent, with the empty line that ends it.
+        """
+        return self.line + self.fields.raw
+
+    def __repr__(self) -> str:
+        return f"<RequestHead {show(self.line)}>"
+
+
+class ResponseHead:
+    """
+    A status line and a header section.
+
+    @ivar status: the status code.
+    @ivar reason: the reason phrase.
+    @ivar minor: the minor version of HTTP/1.
+    @ivar fields: the header section.
+    @ivar framing: what the header section says about the content and the connection.
+    @ivar line: the status line as sent, with its end.
+    """
+
+    __slots__ = ("fields", "framing", "line", "minor", "reason", "status")
+
+    def __init__(
+        self,
+        status: int,
+        reason: bytes,
+        minor: int,
+        fields: Fields,
+        framing: Framing,
+        line: bytes,
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.minor = minor
+        self.fields = fields
+        self.framing = framing
+        self.line = line
+
+    @property
+    def raw(self) -> bytes:
+        """
+        The head as sent, with the empty line that ends it.
+        """
+        return self.line + self.fields.raw
+
+    def __repr__(self) -> str:
+        return f"<ResponseHead {show(self.line)}>"
+
+
+class RequestHeadParser:
+    """
+    Parses the request heads of one connection, one after another; octets may come in any pieces.
+    """
+
+    __slots__ = ("_last", "_line_length", "_max_line", "_section")
+
+    def __init__(self, limits: Limits) -> None:
+        """
+        @param limits: how large everything may be.
+        """
+        self._max_line = limits.request_line
+        self._section = SectionParser("header section", limits.header_section, limits.fields)
+        self._line_length = 0
+        # The last request's header section: clients send the same one again and again.
+        self._last: tuple[Fields, Framing, int] | None = None
+
+    def parse(self, buffer: bytes, start: int) -> tuple[RequestHead, int] | None:
+        """
+        Parse a head.
+
+        @param buffer: what has arrived.
+        @param start: where the head starts in it: at the same octet at every call, up to the
+            end of the head.
+        @return: the head and the offset behind it, or C{None} when more is needed.
+        @raise RemoteProtocolError: with the status to answer.
+        """
+        line = _REQUEST_LINE.match(buffer, start)
+        if line is None:
+            faulty = _complete_line(buffer, start, self._max_line, 414)
+            if faulty is not None:
+                raise _diagnosed_request(faulty)
+            return None
+        section = line.end()
+        if section - start - 2 > self._max_line:
+            raise _line_too_long(self._max_line, 414)
+        method, target, other, digit = line.groups()
+        minor = digit[0] - 48
+        if other is not None:
+            target = other
+            _check_other_form(method, target)
+        elif method == b"CONNECT":
+            raise _bad_target(method, target)
+        last = self._last
+        if (
+            last is not None
+            and last[2] == minor
+            and not self._section.checked
+            and buffer.startswith(last[0].raw, section)
+        ):
+            fields, framing, _ = last
+            end = section + len(fields.raw)
+        else:
+            found = self._section.parse(buffer, section)
+            if found is None:
+                return None
+            end = found
+            fields = Fields(buffer[section:end])
+            framing = request_framing(fields, minor)
+            self._last = fields, framing, minor
+        return RequestHead(method, target, minor, fields, framing, buffer[start:section]), end
+
+
+class ResponseHeadParser:
+    """
+    Parses the response heads of one connection, one after another; octets may come in any pieces.
+    """
+
+    __slots__ = ("_max_line", "_section")
+
+    def __init__(self, limits: Limits) -> None:
+        """
+        @param limits: how large everything may be.
+        """
+        self._max_line = limits.request_line
+        self._section = SectionParser("header section", limits.header_section, limits.fields)
+
+    def parse(self, buffer: bytes, start: int, method: bytes) -> tuple[ResponseHead, int] | None:
+        """
+        Parse a head.
+
+        @param buffer: what has arrived.
+        @param start: where the head starts in it: at the same octet at every call, up to the
+            end of the head.
+        @param method: the method of the request that is answered.
+        @return: the head and the offset behind it, or C{None} when more is needed.
+        @raise RemoteProtocolError: the response is malformed or too large.
+        """
+        line = _STATUS_LINE.match(buffer, start)
+        if line is None:
+            faulty = _complete_line(buffer, start, self._max_line, 400)
+            if faulty is not None:
+                raise RemoteProtocolError(f"not a status line of HTTP/1: {show(faulty)}", 400)
+            return None
+        section = line.end()
+        end = self._section.parse(buffer, section)
+        if end is None:
+            return None
+        digit, code, reason = line.groups()
+        fields = Fields(buffer[section:end])
+        minor, status = digit[0] - 48, int(code)
+        framing = response_framing(fields, minor, status, method)
+        return ResponseHead(status, reason, minor, fields, framing, buffer[start:section]), end
+
+
+def _line_too_long(limit: int, code: int) -> RemoteProtocolError:
+    return RemoteProtocolError(f"the first line is longer than {limit} octets", code)
+
+
+def _complete_line(buffer: bytes, start: int, limit: int, code: int) -> bytes | None:
+    """
+    A first line does not match: return it if it is complete, C{None} if it may still become one.
+
+    @raise RemoteProtocolError: the line is too long, or no HTTP already by its first octet.
+    """
+    end = buffer.find(b"\n", start)
+    # Without its end, CR may be the last octet that has arrived.
+    if (end if end >= 0 else len(buffer)) - start - 1 > limit:
+        raise _line_too_long(limit, code)
+    if end >= 0:
+        return buffer[start : end + 1]
+    if start < len(buffer) and not _TOKEN.match(buffer, start):
+        raise RemoteProtocolError(
+            f"this is not HTTP/1: it starts with {show(buffer[start : start + 16])}", 400
+        )
+    return None
+
+
+def _bad_target(method: bytes, target: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(
+        f"{show(target)} is not a target for the method {show(method)} (RFC 9112 section 3.2)", 400
+    )
+
+
+def _check_other_form(method: bytes, target: bytes) -> None:
+    """
+    Check a target that is not in origin-form (RFC 9112 section 3.2).
+    """
+    if method == b"CONNECT":
+        valid = _AUTHORITY_FORM.fullmatch(target) is not None
+    elif target == b"*":
+        valid = method == b"OPTIONS"
+    else:
+        valid = _ABSOLUTE_FORM.fullmatch(target) is not None
+    if not valid:
+        raise _bad_target(method, target)
+
+
+def _diagnosed_request(line: bytes) -> RemoteProtocolError:
+    """
+    Say what is wrong with a request line.
+    """
+    if not line.endswith(b"\r\n"):
+        return RemoteProtocolError(
+            f"the request line is ended by LF without CR: {show(line)}", 400
+        )
+    parts = line[:-2].split(b" ")
+    if len(parts) == 2:
+        return RemoteProtocolError(f"the request line has no version: {show(line)}", 400)
+    if len(parts) != 3:
+        return RemoteProtocolError(
+            f"the request line is not a method, a target and a version: {show(line)}", 400
+        )
+    method, target, version = parts
+    if not _TOKEN.fullmatch(method):
+        return RemoteProtocolError(f"the method is no token: {show(method)}", 400)
+    if not _VERSION.fullmatch(version):
+        return RemoteProtocolError(f"not a version of HTTP: {show(version)}", 400)
+    if not version.startswith(b"HTTP/1."):
+        return RemoteProtocolError(
+            f"{version.decode()} is not supported here, HTTP/1.1 is", 505
+        )
+    return RemoteProtocolError(
+        f"the target has a character that is not allowed there: {show(target)}", 400
+    )

@@ -1,0 +1,30 @@
+"""
+How much of everything a peer may send.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    The most that a message may have of each of its parts, in octets unless said otherwise. A
+    peer that goes over one gets the status named with it.
+
+    @ivar request_line: the first line, without its end; 414. RFC 9112 section 3 recommends at
+        least 8000.
+    @ivar header_section: all field lines of a head; 431.
+    @ivar fields: how many field lines a header or a trailer section has; 431.
+    @ivar content: the content as it was sent, chunk framing included; 413. 0 for no limit.
+    @ivar chunk_extensions: all chunk extensions of a message (RFC 9112 section 7.1.1); 413.
+    @ivar trailer_section: all field lines of a trailer section; 431.
+    """
+
+    request_line: int = 8192
+    header_section: int = 65536
+    fields: int = 100
+    content: int = 64 * 2**20
+    chunk_extensions: int = 4096
+    trailer_section: int = 8192

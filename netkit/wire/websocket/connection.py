@@ -1,0 +1,339 @@
+"""
+An open WebSocket connection, from either side: octets to messages, messages to octets.
+
+Each direction goes through the same states (RFC 6455 sections 5.4, 5.5 and 7)::
+
+    BETWEEN MESSAGES --first frame--> IN A MESSAGE --frame with FIN--> BETWEEN MESSAGES
+            |                               |
+            +------------ Close ------------+--> CLOSED
+
+Control frames may come at any point before CLOSED, also within a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..errors import LocalProtocolError, RemoteProtocolError
+from .deflate import PerMessageDeflate
+from .events import Close, Event, Piece, Ping, Pong
+from .frames import (
+    CONTROL,
+    FIN,
+    MAX_CONTROL_PAYLOAD,
+    RSV1,
+    CloseCode,
+    FrameReader,
+    MaskingKeys,
+    Opcode,
+    apply_mask,
+    serialize_frame,
+)
+from .messages import IncomingMessage, decode_text, encode_text
+
+_TEXT_WHOLE = FIN | Opcode.TEXT
+_BINARY_WHOLE = FIN | Opcode.BINARY
+
+# The two octets before the payload of a short whole message from a server.
+_TEXT_HEADERS = [bytes((_TEXT_WHOLE, length)) for length in range(126)]
+_BINARY_HEADERS = [bytes((_BINARY_WHOLE, length)) for length in range(126)]
+
+_keys = MaskingKeys()
+
+
+class Connection:
+    """
+    One side of a connection whose opening handshake is done.
+
+    @ivar close_received: the Close frame that came, once it did.
+    @ivar close_sent: the Close frame that was sent, once it was.
+    """
+
+    __slots__ = (
+        "_between",
+        "_client",
+        "_deflate",
+        "_incoming",
+        "_max_fragments",
+        "_max_message_size",
+        "_overhead",
+        "_pieces",
+        "_reader",
+        "_sending",
+        "_short",
+        "close_received",
+        "close_sent",
+    )
+
+    def __init__(
+        self,
+        *,
+        client: bool,
+        max_message_size: int = 2**20,
+        max_fragments: int = 2**17,
+        deflate: PerMessageDeflate | None = None,
+        pieces: bool = False,
+    ) -> None:
+        """
+        @param client: whether we are the client; else the server.
+        @param max_message_size: how many octets a received message may have, also when it was
+            compressed; 0 for no limit.
+        @param max_fragments: how many frames a received message may have; 0 for no limit.
+        @param deflate: what compresses, as both sides agreed; nothing by default.
+        @param pieces: whether to give out each part of a message as it arrives, as a L{Piece},
+            instead of whole messages.
+        """
+        self._client = client
+        self._max_message_size = max_message_size
+        self._max_fragments = max_fragments
+        self._deflate = deflate
+        self._pieces = pieces
+        self._reader = FrameReader(
+            masked=not client,
+            rsv1=deflate is not None,
+            # What a compressed frame grows to is known when it is inflated.
+            max_payload=0 if deflate is not None else max_message_size,
+        )
+        self._incoming: IncomingMessage | None = None
+        self._sending = 0
+        self.close_received: Close | None = None
+        self.close_sent: Close | None = None
+        # The shortest path: what arrived is one short whole frame, and nothing else goes on.
+        self._between = not pieces
+        self._overhead = 2 if client else 6
+        self._short = min(125, max_message_size or 125)
+
+    # Receiving
+
+    def receive_data(self, data: bytes) -> Iterable[Event]:
+        """
+        Parse what arrived. The caller goes through the events to their end, at any pace, before
+        it hands in more.
+
+        @param data: the octets; what follows a Close frame is dropped.
+        @return: what they mean, in order.
+        @raise RemoteProtocolError: from the iteration, after the events that came before: the
+            peer broke the protocol or went over a limit. Its code is to be sent in a Close
+            frame; nothing more is to be handed in.
+        """
+        length = len(data) - self._overhead
+        if self._between and 0 <= length <= self._short:
+            first = data[0]
+            if self._client:
+                if data[1] == length:
+                    if first == _TEXT_WHOLE:
+                        return (decode_text(data[2:]),)
+                    if first == _BINARY_WHOLE:
+                        return (data[2:],)
+            elif data[1] == length | 0x80:
+                if first == _TEXT_WHOLE:
+                    return (decode_text(apply_mask(data[6:], data[2:6])),)
+                if first == _BINARY_WHOLE:
+                    return (apply_mask(data[6:], data[2:6]),)
+        return self._events(data)
+
+    def _events(self, data: bytes) -> Iterator[Event]:
+        self._between = False
+        if self.close_received is not None:
+            return
+        for first, payload, finished in self._reader.read(data):
+            if self._incoming is None and finished and not self._pieces:
+                if first == _TEXT_WHOLE:
+                    yield decode_text(payload)
+                    continue
+                if first == _BINARY_WHOLE:
+                    yield payload
+                    continue
+            if first & CONTROL:
+                yield self._control(first, payload)
+                if self.close_received is not None:
+                    return
+            else:
+                yield from self._data(first, payload, finished)
+        self._between = self._incoming is None and self._reader.between_frames and not self._pieces
+
+    def _control(self, first: int, payload: bytes) -> Event:
+        opcode = first & 0x0F
+        if opcode == Opcode.PING:
+            return Ping(payload)
+        if opcode == Opcode.PONG:
+            return Pong(payload)
+        self.close_received = close = _parse_close(payload)
+        return close
+
+    def _data(self, first: int, payload: bytes, finished: bool) -> Iterator[Event]:
+        message = self._incoming
+        opcode = first & 0x0F
+        if message is None:
+            if opcode == Opcode.CONTINUATION:
+                raise RemoteProtocolError(
+                    "a continuation frame continues nothing", CloseCode.PROTOCOL_ERROR
+                )
+            inflater = self._deflate if first & RSV1 else None
+            self._incoming = message = IncomingMessage(
+                text=opcode == Opcode.TEXT,
+                keep=not self._pieces,
+                max_size=self._max_message_size,
+                deflate=inflater,
+            )
+        elif message.between_frames:
+            if opcode != Opcode.CONTINUATION:
+                raise RemoteProtocolError(
+                    "a new message starts within a fragmented one", CloseCode.PROTOCOL_ERROR
+                )
+            message.frames += 1
+            if 0 < self._max_fragments < message.frames:
+                raise RemoteProtocolError(
+                    f"a message has more frames than the limit of {self._max_fragments}",
+                    CloseCode.POLICY_VIOLATION,
+                )
+        message.between_frames = finished
+        last = finished and bool(first & FIN)
+        for part in message.parts(payload, last):
+            if self._pieces:
+                yield Piece(part, False)
+        if last:
+            self._incoming = None
+            whole = message.end()
+            yield Piece(whole, True) if self._pieces else whole
+
+    # Sending
+
+    def send_text(self, text: str) -> bytes:
+        """
+        Give the octets of a text message.
+
+        @raise LocalProtocolError: the Close frame was sent already, or a message sent in pieces
+            is not finished, or the text has a lone surrogate, which UTF-8 cannot encode.
+        """
+        if self.close_sent is not None or self._sending:
+            raise self._cannot_send()
+        payload = encode_text(text)
+        if self._deflate is None and not self._client and len(payload) < 126:
+            return _TEXT_HEADERS[len(payload)] + payload
+        return self._whole(Opcode.TEXT, payload)
+
+    def send_bytes(self, data: bytes | bytearray | memoryview) -> bytes:
+        """
+        Give the octets of a binary message.
+
+        @raise LocalProtocolError: as for L{send_text}.
+        """
+        if self.close_sent is not None or self._sending:
+            raise self._cannot_send()
+        if self._deflate is None and not self._client and len(data) < 126:
+            return _BINARY_HEADERS[len(data)] + data
+        return self._whole(Opcode.BINARY, bytes(data))
+
+    def send_piece(self, data: str | bytes, finished: bool) -> bytes:
+        """
+        Give the octets of a part of a message: a frame. The first one says by its type whether
+        the message is text.
+
+        @param data: the part.
+        @param finished: whether the message ends with it.
+        @raise LocalProtocolError: the Close frame was sent already, the message began with
+            the other type, or the text has a lone surrogate.
+        """
+        if self.close_sent is not None:
+            raise self._cannot_send()
+        opcode = Opcode.TEXT if isinstance(data, str) else Opcode.BINARY
+        if self._sending not in (0, opcode):
+            raise LocalProtocolError(
+                f"a message that began as {Opcode(self._sending).name.lower()} "
+                f"cannot go on with {type(data).__name__}"
+            )
+        first = int(Opcode.CONTINUATION if self._sending else opcode)
+        payload = encode_text(data) if isinstance(data, str) else bytes(data)
+        if finished:
+            first |= FIN
+        if self._deflate is not None:
+            payload = self._deflate.compress(payload, finished)
+            if not self._sending:
+                first |= RSV1
+        self._sending = 0 if finished else opcode
+        return self._frame(first, payload)
+
+    def send_ping(self, payload: bytes = b"") -> bytes:
+        """
+        Give the octets of a Ping frame.
+
+        @raise LocalProtocolError: the Close frame was sent already, or the payload has more
+            than 125 octets.
+        """
+        return self._send_control(Opcode.PING, payload)
+
+    def send_pong(self, payload: bytes) -> bytes:
+        """
+        Give the octets of a Pong frame.
+
+        @raise LocalProtocolError: as for L{send_ping}.
+        """
+        return self._send_control(Opcode.PONG, payload)
+
+    def send_close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bytes:
+        """
+        Give the octets of the Close frame, after which nothing may be sent.
+
+        @param code: why; 1005 for a frame that does not say, as in a received L{Close}.
+        @param reason: why, in words. It is cut to what a frame can carry: 123 octets.
+        @raise LocalProtocolError: it was sent already, or the code is none that an endpoint may
+            send (RFC 6455 section 7.4.1).
+        """
+        if code == CloseCode.NO_STATUS_RECEIVED:
+            payload = b""
+        elif not _sendable(code):
+            raise LocalProtocolError(
+                f"close code {code} is not for sending: use 1000, 1001, 1008, 1011, 3000-4999 ..."
+            )
+        else:
+            words = reason.encode("utf-8", "replace")[: MAX_CONTROL_PAYLOAD - 2]
+            payload = code.to_bytes(2, "big") + words.decode("utf-8", "ignore").encode()
+        octets = self._send_control(Opcode.CLOSE, payload)
+        self.close_sent = Close(code, reason)
+        return octets
+
+    def _whole(self, opcode: int, payload: bytes) -> bytes:
+        first = FIN | opcode
+        if self._deflate is not None:
+            payload = self._deflate.compress(payload, True)
+            first |= RSV1
+        return self._frame(first, payload)
+
+    def _send_control(self, opcode: Opcode, payload: bytes) -> bytes:
+        if self.close_sent is not None:
+            raise self._cannot_send()
+        if len(payload) > MAX_CONTROL_PAYLOAD:
+            raise LocalProtocolError(
+                f"a {opcode.name.lower()} carries {len(payload)} octets, "
+                f"more than {MAX_CONTROL_PAYLOAD}"
+            )
+        return self._frame(FIN | opcode, payload)
+
+    def _frame(self, first: int, payload: bytes) -> bytes:
+        return serialize_frame(first, payload, _keys.next() if self._client else None)
+
+    def _cannot_send(self) -> LocalProtocolError:
+        if self.close_sent is not None:
+            return LocalProtocolError("nothing can be sent after the Close frame")
+        return LocalProtocolError("a message that is sent in pieces is not finished")
+
+
+def _sendable(code: int) -> bool:
+    # RFC 6455 section 7.4: 1004 is reserved, 1005, 1006 and 1015 never stand in a frame.
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+
+
+def _parse_close(payload: bytes) -> Close:
+    if not payload:
+        return Close()
+    if len(payload) == 1:
+        raise RemoteProtocolError(
+            "a Close frame carries one octet, half a close code", CloseCode.PROTOCOL_ERROR
+        )
+    code = int.from_bytes(payload[:2], "big")
+    if not _sendable(code):
+        raise RemoteProtocolError(
+            f"a Close frame has the code {code}, which must not be sent", CloseCode.PROTOCOL_ERROR
+        )
+    return Close(code, decode_text(payload[2:]))

@@ -1,0 +1,303 @@
+"""
+Frames (RFC 6455 section 5): their octets parsed and serialised, masked and unmasked.
+
+This is the innermost loop of everything WebSocket. It goes frame by frame, never octet by octet:
+what has to look at each octet is one call into the interpreter's C code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+from os import urandom
+from typing import Final
+
+from ..errors import RemoteProtocolError
+
+
+class Opcode(IntEnum):
+    """
+    What a frame is (RFC 6455 section 5.2).
+    """
+
+    CONTINUATION = 0x0
+    TEXT = 0x1
+    BINARY = 0x2
+    CLOSE = 0x8
+    PING = 0x9
+    PONG = 0xA
+
+
+class CloseCode(IntEnum):
+    """
+    Why a connection ended (RFC 6455 section 7.4, and IANA's registry).
+    """
+
+    NORMAL_CLOSURE = 1000
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    UNSUPPORTED_DATA = 1003
+    NO_STATUS_RECEIVED = 1005
+    ABNORMAL_CLOSURE = 1006
+    INVALID_PAYLOAD = 1007
+    POLICY_VIOLATION = 1008
+    MESSAGE_TOO_BIG = 1009
+    MANDATORY_EXTENSION = 1010
+    INTERNAL_ERROR = 1011
+    SERVICE_RESTART = 1012
+    TRY_AGAIN_LATER = 1013
+    BAD_GATEWAY = 1014
+    TLS_HANDSHAKE = 1015
+
+
+FIN: Final = 0x80
+RSV1: Final = 0x40
+MASK: Final = 0x80
+MAX_CONTROL_PAYLOAD: Final = 125
+
+# Opcode bit 3 tells control frames from data frames.
+CONTROL: Final = 0x08
+
+_RSV = 0x70
+_CONTROL_FIRSTS = frozenset(FIN | op for op in (Opcode.CLOSE, Opcode.PING, Opcode.PONG))
+_DATA_FIRSTS = frozenset(
+    fin | op for fin in (0, FIN) for op in (Opcode.CONTINUATION, Opcode.TEXT, Opcode.BINARY)
+)
+
+# The first octets that a frame may have, without and with permessage-deflate, which marks the
+# first frame of a compressed message (RFC 7692 section 6).
+_FIRSTS = _CONTROL_FIRSTS | _DATA_FIRSTS
+_FIRSTS_RSV1 = _FIRSTS | {
+    fin | RSV1 | op for fin in (0, FIN) for op in (Opcode.TEXT, Opcode.BINARY)
+}
+
+# The C loops of int are the quickest on short payloads, those of bytes.translate on long ones.
+_LONG = 1200
+
+
+def _xor_integers(data: bytes, key: bytes) -> bytes:
+    length = len(data)
+    pad = (key * ((length + 3) >> 2))[:length]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(
+        length, "little"
+    )
+
+
+_XOR_TABLES = [_xor_integers(bytes(range(256)), bytes([octet]) * 4) for octet in range(256)]
+
+
+def apply_mask(data: bytes, key: bytes) -> bytes:
+    """
+    Mask C{data}, or unmask it, which is the same (RFC 6455 section 5.3).
+
+    @param data: the octets.
+    @param key: the four octets of the masking key.
+    """
+    length = len(data)
+    if length < _LONG:
+        pad = (key * ((length + 3) >> 2))[:length]
+        return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(
+            length, "little"
+        )
+    masked = bytearray(length)
+    for i, octet in enumerate(key):
+        masked[i::4] = data[i::4].translate(_XOR_TABLES[octet])
+    return bytes(masked)
+
+
+class MaskingKeys:
+    """
+    Makes masking keys that the application cannot foresee (RFC 6455 section 5.3), many for one
+    question to the system's source of randomness.
+    """
+
+    __slots__ = ("_at", "_pool")
+
+    _SIZE = 1024
+
+    def __init__(self) -> None:
+        self._pool = b""
+        self._at = 0
+
+    def next(self) -> bytes:
+        """
+        Give four octets that were not given before.
+        """
+        at = self._at
+        if at == len(self._pool):
+            self._pool = urandom(self._SIZE)
+            at = 0
+        self._at = at + 4
+        return self._pool[at : at + 4]
+
+
+def serialize_frame(first: int, payload: bytes, key: bytes | None = None) -> bytes:
+    """
+    Give the octets of one frame.
+
+    @param first: its first octet: L{FIN}, L{RSV1} and the opcode.
+    @param payload: what it carries, not yet masked.
+    @param key: the masking key, for a client's frame; without one the frame is not masked.
+    """
+    length = len(payload)
+    if key is None:
+        if length < 126:
+            return bytes((first, length)) + payload
+        if length < 65536:
+            return b"%c\x7e%b%b" % (first, length.to_bytes(2, "big"), payload)
+        return b"%c\x7f%b%b" % (first, length.to_bytes(8, "big"), payload)
+    masked = apply_mask(payload, key)
+    if length < 126:
+        return bytes((first, MASK | length)) + key + masked
+    if length < 65536:
+        return b"%c\xfe%b%b%b" % (first, length.to_bytes(2, "big"), key, masked)
+    return b"%c\xff%b%b%b" % (first, length.to_bytes(8, "big"), key, masked)
+
+
+class FrameReader:
+    """
+    Parses the frames of one direction of a connection, in whatever portions they arrive.
+
+    @ivar between_frames: whether the octets read so far end with a frame's last.
+    """
+
+    __slots__ = ("_first", "_firsts", "_key", "_mask_bit", "_remaining", "_rest", "max_payload")
+
+    def __init__(self, *, masked: bool, rsv1: bool = False, max_payload: int = 0) -> None:
+        """
+        @param masked: whether the frames must be masked: those of a client must, those of a
+            server must not.
+        @param rsv1: whether an extension gave a meaning to the first reserved bit.
+        @param max_payload: how many octets a data frame may carry; 0 for no limit.
+        """
+        self._mask_bit = MASK if masked else 0
+        self._firsts = _FIRSTS_RSV1 if rsv1 else _FIRSTS
+        self.max_payload = max_payload
+        # What arrived of a header, or of a control frame, that is not whole.
+        self._rest = b""
+        # The data frame whose payload is arriving: its first octet, its masking key turned to
+        # the next octet, and how many octets are to come.
+        self._first = 0
+        self._key = b""
+        self._remaining = 0
+
+    @property
+    def between_frames(self) -> bool:
+        return not self._remaining and not self._rest
+
+    def read(self, data: bytes) -> Iterator[tuple[int, bytes, bool]]:
+        """
+        Parse what arrived, frame by frame as the caller asks for them. The caller goes to the
+        end of them before it hands in more.
+
+        @return: for each frame or part of one: its first octet; the payload, unmasked; whether
+            the frame ends with it. Control frames come whole; data frames come in the portions
+            that arrive.
+        @raise RemoteProtocolError: a frame breaks RFC 6455 section 5 or the limit; those before
+            it were given out.
+        """
+        position = 0
+        if self._rest:
+            data = self._rest + data
+            self._rest = b""
+        end = len(data)
+        mask_bit = self._mask_bit
+        firsts = self._firsts
+        if self._remaining and end:
+            position = min(self._remaining, end)
+            self._remaining -= position
+            payload = data[:position]
+            if mask_bit:
+                payload = self._unmask_part(payload)
+            yield self._first, payload, not self._remaining
+        key = b""
+        while end - position >= 2:
+            first = data[position]
+            if first not in firsts:
+                raise _invalid_first(first)
+            length = data[position + 1] ^ mask_bit
+            start = position + 2
+            if length > 125:
+                if length > 127:
+                    raise self._wrong_mask()
+                if first & CONTROL:
+                    raise RemoteProtocolError(
+                        f"a control frame carries more than {MAX_CONTROL_PAYLOAD} octets",
+                        CloseCode.PROTOCOL_ERROR,
+                    )
+                start += 2 if length == 126 else 8
+                if start > end:
+                    break
+                length = _extended_length(data[position + 2 : start])
+            if mask_bit:
+                key = data[start : start + 4]
+                start += 4
+                if start > end:
+                    break
+            stop = start + length
+            if stop <= end:
+                if self.max_payload and length > self.max_payload and not first & CONTROL:
+                    raise self._too_big(length)
+                payload = data[start:stop]
+                if mask_bit:
+                    payload = apply_mask(payload, key)
+                position = stop
+                yield first, payload, True
+                continue
+            if first & CONTROL:
+                break
+            if self.max_payload and length > self.max_payload:
+                raise self._too_big(length)
+            self._first = first
+            self._key = key
+            self._remaining = stop - end
+            payload = data[start:]
+            if mask_bit:
+                payload = self._unmask_part(payload)
+            yield first, payload, False
+            return
+        self._rest = data[position:]
+
+    def _unmask_part(self, part: bytes) -> bytes:
+        key = self._key
+        turn = len(part) & 3
+        self._key = key[turn:] + key[:turn]
+        return apply_mask(part, key)
+
+    def _too_big(self, length: int) -> RemoteProtocolError:
+        return RemoteProtocolError(
+            f"a frame of {length} octets is over the limit of {self.max_payload}",
+            CloseCode.MESSAGE_TOO_BIG,
+        )
+
+    def _wrong_mask(self) -> RemoteProtocolError:
+        return RemoteProtocolError(
+            "a client's frame is not masked" if self._mask_bit else "a server's frame is masked",
+            CloseCode.PROTOCOL_ERROR,
+        )
+
+
+def _invalid_first(first: int) -> RemoteProtocolError:
+    opcode = first & 0x0F
+    if opcode not in frozenset(Opcode):
+        problem = f"a frame has the reserved opcode 0x{opcode:x}"
+    elif first & _RSV:
+        problem = f"a frame sets reserved bits that mean nothing here: 0x{first & _RSV:02x}"
+    else:
+        problem = "a control frame is fragmented"
+    return RemoteProtocolError(problem, CloseCode.PROTOCOL_ERROR)
+
+
+def _extended_length(octets: bytes) -> int:
+    length = int.from_bytes(octets, "big")
+    if length < (126 if len(octets) == 2 else 65536):
+        raise RemoteProtocolError(
+            f"a payload length of {length} is written in {len(octets)} octets, more than it needs",
+            CloseCode.PROTOCOL_ERROR,
+        )
+    if length >= 1 << 63:
+        raise RemoteProtocolError(
+            f"a payload length has its most significant bit set: 0x{length:x}",
+            CloseCode.PROTOCOL_ERROR,
+        )
+    return length

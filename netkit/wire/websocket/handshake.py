@@ -1,0 +1,255 @@
+"""
+The opening handshake (RFC 6455 sections 4.1 and 4.2), from either side.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha1
+from os import urandom
+
+from ..errors import LocalProtocolError, RemoteProtocolError
+from . import deflate
+from .deflate import DeflateSettings, PerMessageDeflate
+from .extensions import Extension, parse_extensions
+from .frames import CloseCode
+from .head import Fields, encode_fields, status_line
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+# The base64 of 16 octets.
+_KEY = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+Pairs = Iterable[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """
+    What a client's request offers.
+
+    @ivar key: the value of C{Sec-WebSocket-Key}.
+    @ivar subprotocols: in the client's order of preference.
+    @ivar extensions: in the client's order of preference.
+    """
+
+    key: bytes
+    subprotocols: tuple[str, ...]
+    extensions: tuple[Extension, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """
+    What both sides agreed on.
+
+    @ivar subprotocol: the subprotocol, if any.
+    @ivar deflate: what compresses, if anything.
+    """
+
+    subprotocol: str | None
+    deflate: PerMessageDeflate | None
+
+
+def accept_key(key: bytes) -> bytes:
+    """
+    The C{Sec-WebSocket-Accept} that answers a C{Sec-WebSocket-Key} (section 4.2.2).
+    """
+    return b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
+
+
+def is_token(name: str) -> bool:
+    """
+    Whether something can be the name of a subprotocol (section 4.1).
+    """
+    return name.isascii() and _TOKEN.fullmatch(name.encode()) is not None
+
+
+def wants_upgrade(fields: Fields) -> bool:
+    """
+    Whether a request asks to switch to WebSocket, rightly or not.
+    """
+    return _has_element(fields, b"upgrade", b"websocket")
+
+
+def read_request(method: bytes, minor: int, fields: Fields) -> Offer:
+    """
+    Check a client's request (section 4.2.1).
+
+    @param method: its method.
+    @param minor: its minor version of HTTP/1.
+    @param fields: its header section.
+    @raise RemoteProtocolError: it is no WebSocket handshake; with the HTTP status to refuse it.
+    """
+    if not wants_upgrade(fields):
+        raise RemoteProtocolError("only WebSocket is spoken here: Upgrade: websocket", 426)
+    if method != b"GET":
+        raise RemoteProtocolError(f"a WebSocket handshake is a GET, not {method!r}", 405)
+    if minor < 1:
+        raise RemoteProtocolError("a WebSocket handshake takes HTTP/1.1", 400)
+    if not _has_element(fields, b"connection", b"upgrade"):
+        raise RemoteProtocolError("the Connection field does not say Upgrade", 400)
+    versions = fields.all(b"sec-websocket-version")
+    if versions != [b"13"]:
+        said = b", ".join(versions).decode("latin-1")
+        raise RemoteProtocolError(f"WebSocket is spoken in version 13 here, not {said!r}", 426)
+    keys = fields.all(b"sec-websocket-key")
+    if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+        raise RemoteProtocolError("Sec-WebSocket-Key is not one field of 16 octets in base64", 400)
+    subprotocols = fields.elements(b"sec-websocket-protocol")
+    if not all(map(_TOKEN.fullmatch, subprotocols)) or len(set(subprotocols)) < len(subprotocols):
+        raise RemoteProtocolError("Sec-WebSocket-Protocol is no list of different tokens", 400)
+    try:
+        extensions = _extensions(fields)
+    except ValueError as error:
+        raise RemoteProtocolError(f"Sec-WebSocket-Extensions: {error}", 400) from error
+    return Offer(keys[0], tuple(name.decode() for name in subprotocols), tuple(extensions))
+
+
+def accept(
+    offer: Offer,
+    *,
+    subprotocol: str | None = None,
+    settings: DeflateSettings | None = None,
+    fields: Pairs = (),
+) -> tuple[bytes, Agreement]:
+    """
+    Make the response that opens the connection (section 4.2.2).
+
+    @param offer: what the client offered.
+    @param subprotocol: which of its subprotocols to take.
+    @param settings: how to compress; not at all by default.
+    @param fields: more fields for the response.
+    @return: its octets, and what is agreed with them.
+    @raise LocalProtocolError: the client did not offer that subprotocol, or a field is not
+        well-formed.
+    """
+    answer = [
+        (b"Upgrade", b"websocket"),
+        (b"Connection", b"Upgrade"),
+        (b"Sec-WebSocket-Accept", accept_key(offer.key)),
+    ]
+    if subprotocol is not None:
+        if subprotocol not in offer.subprotocols:
+            raise LocalProtocolError(
+                f"the subprotocol {subprotocol!r} is none that the client offers: "
+                f"{', '.join(offer.subprotocols) or 'it offers none'}"
+            )
+        answer.append((b"Sec-WebSocket-Protocol", subprotocol.encode()))
+    agreed = deflate.accept(offer.extensions, settings) if settings is not None else None
+    if agreed is not None:
+        answer.append((b"Sec-WebSocket-Extensions", str(agreed[0]).encode()))
+    octets = status_line(101) + encode_fields([*answer, *fields]) + b"\r\n"
+    return octets, Agreement(subprotocol, agreed[1] if agreed is not None else None)
+
+
+def refuse(status: int, fields: Pairs = (), content: bytes = b"") -> bytes:
+    """
+    Make a response that refuses the handshake, after which the connection is closed.
+
+    @param status: the HTTP status; 426 says what to upgrade to.
+    @param fields: more fields for it.
+    @param content: what it says.
+    """
+    own = [(b"Connection", b"close"), (b"Content-Length", b"%d" % len(content))]
+    if status == 426:
+        # RFC 9110 section 15.5.22, RFC 6455 section 4.4.
+        own[0] = (b"Connection", b"Upgrade, close")
+        own += [(b"Upgrade", b"websocket"), (b"Sec-WebSocket-Version", b"13")]
+    elif status == 405:
+        own.append((b"Allow", b"GET"))
+    return status_line(status) + encode_fields([*own, *fields]) + b"\r\n" + content
+
+
+class ClientHandshake:
+    """
+    The client's side: one request, and what its response agrees to.
+
+    @ivar request: the octets of the request.
+    """
+
+    __slots__ = ("_key", "_settings", "_subprotocols", "request")
+
+    def __init__(
+        self,
+        host: bytes,
+        target: bytes,
+        *,
+        subprotocols: Sequence[str] = (),
+        settings: DeflateSettings | None = None,
+        fields: Pairs = (),
+    ) -> None:
+        """
+        @param host: the value of the C{Host} field.
+        @param target: the request target: the URL's path and query.
+        @param subprotocols: what to offer, the preferred one first.
+        @param settings: what compression to offer; none by default.
+        @param fields: more fields for the request.
+        @raise LocalProtocolError: a field is not well-formed.
+        """
+        self._key = b64encode(urandom(16))
+        self._subprotocols = subprotocols
+        self._settings = settings
+        own = [
+            (b"Host", host),
+            (b"Upgrade", b"websocket"),
+            (b"Connection", b"Upgrade"),
+            (b"Sec-WebSocket-Key", self._key),
+            (b"Sec-WebSocket-Version", b"13"),
+        ]
+        if subprotocols:
+            for name in subprotocols:
+                if not is_token(name):
+                    raise LocalProtocolError(f"{name!r} is no name of a subprotocol: no token")
+            own.append((b"Sec-WebSocket-Protocol", ", ".join(subprotocols).encode()))
+        if settings is not None:
+            own.append((b"Sec-WebSocket-Extensions", str(deflate.offer(settings)).encode()))
+        self.request = b"GET %b HTTP/1.1\r\n%b\r\n" % (target, encode_fields([*own, *fields]))
+
+    def read_response(self, fields: Fields) -> Agreement:
+        """
+        Check a response of status 101 (section 4.1, the client's requirements).
+
+        @param fields: its header section.
+        @raise RemoteProtocolError: it does not open the connection that was asked for.
+        """
+        if not wants_upgrade(fields):
+            raise _bad_response("its Upgrade field does not say websocket")
+        if not _has_element(fields, b"connection", b"upgrade"):
+            raise _bad_response("its Connection field does not say Upgrade")
+        accepts = fields.all(b"sec-websocket-accept")
+        if accepts != [accept_key(self._key)]:
+            raise _bad_response(f"its Sec-WebSocket-Accept does not answer our key: {accepts!r}")
+        subprotocols = [name.decode("latin-1") for name in fields.all(b"sec-websocket-protocol")]
+        if len(subprotocols) > 1 or not set(subprotocols) <= set(self._subprotocols):
+            raise _bad_response(f"it chooses a subprotocol that we did not offer: {subprotocols}")
+        try:
+            extensions = _extensions(fields)
+        except ValueError as error:
+            raise _bad_response(f"Sec-WebSocket-Extensions: {error}") from error
+        agreed = None
+        for extension in extensions:
+            if extension.name != deflate.NAME or self._settings is None or agreed is not None:
+                raise _bad_response(f"it uses an extension that we did not offer: {extension}")
+            agreed = deflate.agree(extension, self._settings)
+        return Agreement(subprotocols[0] if subprotocols else None, agreed)
+
+
+def _extensions(fields: Fields) -> list[Extension]:
+    return parse_extensions(
+        value.decode("latin-1") for value in fields.all(b"sec-websocket-extensions")
+    )
+
+
+def _has_element(fields: Fields, name: bytes, wanted: bytes) -> bool:
+    return wanted in (element.lower() for element in fields.elements(name))
+
+
+def _bad_response(problem: str) -> RemoteProtocolError:
+    return RemoteProtocolError(
+        f"the response opens no WebSocket: {problem}", CloseCode.PROTOCOL_ERROR
+    )

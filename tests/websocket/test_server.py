@@ -1,0 +1,299 @@
+"""
+Tests for L{netkit.websocket.factory} and L{netkit.websocket.server}: the opening handshake.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import LogEvent
+
+from netkit.websocket import Acceptance, Rejection, WebSocketOptions, WebSocketRequest
+from netkit.websocket.protocol import Decision
+
+from .helpers import HANDSHAKE, Application, Recorder, Server
+
+
+def test_opening() -> None:
+    server = Server(fields=b"X-Token: 1\r\nx-token: 2\r\nSec-WebSocket-Protocol: a, b\r\n")
+    server.receive(server.request)
+    assert server.response() == (
+        b"HTTP/1.1 101 Switching Protocols\r\n"
+        b"Upgrade: websocket\r\n"
+        b"Connection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+        b"\r\n"
+    )
+    assert server.app.events == ["open"]
+    (request,) = server.application.requests
+    assert (request.method, request.uri, request.path) == (b"GET", b"/chat", b"/chat")
+    assert request.getHeader("X-Token") == b"2"
+    assert request.getHeader(b"none") is None
+    assert request.requestHeaders.getRawHeaders(b"x-token") == [b"1", b"2"]
+    assert request.subprotocols == ("a", "b")
+    assert request.getClientAddress() == server.transport.getPeer()
+    assert server.app.transport.subprotocol is None
+    assert server.app.transport.getHost() == server.transport.getHost()
+
+
+def test_opening_octet_by_octet_with_a_message_behind_it() -> None:
+    server = Server()
+    for octet in server.request + server.client.send_text("early"):
+        server.receive(bytes([octet]))
+    assert server.app.events == ["open", "early"]
+
+
+def test_what_is_sent_at_once_goes_out_with_the_response() -> None:
+    class Greeter(Recorder):
+        def negotiationFinished(self) -> None:
+            self.transport.sendTextMessage("welcome")
+            self.transport.sendBytesMessage(b"!")
+
+    server = Server(Application(Greeter))
+    writes: list[bytes] = []
+    server.transport.write = writes.append  # type: ignore[method-assign]
+    server.receive(server.request)
+    (write,) = writes
+    head, rest = write.split(b"\r\n\r\n", 1)
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert list(server.client.receive_data(rest)) == ["welcome", b"!"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "words"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 426, b"Upgrade: websocket"),
+        (HANDSHAKE.replace(b"13", b"8") % b"", 426, b"version 13 here, not '8'"),
+        (HANDSHAKE.replace(b"GET", b"POST") % b"", 405, b"a GET"),
+        (b"no HTTP\r\n\r\n", 400, b""),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 40_000, 431, b""),
+    ],
+)
+def test_refused(request_: bytes, status: int, words: bytes, logged: list[LogEvent]) -> None:
+    server = Server()
+    server.receive(request_)
+    assert server.response().startswith(b"HTTP/1.1 %d " % status)
+    assert words in server.response()
+    assert server.protocol.lingering
+    (event,) = [event for event in logged if event.get("status") == status]
+    assert event["peer"]
+    sent = server.response()
+    # What still arrives is dropped.
+    server.receive(HANDSHAKE % b"")
+    assert server.response() == sent
+    assert not server.application.made
+    server.lose(ConnectionDone())
+    assert not server.clock.getDelayedCalls()
+
+
+def test_path() -> None:
+    assert Server(path=b"/chat").open()
+    other = Server(path=b"/other")
+    other.receive(other.request)
+    assert other.response().startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (b"Origin: https://Example.com\r\n", 101),
+        (b"", 101),
+        (b"Origin: https://evil.example\r\n", 403),
+        (b"Origin: null\r\n", 403),
+    ],
+)
+def test_origins(origin: bytes, status: int) -> None:
+    server = Server(origins=["https://example.com"], fields=origin)
+    server.receive(server.request)
+    assert server.response().startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_subprotocols() -> None:
+    server = Server(subprotocols=["b", "c"], fields=b"Sec-WebSocket-Protocol: a, c, b\r\n")
+    server.receive(server.request)
+    assert b"\r\nSec-WebSocket-Protocol: c\r\n" in server.response()
+    assert server.app.transport.subprotocol == "c"
+    server = Server(subprotocols=["b", "c"], fields=b"Sec-WebSocket-Protocol: a\r\n").open()
+    assert server.app.transport.subprotocol is None
+
+
+class Acceptor(Application):
+    """
+    Decides as it is told.
+    """
+
+    def __init__(self, decision: Any) -> None:
+        super().__init__()
+        self._decision = decision
+
+    def acceptConnection(self, request: WebSocketRequest) -> Any:
+        self.requests.append(request)
+        if isinstance(self._decision, Exception):
+            raise self._decision
+        return self._decision
+
+
+def test_acceptance() -> None:
+    acceptance = Acceptance(subprotocol="b", headers=((b"Set-Cookie", b"a=b"),))
+    server = Server(Acceptor(acceptance), fields=b"Sec-WebSocket-Protocol: a, b\r\n")
+    server.receive(server.request)
+    assert b"\r\nSec-WebSocket-Protocol: b\r\nSet-Cookie: a=b\r\n" in server.response()
+    assert server.app.transport.subprotocol == "b"
+    assert Server(Acceptor(None)).open().app.events == ["open"]
+
+
+def test_rejection() -> None:
+    rejection = Rejection(status=401, headers=((b"WWW-Authenticate", b"Basic"),), body=b"who?")
+    server = Server(Acceptor(rejection))
+    server.receive(server.request)
+    assert server.response() == (
+        b"HTTP/1.1 401 Unauthorized\r\n"
+        b"Connection: close\r\n"
+        b"Content-Length: 4\r\n"
+        b"WWW-Authenticate: Basic\r\n"
+        b"\r\n"
+        b"who?"
+    )
+    assert not server.application.made
+    assert server.protocol.lingering
+
+
+def test_a_decision_that_takes_time() -> None:
+    deciding: Deferred[Decision] = Deferred()
+    server = Server(Acceptor(deciding))
+    server.receive(server.request)
+    server.receive(server.client.send_text("early"))
+    assert server.response() == b""
+    deciding.callback(None)
+    assert server.response().startswith(b"HTTP/1.1 101 ")
+    assert server.app.events == ["open", "early"]
+
+
+def test_a_coroutine_decides() -> None:
+    looked: Deferred[bytes] = Deferred()
+
+    class Coroutine(Application):
+        async def acceptConnection(self, request: WebSocketRequest) -> Decision:
+            return Rejection(status=403, body=await looked)
+
+    server = Server(Coroutine())
+    server.receive(server.request)
+    assert server.response() == b""
+    looked.callback(b"no")
+    assert server.response().startswith(b"HTTP/1.1 403 ")
+    assert server.response().endswith(b"\r\n\r\nno")
+
+
+@pytest.mark.parametrize("decision", [KeyError("x"), Acceptance(subprotocol="not offered")])
+def test_a_decision_that_fails(decision: object, logged: list[LogEvent]) -> None:
+    server = Server(Acceptor(decision))
+    server.receive(server.request)
+    assert server.response().startswith(b"HTTP/1.1 500 ")
+    failures = [event for event in logged if event.get("log_failure") is not None]
+    assert len(failures) == 1
+    logged.remove(failures[0])
+
+
+def test_the_application_may_decline() -> None:
+    class Nobody(Application):
+        def buildProtocol(self, request: WebSocketRequest) -> Recorder | None:
+            return None
+
+    server = Server(Nobody())
+    server.receive(server.request)
+    assert server.response().startswith(b"HTTP/1.1 403 ")
+
+
+def test_lost_while_deciding() -> None:
+    cancelled = []
+    deciding: Deferred[Decision] = Deferred(cancelled.append)
+    server = Server(Acceptor(deciding))
+    server.receive(server.request)
+    server.lose(ConnectionLost())
+    assert cancelled == [deciding]
+    assert server.response() == b""
+    assert not server.clock.getDelayedCalls()
+    assert not server.factory.connections
+
+
+def test_too_much_while_deciding() -> None:
+    server = Server(Acceptor(Deferred()), options=WebSocketOptions(maxHandshakeSize=1000))
+    server.receive(server.request)
+    server.receive(bytes(1000))
+    assert server.response() == b""
+    server.receive(b"x")
+    assert server.response().startswith(b"HTTP/1.1 413 ")
+
+
+def test_opening_takes_too_long() -> None:
+    server = Server(options=WebSocketOptions(openTimeout=3.0))
+    server.receive(server.request[:-1])
+    server.clock.advance(2.9)
+    assert not server.transport.disconnected
+    server.clock.advance(0.2)
+    assert server.transport.disconnected
+    server.lose(ConnectionAborted())
+    assert not server.clock.getDelayedCalls()
+    forever = Server(options=WebSocketOptions(openTimeout=0, pingInterval=0), idleTimeout=0)
+    assert not forever.clock.getDelayedCalls()
+
+
+class Plain(Protocol):
+    """
+    Another protocol on the same port.
+    """
+
+    lost: object = None
+
+    def connectionMade(self) -> None:
+        self.received = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+        self.transport.write(b"plain")  # type: ignore[union-attr]
+
+    def connectionLost(self, reason: object = None) -> None:
+        self.lost = reason
+
+
+def test_plain_http_on_the_same_port() -> None:
+    made: list[Plain] = []
+
+    def make() -> Plain:
+        made.append(Plain())
+        return made[-1]
+
+    def server() -> Server:
+        return Server(httpFactory=_Factory(make))
+
+    one = server()
+    one.receive(b"GET / HTTP/1.1\r\n")
+    one.receive(b"Host: x\r\n\r\nmore")
+    one.receive(b"and more")
+    assert made[0].received == b"GET / HTTP/1.1\r\nHost: x\r\n\r\nmoreand more"
+    assert one.response() == b"plainplain"
+    one.clock.advance(10_000)
+    assert not one.transport.disconnected
+    one.protocol.readConnectionLost()
+    assert one.transport.disconnecting
+    one.lose(ConnectionDone())
+    assert made[0].lost is not None
+    assert server().open().app.events == ["open"]
+    bad = server()
+    bad.receive(HANDSHAKE.replace(b"13", b"8") % b"")
+    assert bad.response().startswith(b"HTTP/1.1 426 ")
+    refused = Server(httpFactory=_Factory(lambda: None))
+    refused.receive(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert refused.transport.disconnecting
+
+
+class _Factory(Factory[Any]):
+    def __init__(self, make: Any) -> None:
+        self._make = make
+
+    def buildProtocol(self, addr: object) -> Any:
+        return self._make()

@@ -1,0 +1,362 @@
+"""
+Messages, from octets and to octets, from either side.
+"""
+
+from __future__ import annotations
+
+import tracemalloc
+from contextlib import suppress
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netkit.wire.errors import LocalProtocolError, RemoteProtocolError
+from netkit.wire.websocket.connection import Connection
+from netkit.wire.websocket.deflate import PerMessageDeflate
+from netkit.wire.websocket.events import Close, Event, Piece, Ping, Pong
+from netkit.wire.websocket.frames import FIN, RSV1, CloseCode, Opcode, serialize_frame
+
+KEY = b"\x12\x34\x56\x78"
+
+ROLES = pytest.mark.parametrize("client", [False, True])
+
+
+def frame(client: bool, first: int, payload: bytes) -> bytes:
+    """
+    A frame for a side to receive.
+    """
+    return serialize_frame(first, payload, None if client else KEY)
+
+
+def receive(connection: Connection, *segments: bytes) -> list[Event]:
+    """
+    What a side makes of what arrives.
+    """
+    return [event for segment in segments for event in connection.receive_data(segment)]
+
+
+def octetByOctet(data: bytes) -> list[bytes]:
+    """
+    Data in segments of one octet.
+    """
+    return [bytes([octet]) for octet in data]
+
+
+def fail(connection: Connection, *segments: bytes) -> tuple[list[Event], RemoteProtocolError]:
+    """
+    What a side makes of what arrives, up to the error that ends it.
+    """
+    events: list[Event] = []
+    try:
+        for segment in segments:
+            for event in connection.receive_data(segment):
+                events.append(event)
+    except RemoteProtocolError as error:
+        return events, error
+    raise AssertionError(f"no error after {events}")
+
+
+@ROLES
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "a",
+        "é" * 62,
+        "x" * 125,
+        "x" * 126,
+        "€" * 40_000,
+        b"",
+        b"\0\xff",
+        bytes(126),
+        bytes(70_000),
+    ],
+    ids=lambda message: f"{type(message).__name__}-{len(message)}",
+)
+def test_messages_arrive_as_they_were_sent(client: bool, message: str | bytes) -> None:
+    sender = Connection(client=not client)
+    send = sender.send_text if isinstance(message, str) else sender.send_bytes
+    octets = send(message)  # type: ignore[operator]
+    pings = sender.send_ping(b"then")
+    assert receive(Connection(client=client), octets) == [message]
+    segments = octetByOctet(octets + pings)
+    assert receive(Connection(client=client), *segments) == [message, Ping(b"then")]
+    both = octets + pings + octets
+    assert receive(Connection(client=client), both) == [message, Ping(b"then"), message]
+
+
+@ROLES
+def test_fragments_with_control_frames_between(client: bool) -> None:
+    octets = b"".join(
+        frame(client, *part)
+        for part in [
+            (Opcode.TEXT, "né".encode()[:2]),
+            (FIN | Opcode.PING, b"1"),
+            (Opcode.CONTINUATION, "né".encode()[2:]),
+            (FIN | Opcode.PONG, b"2"),
+            (Opcode.CONTINUATION, b""),
+            (FIN | Opcode.CONTINUATION, b"!"),
+            (Opcode.BINARY, b"\xff"),
+            (FIN | Opcode.CONTINUATION, b"\xfe"),
+        ]
+    )
+    expected = [Ping(b"1"), Pong(b"2"), "né!", b"\xff\xfe"]
+    assert receive(Connection(client=client), octets) == expected
+    assert receive(Connection(client=client), *octetByOctet(octets)) == expected
+
+
+def test_a_message_in_pieces() -> None:
+    sender = Connection(client=False)
+    octets = sender.send_piece("né"[:1], False) + sender.send_piece("é", False)
+    octets += sender.send_ping(b"p") + sender.send_piece("", True)
+    octets += sender.send_piece(b"\xff", False) + sender.send_piece(b"\xfe", True)
+    assert receive(Connection(client=True), octets) == [Ping(b"p"), "né", b"\xff\xfe"]
+    pieces = receive(Connection(client=True, pieces=True), octets)
+    assert pieces == [
+        Piece("n", False),
+        Piece("é", False),
+        Ping(b"p"),
+        Piece("", False),
+        Piece("", True),
+        Piece(b"\xff", False),
+        Piece(b"\xfe", False),
+        Piece(b"", True),
+    ]
+
+
+def test_pieces_come_as_they_arrive() -> None:
+    connection = Connection(client=True, pieces=True)
+    octets = frame(True, FIN | Opcode.BINARY, b"abcdef")
+    assert receive(connection, octets[:5]) == [Piece(b"abc", False)]
+    assert receive(connection, octets[5:]) == [Piece(b"def", False), Piece(b"", True)]
+    short = frame(True, FIN | Opcode.TEXT, b"hi")
+    assert receive(connection, short) == [Piece("hi", False), Piece("", True)]
+
+
+@ROLES
+@pytest.mark.parametrize(
+    ("parts", "code", "problem"),
+    [
+        ([(FIN | Opcode.CONTINUATION, b"")], 1002, "continues nothing"),
+        ([(Opcode.TEXT, b""), (FIN | Opcode.TEXT, b"")], 1002, "within a fragmented one"),
+        ([(FIN | Opcode.CLOSE, b"\x03")], 1002, "half a close code"),
+        ([(FIN | Opcode.CLOSE, b"\x03\xed")], 1002, "1005, which must not be sent"),
+        ([(FIN | Opcode.CLOSE, b"\x13\x88")], 1002, "5000"),
+        ([(FIN | Opcode.CLOSE, b"\x03\xe8\xff")], 1007, "not UTF-8"),
+        ([(FIN | Opcode.TEXT, b"\xff")], 1007, "not UTF-8: invalid start byte: ff"),
+        ([(FIN | Opcode.TEXT, b"x" * 200 + b"\xff")], 1007, "not UTF-8"),
+        ([(FIN | Opcode.TEXT, b"\xe2\x82")], 1007, "unexpected end of data"),
+        ([(Opcode.TEXT, b"\xe2\x82"), (FIN | Opcode.CONTINUATION, b"")], 1007, "end of data"),
+        ([(Opcode.TEXT, b"\xed\xa0")], 1007, "not UTF-8"),
+        ([(FIN | RSV1 | Opcode.TEXT, b"")], 1002, "reserved bits"),
+    ],
+)
+def test_what_breaks_the_protocol(
+    client: bool, parts: list[tuple[int, bytes]], code: int, problem: str
+) -> None:
+    good = frame(client, FIN | Opcode.TEXT, b"good")
+    bad = b"".join(frame(client, *part) for part in parts)
+    for segments in ([good + bad], [good, bad], octetByOctet(good + bad)):
+        events, error = fail(Connection(client=client), *segments)
+        assert events == ["good"]
+        assert error.code == code
+        assert problem in str(error)
+
+
+@pytest.mark.parametrize("bad", ["80", "c0", "f5", "e0 80", "ed a0", "f0 8f", "f4 90", "e2 82 41"])
+def test_text_is_refused_at_the_octet_that_is_wrong(bad: str) -> None:
+    octets = frame(False, FIN | Opcode.TEXT, b"caf" + bytes.fromhex(bad) + b"more to come")
+    connection = Connection(client=False)
+    end = 6 + 3 + len(bytes.fromhex(bad))
+    assert receive(connection, octets[: end - 1]) == []
+    assert fail(connection, octets[end - 1 : end])[1].code == CloseCode.INVALID_PAYLOAD
+
+
+@ROLES
+def test_limits(client: bool) -> None:
+    def connection() -> Connection:
+        return Connection(client=client, max_message_size=10, max_fragments=3)
+
+    whole = frame(client, FIN | Opcode.TEXT, b"x" * 10)
+    assert receive(connection(), whole) == ["x" * 10]
+    large = frame(client, FIN | Opcode.TEXT, b"x" * 11)
+    assert fail(connection(), large)[1].code == CloseCode.MESSAGE_TOO_BIG
+    parts = [frame(client, Opcode.BINARY, b"12345"), frame(client, Opcode.CONTINUATION, b"678901")]
+    assert fail(connection(), *parts)[1].code == CloseCode.MESSAGE_TOO_BIG
+    start, more = frame(client, Opcode.BINARY, b""), frame(client, Opcode.CONTINUATION, b"")
+    end = frame(client, FIN | Opcode.CONTINUATION, b"")
+    assert receive(connection(), start, more, end) == [b""]
+    assert fail(connection(), start, more, more, end)[1].code == CloseCode.POLICY_VIOLATION
+    unlimited = Connection(client=client, max_message_size=0, max_fragments=0)
+    assert receive(unlimited, start, *[more] * 1000, end) == [b""]
+    assert receive(unlimited, frame(client, FIN | Opcode.TEXT, b"x" * 125)) == ["x" * 125]
+
+
+@ROLES
+@pytest.mark.parametrize(
+    "close",
+    [Close(), Close(1000, ""), Close(1011, "née"), Close(3000, "x" * 123), Close(4999, "")],
+)
+def test_closing(client: bool, close: Close) -> None:
+    us, peer = Connection(client=client), Connection(client=not client)
+    octets = peer.send_close(*close)
+    assert peer.close_sent == close
+    # What follows a Close frame is dropped.
+    assert receive(us, octets + b"\xff\xff\xff") == [close]
+    assert us.close_received == close
+    assert receive(us, b"\xff\xff\xff") == []
+    assert receive(peer, us.send_close(close.code)) == [Close(close.code, "")]
+
+
+def test_a_long_reason_is_cut_between_characters() -> None:
+    peer = Connection(client=True)
+    octets = Connection(client=False).send_close(1000, "€" * 100)
+    assert receive(peer, octets) == [Close(1000, "€" * 41)]
+
+
+@pytest.mark.parametrize("code", [0, 999, 1004, 1006, 1015, 2999, 5000])
+def test_codes_that_are_not_for_sending(code: int) -> None:
+    with pytest.raises(LocalProtocolError, match=f"close code {code} is not for sending"):
+        Connection(client=False).send_close(code)
+
+
+def test_misuse() -> None:
+    connection = Connection(client=False)
+    with pytest.raises(LocalProtocolError, match="lone surrogate"):
+        connection.send_text("a\ud800")
+    with pytest.raises(LocalProtocolError, match="ping carries 126 octets"):
+        connection.send_ping(bytes(126))
+    connection.send_piece("a", False)
+    for send in (lambda: connection.send_text("b"), lambda: connection.send_bytes(b"b")):
+        with pytest.raises(LocalProtocolError, match="in pieces is not finished"):
+            send()
+    with pytest.raises(LocalProtocolError, match="began as text cannot go on with bytes"):
+        connection.send_piece(b"b", True)
+    connection.send_piece("b", True)
+    connection.send_close()
+    for send in (
+        lambda: connection.send_text("b"),
+        lambda: connection.send_bytes(b"b"),
+        lambda: connection.send_piece("b", True),
+        lambda: connection.send_pong(b""),
+        connection.send_close,
+    ):
+        with pytest.raises(LocalProtocolError, match="after the Close frame"):
+            send()
+
+
+def pair() -> tuple[Connection, Connection]:
+    """
+    A client and a server that agreed on compression.
+    """
+    return tuple(  # type: ignore[return-value]
+        Connection(
+            client=client,
+            max_message_size=2**20,
+            deflate=PerMessageDeflate(out_window_bits=12, in_window_bits=12),
+        )
+        for client in (True, False)
+    )
+
+
+def test_compressed_messages() -> None:
+    client, server = pair()
+    texts = ["compress me, compress me, " * 20, "", "é", "compress me, compress me, " * 20]
+    for here, there in ((client, server), (server, client)):
+        sizes = []
+        for text in texts:
+            octets = here.send_text(text)
+            sizes.append(len(octets))
+            assert receive(there, *octetByOctet(octets)) == [text]
+        assert sizes[0] < 80
+        # The last one is the first again, which its window still has.
+        assert sizes[3] < sizes[0]
+    octets = client.send_bytes(b"a" * 5000) + client.send_piece("pi", False)
+    octets += client.send_ping(b"not compressed") + client.send_piece("ece", True)
+    assert receive(server, octets) == [b"a" * 5000, Ping(b"not compressed"), "piece"]
+    # A peer need not compress.
+    plain = frame(False, FIN | Opcode.TEXT, b"x" * 200)
+    assert receive(server, plain) == ["x" * 200]
+
+
+def test_what_does_not_inflate() -> None:
+    server = pair()[1]
+    octets = frame(False, FIN | RSV1 | Opcode.TEXT, b"\xff\xff\xff")
+    error = fail(server, octets)[1]
+    assert error.code == CloseCode.INVALID_PAYLOAD
+    assert "cannot be inflated" in str(error)
+
+
+def test_inflated_size_is_limited_while_inflating() -> None:
+    bomb = PerMessageDeflate().compress(bytes(2**30), True)
+    octets = frame(False, FIN | RSV1 | Opcode.BINARY, bomb)
+    assert len(bomb) < 1.1 * 2**20
+    server = Connection(client=False, deflate=PerMessageDeflate())
+    segments = [octets[start : start + 2**16] for start in range(0, len(octets), 2**16)]
+    tracemalloc.start()
+    try:
+        _, error = fail(server, *segments)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert error.code == CloseCode.MESSAGE_TOO_BIG
+    assert peak < 4 * 2**20
+
+
+MESSAGES = st.lists(
+    st.one_of(
+        st.text(max_size=200),
+        st.binary(max_size=200),
+        st.builds(Ping, st.binary(max_size=125)),
+        st.builds(Pong, st.binary(max_size=125)),
+        st.integers(126, 3000).map(lambda size: "ü" * size),
+    ),
+    max_size=8,
+)
+
+
+def send(connection: Connection, event: Event) -> bytes:
+    """
+    Send what the peer is to receive.
+    """
+    if isinstance(event, str):
+        return connection.send_text(event)
+    if isinstance(event, Ping):
+        return connection.send_ping(event.payload)
+    if isinstance(event, Pong):
+        return connection.send_pong(event.payload)
+    assert isinstance(event, bytes)
+    return connection.send_bytes(event)
+
+
+@given(MESSAGES, st.booleans(), st.booleans(), st.data())
+def test_any_split_gives_the_same_events(
+    events: list[Event], client: bool, deflate: bool, data: st.DataObject
+) -> None:
+    def side(client: bool) -> Connection:
+        return Connection(client=client, deflate=PerMessageDeflate() if deflate else None)
+
+    sender = side(not client)
+    octets = b"".join(send(sender, event) for event in events)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(octets)), max_size=10)))
+    edges = [0, *cuts, len(octets)]
+    segments = [octets[a:b] for a, b in pairwise(edges)]
+    assert receive(side(client), *segments) == events
+
+
+@settings(max_examples=300)
+@given(st.lists(st.binary(max_size=60), max_size=6), st.booleans(), st.booleans(), st.booleans())
+def test_any_octets_give_events_or_one_error(
+    segments: list[bytes], client: bool, deflate: bool, pieces: bool
+) -> None:
+    connection = Connection(
+        client=client,
+        max_message_size=1000,
+        max_fragments=3,
+        deflate=PerMessageDeflate() if deflate else None,
+        pieces=pieces,
+    )
+    with suppress(RemoteProtocolError):
+        receive(connection, *segments)
