@@ -132,7 +132,15 @@ class _Announced:
             try:
                 port = yield self._endpoint.listen(factory)
             except CannotListenError as error:
-                if not (isinstance(error.port, bytes) and _removeStale(error.port)):
+                if not isinstance(error.port, bytes):
+                    raise
+                # With another error, or without a lock of its own, a lock is another server's.
+                if (
+                    isinstance(error.socketError, OSError)
+                    and "lockfile=0" not in self._description
+                ):
+                    _removeLock(error.port)
+                if not _removeStale(error.port):
                     raise
                 _log.info("{path!r}: removed, its server is gone", path=os.fsdecode(error.port))
                 port = yield self._endpoint.listen(factory)
@@ -162,6 +170,15 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error)
+
+
+def _removeLock(path: bytes) -> None:
+    """
+    Remove the lock that Twisted takes for a UNIX socket before it binds it, and keeps when that
+    fails. Left behind, it would tell the next start that the socket is a dead server's.
+    """
+    with suppress(FileNotFoundError):
+        os.unlink(path + b".lock")
 
 
 def _removeStale(path: bytes) -> bool:

@@ -111,6 +111,7 @@ def test_port_taken() -> None:
 def test_cannot_listen(
     description: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Twisted leaves a lock file behind where the socket's path is too long.
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CannotStart, match=reason):
         service(description).startService()
@@ -155,6 +156,17 @@ async def test_socket_file_of_a_live_server_is_kept(tmp_path: Path, options: str
     await its.lost
     assert its.received == b"still there"
     await live.stopService()
+
+
+def test_socket_file_of_another_program_is_kept_at_every_try(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as live:
+        live.bind(path)
+        live.listen()
+        for _ in range(2):
+            with pytest.raises(CannotStart, match="already in use"):
+                service(f"unix:{path}").startService()
+            assert os.listdir(tmp_path) == ["s"]
 
 
 def test_socket_file_of_a_server_with_a_full_backlog_is_kept(tmp_path: Path) -> None:
