@@ -154,9 +154,7 @@ def refused(
     return caught.value
 
 
-def request(
-    *lines: bytes, line: bytes = b"GET / HTTP/1.1", host: bytes = b"Host: a\r\n"
-) -> bytes:
+def request(*lines: bytes, line: bytes = b"GET / HTTP/1.1", host: bytes = b"Host: a\r\n") -> bytes:
     """
     Write a request's head with the given field lines.
     """
