@@ -9,15 +9,16 @@ nobody wants, the client is not read from.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..addresses import addressText
 from ..server import ServerProtocol
 from ..wire.errors import RemoteProtocolError
 from ..wire.http import Content, EndOfMessage, RequestHead, RequestReceiver
@@ -45,7 +46,7 @@ class HTTPProtocol(ServerProtocol):
     # The request that is being answered, what the handler returned for it, and who waits for a
     # piece of its content.
     _request: Request | None = None
-    _answer: Deferred[None] | None = None
+    _answer: Deferred[Any] | None = None
     _waiting: Deferred[bytes] | None = None
     # What the printer will show of it.
     _octets: bytearray | None = None
@@ -64,7 +65,8 @@ class HTTPProtocol(ServerProtocol):
     def connectionMade(self) -> None:
         super().connectionMade()
         self._receiver = RequestReceiver(self.factory.limits)
-        self._flow = WriteFlow(self.transport, self._advance)
+        self._reading = IPushProducer(self.transport)
+        self._flow = WriteFlow(self.transport, self._relieved)
 
     def dataReceived(self, data: bytes) -> None:
         self.silentSweeps = 0
@@ -89,7 +91,7 @@ class HTTPProtocol(ServerProtocol):
             return
         _log.info(
             "{peer} was lost while {request} was answered: {reason}",
-            peer=self.transport.getPeer(),
+            peer=addressText(self.transport.getPeer()),
             request=self._request,
             reason=reason.getErrorMessage(),
         )
@@ -102,7 +104,8 @@ class HTTPProtocol(ServerProtocol):
         if self._request is None or self._flow.congested:
             super().timedOut()
         elif self._waiting is not None or self._discarding:
-            self._expire()
+            self._endDeadline()
+            self._expire(self.factory.idleTimeout)
         else:
             # The handler takes its time; the client does nothing wrong.
             self.silentSweeps = 0
@@ -110,7 +113,7 @@ class HTTPProtocol(ServerProtocol):
     def serviceStopping(self) -> None:
         self._closing = True
         if self._request is None:
-            self._close()
+            self._close(lingering=False)
 
     def lingeringClose(self) -> None:
         self._resume()
@@ -135,6 +138,10 @@ class HTTPProtocol(ServerProtocol):
 
     def _stoppedWaiting(self, waiting: Deferred[bytes]) -> None:
         self._waiting = None
+
+    def _relieved(self) -> None:
+        self.silentSweeps = 0
+        self._advance()
 
     # What arrives.
 
@@ -191,10 +198,11 @@ class HTTPProtocol(ServerProtocol):
             self._respond(answer, request)
             return
         try:
-            self._answer = deferred = ensureDeferred(answer)
+            deferred: Deferred[Any] = ensureDeferred(answer)
         except TypeError:
             self._handlerFailed(Failure(), request)
             return
+        self._answer = deferred
         deferred.addCallback(self._answered, request)
         deferred.addErrback(self._handlerFailed, request)
 
@@ -240,7 +248,7 @@ class HTTPProtocol(ServerProtocol):
     def _answerError(self, error: RemoteProtocolError) -> None:
         _log.warn(
             "{peer} refused with {status}: {reason}",
-            peer=self.transport.getPeer(),
+            peer=addressText(self.transport.getPeer()),
             status=error.code,
             reason=str(error),
         )
@@ -261,7 +269,7 @@ class HTTPProtocol(ServerProtocol):
             self._resume()
         elif not (self._paused or self._ended):
             self._paused = True
-            self.transport.pauseProducing()
+            self._reading.pauseProducing()
         if self._deadline is not None or not self._wanting():
             return
         if not waitsForHead:
@@ -272,7 +280,7 @@ class HTTPProtocol(ServerProtocol):
     def _resume(self) -> None:
         if self._paused:
             self._paused = False
-            self.transport.resumeProducing()
+            self._reading.resumeProducing()
 
     def _startDeadline(self, seconds: float) -> None:
         self._deadline = self.factory.clock.callLater(seconds, self._expire, seconds)
@@ -338,9 +346,7 @@ class HTTPProtocol(ServerProtocol):
         head = None if self._request is None else self._request.head
         if head is not None and not head.framing.keep_alive:
             self._closing = True
-        self.transport.write(
-            response.encoded(head, self.factory.dateLine(), not self._closing)
-        )
+        self.transport.write(response.encoded(head, self.factory.dateLine(), not self._closing))
 
     def _takeBuffered(self, request: Request) -> None:
         """

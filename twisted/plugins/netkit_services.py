@@ -13,6 +13,12 @@ printRespond = ServiceMaker(
     "Print what a client sent until it half-closed, then answer.",
     "netkit-print-respond",
 )
+http = ServiceMaker(
+    "netkit http",
+    "netkit.services.http",
+    "Print every HTTP request exactly as it was sent, then answer.",
+    "netkit-http",
+)
 websocket = ServiceMaker(
     "netkit websocket",
     "netkit.services.websocket",

@@ -109,7 +109,7 @@ class EndDecoder:
     Content up to the end of the connection, in responses alone (RFC 9112 section 6.3).
     """
 
-    __slots__ = ("_size", "_max_content")
+    __slots__ = ("_max_content", "_size")
 
     def __init__(self, limits: Limits) -> None:
         """
@@ -197,9 +197,7 @@ class ChunkedDecoder:
         """
         self._max_content = limits.content
         self._max_extensions = self._extensions = limits.chunk_extensions
-        self._section = SectionParser(
-            "trailer section", limits.trailer_section, limits.fields
-        )
+        self._section = SectionParser("trailer section", limits.trailer_section, limits.fields)
         self._chunk = _FIRST_CHUNK
         self._left = 0
         self._size = 0
@@ -258,8 +256,7 @@ class ChunkedDecoder:
         for name, _ in trailers:
             if name.lower() in FORBIDDEN_TRAILERS:
                 raise RemoteProtocolError(
-                    f"{show(name)} is not allowed in a trailer section"
-                    " (RFC 9110 section 6.5.1)",
+                    f"{show(name)} is not allowed in a trailer section (RFC 9110 section 6.5.1)",
                     400,
                 )
         return EndOfMessage(trailers, buffer[position:end]), end

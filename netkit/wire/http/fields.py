@@ -209,7 +209,7 @@ def _diagnosed(line: bytes) -> RemoteProtocolError:
     elif line.startswith(b":"):
         reason = "a field has no name"
     else:
-        name, value = line[:-2].split(b":", 1)
+        name = line[: line.index(b":")]
         if name != name.rstrip(b" \t"):
             reason = "there is whitespace before the colon of a field (RFC 9112 section 5.1)"
         elif not _NAME_FULL.fullmatch(name):

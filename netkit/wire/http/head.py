@@ -24,14 +24,7 @@ _REQUEST_LINE = re.compile(
 # RFC 9112 section 3.2.2, with the authority that RFC 9110 section 4.2.1 demands, and without the
 # user information that its section 4.2.4 calls an error.
 _ABSOLUTE_FORM = re.compile(
-    rb"[A-Za-z][A-Za-z0-9+.\-]*+://"
-    + HOST
-    + PORT
-    + rb"?+(?:/"
-    + _PATH
-    + rb")?+"
-    + _QUERY
-    + rb"?+"
+    rb"[A-Za-z][A-Za-z0-9+.\-]*+://" + HOST + PORT + rb"?+(?:/" + _PATH + rb")?+" + _QUERY + rb"?+"
 )
 _AUTHORITY_FORM = re.compile(HOST + PORT)
 
@@ -219,6 +212,8 @@ class ResponseHeadParser:
                 raise RemoteProtocolError(f"not a status line of HTTP/1: {show(faulty)}", 400)
             return None
         section = line.end()
+        if section - start - 2 > self._max_line:
+            raise _line_too_long(self._max_line, 400)
         end = self._section.parse(buffer, section)
         if end is None:
             return None
@@ -239,17 +234,18 @@ def _complete_line(buffer: bytes, start: int, limit: int, code: int) -> bytes | 
 
     @raise RemoteProtocolError: the line is too long, or no HTTP already by its first octet.
     """
+    if start == len(buffer):
+        return None
+    # CR may be the begin of an empty line.
+    if not _TOKEN.match(buffer, start) and buffer[start:] != b"\r":
+        raise RemoteProtocolError(
+            f"this is not HTTP/1: it starts with {show(buffer[start : start + 16])}", 400
+        )
     end = buffer.find(b"\n", start)
     # Without its end, CR may be the last octet that has arrived.
     if (end if end >= 0 else len(buffer)) - start - 1 > limit:
         raise _line_too_long(limit, code)
-    if end >= 0:
-        return buffer[start : end + 1]
-    if start < len(buffer) and not _TOKEN.match(buffer, start):
-        raise RemoteProtocolError(
-            f"this is not HTTP/1: it starts with {show(buffer[start : start + 16])}", 400
-        )
-    return None
+    return buffer[start : end + 1] if end >= 0 else None
 
 
 def _bad_target(method: bytes, target: bytes) -> RemoteProtocolError:
@@ -293,9 +289,7 @@ def _diagnosed_request(line: bytes) -> RemoteProtocolError:
     if not _VERSION.fullmatch(version):
         return RemoteProtocolError(f"not a version of HTTP: {show(version)}", 400)
     if not version.startswith(b"HTTP/1."):
-        return RemoteProtocolError(
-            f"{version.decode()} is not supported here, HTTP/1.1 is", 505
-        )
+        return RemoteProtocolError(f"{version.decode()} is not supported here, HTTP/1.1 is", 505)
     return RemoteProtocolError(
         f"the target has a character that is not allowed there: {show(target)}", 400
     )

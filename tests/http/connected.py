@@ -1,0 +1,123 @@
+"""
+An L{HTTPProtocol} on a transport that is none.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from netkit.http import Handler, HTTPFactory, HTTPProtocol, Request, Response
+
+from ..clients import Records
+
+_DATE = re.compile(rb"date: Thu, 01 Jan 1970 00:\d\d:\d\d GMT\r\n")
+
+
+class Connection:
+    """
+    A client's view of one connection to a handler.
+
+    @ivar records: what was printed.
+    @ivar requests: the requests that the handler was called with.
+    """
+
+    def __init__(self, handler: Handler | None = None, **settings: Any) -> None:
+        self.clock = Clock()
+        self.records = Records()
+        self.requests: list[Request] = []
+        self._handler = handler or (lambda request: Response(200, b"hello"))
+        self.factory = HTTPFactory(
+            self._handle, printer=self.records, clock=self.clock, **settings
+        )
+        protocol = self.factory.buildProtocol(None)
+        assert isinstance(protocol, HTTPProtocol)
+        self.protocol = protocol
+        self.transport = StringTransport()
+        self.aborted = self.halfClosed = False
+        self.transport.abortConnection = self._abort
+        self.transport.loseWriteConnection = self._halfClose
+        protocol.makeConnection(self.transport)
+
+    def _handle(self, request: Request) -> Any:
+        self.requests.append(request)
+        return self._handler(request)
+
+    def _abort(self) -> None:
+        self.aborted = True
+
+    def _halfClose(self) -> None:
+        self.halfClosed = True
+
+    def send(self, octets: bytes) -> None:
+        self.protocol.dataReceived(octets)
+
+    def end(self) -> None:
+        """
+        Close the client's half.
+        """
+        IHalfCloseableProtocol(self.protocol).readConnectionLost()
+
+    def lose(self, reason: Exception | None = None) -> None:
+        """
+        Lose the connection.
+        """
+        if self.transport.producer is not None:
+            self.transport.producer.stopProducing()
+        self.protocol.connectionLost(Failure(reason or ConnectionDone()))
+
+    @property
+    def closing(self) -> bool:
+        """
+        Whether the server closed it, at once or after what the client still sends.
+        """
+        return bool(self.transport.disconnecting) or self.halfClosed
+
+    def take(self) -> bytes:
+        """
+        Take what the server wrote, without the date.
+        """
+        octets = self.transport.value()
+        self.transport.clear()
+        return _DATE.sub(b"", octets)
+
+    def statuses(self) -> list[int]:
+        """
+        Take what the server wrote, and tell the statuses in it.
+        """
+        return [int(part[1:4]) for part in self.take().split(b"HTTP/1.1")[1:]]
+
+
+def get(target: bytes = b"/", *lines: bytes, version: bytes = b"1.1") -> bytes:
+    return b"GET %b HTTP/%b\r\nHost: a\r\n%b\r\n" % (
+        target,
+        version,
+        b"".join(line + b"\r\n" for line in lines),
+    )
+
+
+def post(content: bytes, *lines: bytes, length: int | None = None) -> bytes:
+    length = len(content) if length is None else length
+    return get(b"/", b"Content-Length: %d" % length, *lines).replace(b"GET", b"POST") + content
+
+
+def answer(content: bytes = b"hello", *lines: bytes, status: bytes = b"200 OK") -> bytes:
+    return b"HTTP/1.1 %b\r\n%bcontent-length: %d\r\n\r\n%b" % (
+        status,
+        b"".join(line + b"\r\n" for line in lines),
+        len(content),
+        content,
+    )
+
+
+CLOSE = b"connection: close"
+
+
+async def readAll(request: Request) -> Response:
+    return Response(200, await request.read())

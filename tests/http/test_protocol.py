@@ -1,0 +1,615 @@
+"""
+Tests for L{netkit.http.protocol}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
+from twisted.logger import LogEvent
+
+from netkit.http import Request, Response
+from netkit.wire.errors import RemoteProtocolError
+from netkit.wire.http import Limits
+
+from .connected import CLOSE, Connection, answer, get, post, readAll
+
+CHUNKED = get(b"/", b"Transfer-Encoding: chunked")
+
+
+def takeFailure(logged: list[LogEvent]) -> Any:
+    """
+    Take the one failure that was logged out of the log.
+    """
+    [event] = [event for event in logged if event.get("log_failure") is not None]
+    logged.remove(event)
+    return event["log_failure"].value
+
+
+def test_a_request_is_answered_and_the_connection_kept() -> None:
+    client = Connection()
+    client.send(get())
+    assert client.take() == answer()
+    client.send(get())
+    assert client.take() == answer()
+    assert not client.closing
+
+
+def test_the_date_is_told() -> None:
+    client = Connection()
+    client.send(get())
+    assert b"\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\n" in client.transport.value()
+    client.clock.advance(61.5)
+    client.send(get())
+    assert b"\r\ndate: Thu, 01 Jan 1970 00:01:01 GMT\r\n" in client.transport.value()
+    client.lose()
+    assert client.clock.getDelayedCalls() == []
+
+
+def test_pipelined_requests_are_answered_in_order() -> None:
+    client = Connection(lambda request: Response(200, request.target))
+    client.send(b"".join(get(b"/%d" % number) for number in range(5)))
+    assert client.take() == b"".join(answer(b"/%d" % number) for number in range(5))
+
+
+def test_pipelined_requests_wait_for_the_answer_before() -> None:
+    answers: list[Deferred[Response]] = []
+
+    def handler(request: Request) -> Deferred[Response]:
+        answers.append(Deferred())
+        return answers[-1]
+
+    client = Connection(handler)
+    client.send(get() + get() + get())
+    assert len(answers) == 1
+    # What nobody can take yet is not read either.
+    assert client.transport.producerState == "paused"
+    answers[0].callback(Response(200, b"1"))
+    assert client.take() == answer(b"1")
+    answers[1].callback(Response(200, b"2"))
+    assert client.transport.producerState == "producing"
+    answers[2].callback(Response(200, b"3"))
+    assert client.take() == answer(b"2") + answer(b"3")
+
+
+@pytest.mark.parametrize("size", [1, 7, 10**6])
+def test_octets_may_come_in_any_pieces(size: int) -> None:
+    client = Connection(readAll)
+    octets = post(b"abc") + CHUNKED + b"3;x\r\ndef\r\n0\r\nX: y\r\n\r\n" + get()
+    for at in range(0, len(octets), size):
+        client.send(octets[at : at + size])
+    assert client.take() == answer(b"abc") + answer(b"def") + answer(b"")
+    assert b"".join(client.records.all) == octets
+    assert len(client.records.all) == 3
+    assert client.requests[1].trailers.get(b"x") == b"y"
+
+
+def test_what_a_handler_is_given() -> None:
+    client = Connection()
+    client.send(get(b"http://b/path/%20?query?", b"X: y"))
+    [request] = client.requests
+    assert (request.method, request.version) == (b"GET", (1, 1))
+    assert request.target == b"http://b/path/%20?query?"
+    assert (request.path, request.query) == (b"/path/%20", b"query?")
+    assert request.headers.get(b"x") == b"y"
+    assert request.rawHead == get(b"http://b/path/%20?query?", b"X: y")
+    assert request.peer == client.transport.getPeer()
+    assert "/path" in repr(request)
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "query"),
+    [
+        (b"GET /", b"/", b""),
+        (b"GET /a?b", b"/a", b"b"),
+        (b"GET http://a", b"/", b""),
+        (b"GET http://a?b/c", b"/", b"b/c"),
+        (b"GET http://a/b?c", b"/b", b"c"),
+        (b"OPTIONS *", b"*", b""),
+        (b"CONNECT a:1", b"", b""),
+    ],
+)
+def test_path_and_query(line: bytes, path: bytes, query: bytes) -> None:
+    client = Connection(refusedMethods=frozenset())
+    client.send(line + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    [request] = client.requests
+    assert (request.path, request.query) == (path, query)
+
+
+def test_content_is_iterated_as_it_arrives() -> None:
+    pieces: list[bytes] = []
+
+    async def handler(request: Request) -> Response:
+        async for piece in request.content:
+            pieces.append(piece)
+        assert await request.read() == b""
+        return Response(200, b"read")
+
+    client = Connection(handler)
+    client.send(post(b"a", length=6))
+    assert pieces == [b"a"]
+    client.send(b"bc")
+    assert pieces == [b"a", b"bc"]
+    client.send(b"def" + get())
+    assert pieces == [b"a", b"bc", b"def"]
+    assert client.take() == answer(b"read") * 2
+
+
+def test_content_that_nobody_reads_is_not_taken() -> None:
+    go = Deferred[None]()
+
+    async def handler(request: Request) -> Response:
+        await go
+        return Response(200, await request.read())
+
+    client = Connection(handler)
+    client.send(post(b"a", length=3))
+    assert client.transport.producerState == "paused"
+    client.send(b"bc")
+    go.callback(None)
+    assert client.take() == answer(b"abc")
+    assert client.transport.producerState == "producing"
+
+
+def test_read_has_a_limit() -> None:
+    async def handler(request: Request) -> Response:
+        return Response(200, await request.read(3))
+
+    refusal = answer(
+        b"the content is larger than 3 octets\n",
+        CLOSE,
+        b"content-type: text/plain; charset=utf-8",
+        status=b"413 Content Too Large",
+    )
+    for octets in (post(b"abcd"), post(b"", length=10**6), CHUNKED + b"4\r\nabcd\r\n"):
+        client = Connection(handler)
+        client.send(octets)
+        told = client.take().replace(b"Request Entity Too Large", b"Content Too Large")
+        if octets.endswith(post(b"abcd")):
+            # All of it is here, the connection can go on.
+            assert told == refusal.replace(CLOSE + b"\r\n", b"")
+            assert not client.closing
+        else:
+            assert told == refusal
+            assert client.closing
+    client = Connection(handler)
+    client.send(post(b"abc"))
+    assert client.take() == answer(b"abc")
+
+
+@pytest.mark.parametrize(
+    ("octets", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET /" + b"a" * 9000, 414),
+        (get(b"/", b"X: " + b"a" * 70000), 431),
+        (get(b"/", b"Expect: foo"), 417),
+        (get(b"/", b"Transfer-Encoding: gzip, chunked"), 501),
+        (post(b"", length=10**10), 413),
+        (b"GET / HTTP/2.0\r\n\r\n", 505),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+        (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    ],
+)
+def test_a_refusal_is_an_answer_and_the_end(
+    octets: bytes, status: int, logged: list[LogEvent]
+) -> None:
+    client = Connection()
+    client.send(get() + octets)
+    told = client.take()
+    assert told.startswith(answer() + b"HTTP/1.1 %d " % status)
+    assert b"\r\nconnection: close\r\n" in told
+    assert b"\r\ncontent-length: " in told
+    assert len(client.requests) == 1
+    assert client.halfClosed
+    assert [event["status"] for event in logged if "status" in event] == [status]
+    # What comes behind it is nothing.
+    client.send(get())
+    assert client.take() == b""
+    client.end()
+    assert client.transport.disconnecting
+    client.lose()
+    assert client.clock.getDelayedCalls() == []
+
+
+def test_an_error_in_the_content_is_told_to_the_handler() -> None:
+    errors = []
+
+    async def handler(request: Request) -> Response:
+        try:
+            await request.read()
+        except RemoteProtocolError as error:
+            errors.append(error.code)
+            raise
+        return Response()
+
+    client = Connection(handler)
+    client.send(CHUNKED + b"3\r\nabc\r\n")
+    client.send(b"x\r\n")
+    assert errors == [400]
+    assert client.statuses() == [400]
+    assert client.halfClosed
+
+
+def test_a_handler_can_answer_an_error_in_the_content() -> None:
+    async def handler(request: Request) -> Response:
+        try:
+            await request.read()
+        except RemoteProtocolError:
+            return Response(422)
+        return Response()
+
+    client = Connection(handler)
+    client.send(CHUNKED + b"x\r\n")
+    told = client.take()
+    assert told.startswith(b"HTTP/1.1 422")
+    assert CLOSE in told
+    assert client.halfClosed
+
+
+def test_a_handler_that_fails(logged: list[LogEvent]) -> None:
+    def handler(request: Request) -> Response:
+        raise RuntimeError("broken")
+
+    client = Connection(handler)
+    client.send(get())
+    assert client.statuses() == [500]
+    assert not client.closing
+    assert str(takeFailure(logged)) == "broken"
+
+
+def test_a_handler_that_fails_later(logged: list[LogEvent]) -> None:
+    async def handler(request: Request) -> Response:
+        await request.read()
+        raise RuntimeError("broken")
+
+    client = Connection(handler)
+    client.send(post(b"a", length=2))
+    client.send(b"b")
+    assert client.statuses() == [500]
+    assert str(takeFailure(logged)) == "broken"
+    client.send(get())
+    takeFailure(logged)
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_handler_that_answers_nonsense(later: bool, logged: list[LogEvent]) -> None:
+    async def coroutine(request: Request) -> Any:
+        return 5
+
+    client = Connection(coroutine if later else lambda request: 5)  # type: ignore[arg-type,return-value]
+    client.send(get())
+    assert client.statuses() == [500]
+    assert isinstance(takeFailure(logged), TypeError)
+
+
+def test_the_clients_going_away_cancels_the_handler() -> None:
+    cancelled: list[Deferred[Response]] = []
+    client = Connection(lambda request: Deferred(cancelled.append))
+    client.send(get())
+    client.lose(ConnectionLost())
+    assert len(cancelled) == 1
+    assert client.take() == b""
+    assert not client.factory.connections
+
+
+def test_the_clients_going_away_ends_a_read() -> None:
+    ends: list[BaseException] = []
+
+    async def handler(request: Request) -> Response:
+        try:
+            await request.read()
+        except ConnectionLost as error:
+            ends.append(error)
+            raise
+        return Response()
+
+    client = Connection(handler)
+    client.send(post(b"a", length=2))
+    client.lose(ConnectionLost())
+    assert len(ends) == 1
+    assert client.clock.getDelayedCalls() == []
+
+
+def test_a_handler_that_fails_after_the_clients_going_away(logged: list[LogEvent]) -> None:
+    async def handler(request: Request) -> Response:
+        try:
+            await request.read()
+        finally:
+            raise RuntimeError("broken")
+
+    client = Connection(handler)
+    client.send(post(b"a", length=2))
+    client.lose(ConnectionLost())
+    assert str(takeFailure(logged)) == "broken"
+
+
+def test_content_of_a_request_that_is_over() -> None:
+    client = Connection()
+    client.send(post(b"a", length=2))
+    assert client.statuses() == [200]
+    reading = Deferred.fromCoroutine(client.requests[0].read())
+    failures: list[Any] = []
+    reading.addErrback(failures.append)
+    assert failures[0].check(ConnectionLost)
+
+
+def test_an_early_answer_drops_content_that_is_short() -> None:
+    client = Connection()
+    client.send(post(b"a", length=5))
+    assert client.take() == answer()
+    client.send(b"bcde" + get(b"/2"))
+    assert client.take() == answer()
+    assert [request.target for request in client.requests] == [b"/", b"/2"]
+    assert client.records.all == [post(b"abcde"), get(b"/2")]
+
+
+def test_an_early_answer_drops_content_that_is_there() -> None:
+    client = Connection()
+    client.send(CHUNKED + b"3\r\nabc\r\n0\r\n\r\n" + get())
+    assert client.take() == answer() * 2
+    assert client.records.all == [CHUNKED + b"3\r\nabc\r\n0\r\n\r\n", get()]
+
+
+@pytest.mark.parametrize(
+    "octets", [post(b"a", length=10**6), CHUNKED + b"3\r\nabc\r\n", CHUNKED + b"x\r\n"]
+)
+def test_an_early_answer_closes_where_content_is_long(octets: bytes) -> None:
+    """
+    And what still comes of it is never taken for a request.
+    """
+    client = Connection()
+    client.send(octets)
+    assert client.take() == answer(b"hello", CLOSE)
+    assert client.halfClosed
+    client.send(get())
+    assert client.take() == b""
+    assert len(client.requests) == 1
+
+
+def test_an_error_in_content_that_is_dropped() -> None:
+    client = Connection()
+    client.send(post(b"a", length=5))
+    assert client.statuses() == [200]
+    client.end()
+    assert client.take() == b""
+    assert client.transport.disconnecting
+
+
+def test_rfc9110_10_1_1_continue_is_sent_when_content_is_read() -> None:
+    client = Connection(readAll)
+    client.send(post(b"", b"Expect: 100-continue", length=3))
+    assert client.take() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    client.send(b"abc")
+    assert client.take() == answer(b"abc")
+
+
+def test_rfc9110_10_1_1_continue_is_not_sent_when_content_is_there() -> None:
+    client = Connection(readAll)
+    client.send(post(b"abc", b"Expect: 100-continue"))
+    assert client.take() == answer(b"abc")
+
+
+def test_rfc9110_10_1_1_an_answer_instead_of_continue_closes() -> None:
+    """
+    Whether the client sends the content then, nobody can know.
+    """
+    client = Connection()
+    client.send(post(b"", b"Expect: 100-continue", length=3))
+    assert client.take() == answer(b"hello", CLOSE)
+    assert client.halfClosed
+
+
+def test_rfc9110_9_3_2_head() -> None:
+    client = Connection()
+    client.send(get().replace(b"GET", b"HEAD") * 2)
+    assert client.take() == answer(b"").replace(b"length: 0", b"length: 5") * 2
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_rfc9110_8_6_no_content(status: int) -> None:
+    client = Connection(lambda request: Response(status, b"hello", [(b"X", b"y")]))
+    client.send(get() * 2)
+    told = client.take()
+    assert told.count(b"HTTP/1.1") == 2
+    assert told.endswith(b"\r\nX: y\r\n\r\n")
+    assert b"content-length" not in told
+
+
+@pytest.mark.parametrize(
+    ("octets", "line", "closes"),
+    [
+        (get(b"/", b"Connection: Close"), CLOSE, True),
+        (get(version=b"1.0"), CLOSE, True),
+        (get(b"/", b"Connection: Keep-Alive", version=b"1.0"), b"connection: keep-alive", False),
+    ],
+)
+def test_rfc9112_9_3_persistence(octets: bytes, line: bytes, closes: bool) -> None:
+    client = Connection()
+    client.send(octets)
+    assert client.take() == answer(b"hello", line)
+    assert client.closing is closes
+
+
+def test_rfc9112_9_6_nothing_is_answered_after_close() -> None:
+    client = Connection()
+    client.send(get(b"/", b"Connection: close") + get())
+    assert client.take() == answer(b"hello", CLOSE)
+    assert client.halfClosed
+
+
+def test_a_client_that_half_closes_gets_every_answer() -> None:
+    answers: list[Deferred[Response]] = []
+
+    def handler(request: Request) -> Deferred[Response]:
+        answers.append(Deferred())
+        return answers[-1]
+
+    client = Connection(handler)
+    client.send(get() + get())
+    client.end()
+    answers[0].callback(Response(200, b"hello"))
+    assert not client.closing
+    answers[1].callback(Response(200, b"hello"))
+    assert client.take() == answer() * 2
+    assert client.transport.disconnecting
+    assert client.transport.producer is None
+
+
+def test_a_client_that_half_closes_between_requests() -> None:
+    client = Connection()
+    client.send(get())
+    client.end()
+    assert client.take() == answer()
+    assert client.transport.disconnecting
+
+
+@pytest.mark.parametrize("octets", [b"GET / HT", post(b"a", length=5)])
+def test_a_client_that_half_closes_too_early(octets: bytes) -> None:
+    client = Connection(readAll)
+    client.send(octets)
+    client.end()
+    assert client.statuses() == [400]
+    assert client.transport.disconnecting
+
+
+def test_a_client_that_takes_no_answers_gets_no_more_of_them() -> None:
+    client = Connection()
+    client.transport.producer.pauseProducing()
+    client.send(get() * 3)
+    assert client.requests == []
+    assert client.transport.producerState == "paused"
+    client.transport.producer.resumeProducing()
+    assert client.take() == answer() * 3
+    assert client.transport.producerState == "producing"
+
+
+def test_a_client_that_takes_no_answers_and_half_closes() -> None:
+    client = Connection()
+    client.transport.producer.pauseProducing()
+    client.send(get())
+    client.end()
+    assert not client.closing
+    client.transport.producer.resumeProducing()
+    assert client.take() == answer()
+    assert client.transport.disconnecting
+
+
+def test_a_head_has_its_time() -> None:
+    client = Connection(headTimeout=10.0, idleTimeout=0)
+    client.clock.advance(100)
+    client.send(b"G")
+    for _ in range(9):
+        client.clock.advance(1)
+        client.send(b"E")
+    assert client.take() == b""
+    client.clock.advance(1)
+    assert client.statuses() == [408]
+    assert client.halfClosed
+
+
+def test_a_head_in_time_stops_the_clock() -> None:
+    client = Connection(headTimeout=10.0, idleTimeout=0)
+    for _ in range(3):
+        client.send(get()[:9])
+        client.clock.advance(9)
+        client.send(get()[9:])
+    assert client.take() == answer() * 3
+    client.clock.advance(100)
+    assert client.take() == b""
+
+
+def test_content_has_its_time() -> None:
+    client = Connection(readAll, contentTimeout=10.0, idleTimeout=0)
+    client.send(post(b"", length=100))
+    for _ in range(9):
+        client.clock.advance(1)
+        client.send(b"a")
+    assert client.take() == b""
+    client.clock.advance(1)
+    assert client.statuses() == [408]
+    assert client.halfClosed
+
+
+def test_content_that_is_dropped_has_its_time() -> None:
+    client = Connection(contentTimeout=10.0, idleTimeout=0)
+    client.send(post(b"", length=100))
+    client.clock.advance(10)
+    assert client.aborted
+
+
+def test_a_handler_that_does_not_read_may_take_its_time() -> None:
+    go = [Deferred[None](), Deferred[None]()]
+
+    async def handler(request: Request) -> Response:
+        content = request.content
+        await anext(content)
+        await go[0]
+        return Response(200, await request.read())
+
+    client = Connection(handler, contentTimeout=10.0, idleTimeout=20.0)
+    client.send(post(b"", length=3))
+    client.clock.advance(9)
+    client.send(b"a")
+    for _ in range(100):
+        client.clock.advance(1)
+    assert client.take() == b""
+    go[0].callback(None)
+    client.clock.advance(9)
+    client.send(b"bc")
+    assert client.take() == answer(b"bc")
+
+
+def test_an_idle_connection_is_ended() -> None:
+    client = Connection(idleTimeout=8.0)
+    client.send(get())
+    for _ in range(12):
+        client.clock.advance(1)
+    assert client.aborted
+    assert client.statuses() == [200]
+
+
+def test_content_that_stops_coming() -> None:
+    client = Connection(readAll, idleTimeout=8.0)
+    client.send(post(b"a", length=3))
+    for _ in range(12):
+        client.clock.advance(1)
+    assert client.statuses() == [408]
+
+
+def test_a_client_that_stops_taking_answers() -> None:
+    client = Connection(idleTimeout=8.0)
+    client.transport.producer.pauseProducing()
+    client.send(get())
+    for _ in range(12):
+        client.clock.advance(1)
+    assert client.aborted
+
+
+def test_the_service_stops_between_requests() -> None:
+    client = Connection()
+    client.send(get())
+    Deferred.fromCoroutine(client.factory.closeConnections(5))
+    assert client.transport.disconnecting
+    client.lose()
+
+
+def test_the_service_stops_during_a_request() -> None:
+    waiting = Deferred[Response]()
+    client = Connection(lambda request: waiting)
+    client.send(get() * 2)
+    Deferred.fromCoroutine(client.factory.closeConnections(5))
+    assert not client.closing
+    waiting.callback(Response(200, b"hello"))
+    assert client.take() == answer(b"hello", CLOSE)
+    assert client.closing
+    client.lose()
+
+
+def test_the_limits_are_the_factorys() -> None:
+    client = Connection(readAll, limits=Limits(content=5))
+    client.send(post(b"abcde") + post(b"abcdef"))
+    assert client.statuses() == [200, 413]

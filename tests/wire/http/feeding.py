@@ -1,0 +1,161 @@
+"""
+Feeds receivers in every way in which octets can arrive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from netkit.wire.errors import RemoteProtocolError
+from netkit.wire.http import (
+    Content,
+    EndOfMessage,
+    Fields,
+    Limits,
+    RequestHead,
+    RequestReceiver,
+    ResponseHead,
+    ResponseReceiver,
+)
+
+TRAILING = b"\x00 what follows is of no concern"
+
+
+@dataclass
+class Message:
+    """
+    All events of one message, put together.
+    """
+
+    head: RequestHead | ResponseHead
+    content: bytes = b""
+    raw: bytes = b""
+    trailers: Fields = field(default_factory=Fields)
+    complete: bool = False
+
+    def told(self) -> tuple[object, ...]:
+        """
+        What has to be the same however the octets came.
+        """
+        framing = self.head.framing
+        return (
+            self.head.raw,
+            self.head.fields.pairs,
+            [getattr(framing, name) for name in framing.__slots__],
+            self.content,
+            self.raw,
+            self.trailers.pairs,
+            self.complete,
+        )
+
+
+def messages(
+    receiver: RequestReceiver | ResponseReceiver, pieces: Iterable[bytes], *, ended: bool = False
+) -> Iterator[Message]:
+    """
+    Feed a receiver piece by piece; yield each message at its head and fill it as it goes on.
+    """
+    message: Message | None = None
+    pieces = [*pieces, None] if ended else list(pieces)
+    for piece in pieces:
+        if piece is None:
+            receiver.receive_end()
+        else:
+            receiver.receive(piece)
+        while (event := receiver.next_event()) is not None:
+            if isinstance(event, (RequestHead, ResponseHead)):
+                message = Message(event, raw=event.raw)
+                yield message
+                continue
+            assert message is not None
+            message.raw += event.raw
+            if isinstance(event, Content):
+                message.content += event.data
+            else:
+                assert isinstance(event, EndOfMessage)
+                message.trailers = event.trailers
+                message.complete = True
+
+
+def octetByOctet(octets: bytes) -> list[bytes]:
+    return [octets[at : at + 1] for at in range(len(octets))]
+
+
+def responses(*methods: bytes, limits: Limits | None = None) -> ResponseReceiver:
+    receiver = ResponseReceiver(limits)
+    for method in methods:
+        receiver.request_sent(method)
+    return receiver
+
+
+def parsed(
+    octets: bytes,
+    limits: Limits | None = None,
+    *,
+    methods: tuple[bytes, ...] = (),
+    ended: bool = False,
+) -> list[Message]:
+    """
+    Parse complete messages, whole, octet by octet and with other octets behind them.
+
+    @param octets: the messages.
+    @param methods: the methods of the requests that they answer; without, they are requests.
+    @param ended: whether the connection ends with them.
+    """
+
+    def receiver() -> RequestReceiver | ResponseReceiver:
+        return responses(*methods, limits=limits) if methods else RequestReceiver(limits)
+
+    whole = list(messages(receiver(), [octets], ended=ended))
+    assert all(message.complete for message in whole)
+    assert b"".join(message.raw for message in whole) == octets
+    single = list(messages(receiver(), octetByOctet(octets), ended=ended))
+    assert [message.told() for message in single] == [message.told() for message in whole]
+    if not ended:
+        followed = receiver()
+        followed.receive(octets + TRAILING)
+        ends = 0
+        while ends < len(whole):
+            ends += isinstance(followed.next_event(), EndOfMessage)
+        assert followed.buffered == len(TRAILING)
+        assert followed.detach() == TRAILING
+        assert followed.buffered == 0
+    return whole
+
+
+def refused(
+    octets: bytes,
+    limits: Limits | None = None,
+    *,
+    methods: tuple[bytes, ...] = (),
+    ended: bool = False,
+) -> RemoteProtocolError:
+    """
+    Feed what has to be refused, whole, octet by octet and with other octets behind it: the status
+    is always the same, nothing is parsed behind it, and the receiver stays refusing.
+    """
+    codes = []
+    for pieces in ([octets], octetByOctet(octets), [octets + TRAILING]):
+        if ended and pieces[-1].endswith(TRAILING):
+            continue
+        receiver = responses(*methods, limits=limits) if methods else RequestReceiver(limits)
+        with pytest.raises(RemoteProtocolError) as caught:
+            list(messages(receiver, pieces, ended=ended))
+        codes.append(caught.value.code)
+        receiver.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with pytest.raises(RemoteProtocolError) as again:
+            receiver.next_event()
+        assert again.value is caught.value
+        assert "\n" not in str(again.value)
+    assert len(set(codes)) == 1
+    return caught.value
+
+
+def request(*lines: bytes, line: bytes = b"GET / HTTP/1.1", host: bytes = b"Host: a\r\n") -> bytes:
+    """
+    Write a request's head with the given field lines.
+    """
+    return line + b"\r\n" + host + b"".join(field + b"\r\n" for field in lines) + b"\r\n"

@@ -1,0 +1,151 @@
+"""
+Tests for L{netkit.wire.http.connection}.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netkit.wire.errors import RemoteProtocolError
+from netkit.wire.http import (
+    EndOfMessage,
+    Limits,
+    RequestHead,
+    RequestReceiver,
+    ResponseHead,
+    ResponseReceiver,
+)
+
+from .feeding import messages, parsed, refused, request, responses
+
+
+def test_pipelined_requests() -> None:
+    octets = (
+        request()
+        + request(b"Content-Length: 3", line=b"POST /1 HTTP/1.1")
+        + b"abc"
+        + request(b"Transfer-Encoding: chunked", line=b"POST /2 HTTP/1.1")
+        + b"3\r\ndef\r\n0\r\n\r\n"
+        + request(line=b"GET /3 HTTP/1.1")
+    )
+    found = parsed(octets)
+    assert [message.content for message in found] == [b"", b"abc", b"def", b""]
+
+
+def test_one_event_is_taken_at_a_time() -> None:
+    """
+    Whoever does not want a request yet does not ask for it: it stays where it is.
+    """
+    receiver = RequestReceiver()
+    receiver.receive(request() * 2)
+    assert isinstance(receiver.next_event(), RequestHead)
+    assert isinstance(receiver.next_event(), EndOfMessage)
+    assert receiver.buffered == len(request())
+    receiver.receive(request())
+    assert receiver.buffered == 2 * len(request())
+    assert isinstance(receiver.next_event(), RequestHead)
+
+
+def test_requests_before_an_error_are_told() -> None:
+    receiver = RequestReceiver()
+    receiver.receive(request() + b"\x00")
+    assert isinstance(receiver.next_event(), RequestHead)
+    assert isinstance(receiver.next_event(), EndOfMessage)
+    with pytest.raises(RemoteProtocolError):
+        receiver.next_event()
+
+
+def test_what_follows_an_upgrade_is_given_up() -> None:
+    receiver = RequestReceiver()
+    receiver.receive(request(b"Upgrade: x", b"Connection: upgrade") + b"not HTTP")
+    head = receiver.next_event()
+    assert isinstance(head, RequestHead)
+    assert head.framing.upgrade
+    assert isinstance(receiver.next_event(), EndOfMessage)
+    assert receiver.detach() == b"not HTTP"
+
+
+def test_responses_to_several_requests() -> None:
+    octets = (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+        b"HTTP/1.1 100 Continue\r\n\r\n"
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+        b"HTTP/1.1 304 \r\nContent-Length: 5\r\n\r\n"
+    )
+    found = parsed(octets, methods=(b"HEAD", b"POST", b"GET"))
+    heads = [message.head for message in found]
+    assert [head.status for head in heads if isinstance(head, ResponseHead)] == [
+        200,
+        100,
+        103,
+        200,
+        304,
+    ]
+    assert [message.content for message in found] == [b"", b"", b"", b"hello", b""]
+
+
+def test_a_response_to_no_request() -> None:
+    octets = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    assert refused(octets * 2, methods=(b"GET",)).code == 400
+    assert ResponseReceiver().next_event() is None
+
+
+def test_a_response_that_ends_in_its_head() -> None:
+    assert refused(b"HTTP/1.1 200 O", methods=(b"GET",), ended=True).code == 400
+
+
+_FRAGMENTS = st.sampled_from(
+    [
+        b"GET / HTTP/1.1\r\n",
+        b"HTTP/1.1 200 OK\r\n",
+        b"Host: a\r\n",
+        b"Content-Length: 3\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Connection: close\r\n",
+        b"Expect: 100-continue\r\n",
+        b"\r\n",
+        b"\r",
+        b"\n",
+        b"abc",
+        b"3\r\nabc\r\n",
+        b"0\r\n\r\n",
+        b"0\r\nX: y\r\n\r\n",
+        b" ",
+        b"\x00",
+        b": ",
+    ]
+)
+_LIMITS = Limits(request_line=60, header_section=120, fields=5, content=20, trailer_section=30)
+
+
+@given(
+    methods=st.sampled_from([(), (b"GET", b"HEAD", b"POST")]),
+    pieces=st.lists(_FRAGMENTS | st.binary(max_size=20), max_size=12),
+    limits=st.sampled_from([Limits(), _LIMITS]),
+    ended=st.booleans(),
+)
+def test_any_octets_give_events_or_an_error(
+    methods: tuple[bytes, ...], pieces: list[bytes], limits: Limits, ended: bool
+) -> None:
+    """
+    The same ones, in whatever pieces the octets came.
+    """
+    octets = b"".join(pieces)
+    outcomes = []
+    for fed in (pieces, [octets], [octets[at : at + 1] for at in range(len(octets))]):
+        receiver = responses(*methods, limits=limits) if methods else RequestReceiver(limits)
+        found = []
+        error = None
+        try:
+            for message in messages(receiver, fed, ended=ended):
+                found.append(message)
+        except RemoteProtocolError as raised:
+            error = raised.code
+        outcomes.append(([message.head.raw for message in found], error))
+        assert sum(len(message.raw) for message in found) <= len(octets)
+        if error is None:
+            outcomes[-1] += ([message.told() for message in found],)  # type: ignore[assignment]
+    assert outcomes[0] == outcomes[1] == outcomes[2]
