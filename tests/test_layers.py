@@ -19,7 +19,7 @@ PLUGINS = sorted((ROOT / "twisted" / "plugins").glob("*.py"))
 
 # From the bottom to the top. What is not named is a protocol module.
 WIRE, PROTOCOLS, SERVICES, COMMANDS = range(4)
-LAYERS = {"wire": WIRE, "services": SERVICES, "cli": COMMANDS}
+LAYERS = {"wire": WIRE, "services": SERVICES, "commands": COMMANDS, "cli": COMMANDS}
 
 # What does I/O, waits or tells the time.
 IMPURE = ("twisted", "zope", "uvloop", "asyncio", "select", "selectors", "socket", "ssl", "time")

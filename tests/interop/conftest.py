@@ -60,9 +60,9 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def freePath(folder: Path, request: pytest.FixtureRequest) -> Iterator[Address]:
+def freePath(folder: Path) -> Iterator[Address]:
     """
-    A UNIX address where nothing is yet.
+    A UNIX address where nothing is yet, for a server that does not remove its socket.
     """
     path = folder / "free.sock"
     yield Address(path=str(path))
