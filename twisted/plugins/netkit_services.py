@@ -25,3 +25,9 @@ websocket = ServiceMaker(
     "Send back every WebSocket message, and print it.",
     "netkit-websocket",
 )
+everything = ServiceMaker(
+    "netkit",
+    "netkit.services.umbrella",
+    "All netkit services at once, each on an endpoint of its own.",
+    "netkit",
+)

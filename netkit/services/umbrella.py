@@ -1,0 +1,95 @@
+"""
+The twistd plugin C{netkit}: all services at once.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from twisted.application.service import MultiService
+from twisted.logger import Logger
+
+from ..addresses import addressText
+from . import echo, http, printrespond, websocket
+from .listening import ListeningService
+from .options import CommonOptions
+
+_log = Logger()
+
+_SERVICES = (echo, printrespond, http, websocket)
+
+
+class Options(CommonOptions):
+    """
+    The command line of C{netkit}: what the services share, and where each one listens.
+
+    C{self["services"]} holds the options of each service, in the order of L{_SERVICES}.
+    """
+
+    longdesc = "Each service listens where its own plugin does, unless told otherwise."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["services"] = [module.Options() for module in _SERVICES]
+
+    def _listen(self, service: str, description: str) -> None:
+        for options in self["services"]:
+            if options.service == service:
+                options.opt_listen(description)
+
+    def opt_echo(self, description: str) -> None:
+        """
+        A server endpoint string for the echo service. May be given several times.
+        """
+        self._listen("echo", description)
+
+    def opt_print_respond(self, description: str) -> None:
+        """
+        A server endpoint string for the print-respond service. May be given several times.
+        """
+        self._listen("print-respond", description)
+
+    def opt_http(self, description: str) -> None:
+        """
+        A server endpoint string for the HTTP service. May be given several times.
+        """
+        self._listen("http", description)
+
+    def opt_websocket(self, description: str) -> None:
+        """
+        A server endpoint string for the WebSocket service. May be given several times.
+        """
+        self._listen("websocket", description)
+
+    def postOptions(self) -> None:
+        super().postOptions()
+        shared = {name: self[name] for name in CommonOptions()}
+        for options in self["services"]:
+            options.update(shared)
+            options.postOptions()
+
+
+class Umbrella(MultiService):
+    """
+    All services; it says in a table where they listen.
+    """
+
+    def startService(self) -> None:
+        super().startService()
+        services = cast("list[ListeningService]", list(self))
+        rows = [
+            f"{service.service:<14}{addressText(address)}"
+            for service in services
+            for address in service.addresses
+        ]
+        _log.info("netkit listens:\n{table}", table="\n".join(rows))
+
+
+def makeService(options: Options) -> Umbrella:
+    """
+    Make all services.
+    """
+    umbrella = Umbrella()
+    for module, its in zip(_SERVICES, options["services"], strict=True):
+        module.makeService(its).setServiceParent(umbrella)
+    return umbrella
