@@ -147,8 +147,9 @@ class _Announced:
         # A port number out of range is an OverflowError, a path too long a plain OSError.
         except (CannotListenError, OSError, OverflowError) as error:
             raise CannotStart(
-                f"{self._service.service}: cannot listen on {self._description!r}: "
-                f"{_reason(error)}; choose another endpoint, or end what listens there"
+                # The reason first: the shell that starts a daemon gets to see 100 bytes.
+                f"{self._service.service}: cannot listen: {_reason(error)}: "
+                f"{self._description!r}; choose another endpoint, or end what listens there"
             ) from error
         address = port.getHost()
         self._service.addresses.append(address)

@@ -134,7 +134,10 @@ class ServiceOptions(CommonOptions):
 
     @property
     def longdesc(self) -> str:
-        return f"Listens on {self.defaultEndpoint} unless told otherwise."
+        return (
+            f"Listens on {self.defaultEndpoint} and prints in the format {self.defaultFormat} "
+            "unless told otherwise."
+        )
 
     def postOptions(self) -> None:
         super().postOptions()

@@ -96,7 +96,7 @@ def test_port_taken() -> None:
         with pytest.raises(CannotStart) as caught:
             service(description).startService()
     line = str(caught.value)
-    assert line.startswith(f"echo: cannot listen on {description!r}: Address already in use; ")
+    assert line.startswith(f"echo: cannot listen: Address already in use: {description!r}; ")
     assert "\n" not in line
 
 
