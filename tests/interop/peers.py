@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 # What a service logs for each endpoint that it listens on.
-_LISTENING = re.compile(r" listens on (127\.0\.0\.1:(?P<port>\d+)|unix:(?P<path>\S+)) \(")
+_LISTENING = re.compile(r" listens on (unix:(?P<path>\S+)|\S+:(?P<port>\d+)) \(")
 
 
 def _missing(reason: str) -> NoReturn:

@@ -1,0 +1,78 @@
+"""
+All four services in one application, which know each other::
+
+    twistd -ny examples/compose.tac
+
+What a client posts to the HTTP service, or sends to the print-respond service, goes to all who
+listen at the WebSocket service::
+
+    curl -d 'hello, all' http://127.0.0.1:3202/
+"""
+
+from twisted.application import strports
+from twisted.application.service import Application
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from netkit.echo import EchoFactory
+from netkit.http import HTTPFactory, Request, Response
+from netkit.interfaces import IPrinter
+from netkit.printrespond import PrintRespondFactory
+from netkit.websocket import WebSocketFactory, WebSocketProtocol, WebSocketTransport
+
+listeners: set[WebSocketTransport] = set()
+
+
+def tellAll(data: bytes | bytearray) -> None:
+    text = data.decode(errors="replace")
+    for listener in listeners:
+        listener.sendTextMessage(text)
+
+
+class Listener(WebSocketProtocol):
+    """
+    Somebody who listens: is told what the others are told, and that alone.
+    """
+
+    def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        self._transport = transport
+
+    def negotiationFinished(self) -> None:
+        listeners.add(self._transport)
+        self._transport.sendTextMessage(f"{len(listeners)} listening")
+
+    def connectionLost(self, reason: Failure) -> None:
+        listeners.discard(self._transport)
+
+
+@implementer(IPrinter)
+class Teller:
+    """
+    Shows what arrives, as the services' own printer does: to the listeners.
+    """
+
+    def received(self, peer: IAddress, data: bytes | bytearray) -> None:
+        tellAll(data)
+
+
+async def post(request: Request) -> Response:
+    """
+    The handler of each HTTP request.
+    """
+    if request.method != b"POST":
+        return Response(405, b"POST what the listeners are to hear\n", [(b"Allow", b"POST")])
+    tellAll(await request.read(limit=10_000))
+    return Response(200, b"told %d\n" % len(listeners), [(b"Content-Type", b"text/plain")])
+
+
+application = Application("netkit, composed")
+
+for factory, endpoint in (
+    (EchoFactory(), "tcp:3200:interface=127.0.0.1"),
+    (PrintRespondFactory(b"told\n", printer=Teller()), "tcp:3201:interface=127.0.0.1"),
+    (HTTPFactory(post), "tcp:3202:interface=127.0.0.1"),
+    (WebSocketFactory(Factory.forProtocol(Listener)), "tcp:3203:interface=127.0.0.1"),
+):
+    strports.service(endpoint, factory).setServiceParent(application)
