@@ -6,7 +6,7 @@
 # VENV=...     where that is
 # ARGS=...     more arguments: of the service `netkit`, of pytest
 
-VENV = .venv
+VENV ?= .venv
 ARGS =
 BASE = origin/main
 
