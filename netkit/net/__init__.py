@@ -1,0 +1,28 @@
+"""
+Node's C{net}, awaitable: TCP and UNIX servers and clients without a Protocol class.
+
+From the outside in:
+
+    - L{netkit.net.client}: C{createConnection}.
+    - L{netkit.net.socket}: C{Socket}, one connection, made of
+        - L{netkit.net.inbox}: what arrived,
+        - L{netkit.net.outbox}: what was written,
+        - L{netkit.net.idle}: the time nothing moved,
+        - L{netkit.net.system}: what the operating system does for it.
+    - L{netkit.net.protocol}: Twisted's events of a connection, made a socket's.
+    - L{netkit.net.errors}: what goes wrong.
+"""
+
+from .client import createConnection
+from .errors import IncompleteReadError, LimitExceededError, WriteAfterEndError
+from .socket import Socket
+from .system import PeerCredentials
+
+__all__ = [
+    "IncompleteReadError",
+    "LimitExceededError",
+    "PeerCredentials",
+    "Socket",
+    "WriteAfterEndError",
+    "createConnection",
+]

@@ -1,0 +1,63 @@
+"""
+Idleness: when nothing moved for a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+
+class IdleTimer:
+    """
+    Calls once nothing moved for a time. Movement costs a look at the clock; the timer itself is
+    set anew only when it runs out.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        """
+        @param clock: what tells the time.
+        """
+        self._clock = clock
+        self._seconds = 0.0
+        self._expired: Callable[[], object] = lambda: None
+        self._last = 0.0
+        self._call: IDelayedCall | None = None
+
+    def start(self, seconds: float, expired: Callable[[], object]) -> None:
+        """
+        Begin to wait, in place of any wait before.
+
+        @param seconds: how long nothing may move; 0 to wait for nothing.
+        @param expired: called when that is over; the timer is stopped then.
+        """
+        self.stop()
+        if seconds:
+            self._seconds = seconds
+            self._expired = expired
+            self._last = self._clock.seconds()
+            self._call = self._clock.callLater(seconds, self._check)
+
+    def stop(self) -> None:
+        """
+        Wait no longer.
+        """
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def moved(self) -> None:
+        """
+        Something moved.
+        """
+        if self._call is not None:
+            self._last = self._clock.seconds()
+
+    def _check(self) -> None:
+        self._call = None
+        left = self._last + self._seconds - self._clock.seconds()
+        if left > 0:
+            self._call = self._clock.callLater(left, self._check)
+        else:
+            self._expired()

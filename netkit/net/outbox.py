@@ -1,0 +1,175 @@
+"""
+The sending half of a socket: what was written and the transport has not taken yet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IConsumer, IPushProducer, ISSLTransport, ITCPTransport
+from zope.interface import implementer
+
+# The transport is fed in pieces of this many bytes, so that a long write is seen to move.
+_PIECE = 2**16
+
+
+@implementer(IPushProducer)
+class Outbox:
+    """
+    Feeds a transport as fast as it takes, and tells writers when there is room.
+
+    @ivar accepted: how many bytes were written to this half.
+    @ivar closed: whether this half is closed, with everything sent.
+    """
+
+    def __init__(self, transport: ITCPTransport, highWaterMark: int, moved: Callable[[], None]):
+        """
+        @param transport: what sends.
+        @param highWaterMark: how many bytes may wait here before a write is told to wait.
+        @param moved: called whenever the transport took something.
+        """
+        self.accepted = 0
+        self.closed = False
+        self._transport = transport
+        self._highWaterMark = highWaterMark
+        self._moved = moved
+        self._queue: deque[memoryview] = deque()
+        self._queued = 0
+        self._paused = False
+        # Why nothing more can be written.
+        self._refusal: Exception | None = None
+        self._ending = False
+        self._closing = False
+        self._writers: list[Deferred[None]] = []
+        self._enders: list[Deferred[None]] = []
+        IConsumer(transport).registerProducer(self, True)
+
+    def write(self, data: bytes | bytearray | memoryview) -> Deferred[None]:
+        """
+        Send.
+
+        @param data: the octets; a C{bytearray} or C{memoryview} is copied.
+        @return: fires when more may be written; fails when this can not be sent any more.
+        """
+        if self._refusal is not None:
+            return fail(self._refusal)
+        self._put(bytes(data))
+        if self._queued <= self._highWaterMark:
+            return succeed(None)
+        return _waitIn(self._writers)
+
+    def end(self, data: bytes | bytearray | memoryview, refusal: Exception) -> Deferred[None]:
+        """
+        Close this half once everything is sent; a transport that has no halves closes whole.
+
+        @param data: octets to send before.
+        @param refusal: what a later write fails with.
+        @return: fires when that is done; fails when it cannot be.
+        """
+        if self.closed and not data:
+            return succeed(None)
+        if self._refusal is not None and (data or not self._ending):
+            return fail(self._refusal)
+        ended = _waitIn(self._enders)
+        if not self._ending:
+            self._ending = True
+            self._refusal = refusal
+            self._put(bytes(data))
+        return ended
+
+    def halfClosed(self) -> None:
+        """
+        The transport has closed this half.
+        """
+        self.closed = True
+        _settle(self._enders, None)
+
+    def lost(self, error: Exception, clean: bool) -> None:
+        """
+        The connection is gone.
+
+        @param error: why.
+        @param clean: whether the transport had sent what it was given.
+        """
+        self.closed = self.closed or (self._ending and clean and not self._queue)
+        self._ending = False
+        self._queue.clear()
+        self._queued = 0
+        self._refusal = error
+        _settle(self._writers, error)
+        _settle(self._enders, None if self.closed else error)
+
+    # IPushProducer: the transport asks for more, or for less
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        self._moved()
+        self._feed()
+
+    def stopProducing(self) -> None:
+        """
+        The connection is being lost, which L{lost} is told.
+        """
+
+    def _put(self, data: bytes) -> None:
+        self.accepted += len(data)
+        if data and not self._paused and not self._queue and len(data) <= _PIECE:
+            self._transport.write(data)
+            self._moved()
+        elif data:
+            self._queue.append(memoryview(data))
+            self._queued += len(data)
+        self._feed()
+
+    def _feed(self) -> None:
+        while self._queue and not self._paused:
+            piece = self._queue[0][:_PIECE]
+            self._queue[0] = self._queue[0][_PIECE:]
+            if not self._queue[0]:
+                self._queue.popleft()
+            self._queued -= len(piece)
+            self._transport.write(bytes(piece))
+            self._moved()
+        if self._queue:
+            return
+        _settle(self._writers, None)
+        if self._ending and not self._closing and not self.closed:
+            self._closing = True
+            # While a producer is registered, the transport would wait for its end for ever.
+            IConsumer(self._transport).unregisterProducer()
+            if hasHalves(self._transport):
+                self._transport.loseWriteConnection()
+            else:
+                self._transport.loseConnection()
+
+
+def hasHalves(transport: ITCPTransport) -> bool:
+    """
+    Tell whether one half of a connection can be closed while the other goes on.
+
+    @param transport: the connection's. TLS has no halves, nor has any transport that is not a
+        socket's.
+    """
+    return ITCPTransport.providedBy(transport) and not ISSLTransport.providedBy(transport)
+
+
+def _settle(waiting: list[Deferred[None]], error: Exception | None) -> None:
+    settled = waiting[:]
+    waiting.clear()
+    for deferred in settled:
+        if error is None:
+            deferred.callback(None)
+        else:
+            deferred.errback(error)
+
+
+def _waitIn(waiting: list[Deferred[None]]) -> Deferred[None]:
+    # Who cancels stops waiting, and that is all: what was written is written.
+    deferred: Deferred[None] = Deferred(waiting.remove)
+    waiting.append(deferred)
+    return deferred

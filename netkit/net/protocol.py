@@ -1,0 +1,154 @@
+"""
+Twisted's events of a connection, made a socket's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    IReactorTime,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import alsoProvides, implementer
+
+from ..addresses import addressText
+from .errors import withEndpoint
+from .socket import HIGH_WATER_MARK, Socket
+
+# In seconds: how long a peer may take to agree on TLS.
+HANDSHAKE_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SocketOptions:
+    """
+    How a socket begins.
+
+    @ivar allowHalfOpen: as in L{Socket}.
+    @ivar highWaterMark: as in L{Socket}.
+    @ivar noDelay: whether to call L{Socket.setNoDelay}.
+    @ivar keepAlive: whether to call L{Socket.setKeepAlive}.
+    @ivar keepAliveInitialDelay: seconds, as in L{Socket.setKeepAlive}.
+    @ivar timeout: seconds, as in L{Socket.setTimeout}.
+    """
+
+    allowHalfOpen: bool = False
+    highWaterMark: int = HIGH_WATER_MARK
+    noDelay: bool = False
+    keepAlive: bool = False
+    keepAliveInitialDelay: float = 0.0
+    timeout: float = 0.0
+
+
+@implementer(IHalfCloseableProtocol)
+class SocketProtocol(Protocol):
+    """
+    Makes a L{Socket} once its connection is ready to be used, and tells it what happens.
+    """
+
+    transport: ITCPTransport
+    _socket: Socket | None = None
+    _handshake: IDelayedCall | None = None
+
+    def __init__(
+        self,
+        options: SocketOptions,
+        clock: IReactorTime,
+        ready: Callable[[Socket], object],
+        failed: Callable[[Exception], object],
+        endpoint: str = "",
+    ) -> None:
+        """
+        @param options: how the socket begins.
+        @param clock: what tells the time.
+        @param ready: called with the socket.
+        @param failed: called in place of C{ready} with why the connection never got that far.
+        @param endpoint: what the connection is called in messages; the peer's address by default.
+        """
+        self._options = options
+        self._clock = clock
+        self._ready = ready
+        self._failed = failed
+        self._endpoint = endpoint
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._endpoint = self._endpoint or peerText(self.transport)
+        transport: object = self.transport
+        # What is between TLS and us, if anything is, does not pass on that the handshake is done.
+        if isinstance(transport, TLSMemoryBIOProtocol) and transport.wrappedProtocol is self:
+            # Said only now: Twisted's client endpoints pass on the events of one interface alone,
+            # and on TCP it has to be the other one.
+            alsoProvides(self, IHandshakeListener)
+            self._handshake = self._clock.callLater(
+                HANDSHAKE_TIMEOUT, self.transport.abortConnection
+            )
+        else:
+            self._begin()
+
+    def handshakeCompleted(self) -> None:
+        """
+        Both sides have agreed on TLS.
+        """
+        if self._handshake is not None:
+            self._handshake.cancel()
+            self._handshake = None
+            self._begin()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._socket is not None:
+            self._socket._received(data)
+
+    def readConnectionLost(self) -> None:
+        if self._socket is not None:
+            self._socket._peerEnded()
+
+    def writeConnectionLost(self) -> None:
+        if self._socket is not None:
+            self._socket._halfClosed()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        error = withEndpoint(reason.value, self._endpoint)
+        if self._socket is not None:
+            self._socket._connectionLost(error)
+            return
+        if self._handshake is not None and self._handshake.active():
+            self._handshake.cancel()
+        self._failed(error)
+
+    def _begin(self) -> None:
+        options = self._options
+        self._socket = Socket(
+            self.transport,
+            self._clock,
+            self._endpoint,
+            allowHalfOpen=options.allowHalfOpen,
+            highWaterMark=options.highWaterMark,
+        )
+        if options.noDelay:
+            self._socket.setNoDelay()
+        if options.keepAlive:
+            self._socket.setKeepAlive(True, options.keepAliveInitialDelay)
+        self._socket.setTimeout(options.timeout)
+        self._ready(self._socket)
+
+
+def peerText(transport: ITCPTransport) -> str:
+    """
+    Write who is at the other end. The client of a UNIX socket has no name: it is told by the
+    server's.
+    """
+    peer = transport.getPeer()
+    if isinstance(peer, UNIXAddress) and not peer.name:
+        return f"a client of {addressText(transport.getHost())}"
+    return addressText(peer)

@@ -1,0 +1,84 @@
+"""
+What a socket asks of the operating system, through a transport's public interfaces.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import NamedTuple, cast
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import ISystemHandle, ITCPTransport
+from twisted.protocols.policies import ProtocolWrapper
+
+# How long a connection is silent before the first probe; macOS has a name of its own for it.
+_KEEP_IDLE = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
+_PEER_CREDENTIALS = getattr(socket, "SO_PEERCRED", None)
+
+
+class PeerCredentials(NamedTuple):
+    """
+    Who is at the other end of a UNIX socket.
+
+    @ivar pid: the number of the process that connected, or that listened.
+    @ivar uid: its effective user number then.
+    @ivar gid: its effective group number then.
+    """
+
+    pid: int
+    uid: int
+    gid: int
+
+
+def setNoDelay(transport: ITCPTransport, enabled: bool) -> None:
+    """
+    Send small writes at once (TCP_NODELAY); nothing on what is not TCP.
+    """
+    if _isTCP(transport):
+        transport.setTcpNoDelay(enabled)
+
+
+def setKeepAlive(transport: ITCPTransport, enabled: bool, initialDelay: float) -> None:
+    """
+    Have the system probe a silent peer (SO_KEEPALIVE); nothing on what is not TCP.
+
+    @param initialDelay: seconds of silence before the first probe; 0 for the system's own.
+    """
+    if not _isTCP(transport):
+        return
+    transport.setTcpKeepAlive(enabled)
+    system = _systemSocket(transport)
+    if enabled and initialDelay and _KEEP_IDLE is not None and system is not None:
+        system.setsockopt(socket.IPPROTO_TCP, _KEEP_IDLE, max(1, round(initialDelay)))
+
+
+def peerCredentials(transport: ITCPTransport) -> PeerCredentials | None:
+    """
+    Ask who is at the other end of a UNIX socket.
+
+    @return: L{None} on another kind of socket, and where the system does not tell.
+    """
+    system = _systemSocket(transport)
+    if _PEER_CREDENTIALS is None or system is None or system.family != socket.AF_UNIX:
+        return None
+    size = struct.calcsize("3i")
+    answer = system.getsockopt(socket.SOL_SOCKET, _PEER_CREDENTIALS, size)
+    return PeerCredentials(*struct.unpack("3i", answer))
+
+
+def _isTCP(transport: ITCPTransport) -> bool:
+    # A UNIX transport provides ITCPTransport as well.
+    return ITCPTransport.providedBy(transport) and isinstance(
+        transport.getHost(), IPv4Address | IPv6Address
+    )
+
+
+def _systemSocket(transport: ITCPTransport) -> socket.socket | None:
+    wrapped: object = transport
+    while isinstance(wrapped, ProtocolWrapper):
+        # The handle of TLS, say, is no socket; the transport below has one.
+        wrapped = wrapped.transport
+    if not ISystemHandle.providedBy(wrapped):
+        return None
+    return cast(socket.socket, ISystemHandle(wrapped).getHandle())

@@ -1,0 +1,200 @@
+"""
+Tests for L{netkit.net.outbox}.
+"""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import ISSLTransport, ITCPTransport
+from twisted.internet.testing import StringTransport
+from zope.interface import alsoProvides
+
+from netkit.net import WriteAfterEndError
+from netkit.net.outbox import Outbox, hasHalves
+from tests.net.results import now
+
+CLOSED = WriteAfterEndError("closed")
+
+
+class Transport(StringTransport):
+    """
+    Takes so many bytes, and then asks its producer to pause, as Twisted's do.
+    """
+
+    room = 2**16
+    halfClosing = False
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if len(self.value()) > self.room and self.producer is not None:
+            self.producer.pauseProducing()
+
+    def flush(self) -> bytes:
+        """
+        Send what was written, and ask for more.
+        """
+        data = self.value()
+        self.clear()
+        if self.producer is not None:
+            self.producer.resumeProducing()
+        return data
+
+    def loseWriteConnection(self) -> None:
+        self.halfClosing = True
+
+
+@pytest.fixture
+def transport() -> Transport:
+    transport = Transport()
+    alsoProvides(transport, ITCPTransport)
+    return transport
+
+
+@pytest.fixture
+def moves() -> list[None]:
+    return []
+
+
+@pytest.fixture
+def outbox(transport: Transport, moves: list[None]) -> Outbox:
+    return Outbox(transport, 10, lambda: moves.append(None))
+
+
+def pending(deferred: Deferred[None]) -> bool:
+    return not deferred.called
+
+
+def test_write(outbox: Outbox, transport: Transport, moves: list[None]) -> None:
+    for data in (b"bytes", bytearray(b"bytearray"), memoryview(b"memoryview"), b""):
+        now(outbox.write(data))
+    assert transport.value() == b"bytesbytearraymemoryview"
+    assert outbox.accepted == 24
+    assert moves
+
+
+def test_a_bytearray_may_change(outbox: Outbox, transport: Transport) -> None:
+    transport.room = 0
+    data = bytearray(b"data")
+    outbox.write(b"first")
+    outbox.write(data)
+    data[:] = b"else"
+    assert transport.flush() + transport.flush() == b"firstdata"
+
+
+def test_a_full_transport_makes_writers_wait(outbox: Outbox, transport: Transport) -> None:
+    """
+    As soon as more than the high-water mark waits, and until all of that is taken.
+    """
+    transport.room = 3
+    now(outbox.write(b"0123"))
+    now(outbox.write(b"x" * 10))
+    late = [outbox.write(b"y"), outbox.write(b"z")]
+    assert all(map(pending, late))
+    assert transport.flush() == b"0123"
+    # The first of what waited has filled the transport again.
+    assert all(map(pending, late))
+    assert transport.flush() == b"x" * 10
+    assert transport.flush() == b"yz"
+    for deferred in late:
+        now(deferred)
+
+
+def test_a_long_write_is_seen_to_move(
+    outbox: Outbox, transport: Transport, moves: list[None]
+) -> None:
+    data = bytes(range(256)) * 2048
+    writing = outbox.write(data)
+    sent = bytearray()
+    while pending(writing):
+        moves.clear()
+        sent += transport.flush()
+        assert moves
+    sent += transport.flush()
+    assert sent == data
+
+
+def test_who_stops_waiting_leaves_the_data(outbox: Outbox, transport: Transport) -> None:
+    transport.room = 0
+    outbox.write(b"first")
+    writing = outbox.write(b"second" * 10)
+    writing.cancel()
+    with pytest.raises(CancelledError):
+        now(writing)
+    assert transport.flush() + transport.flush() == b"first" + b"second" * 10
+
+
+def test_end_comes_after_what_was_written(outbox: Outbox, transport: Transport) -> None:
+    transport.room = 0
+    outbox.write(b"first")
+    ending = outbox.end(b"last", CLOSED)
+    assert not transport.halfClosing
+    assert transport.flush() == b"first"
+    assert transport.value() == b"last"
+    # The transport half-closes once it has sent that, which it would not with a producer.
+    assert transport.halfClosing
+    assert transport.producer is None
+    assert pending(ending)
+    outbox.halfClosed()
+    now(ending)
+    assert outbox.closed
+
+
+def test_end_again(outbox: Outbox) -> None:
+    endings = [outbox.end(b"", CLOSED), outbox.end(b"", CLOSED)]
+    with pytest.raises(WriteAfterEndError):
+        now(outbox.end(b"more", CLOSED))
+    outbox.halfClosed()
+    for ending in [*endings, outbox.end(b"", CLOSED)]:
+        now(ending)
+
+
+def test_write_after_end(outbox: Outbox) -> None:
+    outbox.end(b"", CLOSED)
+    with pytest.raises(WriteAfterEndError):
+        now(outbox.write(b"data"))
+
+
+def test_a_writer_that_ends(outbox: Outbox, transport: Transport) -> None:
+    """
+    What waited for room may close this half at once.
+    """
+    transport.room = 0
+    outbox.write(b"first")
+    outbox.write(b"second" * 10).addCallback(lambda _: outbox.end(b"", CLOSED))
+    transport.flush()
+    assert transport.halfClosing
+
+
+def test_a_transport_without_halves(transport: Transport) -> None:
+    alsoProvides(transport, ISSLTransport)
+    outbox = Outbox(transport, 10, lambda: None)
+    ending = outbox.end(b"data", CLOSED)
+    assert transport.disconnecting
+    assert not transport.halfClosing
+    outbox.lost(ConnectionDone(), True)
+    now(ending)
+
+
+def test_halves() -> None:
+    assert not hasHalves(StringTransport())
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_lost_while_something_waits(outbox: Outbox, transport: Transport, clean: bool) -> None:
+    transport.room = 0
+    outbox.write(b"first")
+    waiting = [outbox.write(b"x" * 99), outbox.end(b"", CLOSED)]
+    outbox.lost(ConnectionLost("the endpoint"), clean)
+    for deferred in [*waiting, outbox.write(b"data"), outbox.end(b"", CLOSED)]:
+        with pytest.raises(ConnectionLost, match="the endpoint"):
+            now(deferred)
+
+
+def test_a_lost_transport_stops_its_producer(outbox: Outbox, transport: Transport) -> None:
+    outbox.stopProducing()
+    now(outbox.write(b"data"))
+    outbox.lost(ConnectionLost(), False)
+    with pytest.raises(ConnectionLost):
+        now(outbox.write(b"data"))
