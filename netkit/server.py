@@ -100,6 +100,15 @@ class ServerProtocol(Protocol):
         """
         self.transport.loseConnection()
 
+    def graceOver(self) -> None:
+        """
+        The connection did not end in the time that it had since L{serviceStopping}.
+        """
+        _log.info(
+            "{peer} did not close in time: aborted", peer=addressText(self.transport.getPeer())
+        )
+        self.transport.abortConnection()
+
 
 class _Refused(ServerProtocol):
     """
@@ -122,7 +131,7 @@ class ServerFactory(Factory[ServerProtocol]):
     A subclass names its protocol class in C{protocol}.
 
     @ivar connections: the open connections.
-    @ivar refused: how many connections were refused for being over C{maxConnections}.
+    @ivar refused: how many connections were refused, as those over C{maxConnections} are.
     """
 
     noisy = False
@@ -154,7 +163,7 @@ class ServerFactory(Factory[ServerProtocol]):
         self._full = False
         self._sweep = LoopingCall(self._endIdle)
         self._sweep.clock = clock
-        self._allClosed: Deferred[None] | None = None
+        self._awaitingClose: list[Deferred[None]] = []
 
     def buildProtocol(self, addr: IAddress | None) -> ServerProtocol:
         """
@@ -168,12 +177,18 @@ class ServerFactory(Factory[ServerProtocol]):
                     peer=addressText(addr) if addr else "a client",
                     limit=self.maxConnections,
                 )
-            self.refused += 1
-            # Not None, which the factories that wrap another one (TLS, PROXY) do not expect.
-            return _Refused()
+            return self.refuse(addr)
         protocol = self.protocol()
         protocol.factory = self
         return protocol
+
+    def refuse(self, addr: IAddress | None) -> ServerProtocol:
+        """
+        Make the protocol of a connection that is not wanted, which just closes it.
+        """
+        self.refused += 1
+        # Not None, which the factories that wrap another one (TLS, PROXY) do not expect.
+        return _Refused()
 
     def connectionOpened(self, protocol: ServerProtocol) -> None:
         """
@@ -193,32 +208,33 @@ class ServerFactory(Factory[ServerProtocol]):
             return
         if self._sweep.running:
             self._sweep.stop()
-        if self._allClosed is not None:
-            done, self._allClosed = self._allClosed, None
+        waiting, self._awaitingClose = self._awaitingClose, []
+        for done in waiting:
             done.callback(None)
 
-    async def closeConnections(self, grace: float) -> None:
+    async def closeConnections(self, grace: float | None) -> None:
         """
-        End every connection: each is told, and has C{grace} seconds before it is aborted.
+        End every connection.
+
+        @param grace: each is told, and has so many seconds before it is aborted; with C{None} it
+            may take as long as it likes.
         """
-        if not self.connections:
-            return
-        self._allClosed = done = Deferred[None]()
         for protocol in list(self.connections):
             protocol.serviceStopping()
-        if self.connections:
-            cut = self.clock.callLater(grace, self._abortAll)
+        if not self.connections:
+            return
+        cut = None if grace is None else self.clock.callLater(grace, self._abortAll)
+        done: Deferred[None] = Deferred(self._awaitingClose.remove)
+        self._awaitingClose.append(done)
+        try:
             await done
-            if cut.active():
+        finally:
+            if cut is not None and cut.active():
                 cut.cancel()
 
     def _abortAll(self) -> None:
         for protocol in list(self.connections):
-            _log.info(
-                "{peer} did not close in time: aborted",
-                peer=addressText(protocol.transport.getPeer()),
-            )
-            protocol.transport.abortConnection()
+            protocol.graceOver()
 
     def _endIdle(self) -> None:
         for protocol in list(self.connections):

@@ -11,6 +11,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IConsumer, IPushProducer, ISSLTransport, ITCPTransport
 from zope.interface import implementer
 
+from .waiting import Waiting
+
 # The transport is fed in pieces of this many bytes, so that a long write is seen to move.
 _PIECE = 2**16
 
@@ -22,6 +24,7 @@ class Outbox:
 
     @ivar accepted: how many bytes were written to this half.
     @ivar closed: whether this half is closed, with everything sent.
+    @ivar queued: how many bytes wait for the transport to take them.
     """
 
     def __init__(self, transport: ITCPTransport, highWaterMark: int, moved: Callable[[], None]):
@@ -36,14 +39,14 @@ class Outbox:
         self._highWaterMark = highWaterMark
         self._moved = moved
         self._queue: deque[memoryview] = deque()
-        self._queued = 0
+        self.queued = 0
         self._paused = False
         # Why nothing more can be written.
         self._refusal: Exception | None = None
         self._ending = False
         self._closing = False
-        self._writers: list[Deferred[None]] = []
-        self._enders: list[Deferred[None]] = []
+        self._writers: Waiting[None] = Waiting()
+        self._enders: Waiting[None] = Waiting()
         IConsumer(transport).registerProducer(self, True)
 
     def write(self, data: bytes | bytearray | memoryview) -> Deferred[None]:
@@ -56,9 +59,9 @@ class Outbox:
         if self._refusal is not None:
             return fail(self._refusal)
         self._put(bytes(data))
-        if self._queued <= self._highWaterMark:
+        if self.queued <= self._highWaterMark:
             return succeed(None)
-        return _waitIn(self._writers)
+        return self._writers.wait()
 
     def end(self, data: bytes | bytearray | memoryview, refusal: Exception) -> Deferred[None]:
         """
@@ -72,7 +75,7 @@ class Outbox:
             return succeed(None)
         if self._refusal is not None and (data or not self._ending):
             return fail(self._refusal)
-        ended = _waitIn(self._enders)
+        ended = self._enders.wait()
         if not self._ending:
             self._ending = True
             self._refusal = refusal
@@ -84,7 +87,7 @@ class Outbox:
         The transport has closed this half.
         """
         self.closed = True
-        _settle(self._enders, None)
+        self._enders.succeed(None)
 
     def lost(self, error: Exception, clean: bool) -> None:
         """
@@ -96,10 +99,13 @@ class Outbox:
         self.closed = self.closed or (self._ending and clean and not self._queue)
         self._ending = False
         self._queue.clear()
-        self._queued = 0
+        self.queued = 0
         self._refusal = error
-        _settle(self._writers, error)
-        _settle(self._enders, None if self.closed else error)
+        self._writers.fail(error)
+        if self.closed:
+            self._enders.succeed(None)
+        else:
+            self._enders.fail(error)
 
     # IPushProducer: the transport asks for more, or for less
 
@@ -123,7 +129,7 @@ class Outbox:
             self._moved()
         elif data:
             self._queue.append(memoryview(data))
-            self._queued += len(data)
+            self.queued += len(data)
         self._feed()
 
     def _feed(self) -> None:
@@ -132,12 +138,12 @@ class Outbox:
             self._queue[0] = self._queue[0][_PIECE:]
             if not self._queue[0]:
                 self._queue.popleft()
-            self._queued -= len(piece)
+            self.queued -= len(piece)
             self._transport.write(bytes(piece))
             self._moved()
         if self._queue:
             return
-        _settle(self._writers, None)
+        self._writers.succeed(None)
         if self._ending and not self._closing and not self.closed:
             self._closing = True
             # While a producer is registered, the transport would wait for its end for ever.
@@ -156,20 +162,3 @@ def hasHalves(transport: ITCPTransport) -> bool:
         socket's.
     """
     return ITCPTransport.providedBy(transport) and not ISSLTransport.providedBy(transport)
-
-
-def _settle(waiting: list[Deferred[None]], error: Exception | None) -> None:
-    settled = waiting[:]
-    waiting.clear()
-    for deferred in settled:
-        if error is None:
-            deferred.callback(None)
-        else:
-            deferred.errback(error)
-
-
-def _waitIn(waiting: list[Deferred[None]]) -> Deferred[None]:
-    # Who cancels stops waiting, and that is all: what was written is written.
-    deferred: Deferred[None] = Deferred(waiting.remove)
-    waiting.append(deferred)
-    return deferred

@@ -53,10 +53,13 @@ class SocketOptions:
 class SocketProtocol(Protocol):
     """
     Makes a L{Socket} once its connection is ready to be used, and tells it what happens.
+
+    @ivar socket: the socket, once there is one.
+    @ivar endpoint: what the connection is called in messages.
     """
 
     transport: ITCPTransport
-    _socket: Socket | None = None
+    socket: Socket | None = None
     _handshake: IDelayedCall | None = None
 
     def __init__(
@@ -78,11 +81,11 @@ class SocketProtocol(Protocol):
         self._clock = clock
         self._ready = ready
         self._failed = failed
-        self._endpoint = endpoint
+        self.endpoint = endpoint
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self._endpoint = self._endpoint or peerText(self.transport)
+        self.endpoint = self.endpoint or peerText(self.transport)
         transport: object = self.transport
         # What is between TLS and us, if anything is, does not pass on that the handshake is done.
         if isinstance(transport, TLSMemoryBIOProtocol) and transport.wrappedProtocol is self:
@@ -105,42 +108,42 @@ class SocketProtocol(Protocol):
             self._begin()
 
     def dataReceived(self, data: bytes) -> None:
-        if self._socket is not None:
-            self._socket._received(data)
+        if self.socket is not None:
+            self.socket._received(data)
 
     def readConnectionLost(self) -> None:
-        if self._socket is not None:
-            self._socket._peerEnded()
+        if self.socket is not None:
+            self.socket._peerEnded()
 
     def writeConnectionLost(self) -> None:
-        if self._socket is not None:
-            self._socket._halfClosed()
+        if self.socket is not None:
+            self.socket._halfClosed()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        error = withEndpoint(reason.value, self.endpoint)
+        if self.socket is not None:
+            self.socket._connectionLost(error)
+        else:
+            if self._handshake is not None and self._handshake.active():
+                self._handshake.cancel()
+            self._failed(error)
         super().connectionLost(reason)
-        error = withEndpoint(reason.value, self._endpoint)
-        if self._socket is not None:
-            self._socket._connectionLost(error)
-            return
-        if self._handshake is not None and self._handshake.active():
-            self._handshake.cancel()
-        self._failed(error)
 
     def _begin(self) -> None:
         options = self._options
-        self._socket = Socket(
+        self.socket = Socket(
             self.transport,
             self._clock,
-            self._endpoint,
+            self.endpoint,
             allowHalfOpen=options.allowHalfOpen,
             highWaterMark=options.highWaterMark,
         )
         if options.noDelay:
-            self._socket.setNoDelay()
+            self.socket.setNoDelay()
         if options.keepAlive:
-            self._socket.setKeepAlive(True, options.keepAliveInitialDelay)
-        self._socket.setTimeout(options.timeout)
-        self._ready(self._socket)
+            self.socket.setKeepAlive(True, options.keepAliveInitialDelay)
+        self.socket.setTimeout(options.timeout)
+        self._ready(self.socket)
 
 
 def peerText(transport: ITCPTransport) -> str:

@@ -20,6 +20,7 @@ from .errors import WriteAfterEndError
 from .idle import IdleTimer
 from .inbox import Inbox
 from .outbox import Outbox
+from .waiting import Waiting
 
 #: How many bytes L{Socket.read} and L{Socket.readUntil} take at most, unless told otherwise.
 READ_LIMIT = 64 * 2**20
@@ -44,6 +45,7 @@ class Socket:
     The transport is read from as long as somebody reads, or less than C{highWaterMark} bytes wait:
     a peer that sends faster than it is read from is slowed down by its own system.
 
+    @ivar endpoint: what the connection is called in messages.
     @ivar transport: Twisted's transport, for what has no name here.
     @ivar localAddress: the address of our end.
     @ivar remoteAddress: the address of the peer's end.
@@ -74,7 +76,7 @@ class Socket:
         self.localAddress: IAddress = transport.getHost()
         self.remoteAddress: IAddress = transport.getPeer()
         self.bytesRead = 0
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._allowHalfOpen = allowHalfOpen
         self._highWaterMark = highWaterMark
         self._idle = IdleTimer(clock)
@@ -85,10 +87,10 @@ class Socket:
         self._reading = True
         self._reason: Exception | None = None
         self._lost = False
-        self._watchers: list[Deferred[Exception]] = []
+        self._watchers: Waiting[Exception] = Waiting()
 
     def __repr__(self) -> str:
-        return f"<Socket {self._endpoint}{' closed' if self._lost else ''}>"
+        return f"<Socket {self.endpoint}{' closed' if self._lost else ''}>"
 
     # reading
 
@@ -177,7 +179,7 @@ class Socket:
         """
         return self._outbox.end(
             data,
-            WriteAfterEndError(f"{self._endpoint}: end() has closed our half of the connection"),
+            WriteAfterEndError(f"{self.endpoint}: end() has closed our half of the connection"),
         )
 
     @property
@@ -186,6 +188,20 @@ class Socket:
         How many bytes were written, those that still wait among them.
         """
         return self._outbox.accepted
+
+    @property
+    def readableLength(self) -> int:
+        """
+        How many bytes have arrived and wait to be read.
+        """
+        return len(self._inbox)
+
+    @property
+    def writableLength(self) -> int:
+        """
+        How many bytes were written and wait for the transport to take them.
+        """
+        return self._outbox.queued
 
     # the connection
 
@@ -197,7 +213,7 @@ class Socket:
             <twisted.internet.error.ConnectionAborted>} by default.
         """
         self._inbox.clear()
-        self._abort(reason or ConnectionAborted(f"{self._endpoint}: destroy() was called"))
+        self._abort(reason or ConnectionAborted(f"{self.endpoint}: destroy() was called"))
 
     def setTimeout(
         self, seconds: float, callback: Callable[[Socket], object] | None = None
@@ -213,7 +229,7 @@ class Socket:
             if callback is not None:
                 callback(self)
             else:
-                message = f"{self._endpoint}: nothing moved for {seconds:g} seconds"
+                message = f"{self.endpoint}: nothing moved for {seconds:g} seconds"
                 self._abort(TimeoutError(string=message))
 
         if not self._lost:
@@ -255,9 +271,7 @@ class Socket:
         """
         if self._lost and self._reason is not None:
             return succeed(self._reason)
-        watcher: Deferred[Exception] = Deferred(self._watchers.remove)
-        self._watchers.append(watcher)
-        return watcher
+        return self._watchers.wait()
 
     # what the protocol reports
 
@@ -284,9 +298,7 @@ class Socket:
         clean = isinstance(self._reason, ConnectionDone)
         self._inbox.end(None if clean else self._reason)
         self._outbox.lost(self._reason, clean)
-        watchers, self._watchers = self._watchers, []
-        for watcher in watchers:
-            watcher.callback(self._reason)
+        self._watchers.succeed(self._reason)
 
     # inside
 
@@ -310,7 +322,7 @@ class Socket:
         if self._allowHalfOpen or self._lost:
             return
         refusal = WriteAfterEndError(
-            f"{self._endpoint}: the peer has closed its half of the connection, and ours was "
+            f"{self.endpoint}: the peer has closed its half of the connection, and ours was "
             "closed in turn; to write after that, pass allowHalfOpen=True"
         )
         # Whether that succeeds is for those to know who wrote before.

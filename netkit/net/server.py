@@ -1,0 +1,292 @@
+"""
+Listening.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import ConnectError, ConnectionAborted, ConnectionClosed
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IReactorTime,
+    IStreamServerEndpoint,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..addresses import addressText
+from ..server import ServerFactory, ServerProtocol
+from .binding import Binding
+from .errors import IncompleteReadError, LimitExceededError, WriteAfterEndError
+from .networks import Network, Networks
+from .protocol import SocketOptions, SocketProtocol
+from .socket import HIGH_WATER_MARK, Socket
+
+_log = Logger()
+
+# What the network and its peers cause: told in one line, where another error has its traceback.
+_NETWORK = (ConnectionClosed, ConnectError, IncompleteReadError, LimitExceededError)
+
+Callback = Callable[[Socket], object]
+Dropped = Callable[[IAddress | None], object]
+
+
+def createServer(
+    callback: Callback,
+    *,
+    allowHalfOpen: bool = False,
+    noDelay: bool = False,
+    keepAlive: bool = False,
+    keepAliveInitialDelay: float = 0.0,
+    highWaterMark: int = HIGH_WATER_MARK,
+    timeout: float = 600.0,
+    maxConnections: int = 10_000,
+    dropped: Dropped | None = None,
+    allow: Iterable[Network] | None = None,
+    deny: Iterable[Network] = (),
+    reactor: IReactorTime | None = None,
+) -> Server:
+    """
+    Make a server, which listens once L{Server.listen} is called.
+
+    @param callback: called with the L{Socket} of each connection, once it may be used; a function
+        or a coroutine function. What it raises is logged and cuts that connection alone.
+    @param allowHalfOpen: whether our half of a connection stays open when the client has closed
+        its own: to answer what was read to its end.
+    @param noDelay: whether small writes are sent at once, as by L{Socket.setNoDelay}.
+    @param keepAlive: whether the system probes silent clients, as by L{Socket.setKeepAlive}.
+    @param keepAliveInitialDelay: seconds of silence before the first probe.
+    @param highWaterMark: how many bytes may wait in a socket, for each direction.
+    @param timeout: seconds of idleness after which a connection is ended; 0 for none.
+    @param maxConnections: how many connections may be open at once; 0 for no limit. One more is
+        closed as soon as it is accepted.
+    @param dropped: called with the address of each client that was not let in.
+    @param allow: the networks whose clients are let in; all of them by default. What is looked at
+        is who connects to us: behind a proxy, the proxy. On a UNIX socket everybody is let in.
+    @param deny: the networks whose clients are not.
+    @param reactor: what listens; the global reactor by default.
+    @raise ValueError: when an entry of C{allow} or C{deny} is not a network.
+    """
+    options = SocketOptions(
+        allowHalfOpen=allowHalfOpen,
+        noDelay=noDelay,
+        keepAlive=keepAlive,
+        keepAliveInitialDelay=keepAliveInitialDelay,
+        highWaterMark=highWaterMark,
+        timeout=timeout,
+    )
+    return Server(
+        _SocketServerFactory(
+            callback, options, Networks(allow, deny), dropped, maxConnections, reactor
+        )
+    )
+
+
+class Server:
+    """
+    Listens on any number of endpoints. L{createServer} makes one.
+    """
+
+    def __init__(self, factory: _SocketServerFactory) -> None:
+        """
+        @param factory: makes the connections.
+        """
+        self._factory = factory
+        self._ports: list[IListeningPort] = []
+
+    @property
+    def maxConnections(self) -> int:
+        """
+        How many connections may be open at once; 0 for no limit. May be changed at any time.
+        """
+        return self._factory.maxConnections
+
+    @maxConnections.setter
+    def maxConnections(self, value: int) -> None:
+        self._factory.maxConnections = value
+
+    @property
+    def droppedConnections(self) -> int:
+        """
+        How many clients were not let in.
+        """
+        return self._factory.refused
+
+    def getConnections(self) -> int:
+        """
+        Tell how many connections are open.
+        """
+        return len(self._factory.connections)
+
+    def address(self) -> IAddress | None:
+        """
+        Tell where this server listens: the first place, if it is several; L{None} if it does not.
+        """
+        return self._ports[0].getHost() if self._ports else None
+
+    def listen(
+        self,
+        endpoint: str | IStreamServerEndpoint,
+        *,
+        backlog: int | None = None,
+        ipv6Only: bool = False,
+        reusePort: bool = False,
+    ) -> Deferred[IAddress]:
+        """
+        Listen on one endpoint more.
+
+        @param endpoint: a server endpoint or the string for one: C{tcp:3200:interface=localhost},
+            C{unix:/run/echo.sock:mode=660}.
+        @param backlog: how many connections may wait to be accepted; what the endpoint says by
+            default. This and the other two are for strings of Twisted's own endpoints: C{tcp:},
+            C{ssl:} and C{unix:}.
+        @param ipv6Only: whether to leave the IPv4 counterpart of an IPv6 address alone.
+        @param reusePort: whether other sockets may listen on the same port, and get their share.
+        @return: fires with the address, which has the port where 0 was asked for; fails with
+            L{CannotListenError <twisted.internet.error.CannotListenError>}, or with C{ValueError}
+            where the string is not an endpoint's.
+        """
+        return Deferred.fromCoroutine(self._listen(endpoint, backlog, ipv6Only, reusePort))
+
+    async def _listen(
+        self,
+        endpoint: str | IStreamServerEndpoint,
+        backlog: int | None,
+        ipv6Only: bool,
+        reusePort: bool,
+    ) -> IAddress:
+        if isinstance(endpoint, str):
+            reactor: Any = self._factory.clock
+            if backlog is not None or ipv6Only or reusePort:
+                reactor = Binding(reactor, backlog, ipv6Only, reusePort)
+            endpoint = _parsed(endpoint, reactor)
+        elif backlog is not None or ipv6Only or reusePort:
+            raise ValueError(
+                "backlog, ipv6Only and reusePort go with an endpoint string; "
+                f"{endpoint!r} has its own way to listen"
+            )
+        port = await endpoint.listen(self._factory)
+        self._ports.append(port)
+        return port.getHost()
+
+    def close(self, grace: float | None = None) -> Deferred[None]:
+        """
+        Listen no longer, and wait for the connections to end.
+
+        @param grace: after how many seconds those still open are aborted, their sockets failing
+            with L{ConnectionAborted <twisted.internet.error.ConnectionAborted>}; by default they
+            may take as long as they like.
+        @return: fires when the last connection has ended.
+        """
+        return Deferred.fromCoroutine(self._close(grace))
+
+    async def _close(self, grace: float | None) -> None:
+        ports, self._ports = self._ports, []
+        for port in ports:
+            await maybeDeferred(port.stopListening)
+        await self._factory.closeConnections(grace)
+
+
+def _parsed(description: str, reactor: Any) -> IStreamServerEndpoint:
+    try:
+        return IStreamServerEndpoint(serverFromString(reactor, description))
+    # A parser of Twisted's, or of a third party's, raises what it happens to run into.
+    except Exception as error:
+        raise ValueError(
+            f"{description!r} is not a server endpoint ({error}): write "
+            "tcp:3200:interface=localhost, unix:/run/echo.sock or the like"
+        ) from error
+
+
+class _SocketServerProtocol(SocketProtocol, ServerProtocol):
+    """
+    One connection of a server's.
+    """
+
+    factory: _SocketServerFactory
+
+    def serviceStopping(self) -> None:
+        """
+        It is the callback's to end what it does.
+        """
+
+    def graceOver(self) -> None:
+        """
+        Abort, and say in which state the connection was found.
+        """
+        if self.socket is None:
+            super().graceOver()
+            return
+        unsent, unread = self.socket.writableLength, self.socket.readableLength
+        left = f"{unsent} bytes unsent and {unread} unread"
+        error = ConnectionAborted(f"{self.endpoint}: the server was closed, with {left}")
+        _log.info("aborted: {reason}", reason=str(error))
+        self.socket.destroy(error)
+
+
+class _SocketServerFactory(ServerFactory):
+    """
+    Makes the connections of a server.
+    """
+
+    def __init__(
+        self,
+        callback: Callback,
+        options: SocketOptions,
+        networks: Networks,
+        dropped: Dropped | None,
+        maxConnections: int,
+        clock: IReactorTime | None,
+    ) -> None:
+        # Idleness is each socket's own: its time-out can be set for it alone.
+        super().__init__(maxConnections=maxConnections, idleTimeout=0, clock=clock)
+        self._callback = callback
+        self._options = options
+        self._networks = networks
+        self._dropped = dropped
+
+    def protocol(self) -> ServerProtocol:
+        """
+        Make the protocol of one connection.
+        """
+        return _SocketServerProtocol(self._options, self.clock, self._connected, self._unused)
+
+    def buildProtocol(self, addr: IAddress | None) -> ServerProtocol:
+        """
+        Look at who comes, and make the protocol.
+        """
+        if not self._networks.admit(addr):
+            _log.info(
+                "{peer} refused: its network is not let in",
+                peer=addressText(addr) if addr else "a client",
+            )
+            return self.refuse(addr)
+        return super().buildProtocol(addr)
+
+    def refuse(self, addr: IAddress | None) -> ServerProtocol:
+        """
+        Tell who asked to be told.
+        """
+        if self._dropped is not None:
+            with _log.failuresHandled("the callback for a dropped connection failed"):
+                self._dropped(addr)
+        return super().refuse(addr)
+
+    def _connected(self, socket: Socket) -> None:
+        maybeDeferred(self._callback, socket).addErrback(self._failed, socket)
+
+    def _failed(self, failure: Failure, socket: Socket) -> None:
+        peer = socket.endpoint
+        if failure.check(*_NETWORK) and not failure.check(WriteAfterEndError):
+            _log.warn("{peer}: closed: {reason}", peer=peer, reason=failure.getErrorMessage())
+        else:
+            _log.failure("{peer}: the connection's callback failed: closed", failure, peer=peer)
+        socket.destroy()
+
+    def _unused(self, error: Exception) -> None:
+        _log.info("a client agreed on no connection: {reason}", reason=str(error))

@@ -1,0 +1,77 @@
+"""
+A server as a part of an Application.
+"""
+
+from __future__ import annotations
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .server import Server
+
+_log = Logger()
+
+
+class ServerService(Service):
+    """
+    Starts a server, and closes it when the service is stopped.
+    """
+
+    def __init__(
+        self, server: Server, *endpoints: str | IStreamServerEndpoint, grace: float = 5.0
+    ) -> None:
+        """
+        @param server: what L{netkit.net.createServer} made.
+        @param endpoints: where it listens.
+        @param grace: for how many seconds open connections may go on when the service stops.
+        """
+        self._server = server
+        self._endpoints = endpoints
+        self._grace = grace
+        self._started = False
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen, while the process may still bind any port.
+        """
+        super().privilegedStartService()
+        self._start()
+
+    def startService(self) -> None:
+        """
+        Listen, unless that was done.
+
+        @raise Exception: where an endpoint cannot be listened on, when that is known at once.
+        """
+        super().startService()
+        self._start()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Close the server.
+
+        @return: fires when its last connection has ended.
+        """
+        super().stopService()
+        self._started = False
+        return self._server.close(self._grace)
+
+    def _start(self) -> None:
+        if self._started:
+            return
+        self._started = True
+        for endpoint in self._endpoints:
+            listening = self._server.listen(endpoint)
+            if listening.called:
+                failures: list[Failure] = []
+                listening.addErrback(failures.append)
+                for failure in failures:
+                    failure.raiseException()
+            else:
+                listening.addErrback(self._cannotListen, endpoint)
+
+    def _cannotListen(self, failure: Failure, endpoint: object) -> None:
+        _log.failure("cannot listen on {endpoint}", failure, endpoint=endpoint)

@@ -1,0 +1,45 @@
+"""
+Any number of Deferreds that wait for the same thing.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+
+T = TypeVar("T")
+
+
+class Waiting(Generic[T]):
+    """
+    Those who wait. Each has a Deferred of its own; who cancels it stops to wait, and that is all.
+    """
+
+    def __init__(self) -> None:
+        self._deferreds: list[Deferred[T]] = []
+
+    def wait(self) -> Deferred[T]:
+        """
+        Begin to wait.
+        """
+        deferred: Deferred[T] = Deferred(self._forget)
+        self._deferreds.append(deferred)
+        return deferred
+
+    def succeed(self, result: T) -> None:
+        """
+        Give all who wait a result.
+        """
+        while self._deferreds:
+            self._deferreds.pop(0).callback(result)
+
+    def fail(self, error: Exception) -> None:
+        """
+        Fail all who wait.
+        """
+        while self._deferreds:
+            self._deferreds.pop(0).errback(error)
+
+    def _forget(self, deferred: Deferred[T]) -> None:
+        self._deferreds.remove(deferred)

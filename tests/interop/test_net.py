@@ -1,0 +1,121 @@
+"""
+netkit.net and Node's net: the programs that open the documentation of the latter, and their
+counterparts in C{examples/}, each with the other's, in both directions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interop.peers import HERE, Address, Program, requirePeer, run
+
+EXAMPLES = HERE.parents[1] / "examples"
+LISTENING = re.compile(r"^listening on .*?(?P<port>\d+)?\)?$")
+
+Start = Callable[..., Program]
+
+
+@pytest.fixture
+def start(freePath: Address) -> Iterator[Start]:
+    """
+    Start a program, which is ended at the test's end, before its socket is removed.
+    """
+    programs: list[Program] = []
+
+    def start(*command: str) -> Program:
+        programs.append(Program(command))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.stop()
+        assert "Traceback" not in program.output, program.output
+
+
+@pytest.fixture
+def free(transport: str, freePath: Address) -> Address:
+    """
+    Where a server is to listen.
+    """
+    return Address(port=0) if transport == "tcp" else freePath
+
+
+def example(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, str(EXAMPLES / name), *arguments]
+
+
+def node(role: str, address: Address) -> list[str]:
+    script = str(HERE / "net_peers.mjs")
+    return [requirePeer("node"), script, role, json.dumps(address.node)]
+
+
+def listening(program: Program, free: Address) -> Address:
+    """
+    Where a server has come to listen.
+    """
+    [match] = program.waitForLines(LISTENING)
+    return free if free.path else Address(port=int(match["port"]))
+
+
+def output(command: list[str]) -> str:
+    done = run(command)
+    assert (done.status, done.errors) == (0, b"")
+    return done.output.decode()
+
+
+def test_our_server_and_their_client(start: Start, free: Address) -> None:
+    server = start(*example("net_server.py", free.server))
+    assert output(node("client", listening(server, free))) == "response data\n"
+    server.waitForLines(re.compile(r"^request data$"))
+
+
+def test_their_server_and_our_client(start: Start, free: Address) -> None:
+    server = start(*node("server", free))
+    command = example("net_client.py", listening(server, free).client)
+    assert output(command) == "response data\n"
+    server.waitForLines(re.compile(r"^received request data$"))
+
+
+def test_our_server_and_our_client(start: Start, free: Address) -> None:
+    server = start(*example("net_server.py", free.server))
+    command = example("net_client.py", listening(server, free).client)
+    assert output(command) == "response data\n"
+
+
+def test_http_over_a_bare_socket(start: Start, free: Address) -> None:
+    server = start(*node("http-server", free))
+    reply = output(example("net_http.py", listening(server, free).client, "example.org"))
+    assert reply.startswith("HTTP/1.1 200 OK\r\n")
+    assert reply.endswith("\r\n\r\nGET / for example.org")
+
+
+def test_their_http_and_a_bare_socket_of_ours(start: Start, free: Address, tmp_path: Path) -> None:
+    program = tmp_path / "bare_http.py"
+    program.write_text(HTTP_SERVER)
+    server = start(sys.executable, str(program), free.server)
+    assert output(node("http-client", listening(server, free))) == "200 hello\n"
+
+
+HTTP_SERVER = """
+import sys
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+from netkit import net
+
+async def connected(socket):
+    request = await socket.readUntil(b"\\r\\n\\r\\n")
+    assert request.startswith(b"GET / HTTP/1.1\\r\\n"), request
+    await socket.end(b"HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nhello")
+
+async def main():
+    print("listening on", await net.createServer(connected).listen(sys.argv[1]), flush=True)
+    await Deferred()
+
+react(lambda reactor: Deferred.fromCoroutine(main()))
+"""

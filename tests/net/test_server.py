@@ -1,0 +1,463 @@
+"""
+Tests for L{netkit.net.server} and what it is made of.
+"""
+
+from __future__ import annotations
+
+import socket as system
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.application.service import Application, IServiceCollection
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import (
+    CannotListenError,
+    ConnectionAborted,
+    ConnectionDone,
+    ConnectionRefusedError,
+)
+from twisted.internet.interfaces import IAddress, IStreamServerEndpoint
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import LogEvent
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from netkit import net
+from netkit.net.networks import Networks
+from tests.net.results import now
+
+LOCAL = "tcp:0:interface=127.0.0.1"
+
+Serve = Callable[..., net.Server]
+
+
+@pytest_twisted.async_yield_fixture
+async def serve() -> AsyncIterator[Serve]:
+    """
+    C{createServer}; the servers made are closed at the end.
+    """
+    servers: list[net.Server] = []
+
+    def serve(callback: Callable[[net.Socket], object], **options: object) -> net.Server:
+        servers.append(net.createServer(callback, **options))
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        await server.close(0)
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return LOCAL if request.param == "tcp" else f"unix:{tmp_path / 's'}"
+
+
+def client(address: IAddress) -> str:
+    """
+    The client endpoint string for where a server listens.
+    """
+    if isinstance(address, UNIXAddress):
+        return f"unix:{address.name.decode()}"
+    return f"tcp:{address.host.replace(':', chr(92) + ':')}:{address.port}"
+
+
+async def respond(socket: net.Socket) -> None:
+    await socket.end(b"got " + await socket.read())
+
+
+async def ask(address: IAddress, request: bytes = b"request") -> bytes:
+    socket = await net.createConnection(client(address))
+    await socket.end(request)
+    reply = await socket.read()
+    await socket.closed
+    return reply
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_server_that_answers_at_half_close(serve: Serve, where: str) -> None:
+    server = serve(respond, allowHalfOpen=True)
+    assert server.address() is None
+    address = await server.listen(where)
+    assert server.address() == address
+    assert await ask(address) == b"got request"
+    await server.close()
+    assert server.getConnections() == 0
+    assert server.address() is None
+    with pytest.raises(Exception, match=r"refused|No such file"):
+        await ask(address)
+
+
+@pytest_twisted.ensureDeferred
+async def test_several_endpoints(serve: Serve, tmp_path: Path) -> None:
+    server = serve(respond, allowHalfOpen=True)
+    first = await server.listen(LOCAL)
+    others = [await server.listen(f"unix:{tmp_path / 's'}")]
+    from twisted.internet import reactor
+
+    others.append(await server.listen(serverFromString(reactor, LOCAL)))
+    assert server.address() == first
+    for address in (first, *others):
+        assert await ask(address) == b"got request"
+    # It may listen again.
+    await server.close()
+    assert await ask(await server.listen(LOCAL)) == b"got request"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_callback_may_be_a_function(serve: Serve, where: str) -> None:
+    def connected(socket: net.Socket) -> None:
+        socket.end(b"hello")
+
+    assert await ask(await serve(connected).listen(where)) == b"hello"
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_callback_raises(serve: Serve, where: str, logged: list[LogEvent]) -> None:
+    """
+    It is logged with who was connected, and closes that connection alone.
+    """
+
+    async def connected(socket: net.Socket) -> None:
+        request = await socket.readExactly(1)
+        if request == b"!":
+            raise LookupError("a bug")
+        await socket.end(request)
+
+    address = await serve(connected).listen(where)
+    with pytest.raises(Exception, match=r"lost|closed") if where == LOCAL else nothing():
+        assert await ask(address, b"!") == b""
+    assert await ask(address, b"1") == b"1"
+    (event,) = [event for event in logged if "log_failure" in event]
+    logged.remove(event)
+    assert event["log_failure"].check(LookupError)
+    assert event["peer"].startswith("127.0.0.1:" if where == LOCAL else "a client of unix:/")
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_peer_causes_is_one_line(
+    serve: Serve, where: str, logged: list[LogEvent]
+) -> None:
+    ended: Deferred[Exception] = Deferred()
+
+    async def connected(socket: net.Socket) -> None:
+        socket.closed.chainDeferred(ended)
+        await socket.readExactly(9)
+
+    address = await serve(connected).listen(where)
+    socket = await net.createConnection(client(address))
+    await socket.end(b"short")
+    assert isinstance(await ended, ConnectionAborted)
+    (event,) = [event for event in logged if "callback" in str(event) or "reason" in event]
+    assert "log_failure" not in event
+    assert event["reason"] == "the peer ended after 5 bytes, with 9 bytes awaited"
+    socket.destroy()
+
+
+@pytest_twisted.ensureDeferred
+async def test_max_connections(serve: Serve, where: str) -> None:
+    dropped: list[IAddress] = []
+    accepted: list[net.Socket] = []
+    server = serve(accepted.append, maxConnections=1, dropped=dropped.append)
+    address = await server.listen(where)
+    first = await net.createConnection(client(address))
+    second = await net.createConnection(client(address))
+    assert await second.read() == b""
+    await second.closed
+    assert (len(accepted), len(dropped)) == (1, 1)
+    assert (server.droppedConnections, server.getConnections()) == (1, 1)
+    if where == LOCAL:
+        assert dropped == [second.localAddress]
+    assert server.maxConnections == 1
+    server.maxConnections = 2
+    third = await net.createConnection(client(address))
+    await accepted[0].write(b"1")
+    assert await first.read(1) == b"1"
+    await accepted[1].write(b"3")
+    assert await third.read(1) == b"3"
+    for socket in (first, third):
+        socket.destroy()
+        await socket.closed
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_dropped_callback_that_fails(serve: Serve, logged: list[LogEvent]) -> None:
+    def dropped(address: IAddress) -> None:
+        raise LookupError("a bug")
+
+    address = await serve(respond, deny=["127.0.0.0/8"], dropped=dropped).listen(LOCAL)
+    assert await ask(address, b"") == b""
+    (event,) = [event for event in logged if "log_failure" in event]
+    logged.remove(event)
+    assert event["log_failure"].check(LookupError)
+
+
+@pytest_twisted.ensureDeferred
+async def test_denied(serve: Serve) -> None:
+    server = serve(respond, allowHalfOpen=True, allow=["127.0.0.0/8"], deny=["127.0.0.2"])
+    address = await server.listen(LOCAL)
+    assert await ask(address) == b"got request"
+    denied = await net.createConnection(f"{client(address)}:bindAddress=127.0.0.2")
+    assert await denied.read() == b""
+    await denied.closed
+    assert server.droppedConnections == 1
+
+
+@pytest.mark.parametrize(
+    ("peer", "admitted"),
+    [
+        (IPv4Address("TCP", "10.1.2.3", 1), True),
+        (IPv4Address("TCP", "10.9.2.3", 1), False),
+        (IPv4Address("TCP", "11.1.2.3", 1), False),
+        (IPv6Address("TCP", "::ffff:10.1.2.3", 1), True),
+        (IPv6Address("TCP", "::ffff:10.9.2.3", 1), False),
+        (IPv6Address("TCP", "fe80::1%eth0", 1), True),
+        (IPv6Address("TCP", "::1", 1), False),
+        (UNIXAddress(""), True),
+        (None, True),
+    ],
+)
+def test_networks(peer: IAddress, admitted: bool) -> None:
+    networks = Networks(["10.0.0.0/8", "fe80::/10"], ["10.9.0.0/16"])
+    assert networks.admit(peer) is admitted
+
+
+def test_all_networks_but_some() -> None:
+    networks = Networks(None, ["10.0.0.0/8"])
+    assert networks.admit(IPv4Address("TCP", "11.1.2.3", 1))
+    assert not Networks([], []).admit(IPv4Address("TCP", "11.1.2.3", 1))
+
+
+def test_a_bad_network() -> None:
+    with pytest.raises(ValueError, match=r"10\.0\.0\.1/8 has host bits set"):
+        net.createServer(print, allow=["10.0.0.1/8"])
+
+
+@pytest.mark.parametrize("description", ["9872", "nosuch:1", "tcp:http"])
+def test_a_bad_string(description: str) -> None:
+    with pytest.raises(ValueError, match=f"'{description}' is not a server endpoint .*write tcp:"):
+        now(net.createServer(print).listen(description))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_taken_port(serve: Serve) -> None:
+    address = await serve(respond).listen(LOCAL)
+    with pytest.raises(CannotListenError, match=rf"127\.0\.0\.1:{address.port}"):
+        await serve(respond).listen(f"tcp:{address.port}:interface=127.0.0.1")
+
+
+@pytest_twisted.ensureDeferred
+async def test_reuse_port(serve: Serve) -> None:
+    """
+    Two servers share a port; neither takes it from one that does not share.
+    """
+    address = await serve(respond, allowHalfOpen=True).listen(LOCAL, reusePort=True, backlog=9)
+    same = f"tcp:{address.port}:interface=127.0.0.1"
+    assert await serve(respond, allowHalfOpen=True).listen(same, reusePort=True) == address
+    assert await ask(address) == b"got request"
+    with pytest.raises(CannotListenError, match=str(address.port)):
+        await serve(respond).listen(same)
+    alone = await serve(respond).listen(LOCAL)
+    with pytest.raises(CannotListenError, match=str(alone.port)):
+        await serve(respond).listen(f"tcp:{alone.port}:interface=127.0.0.1", reusePort=True)
+
+
+@pytest_twisted.ensureDeferred
+async def test_ipv6_only(serve: Serve) -> None:
+    if not hasIPv6():
+        pytest.skip("this machine has no IPv6")
+    server = serve(respond, allowHalfOpen=True)
+    both = await server.listen(r"tcp:0:interface=\:\:")
+    assert await ask(IPv4Address("TCP", "127.0.0.1", both.port)) == b"got request"
+    alone = await server.listen(r"tcp:0:interface=\:\:", ipv6Only=True)
+    assert await ask(IPv6Address("TCP", "::1", alone.port)) == b"got request"
+    with pytest.raises(ConnectionRefusedError):
+        await ask(IPv4Address("TCP", "127.0.0.1", alone.port))
+
+
+def hasIPv6() -> bool:
+    try:
+        with system.socket(system.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest_twisted.ensureDeferred
+async def test_backlog(serve: Serve, tmp_path: Path) -> None:
+    server = serve(respond, allowHalfOpen=True)
+    for description in (LOCAL, f"unix:{tmp_path / 's'}"):
+        assert await ask(await server.listen(description, backlog=5)) == b"got request"
+
+
+@implementer(IStreamServerEndpoint)
+class Broken:
+    def __init__(self, result: Deferred[object]) -> None:
+        self.result = result
+
+    def listen(self, factory: object) -> Deferred[object]:
+        return self.result
+
+
+def test_options_of_an_endpoint_object() -> None:
+    with pytest.raises(ValueError, match="go with an endpoint string"):
+        now(net.createServer(print).listen(Broken(Deferred()), backlog=5))
+
+
+@pytest_twisted.ensureDeferred
+async def test_close_waits(serve: Serve, where: str) -> None:
+    server = serve(respond, allowHalfOpen=True)
+    address = await server.listen(where)
+    socket = await net.createConnection(client(address))
+    while not server.getConnections():
+        await later()
+    closings = [server.close(), server.close()]
+    await socket.write(b"still ")
+    assert not any(closing.called for closing in closings)
+    await socket.end(b"here")
+    assert await socket.read() == b"got still here"
+    for closing in closings:
+        await closing
+
+
+@pytest_twisted.ensureDeferred
+async def test_close_with_grace(serve: Serve, where: str, logged: list[LogEvent]) -> None:
+    """
+    An idle connection and a stuck one are aborted when the time is over, a busy one is left to
+    end; the reasons tell them apart.
+    """
+    clock = Clock()
+    ends: dict[bytes, Deferred[Exception]] = {}
+    known: Deferred[None] = Deferred()
+
+    async def connected(socket: net.Socket) -> None:
+        kind = await socket.readExactly(5)
+        ends[kind] = socket.closed
+        if kind == b"stuck":
+            # More than every buffer on the way has room for.
+            socket.write(bytes(2**24)).addErrback(lambda failure: None)
+        if len(ends) == 3:
+            known.callback(None)
+        rest = await socket.read()
+        await socket.end(rest)
+
+    server = serve(connected, allowHalfOpen=True, timeout=0, reactor=Timed(clock))
+    address = await server.listen(where)
+    sockets = [await net.createConnection(client(address)) for _ in range(3)]
+    for socket, kind in zip(sockets, (b"idle!", b"busy!", b"stuck"), strict=True):
+        await socket.write(kind)
+    sockets[2].pause()
+    await known
+    closing = server.close(10)
+    # The time begins once nobody can connect any more.
+    while not clock.getDelayedCalls():
+        await later()
+    clock.advance(9)
+    await sockets[1].end(b"data")
+    assert await sockets[1].read() == b"data"
+    assert isinstance(await ends[b"busy!"], ConnectionDone)
+    assert server.getConnections() == 2
+    assert not closing.called
+    clock.advance(1)
+    await closing
+    idle, stuck = str(await ends[b"idle!"]), str(await ends[b"stuck"])
+    assert "the server was closed, with 0 bytes unsent and 0 unread" in idle
+    assert "the server was closed, with 0 bytes unsent" not in stuck
+    for line in ("aborted: {reason}", "{peer}: closed: {reason}"):
+        assert len([event for event in logged if event.get("log_format") == line]) == 2
+    for socket in sockets:
+        socket.destroy()
+
+
+class Timed:
+    """
+    The global reactor, with another clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        from twisted.internet import reactor
+
+        self._reactor = reactor
+        self.callLater = clock.callLater
+        self.seconds = clock.seconds
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._reactor, name)
+
+
+def test_grace_is_over_before_there_is_a_socket(logged: list[LogEvent]) -> None:
+    """
+    As in a TLS handshake that is not done.
+    """
+    clock = Clock()
+    server = net.createServer(print, reactor=clock)
+    factory = server._factory
+    protocol = factory.buildProtocol(None)
+    transport = StringTransport()
+    protocol.transport = transport
+    factory.connectionOpened(protocol)
+    closing = server.close(1)
+    clock.advance(1)
+    assert transport.disconnected
+    protocol.connectionLost(Failure(ConnectionAborted()))
+    now(closing)
+    assert any("agreed on no connection" in event["log_format"] for event in logged)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_service(where: str) -> None:
+    application = Application("test")
+    server = net.createServer(respond, allowHalfOpen=True)
+    service = net.ServerService(server, where)
+    service.setServiceParent(application)
+    collection = IServiceCollection(application)
+    collection.privilegedStartService()
+    address = server.address()
+    collection.startService()
+    assert server.address() == address
+    assert await ask(address) == b"got request"
+    await collection.stopService()
+    assert server.address() is None
+    # It may be started again, by startService alone.
+    service.startService()
+    assert await ask(server.address()) == b"got request"
+    await service.stopService()
+
+
+def test_a_service_that_cannot_start(logged: list[LogEvent]) -> None:
+    server = net.createServer(print)
+    with pytest.raises(CannotListenError):
+        net.ServerService(server, Broken(fail(CannotListenError("", 1, "taken")))).startService()
+    later: Deferred[object] = Deferred()
+    net.ServerService(server, Broken(later)).startService()
+    later.errback(CannotListenError("", 1, "taken"))
+    (event,) = [event for event in logged if "log_failure" in event]
+    logged.remove(event)
+    assert event["log_failure"].check(CannotListenError)
+
+
+def later() -> Deferred[None]:
+    """
+    Fires when the reactor has looked at its connections.
+    """
+    from twisted.internet import reactor
+    from twisted.internet.task import deferLater
+
+    return deferLater(reactor, 0)
+
+
+class nothing:
+    """
+    Expects nothing.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        pass
