@@ -16,10 +16,12 @@ from ..server import ServerFactory, ServerProtocol
 from ..wire.http import Limits
 from .protocol import HTTPProtocol
 from .request import Request
-from .response import Response
+from .response import Response, Upgrade
 
+Answer = Response | Upgrade
 Handler = Callable[
-    [Request], Response | Deferred[Response] | Coroutine[Deferred[Any], Any, Response]
+    [Request],
+    Answer | Deferred[Response] | Deferred[Answer] | Coroutine[Deferred[Any], Any, Answer],
 ]
 
 
@@ -45,8 +47,9 @@ class HTTPFactory(ServerFactory):
     ) -> None:
         """
         @param handler: called with each L{Request} as soon as its head has arrived; it returns a
-            L{Response}, a Deferred of one, or is a coroutine function. One that fails has the
-            client answered 500.
+            L{Response} or an L{Upgrade}, a Deferred of one, or is a coroutine function. One that
+            fails has the client answered 500; when the client goes away, the Deferred or the
+            coroutine is cancelled.
         @param printer: what shows each request, head and content exactly as sent, when it is
             complete; nothing by default.
         @param limits: how large the parts of a request may be.

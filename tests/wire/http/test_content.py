@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from netkit.wire.http import Content, EndOfMessage, Limits, RequestReceiver
 from netkit.wire.http.content import FORBIDDEN_TRAILERS
-from netkit.wire.http.response import chunk, last_chunk
+from netkit.wire.http.response import ContentEncoder
 
 from .feeding import Message, messages, parsed, refused, request
 
@@ -213,7 +213,8 @@ def test_chunks_that_end_early(content: bytes) -> None:
     st.lists(st.integers(1, 60), min_size=1, max_size=20),
 )
 def test_chunks_in_any_pieces(chunks: list[bytes], cuts: list[int]) -> None:
-    octets = HEAD + b"".join(map(chunk, chunks)) + last_chunk([(b"X", b"y")])
+    encoder = ContentEncoder(1, None)
+    octets = HEAD + b"".join(map(encoder.encode, chunks)) + encoder.finish([(b"X", b"y")])
     pieces = []
     rest = octets
     while rest:
