@@ -107,3 +107,20 @@ def test_defaults() -> None:
     options = parsed()
     assert options["listen"] == ["tcp:3202:interface=127.0.0.1"]
     assert (options["status"], options["max-content"]) == (200, 64 * 2**20)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_answer_can_wait(tmp_path: Path) -> None:
+    received, printed = await exchange(tmp_path, REQUESTS, "--delay=0.01")
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == 3
+    assert printed == REQUESTS
+
+
+@pytest_twisted.ensureDeferred
+async def test_routes_are_off_unless_asked_for(tmp_path: Path) -> None:
+    octets = b"GET /status/404 HTTP/1.1\r\nHost: a\r\n\r\n"
+    received, _ = await exchange(tmp_path, octets)
+    assert received.startswith(b"HTTP/1.1 200 ")
+    received, _ = await exchange(tmp_path, octets + REQUESTS, "--routes")
+    assert received.startswith(b"HTTP/1.1 404 ")
+    assert received.count(b"response data") == 3
