@@ -23,6 +23,8 @@ from .routes import Routes
 
 _HEADER = re.compile(r"([^:]*):(.*)", re.DOTALL)
 
+_LIMITS = Limits()
+
 
 class Options(ResponseOptions):
     """
@@ -34,12 +36,24 @@ class Options(ResponseOptions):
 
     optParameters = [
         ["status", "s", 200, "The status to answer, 200 to 999.", wholeNumber("status")],
+        *(
+            [f"max-{name}", None, default, help, wholeNumber(f"max-{name}")]
+            for name, default, help in (
+                ("content", _LIMITS.content, "Bytes of content, as sent; 0 for no limit."),
+                ("request-line", _LIMITS.request_line, "Bytes of a request line."),
+                ("header-section", _LIMITS.header_section, "Bytes of a header section."),
+                ("fields", _LIMITS.fields, "Fields of a header or trailer section."),
+                ("chunk-extensions", _LIMITS.chunk_extensions, "Bytes of chunk extensions."),
+                ("trailer-section", _LIMITS.trailer_section, "Bytes of a trailer section."),
+            )
+        ),
+        ["head-timeout", None, 30.0, "Seconds that a head may take.", seconds("head-timeout")],
         [
-            "max-content",
+            "content-timeout",
             None,
-            64 * 2**20,
-            "How many bytes of content a request may have, as sent; 0 for no limit.",
-            wholeNumber("max-content"),
+            300.0,
+            "Seconds that the content of a request may take.",
+            seconds("content-timeout"),
         ],
         ["delay", None, 0.0, "How many seconds to wait before answering.", seconds("delay")],
     ]
@@ -134,7 +148,16 @@ def makeService(options: Options) -> ListeningService:
         lambda printer: HTTPFactory(
             answers.answer,
             printer=printer,
-            limits=Limits(content=options["max-content"]),
+            limits=Limits(
+                request_line=options["max-request-line"],
+                header_section=options["max-header-section"],
+                fields=options["max-fields"],
+                content=options["max-content"],
+                chunk_extensions=options["max-chunk-extensions"],
+                trailer_section=options["max-trailer-section"],
+            ),
+            headTimeout=options["head-timeout"],
+            contentTimeout=options["content-timeout"],
             **options.limits(),
         ),
     )
