@@ -9,7 +9,12 @@ from email.utils import formatdate
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IProtocolNegotiationFactory,
+    IReactorTime,
+)
+from zope.interface import implementer
 
 from ..interfaces import IPrinter
 from ..server import ServerFactory, ServerProtocol
@@ -25,6 +30,7 @@ Handler = Callable[
 ]
 
 
+@implementer(IProtocolNegotiationFactory)
 class HTTPFactory(ServerFactory):
     """
     Makes HTTP connections, within the limits of L{ServerFactory} and of L{Limits}.
@@ -72,6 +78,12 @@ class HTTPFactory(ServerFactory):
         self.refusedMethods = refusedMethods
         self._dateLine: bytes | None = None
         self._dateEnds: IDelayedCall | None = None
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        What TLS clients are told that is spoken here (RFC 7301).
+        """
+        return [b"http/1.1"]
 
     def dateLine(self) -> bytes:
         """
