@@ -6,12 +6,14 @@ An HTTP/1.1 server (RFC 9110, RFC 9112) for Twisted.
     - L{netkit.http.protocol}: one connection.
     - L{netkit.http.factory}: what makes connections, and their settings.
     - L{netkit.http.flow}: holds back what a client does not read.
+    - L{netkit.http.sending}: content that is written piece by piece.
+    - L{netkit.http.handover}: a connection that went over to another protocol.
 """
 
 from ..wire.http import Fields
 from .factory import Handler, HTTPFactory
 from .protocol import HTTPProtocol
 from .request import Request
-from .response import Response
+from .response import Response, Upgrade
 
-__all__ = ["Fields", "HTTPFactory", "HTTPProtocol", "Handler", "Request", "Response"]
+__all__ = ["Fields", "HTTPFactory", "HTTPProtocol", "Handler", "Request", "Response", "Upgrade"]

@@ -9,20 +9,28 @@ from email.utils import formatdate
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IProtocolNegotiationFactory,
+    IReactorTime,
+)
+from zope.interface import implementer
 
 from ..interfaces import IPrinter
 from ..server import ServerFactory, ServerProtocol
 from ..wire.http import Limits
 from .protocol import HTTPProtocol
 from .request import Request
-from .response import Response
+from .response import Response, Upgrade
 
+Answer = Response | Upgrade
 Handler = Callable[
-    [Request], Response | Deferred[Response] | Coroutine[Deferred[Any], Any, Response]
+    [Request],
+    Answer | Deferred[Response] | Deferred[Answer] | Coroutine[Deferred[Any], Any, Answer],
 ]
 
 
+@implementer(IProtocolNegotiationFactory)
 class HTTPFactory(ServerFactory):
     """
     Makes HTTP connections, within the limits of L{ServerFactory} and of L{Limits}.
@@ -45,8 +53,9 @@ class HTTPFactory(ServerFactory):
     ) -> None:
         """
         @param handler: called with each L{Request} as soon as its head has arrived; it returns a
-            L{Response}, a Deferred of one, or is a coroutine function. One that fails has the
-            client answered 500.
+            L{Response} or an L{Upgrade}, a Deferred of one, or is a coroutine function. One that
+            fails has the client answered 500; when the client goes away, the Deferred or the
+            coroutine is cancelled.
         @param printer: what shows each request, head and content exactly as sent, when it is
             complete; nothing by default.
         @param limits: how large the parts of a request may be.
@@ -69,6 +78,12 @@ class HTTPFactory(ServerFactory):
         self.refusedMethods = refusedMethods
         self._dateLine: bytes | None = None
         self._dateEnds: IDelayedCall | None = None
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        What TLS clients are told that is spoken here (RFC 7301).
+        """
+        return [b"http/1.1"]
 
     def dateLine(self) -> bytes:
         """

@@ -20,12 +20,14 @@ from twisted.python.failure import Failure
 
 from ..addresses import addressText
 from ..server import ServerProtocol
-from ..wire.errors import RemoteProtocolError
+from ..wire.errors import LocalProtocolError, RemoteProtocolError
 from ..wire.http import Content, EndOfMessage, RequestHead, RequestReceiver
-from ..wire.http.response import CONTINUE
+from ..wire.http.response import CONTINUE, ContentEncoder
 from .flow import WriteFlow
+from .handover import HandedOver
 from .request import Request
-from .response import Response, errorResponse
+from .response import Response, Upgrade, errorResponse
+from .sending import sendContent
 
 if TYPE_CHECKING:
     from .factory import HTTPFactory
@@ -54,6 +56,8 @@ class HTTPProtocol(ServerProtocol):
     _expected = False
     # The rest of its content is read and dropped: the answer is written.
     _discarding = False
+    # What the connection was handed over to.
+    _upgraded: HandedOver | None = None
     # The client closed its half.
     _ended = False
     # No request will follow.
@@ -70,21 +74,31 @@ class HTTPProtocol(ServerProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.silentSweeps = 0
-        if self.lingering:
-            return
-        self._receiver.receive(data)
-        self._advance()
+        if self._upgraded is not None:
+            self._upgraded.dataReceived(data)
+        elif not self.lingering:
+            self._receiver.receive(data)
+            self._advance()
 
     def readConnectionLost(self) -> None:
-        if self.lingering:
+        if self._upgraded is not None:
+            self._upgraded.readConnectionLost()
+        elif self.lingering:
             self.transport.loseConnection()
-            return
-        self._ended = True
-        self._receiver.receive_end()
-        self._advance()
+        else:
+            self._ended = True
+            self._receiver.receive_end()
+            self._advance()
+
+    def writeConnectionLost(self) -> None:
+        if self._upgraded is not None:
+            self._upgraded.writeConnectionLost()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
+        if self._upgraded is not None:
+            self._upgraded.connectionLost(reason)
+            return
         self._closing = True
         self._endDeadline()
         if self._request is None:
@@ -101,7 +115,10 @@ class HTTPProtocol(ServerProtocol):
             answer.cancel()
 
     def timedOut(self) -> None:
-        if self._request is None or self._flow.congested:
+        if self._upgraded is not None:
+            # How long its silence may be is for the other protocol to say.
+            self.silentSweeps = 0
+        elif self._request is None or self._flow.congested:
             super().timedOut()
         elif self._waiting is not None or self._discarding:
             self._endDeadline()
@@ -111,6 +128,9 @@ class HTTPProtocol(ServerProtocol):
             self.silentSweeps = 0
 
     def serviceStopping(self) -> None:
+        if self._upgraded is not None:
+            self._upgraded.serviceStopping()
+            return
         self._closing = True
         if self._request is None:
             self._close(lingering=False)
@@ -194,7 +214,7 @@ class HTTPProtocol(ServerProtocol):
         except Exception:
             self._handlerFailed(Failure(), request)
             return
-        if isinstance(answer, Response):
+        if isinstance(answer, (Response, Upgrade)):
             self._respond(answer, request)
             return
         try:
@@ -305,10 +325,10 @@ class HTTPProtocol(ServerProtocol):
 
     # What is answered.
 
-    def _answered(self, response: Response, request: Request) -> None:
-        if not isinstance(response, Response):
-            raise TypeError(f"the handler answered {response!r}, which is no Response")
-        self._respond(response, request)
+    def _answered(self, answer: Response | Upgrade, request: Request) -> None:
+        if not isinstance(answer, (Response, Upgrade)):
+            raise TypeError(f"the handler answered {answer!r}, which is no Response")
+        self._respond(answer, request)
 
     def _handlerFailed(self, failure: Failure, request: Request) -> None:
         if request is not self._request:
@@ -327,12 +347,21 @@ class HTTPProtocol(ServerProtocol):
     def _logFailure(self, failure: Failure, request: Request) -> None:
         _log.failure("The handler failed to answer {request}", failure, request=request)
 
-    def _respond(self, response: Response, request: Request) -> None:
+    def _respond(self, response: Response | Upgrade, request: Request) -> None:
         if request is not self._request:
+            return
+        if isinstance(response, Upgrade):
+            self._upgrade(response, request)
+            return
+        if response.streamed and response.hasContent(request.head):
+            self._send(response, request)
             return
         if not request.complete:
             self._takeBuffered(request)
         self._write(response)
+        self._sent(request)
+
+    def _sent(self, request: Request) -> None:
         if request.complete or self._closing:
             self._finish()
         else:
@@ -347,6 +376,78 @@ class HTTPProtocol(ServerProtocol):
         if head is not None and not head.framing.keep_alive:
             self._closing = True
         self.transport.write(response.encoded(head, self.factory.dateLine(), not self._closing))
+
+    def _send(self, response: Response, request: Request) -> None:
+        """
+        Write a response whose content comes little by little. Meanwhile the content of the
+        request can still be read.
+        """
+        head = request.head
+        trailers = response.trailers if request.takesTrailers else None
+        encoder = ContentEncoder(head.minor, None if trailers else response.length)
+        if not (head.framing.keep_alive and encoder.keeps_connection):
+            self._closing = True
+        self.transport.write(
+            response.encodedHead(head, self.factory.dateLine(), not self._closing, encoder.line)
+        )
+
+        async def send() -> None:
+            await sendContent(response.content, encoder, self.transport.write, self._flow)
+            self.transport.write(encoder.finish(trailers() if trailers else ()))
+
+        self._answer = sending = Deferred.fromCoroutine(send())
+        sending.addCallback(self._sendingEnded, request)
+        sending.addErrback(self._sendingFailed, request)
+
+    def _sendingEnded(self, result: None, request: Request) -> None:
+        if request is not self._request:
+            return
+        if not request.complete:
+            self._takeBuffered(request)
+        self._sent(request)
+
+    def _sendingFailed(self, failure: Failure, request: Request) -> None:
+        """
+        That the content is not whole can only be told by the connection's end.
+        """
+        if isinstance(failure.value, RemoteProtocolError):
+            _log.warn(
+                "{peer} refused while it was answered: {reason}",
+                peer=addressText(self.transport.getPeer()),
+                reason=str(failure.value),
+            )
+        elif request is self._request or not failure.check(CancelledError, ConnectionLost):
+            self._logFailure(failure, request)
+        if request is self._request:
+            self._forgetRequest()
+            self._closing = True
+            self.transport.abortConnection()
+
+    def _upgrade(self, upgrade: Upgrade, request: Request) -> None:
+        """
+        Hand the connection over.
+        """
+        if not request.complete:
+            self._takeBuffered(request)
+        offered = request.head.framing.upgrade or upgrade.head is None
+        if not (request.complete and offered):
+            error = LocalProtocolError(f"{request} cannot be answered by an upgrade")
+            self._handlerFailed(Failure(error), request)
+            return
+        self._forgetRequest()
+        self._closing = True
+        self._flow.end()
+        self._resume()
+        rest = self._receiver.detach()
+        if upgrade.head is None:
+            rest = request.rawHead + rest
+        else:
+            self.transport.write(upgrade.head)
+        self._upgraded = HandedOver(upgrade.protocol, self.transport)
+        if rest:
+            self._upgraded.dataReceived(rest)
+        if self._ended:
+            self._upgraded.readConnectionLost()
 
     def _takeBuffered(self, request: Request) -> None:
         """

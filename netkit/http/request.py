@@ -89,6 +89,14 @@ class Request:
         return self.head.raw
 
     @property
+    def takesTrailers(self) -> bool:
+        """
+        Whether the client takes a trailer section (RFC 9110 section 6.5.1).
+        """
+        elements = self.headers.elements(b"te")
+        return any(element.lower() == b"trailers" for element in elements)
+
+    @property
     def peer(self) -> IAddress:
         """
         Who sent it.

@@ -4,7 +4,10 @@ What a handler answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
+
+from twisted.internet.interfaces import IProtocol
+from twisted.web.iweb import IBodyProducer
 
 from ..wire.errors import LocalProtocolError
 from ..wire.http import RequestHead
@@ -16,28 +19,56 @@ from ..wire.http.response import (
     status_line,
 )
 
+Headers = Iterable[tuple[bytes, bytes]]
+
+# More content than this is written piece by piece, as the client takes it.
+_AT_ONCE = 2**17
+
 
 class Response:
     """
-    A response. It can be given any number of times, to any requests.
+    A response. One whose content is octets can be given any number of times, to any requests.
 
     @ivar status: the status.
     @ivar content: the content.
+    @ivar length: how many octets it has; C{None} when that is not known.
+    @ivar trailers: what makes the trailer section, or C{None}.
+    @ivar streamed: whether the content is written piece by piece.
     """
 
-    __slots__ = ("_fields", "_hasDate", "_rest", "_statusLine", "content", "status")
+    __slots__ = (
+        "_fields",
+        "_hasDate",
+        "_rest",
+        "_statusLine",
+        "content",
+        "length",
+        "status",
+        "streamed",
+        "trailers",
+    )
 
     def __init__(
         self,
         status: int = 200,
-        content: bytes = b"",
-        headers: Iterable[tuple[bytes, bytes]] = (),
+        content: bytes | AsyncIterable[bytes] | IBodyProducer = b"",
+        headers: Headers = (),
+        *,
+        length: int | None = None,
+        trailers: Callable[[], Headers] | None = None,
     ) -> None:
         """
         @param status: the status: 200 to 999.
-        @param content: the content.
+        @param content: the content: octets; or what they come from while they are sent: an
+            asynchronous iterable, or an L{IBodyProducer <twisted.web.iweb.IBodyProducer>}. Either
+            is held back while the client does not take what was written.
         @param headers: the names and values of further fields. Content-Length, Transfer-Encoding,
             Connection and Date are written without being asked for; a Date given here is taken.
+        @param length: how many octets an asynchronous iterable will give, where that is known;
+            else it is sent in chunks.
+        @param trailers: called when all of a streamed content is sent, it returns the names and
+            values of the trailer section (RFC 9110 section 6.5); sent to clients that take one
+            (C{TE: trailers}), in front of whom the length is not told then.
         @raise LocalProtocolError: the status or a field cannot be sent.
         """
         if status < 200:
@@ -45,37 +76,100 @@ class Response:
         headers = list(headers)
         self.status = status
         self.content = content
+        self.trailers = trailers
         self._statusLine = status_line(status)
         self._fields = encode_response_fields(headers)
         self._hasDate = any(name.lower() == b"date" for name, _ in headers)
-        self._rest = b"%bcontent-length: %d\r\n\r\n%b" % (self._fields, len(content), content)
+        self.streamed = True
+        if isinstance(content, bytes):
+            length = len(content)
+            if length <= _AT_ONCE and trailers is None:
+                self.streamed = False
+                self._rest = b"%bcontent-length: %d\r\n\r\n%b" % (self._fields, length, content)
+        elif IBodyProducer.providedBy(content) and isinstance(content.length, int):
+            length = content.length
+        self.length = length
 
     def encoded(self, head: RequestHead | None, dateLine: bytes, keepAlive: bool) -> bytes:
         """
-        The octets to send.
+        The octets to send, where the content is not streamed.
 
         @param head: the request that is answered; C{None} where it could not be understood.
         @param dateLine: the field line that says the date.
         @param keepAlive: whether the connection can carry another request.
         """
         method = b"GET" if head is None else head.method
-        if self._hasDate:
-            dateLine = b""
-        if has_content(method, self.status):
-            rest = self._rest
-        elif says_length(method, self.status):
-            rest = self._rest[: len(self._rest) - len(self.content)]
-        else:
-            rest = self._fields + b"\r\n"
+        if not has_content(method, self.status):
+            return self.encodedHead(head, dateLine, keepAlive, self._lengthLine(method))
         return b"%b%b%b%b" % (
             self._statusLine,
-            dateLine,
+            b"" if self._hasDate else dateLine,
             connection_line(head, keepAlive),
-            rest,
+            self._rest,
         )
+
+    def encodedHead(
+        self, head: RequestHead | None, dateLine: bytes, keepAlive: bool, framingLine: bytes
+    ) -> bytes:
+        """
+        The octets of the head.
+
+        @param head: as for L{encoded}.
+        @param dateLine: as for L{encoded}.
+        @param keepAlive: as for L{encoded}.
+        @param framingLine: the field line that says how the content is framed.
+        """
+        return b"%b%b%b%b%b\r\n" % (
+            self._statusLine,
+            b"" if self._hasDate else dateLine,
+            connection_line(head, keepAlive),
+            self._fields,
+            framingLine,
+        )
+
+    def hasContent(self, head: RequestHead) -> bool:
+        """
+        Whether the content is sent: not to HEAD, for one.
+
+        @param head: the request that is answered.
+        """
+        return has_content(head.method, self.status)
+
+    def _lengthLine(self, method: bytes) -> bytes:
+        if self.length is None or not says_length(method, self.status):
+            return b""
+        return b"content-length: %d\r\n" % self.length
 
     def __repr__(self) -> str:
         return f"<Response {self.status}>"
+
+
+class Upgrade:
+    """
+    The answer that hands the connection over to another protocol (RFC 9110 section 7.8).
+
+    @ivar protocol: what goes on.
+    @ivar head: the octets of the response.
+    """
+
+    __slots__ = ("head", "protocol")
+
+    def __init__(self, protocol: IProtocol, headers: Headers | None = None) -> None:
+        """
+        @param protocol: what goes on: it is connected to the transport, and gets the octets that
+            follow the request.
+        @param headers: the fields of the response 101 (Switching Protocols), Upgrade among them;
+            Connection is written without being asked for. Without any, C{protocol} gets the head
+            of the request too, exactly as sent, and answers it by itself.
+        @raise LocalProtocolError: a field cannot be sent.
+        """
+        self.protocol = protocol
+        self.head: bytes | None = None
+        if headers is not None:
+            self.head = b"%bconnection: upgrade\r\n%b\r\n" % (
+                status_line(101),
+                encode_response_fields(headers),
+            )
 
 
 def errorResponse(status: int, reason: str) -> Response:

@@ -10,15 +10,20 @@ from collections.abc import Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.python.usage import UsageError
 
-from ..http import Handler, HTTPFactory, Request, Response
+from ..http import HTTPFactory, Request, Response
 from ..wire.errors import LocalProtocolError
 from ..wire.http import Limits
 from .listening import ListeningService, listeningService
-from .options import ResponseOptions, wholeNumber
+from .options import ResponseOptions, seconds, wholeNumber
+from .routes import Routes
 
 _HEADER = re.compile(r"([^:]*):(.*)", re.DOTALL)
+
+_LIMITS = Limits()
 
 
 class Options(ResponseOptions):
@@ -31,12 +36,33 @@ class Options(ResponseOptions):
 
     optParameters = [
         ["status", "s", 200, "The status to answer, 200 to 999.", wholeNumber("status")],
+        *(
+            [f"max-{name}", None, default, help, wholeNumber(f"max-{name}")]
+            for name, default, help in (
+                ("content", _LIMITS.content, "Bytes of content, as sent; 0 for no limit."),
+                ("request-line", _LIMITS.request_line, "Bytes of a request line."),
+                ("header-section", _LIMITS.header_section, "Bytes of a header section."),
+                ("fields", _LIMITS.fields, "Fields of a header or trailer section."),
+                ("chunk-extensions", _LIMITS.chunk_extensions, "Bytes of chunk extensions."),
+                ("trailer-section", _LIMITS.trailer_section, "Bytes of a trailer section."),
+            )
+        ),
+        ["head-timeout", None, 30.0, "Seconds that a head may take.", seconds("head-timeout")],
         [
-            "max-content",
+            "content-timeout",
             None,
-            64 * 2**20,
-            "How many bytes of content a request may have, as sent; 0 for no limit.",
-            wholeNumber("max-content"),
+            300.0,
+            "Seconds that the content of a request may take.",
+            seconds("content-timeout"),
+        ],
+        ["delay", None, 0.0, "How many seconds to wait before answering.", seconds("delay")],
+    ]
+
+    optFlags = [
+        [
+            "routes",
+            None,
+            "Answer /status/N, /delay/S, /bytes/N, /stream/N, /drip and /anything as they say.",
         ],
     ]
 
@@ -66,35 +92,72 @@ class Options(ResponseOptions):
             raise UsageError(f"--status or --header: {error}") from error
 
 
-def fixedHandler(response: Response) -> Handler:
+class Answers:
     """
-    Make the handler that reads every request to its end and answers with one response.
-
-    @param response: the response.
+    The handler of the service: reads each request to its end, and answers it.
     """
 
-    async def readThenAnswer(request: Request) -> Response:
+    def __init__(
+        self, response: Response, *, delay: float, routes: bool, clock: IReactorTime
+    ) -> None:
+        """
+        @param response: what to answer.
+        @param delay: how many seconds to wait before.
+        @param routes: whether to answer on the paths of L{Routes} as they say.
+        @param clock: what tells the time.
+        """
+        self._response = response
+        self._delay = delay
+        self._routes = Routes(clock) if routes else None
+        self._clock = clock
+
+    def answer(self, request: Request) -> Response | Coroutine[Deferred[Any], Any, Response]:
+        """
+        Answer a request.
+        """
+        if request.complete and not self._delay and self._routes is None:
+            return self._response
+        return self._answerLater(request)
+
+    async def _answerLater(self, request: Request) -> Response:
+        response = None
+        if self._routes is not None:
+            response = await self._routes.answer(request)
         # What the printer shows and the factory limits need not be kept here as well.
         async for _ in request.content:
             pass
-        return response
-
-    def answer(request: Request) -> Response | Coroutine[Deferred[Any], Any, Response]:
-        return response if request.complete else readThenAnswer(request)
-
-    return answer
+        if self._delay:
+            await deferLater(self._clock, self._delay)
+        return response or self._response
 
 
 def makeService(options: Options) -> ListeningService:
     """
     Make the http service.
     """
+    from twisted.internet import reactor
+
+    answers = Answers(
+        options["response"],
+        delay=options["delay"],
+        routes=bool(options["routes"]),
+        clock=IReactorTime(reactor),
+    )
     return listeningService(
         options,
         lambda printer: HTTPFactory(
-            fixedHandler(options["response"]),
+            answers.answer,
             printer=printer,
-            limits=Limits(content=options["max-content"]),
+            limits=Limits(
+                request_line=options["max-request-line"],
+                header_section=options["max-header-section"],
+                fields=options["max-fields"],
+                content=options["max-content"],
+                chunk_extensions=options["max-chunk-extensions"],
+                trailer_section=options["max-trailer-section"],
+            ),
+            headTimeout=options["head-timeout"],
+            contentTimeout=options["content-timeout"],
             **options.limits(),
         ),
     )

@@ -80,6 +80,37 @@ async def test_content_over_the_limit_is_refused(tmp_path: Path) -> None:
     assert printed == REQUESTS[: REQUESTS.index(b"POST")]
 
 
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    ("option", "status"),
+    [
+        ("--max-request-line=10", 414),
+        ("--max-header-section=10", 431),
+        ("--max-fields=1", 431),
+        ("--max-chunk-extensions=1", 413),
+        ("--max-trailer-section=3", 431),
+    ],
+)
+async def test_each_limit_is_an_option(tmp_path: Path, option: str, status: int) -> None:
+    received, _ = await exchange(tmp_path, REQUESTS, option)
+    assert b"HTTP/1.1 %d " % status in received
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_timeout_is_an_option(tmp_path: Path) -> None:
+    from twisted.internet import reactor
+
+    timeouts = ["--head-timeout=0.01", "--content-timeout=0.01", "-o", str(tmp_path / "o")]
+    service = http.makeService(parsed("-l", f"unix:{tmp_path}/s", *timeouts))
+    service.startService()
+    for octets in (b"GET / HTTP/1.1\r\n", REQUESTS[:-1]):
+        client = await connect(clientFromString(reactor, f"unix:{tmp_path}/s"))
+        client.transport.write(octets)
+        await client.lost
+        assert b"HTTP/1.1 408 " in client.received
+    await service.stopService()
+
+
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
@@ -107,3 +138,20 @@ def test_defaults() -> None:
     options = parsed()
     assert options["listen"] == ["tcp:3202:interface=127.0.0.1"]
     assert (options["status"], options["max-content"]) == (200, 64 * 2**20)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_answer_can_wait(tmp_path: Path) -> None:
+    received, printed = await exchange(tmp_path, REQUESTS, "--delay=0.01")
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == 3
+    assert printed == REQUESTS
+
+
+@pytest_twisted.ensureDeferred
+async def test_routes_are_off_unless_asked_for(tmp_path: Path) -> None:
+    octets = b"GET /status/404 HTTP/1.1\r\nHost: a\r\n\r\n"
+    received, _ = await exchange(tmp_path, octets)
+    assert received.startswith(b"HTTP/1.1 200 ")
+    received, _ = await exchange(tmp_path, octets + REQUESTS, "--routes")
+    assert received.startswith(b"HTTP/1.1 404 ")
+    assert received.count(b"response data") == 3

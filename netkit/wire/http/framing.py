@@ -60,78 +60,109 @@ class Framing:
         self.upgrade = upgrade
 
 
-class _Found:
+_Found = dict[bytes, list[bytes]]
+
+
+def _find(fields: Fields) -> _Found:
     """
-    The few fields that matter, by name: their values in lower case.
+    Find the few fields that matter, by name: their values in lower case.
     """
+    found: _Found = {}
+    for name, value in _FOUND.findall(b"\n" + fields.raw.lower()):
+        value = value.strip(b" \t")
+        if name in found:
+            found[name].append(value)
+        else:
+            found[name] = [value]
+    return found
 
-    __slots__ = ("codings", "expectations", "hosts", "lengths", "options", "upgrades")
 
-    def __init__(self, fields: Fields) -> None:
-        self.hosts: list[bytes] = []
-        self.lengths: list[bytes] = []
-        self.codings: list[bytes] = []
-        self.options: list[bytes] = []
-        self.expectations: list[bytes] = []
-        self.upgrades: list[bytes] = []
-        by_name = {
-            b"host": self.hosts,
-            b"content-length": self.lengths,
-            b"transfer-encoding": self.codings,
-            b"connection": self.options,
-            b"expect": self.expectations,
-            b"upgrade": self.upgrades,
-        }
-        for name, value in _FOUND.findall(b"\n" + fields.raw.lower()):
-            by_name[name].append(value.strip(b" \t"))
+def _options(found: _Found) -> list[bytes]:
+    """
+    The connection options (RFC 9110 section 7.6.1).
+    """
+    values = found.get(b"connection")
+    return split_list(b",".join(values)) if values else []
 
-    def keep_alive(self, minor: int) -> tuple[bool, list[bytes]]:
-        """
-        Whether the connection persists (RFC 9112 section 9.3), and the connection options.
-        """
-        options = split_list(b",".join(self.options))
-        if b"close" in options:
-            return False, options
-        return minor >= 1 or b"keep-alive" in options, options
 
-    def length(self) -> int | None:
-        """
-        The value of Content-Length (RFC 9110 section 8.6).
-        """
-        if not self.lengths:
-            return None
-        if len(self.lengths) > 1:
-            raise _refused("there is more than one Content-Length", b", ".join(self.lengths))
-        value = self.lengths[0]
-        if not _DIGITS.fullmatch(value):
-            raise _refused("Content-Length is not a number", value)
-        digits = value.lstrip(b"0")
-        if len(digits) > _MAX_DIGITS:
-            raise RemoteProtocolError(f"Content-Length is too large: {show(value)}", 413)
-        return int(digits or b"0")
+def _keeps_alive(options: list[bytes], minor: int) -> bool:
+    """
+    Whether the connection persists (RFC 9112 section 9.3).
+    """
+    return b"close" not in options and (minor >= 1 or b"keep-alive" in options)
 
-    def chunked(self, minor: int) -> bool:
-        """
-        Whether Transfer-Encoding says that the chunked coding, and it alone, was applied (RFC
-        9112 sections 6.1 and 7).
-        """
-        if not self.codings:
-            return False
-        value = b", ".join(self.codings)
-        if minor == 0:
-            raise _refused("HTTP/1.0 has no Transfer-Encoding", value)
-        if self.lengths:
-            raise _refused("there are both Transfer-Encoding and Content-Length", value)
-        codings = split_list(value)
-        if not codings:
-            raise _refused("Transfer-Encoding names no coding", value)
-        if codings[-1] != b"chunked" or codings.count(b"chunked") > 1:
-            raise _refused("the last transfer coding, and no other, has to be chunked", value)
-        if len(codings) > 1:
-            raise RemoteProtocolError(
-                f"no transfer coding but chunked is implemented: {show(value)}", 501
-            )
-        return True
+
+def _length(found: _Found) -> int | None:
+    """
+    The value of Content-Length (RFC 9110 section 8.6).
+    """
+    values = found.get(b"content-length")
+    if not values:
+        return None
+    if len(values) > 1:
+        raise _refused("there is more than one Content-Length", b", ".join(values))
+    [value] = values
+    if not _DIGITS.fullmatch(value):
+        raise _refused("Content-Length is not a number", value)
+    digits = value.lstrip(b"0")
+    if len(digits) > _MAX_DIGITS:
+        raise RemoteProtocolError(f"Content-Length is too large: {show(value)}", 413)
+    return int(digits or b"0")
+
+
+def _chunked(found: _Found, minor: int) -> bool:
+    """
+    Whether Transfer-Encoding says that the chunked coding, and it alone, was applied (RFC 9112
+    sections 6.1 and 7).
+    """
+    values = found.get(b"transfer-encoding")
+    if not values:
+        return False
+    value = b", ".join(values)
+    if minor == 0:
+        raise _refused("HTTP/1.0 has no Transfer-Encoding", value)
+    if b"content-length" in found:
+        raise _refused("there are both Transfer-Encoding and Content-Length", value)
+    codings = split_list(value)
+    if not codings:
+        raise _refused("Transfer-Encoding names no coding", value)
+    if codings[-1] != b"chunked" or codings.count(b"chunked") > 1:
+        raise _refused("the last transfer coding, and no other, has to be chunked", value)
+    if len(codings) > 1:
+        raise RemoteProtocolError(
+            f"no transfer coding but chunked is implemented: {show(value)}", 501
+        )
+    return True
+
+
+def _check_host(found: _Found, minor: int) -> None:
+    """
+    See that there is one Host, and that it is one (RFC 9112 section 3.2).
+    """
+    values = found.get(b"host")
+    if not values:
+        if minor >= 1:
+            raise RemoteProtocolError("there is no Host (RFC 9112 section 3.2)", 400)
+    elif len(values) > 1:
+        raise _refused("there is more than one Host", b", ".join(values))
+    elif not _HOST_VALUE.fullmatch(values[0]):
+        raise _refused("Host is not a host and a port", values[0])
+
+
+def _expects_continue(found: _Found, minor: int) -> bool:
+    """
+    Whether the client waits for 100 (Continue), as one of HTTP/1.1 can (RFC 9110 section 10.1.1).
+    """
+    values = found.get(b"expect")
+    if not values or minor == 0:
+        return False
+    value = b",".join(values)
+    expectations = set(split_list(value))
+    if expectations - {b"100-continue"}:
+        raise RemoteProtocolError(
+            f"no expectation but 100-continue can be met: {show(value)}", 417
+        )
+    return bool(expectations)
 
 
 def _refused(reason: str, value: bytes) -> RemoteProtocolError:
@@ -148,31 +179,16 @@ def request_framing(fields: Fields, minor: int) -> Framing:
         sound, 413 for a Content-Length beyond everything, 417 for an expectation other than
         100-continue, 501 for a transfer coding other than chunked.
     """
-    found = _Found(fields)
-    if len(found.hosts) != 1:
-        if found.hosts:
-            raise _refused("there is more than one Host", b", ".join(found.hosts))
-        if minor >= 1:
-            raise RemoteProtocolError("there is no Host (RFC 9112 section 3.2)", 400)
-    elif not _HOST_VALUE.fullmatch(found.hosts[0]):
-        raise _refused("Host is not a host and a port", found.hosts[0])
-    keep_alive, options = found.keep_alive(minor)
-    chunked = found.chunked(minor)
-    length = found.length()
-    expects_continue = False
-    if found.expectations and minor >= 1:
-        value = b",".join(found.expectations)
-        expects_continue = bool(split_list(value))
-        if set(split_list(value)) - {b"100-continue"}:
-            raise RemoteProtocolError(
-                f"no expectation but 100-continue can be met: {show(value)}", 417
-            )
+    found = _find(fields)
+    _check_host(found, minor)
+    options = _options(found)
+    chunked = _chunked(found, minor)
     return Framing(
         chunked,
-        0 if length is None else length,
-        keep_alive,
-        expects_continue,
-        bool(found.upgrades) and minor >= 1 and b"upgrade" in options,
+        _length(found) or 0,
+        _keeps_alive(options, minor),
+        _expects_continue(found, minor),
+        b"upgrade" in options and b"upgrade" in found and minor >= 1,
     )
 
 
@@ -202,15 +218,15 @@ def response_framing(fields: Fields, minor: int, status: int, method: bytes) -> 
     @raise RemoteProtocolError: 400 for a Content-Length or Transfer-Encoding that is not sound,
         501 for a transfer coding other than chunked.
     """
-    found = _Found(fields)
-    keep_alive, options = found.keep_alive(minor)
-    chunked = found.chunked(minor)
-    length = found.length()
+    found = _find(fields)
+    options = _options(found)
+    chunked = _chunked(found, minor)
+    length = _length(found)
     if not has_content(method, status):
         chunked, length = False, 0
     return Framing(
         chunked,
         length,
-        keep_alive and (chunked or length is not None),
-        upgrade=bool(found.upgrades) and b"upgrade" in options,
+        _keeps_alive(options, minor) and (chunked or length is not None),
+        upgrade=b"upgrade" in options and b"upgrade" in found,
     )

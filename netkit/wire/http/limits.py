@@ -18,13 +18,14 @@ class Limits:
     @ivar header_section: all field lines of a head; 431.
     @ivar fields: how many field lines a header or a trailer section has; 431.
     @ivar content: the content as it was sent, chunk framing included; 413. 0 for no limit.
-    @ivar chunk_extensions: all chunk extensions of a message (RFC 9112 section 7.1.1); 413.
+    @ivar chunk_extensions: all chunk extensions of a message (RFC 9112 section 7.1.1), and the
+        zeros in front of chunk sizes; 413.
     @ivar trailer_section: all field lines of a trailer section; 431.
     """
 
     request_line: int = 8192
-    header_section: int = 65536
-    fields: int = 100
+    header_section: int = 32768
+    fields: int = 200
     content: int = 64 * 2**20
     chunk_extensions: int = 4096
     trailer_section: int = 8192

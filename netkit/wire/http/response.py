@@ -9,6 +9,7 @@ from functools import cache
 from http import HTTPStatus
 
 from ..errors import LocalProtocolError
+from .content import FORBIDDEN_TRAILERS
 from .fields import encode_fields
 from .framing import has_content
 from .head import RequestHead
@@ -75,19 +76,69 @@ def connection_line(head: RequestHead | None, keep_alive: bool) -> bytes:
     return b""
 
 
-def chunk(data: bytes) -> bytes:
+class ContentEncoder:
     """
-    Serialise a chunk (RFC 9112 section 7.1).
+    Serialises content that is not there all at once: by a length that was told before, in chunks
+    (RFC 9112 section 7.1), or up to the end of the connection.
 
-    @param data: what is in it; not empty, which would end the content.
+    @ivar keeps_connection: whether the end of the content can be told from that of the
+        connection.
     """
-    return b"%x\r\n%b\r\n" % (len(data), data)
 
+    __slots__ = ("_chunked", "_left", "keeps_connection")
 
-def last_chunk(trailers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
-    """
-    Serialise the last chunk and the trailer section (RFC 9112 section 7.1.2).
+    def __init__(self, minor: int, length: int | None) -> None:
+        """
+        @param minor: the minor version of HTTP/1 that the request was sent in.
+        @param length: how many octets there will be, if that is known.
+        """
+        self._left = length
+        self._chunked = length is None and minor >= 1
+        self.keeps_connection = length is not None or self._chunked
 
-    @raise LocalProtocolError: a trailer is not well-formed.
-    """
-    return b"0\r\n%b\r\n" % encode_fields(trailers)
+    @property
+    def line(self) -> bytes:
+        """
+        The field line that says how the content is framed.
+        """
+        if self._chunked:
+            return b"transfer-encoding: chunked\r\n"
+        return b"" if self._left is None else b"content-length: %d\r\n" % self._left
+
+    def encode(self, data: bytes) -> bytes:
+        """
+        Serialise a piece.
+
+        @raise LocalProtocolError: there is more than was told.
+        """
+        if self._chunked:
+            return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                raise LocalProtocolError(
+                    f"the content is {-self._left} octets longer than its length said"
+                )
+        return data
+
+    def finish(self, trailers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
+        """
+        Serialise the end.
+
+        @param trailers: the trailer section, which only chunks can have.
+        @raise LocalProtocolError: there was less than was told, or a trailer is not well-formed,
+            or none to send behind the content.
+        """
+        if self._chunked:
+            fields = list(trailers)
+            for name, _ in fields:
+                if name.lower() in FORBIDDEN_TRAILERS:
+                    raise LocalProtocolError(
+                        f"{name!r} is not allowed in a trailer section (RFC 9110 section 6.5.1)"
+                    )
+            return b"0\r\n%b\r\n" % encode_fields(fields)
+        if self._left:
+            raise LocalProtocolError(
+                f"the content is {self._left} octets shorter than its length said"
+            )
+        return b""

@@ -8,9 +8,8 @@ import pytest
 
 from netkit.wire.errors import LocalProtocolError
 from netkit.wire.http.response import (
-    chunk,
+    ContentEncoder,
     encode_response_fields,
-    last_chunk,
     says_length,
     status_line,
 )
@@ -58,8 +57,37 @@ def test_rfc9110_8_6_when_a_length_is_said(method: bytes, status: int, expected:
 
 
 def test_rfc9112_7_1_chunks() -> None:
-    assert chunk(b"0123456789") == b"a\r\n0123456789\r\n"
-    assert last_chunk() == b"0\r\n\r\n"
-    assert last_chunk([(b"X", b"y")]) == b"0\r\nX: y\r\n\r\n"
+    encoder = ContentEncoder(1, None)
+    assert encoder.line == b"transfer-encoding: chunked\r\n"
+    assert encoder.keeps_connection
+    assert encoder.encode(b"0123456789") == b"a\r\n0123456789\r\n"
+    # An empty chunk would be the end.
+    assert encoder.encode(b"") == b""
+    assert encoder.finish() == b"0\r\n\r\n"
+    assert encoder.finish([(b"X", b"y")]) == b"0\r\nX: y\r\n\r\n"
     with pytest.raises(LocalProtocolError):
-        last_chunk([(b"X", b"y\r\n\r\n")])
+        encoder.finish([(b"X", b"y\r\n\r\n")])
+    with pytest.raises(LocalProtocolError, match="Host"):
+        encoder.finish([(b"Host", b"a")])
+
+
+@pytest.mark.parametrize("minor", [0, 1])
+def test_a_length_told_before(minor: int) -> None:
+    encoder = ContentEncoder(minor, 5)
+    assert encoder.line == b"content-length: 5\r\n"
+    assert encoder.keeps_connection
+    assert encoder.encode(b"abc") == b"abc"
+    with pytest.raises(LocalProtocolError, match="2 octets shorter"):
+        encoder.finish()
+    assert encoder.encode(b"de") == b"de"
+    assert encoder.finish([(b"X", b"y")]) == b""
+    with pytest.raises(LocalProtocolError, match="1 octets longer"):
+        encoder.encode(b"f")
+
+
+def test_rfc9112_6_1_no_chunks_to_http_1_0() -> None:
+    encoder = ContentEncoder(0, None)
+    assert encoder.line == b""
+    assert not encoder.keeps_connection
+    assert encoder.encode(b"abc") == b"abc"
+    assert encoder.finish() == b""

@@ -1,0 +1,97 @@
+"""
+Content that is written piece by piece, as the client takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IConsumer, IProducer
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
+
+from ..wire.http.response import ContentEncoder
+from .flow import WriteFlow
+
+# How much of content that is there already is written at once.
+_PIECE = 2**16
+
+
+async def sendContent(
+    content: bytes | AsyncIterable[bytes] | IBodyProducer,
+    encoder: ContentEncoder,
+    write: Callable[[bytes], None],
+    flow: WriteFlow,
+) -> None:
+    """
+    Write a content; its end is left to do.
+
+    What it comes from is told when this is cancelled or fails: an asynchronous generator is
+    closed, a producer stopped.
+
+    @param content: what to write.
+    @param encoder: how to write it.
+    @param write: writes.
+    @param flow: knows when to.
+    """
+    if isinstance(content, bytes):
+        content = _sliced(content)
+    elif IBodyProducer.providedBy(content):
+        await _produce(content, encoder, write, flow)
+        return
+    try:
+        async for piece in content:
+            write(encoder.encode(piece))
+            await flow.ready()
+    finally:
+        close = getattr(content, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _sliced(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), _PIECE):
+        yield content[start : start + _PIECE]
+
+
+async def _produce(
+    producer: IBodyProducer,
+    encoder: ContentEncoder,
+    write: Callable[[bytes], None],
+    flow: WriteFlow,
+) -> None:
+    await flow.ready()
+    produced = producer.startProducing(_Encoded(encoder, write))
+    flow.producer = producer
+    try:
+        await produced
+    except CancelledError:
+        producer.stopProducing()
+        raise
+    finally:
+        flow.producer = None
+
+
+@implementer(IConsumer)
+class _Encoded:
+    """
+    What a body producer writes to.
+    """
+
+    def __init__(self, encoder: ContentEncoder, write: Callable[[bytes], None]) -> None:
+        self._encoder = encoder
+        self._write = write
+
+    def write(self, data: bytes) -> None:
+        self._write(self._encoder.encode(data))
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """
+        It is known already.
+        """
+
+    def unregisterProducer(self) -> None:
+        """
+        Its Deferred says when it is done.
+        """

@@ -1,0 +1,165 @@
+"""
+What the http service answers on certain paths, for those who test an HTTP client.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable
+from math import inf
+from urllib.parse import parse_qs
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from ..addresses import addressText
+from ..http import Fields, Request, Response
+
+_TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
+_OCTETS = [(b"content-type", b"application/octet-stream")]
+_JSON = [(b"content-type", b"application/json")]
+
+# What is sent where any octets do.
+_PIECE = bytes(range(256)) * 64
+
+# A waiting client holds a connection, for no longer than this.
+_MAX_SECONDS = 3600.0
+
+
+class BadPath(Exception):
+    """
+    A path names a route, but what follows is nothing that the route takes.
+    """
+
+
+class Routes:
+    """
+    The route table: what to answer on a path.
+
+        - C{/status/N}: the status N.
+        - C{/delay/S}: an answer after S seconds.
+        - C{/bytes/N}: N octets.
+        - C{/stream/N}: N lines, each in a chunk of its own.
+        - C{/drip?numbytes=N&duration=S}: N octets, one by one, spread over S seconds.
+        - C{/anything}, C{/anything/...}: the request, as JSON.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        """
+        @param clock: what tells the time.
+        """
+        self._clock = clock
+        self._routes: dict[bytes, Callable[[Request, bytes], Awaitable[Response]]] = {
+            b"status": self._status,
+            b"delay": self._delay,
+            b"bytes": self._bytes,
+            b"stream": self._stream,
+            b"drip": self._drip,
+            b"anything": self._anything,
+        }
+
+    async def answer(self, request: Request) -> Response | None:
+        """
+        Answer a request; C{None} on a path that is in no route.
+
+        @param request: the request, whose content is read here.
+        """
+        _, _, path = request.path.partition(b"/")
+        name, _, argument = path.partition(b"/")
+        route = self._routes.get(name)
+        if route is None:
+            return None
+        try:
+            response = await route(request, argument)
+        except BadPath as error:
+            response = Response(400, f"{error}\n".encode(), _TEXT)
+        await request.read()
+        return response
+
+    async def _status(self, request: Request, argument: bytes) -> Response:
+        status = _number(argument, 999)
+        if status < 200:
+            raise BadPath(f"a status is a number from 200 to 999, not {status}")
+        return Response(status, b"status %d\n" % status, _TEXT)
+
+    async def _delay(self, request: Request, argument: bytes) -> Response:
+        seconds = _seconds(argument)
+        await deferLater(self._clock, seconds)
+        return Response(200, f"after {seconds} seconds\n".encode(), _TEXT)
+
+    async def _bytes(self, request: Request, argument: bytes) -> Response:
+        count = _number(argument)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for start in range(0, count, len(_PIECE)):
+                yield _PIECE[: count - start]
+
+        return Response(200, pieces(), _OCTETS, length=count)
+
+    async def _stream(self, request: Request, argument: bytes) -> Response:
+        count = _number(argument)
+
+        async def lines() -> AsyncIterator[bytes]:
+            for number in range(count):
+                yield b"line %d\n" % number
+
+        return Response(200, lines(), _TEXT)
+
+    async def _drip(self, request: Request, argument: bytes) -> Response:
+        query = parse_qs(request.query)
+        count = _number(query.get(b"numbytes", [b"10"])[0])
+        pause = _seconds(query.get(b"duration", [b"2"])[0]) / max(count, 1)
+
+        async def drops() -> AsyncIterator[bytes]:
+            for _ in range(count):
+                await deferLater(self._clock, pause)
+                yield b"*"
+
+        return Response(200, drops(), _OCTETS, length=count)
+
+    async def _anything(self, request: Request, argument: bytes) -> Response:
+        content = await request.read()
+        told = {
+            "method": request.method.decode(),
+            "target": request.target.decode(),
+            "version": "{}.{}".format(*request.version),
+            "headers": _pairs(request.headers),
+            "content": _text(content),
+            "trailers": _pairs(request.trailers),
+            "rawHead": _text(request.rawHead),
+            "peer": addressText(request.peer),
+        }
+        return Response(200, json.dumps(told, indent=2).encode() + b"\n", _JSON)
+
+
+def _number(argument: bytes, most: int = 10**15) -> int:
+    if not (argument.isdigit() and len(argument) <= 15 and int(argument) <= most):
+        shown = argument.decode(errors="backslashreplace")
+        raise BadPath(f"this takes a whole number up to {most}, not {shown!r}")
+    return int(argument)
+
+
+def _seconds(argument: bytes) -> float:
+    try:
+        seconds = float(argument)
+    except ValueError:
+        seconds = inf
+    if not 0 <= seconds <= _MAX_SECONDS:
+        shown = argument.decode(errors="backslashreplace")
+        raise BadPath(f"this takes a number of seconds up to {_MAX_SECONDS}, not {shown!r}")
+    return seconds
+
+
+def _pairs(fields: Fields) -> list[tuple[str, str | dict[str, str]]]:
+    return [(name.decode(), _text(value)) for name, value in fields]
+
+
+def _text(octets: bytes) -> str | dict[str, str]:
+    """
+    Octets as JSON has them: a string, or an object where they are no UTF-8.
+    """
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(octets).decode()}

@@ -1,0 +1,195 @@
+"""
+Tests for connections that go over to another protocol: RFC 9110 section 7.8.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import LogEvent
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from netkit.echo import EchoFactory
+from netkit.http import Request, Response, Upgrade
+
+from .connected import Connection, answer, get, post
+from .test_protocol import takeFailure
+
+UPGRADING = get(b"/", b"Connection: upgrade", b"Upgrade: other")
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nUpgrade: other\r\n\r\n"
+
+
+class Other(Protocol):
+    """
+    What goes on.
+    """
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.events: list[str] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.events.append("lost")
+
+
+@implementer(IHalfCloseableProtocol)
+class HalfCloseableOther(Other):
+    def readConnectionLost(self) -> None:
+        self.events.append("read lost")
+
+    def writeConnectionLost(self) -> None:
+        self.events.append("write lost")
+
+
+def upgrading(other: Protocol, **settings: Any) -> Connection:
+    return Connection(lambda request: Upgrade(other, [(b"Upgrade", b"other")]), **settings)
+
+
+@pytest.mark.parametrize("rest", [b"", b"more"])
+def test_the_connection_is_handed_over(rest: bytes) -> None:
+    other = Other()
+    client = upgrading(other)
+    client.send(UPGRADING + rest)
+    assert client.take() == SWITCHED
+    assert other.transport is client.transport
+    assert client.transport.producer is None
+    assert client.transport.producerState == "producing"
+    client.send(get())
+    assert other.received == rest + get()
+    assert client.take() == b""
+    assert client.records.all == [UPGRADING]
+    client.lose(ConnectionLost())
+    assert other.events == ["lost"]
+    assert not client.factory.connections
+
+
+def test_the_handler_may_take_its_time() -> None:
+    waiting = Deferred[Upgrade]()
+    client = Connection(lambda request: waiting)
+    client.send(UPGRADING + b"more")
+    assert client.transport.producerState == "paused"
+    other = Other()
+    waiting.callback(Upgrade(other, [(b"Upgrade", b"other")]))
+    assert client.take() == SWITCHED
+    assert other.received == b"more"
+    assert client.transport.producerState == "producing"
+
+
+def test_a_request_with_content_is_upgraded_when_that_is_there() -> None:
+    other = Other()
+    client = upgrading(other)
+    client.send(post(b"abc", b"Connection: upgrade", b"Upgrade: other") + b"more")
+    assert client.take() == SWITCHED
+    assert other.received == b"more"
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [get(), post(b"a", b"Connection: upgrade", b"Upgrade: other", length=10**6)],
+)
+def test_rfc9110_7_8_no_upgrade_that_was_not_offered(
+    octets: bytes, logged: list[LogEvent]
+) -> None:
+    other = Other()
+    client = upgrading(other)
+    client.send(octets)
+    assert client.statuses() == [500]
+    assert "cannot be answered by an upgrade" in str(takeFailure(logged))
+    assert other.transport is None
+
+
+def test_a_client_that_offers_may_be_answered_in_http() -> None:
+    client = Connection()
+    client.send(UPGRADING + get())
+    assert client.take() == answer() * 2
+
+
+def test_a_protocol_that_answers_by_itself() -> None:
+    """
+    It gets the request as it was sent, as if the connection had been its own.
+    """
+    other = EchoFactory(clock=Connection().clock).buildProtocol(None)
+    client = Connection(lambda request: Upgrade(other))
+    client.send(UPGRADING + b"more")
+    client.send(b" and more")
+    assert client.take() == UPGRADING + b"more and more"
+    client.end()
+    assert client.transport.disconnecting
+
+
+def test_other_requests_before_the_upgrade() -> None:
+    other = Other()
+
+    def handler(request: Request) -> Response | Upgrade:
+        if request.headers.get(b"upgrade"):
+            return Upgrade(other, [(b"Upgrade", b"other")])
+        return Response(200, b"hello")
+
+    client = Connection(handler)
+    client.send(get() + UPGRADING + b"more")
+    assert client.take() == answer() + SWITCHED
+    assert other.received == b"more"
+
+
+def test_half_closing() -> None:
+    other = HalfCloseableOther()
+    client = upgrading(other)
+    client.send(UPGRADING)
+    client.end()
+    client.protocol.writeConnectionLost()
+    assert other.events == ["read lost", "write lost"]
+    assert not client.closing
+
+
+def test_half_closing_of_a_protocol_that_knows_none() -> None:
+    client = upgrading(Other())
+    client.protocol.writeConnectionLost()
+    client.send(UPGRADING)
+    client.protocol.writeConnectionLost()
+    client.end()
+    assert client.closing
+
+
+def test_a_half_close_before_the_upgrade() -> None:
+    waiting = Deferred[Upgrade]()
+    client = Connection(lambda request: waiting)
+    client.send(UPGRADING)
+    client.end()
+    other = HalfCloseableOther()
+    waiting.callback(Upgrade(other))
+    assert other.events == ["read lost"]
+
+
+def test_silence_is_for_the_other_protocol_to_judge() -> None:
+    client = upgrading(Other(), idleTimeout=4.0)
+    client.send(UPGRADING)
+    client.clock.pump([1] * 100)
+    assert not client.aborted
+
+
+def test_the_service_stops() -> None:
+    client = upgrading(Other())
+    client.send(UPGRADING)
+    Deferred.fromCoroutine(client.factory.closeConnections(5))
+    assert client.transport.disconnecting
+    client.lose()
+
+
+def test_the_service_stops_as_the_other_protocol_likes() -> None:
+    other = EchoFactory(clock=Connection().clock).buildProtocol(None)
+    stopped = []
+    other.serviceStopping = lambda: stopped.append(True)
+    client = Connection(lambda request: Upgrade(other))
+    client.send(UPGRADING)
+    Deferred.fromCoroutine(client.factory.closeConnections(5))
+    assert stopped == [True]
+    client.lose()
