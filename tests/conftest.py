@@ -17,6 +17,14 @@ from twisted.logger import LogEvent, globalLogPublisher
 Listen = Callable[[IProtocolFactory], Awaitable[IStreamClientEndpoint]]
 
 
+def pytest_collection_finish() -> None:
+    """
+    Leave what is loaded by now out of the collections to come: there is one after each test.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def logged() -> Iterator[list[LogEvent]]:
     """
