@@ -69,6 +69,7 @@ class WebSocketFactory(ServerFactory):
         self.origins = None if origins is None else frozenset(map(str.lower, origins))
         self.httpFactory = httpFactory
         self.options = options
+        self.headLimits = options.headLimits()
         self.keepalive = Keepalive(options, self.clock)
 
     def protocol(self) -> ServerProtocol:

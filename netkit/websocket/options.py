@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..wire.http.limits import Limits
 from ..wire.websocket.deflate import DeflateSettings
 
 
@@ -45,6 +46,12 @@ class WebSocketOptions:
     closeTimeout: float = 5.0
     pingInterval: float = 20.0
     pingTimeout: float = 20.0
+
+    def headLimits(self) -> Limits:
+        """
+        What the head of the peer's opening handshake may have of each of its parts.
+        """
+        return Limits(request_line=self.maxHandshakeSize, header_section=self.maxHandshakeSize)
 
     def deflateSettings(self) -> DeflateSettings | None:
         """

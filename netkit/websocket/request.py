@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IAddress
 
+from ..wire.http.head import RequestHead
 from ..wire.websocket.handshake import Offer
-from ..wire.websocket.head import RequestHead
 
 if TYPE_CHECKING:
     from twisted.web.http_headers import Headers

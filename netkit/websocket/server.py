@@ -15,9 +15,10 @@ from twisted.python.failure import Failure
 from ..addresses import addressText
 from ..server import ServerProtocol
 from ..wire.errors import RemoteProtocolError
+from ..wire.http.connection import RequestReceiver
+from ..wire.http.head import RequestHead
 from ..wire.websocket.frames import CloseCode
 from ..wire.websocket.handshake import Offer, accept, read_request, refuse, wants_upgrade
-from ..wire.websocket.head import RequestHead, parse_request
 from .connection import WebSocketConnection
 from .protocol import Acceptance, Decision, Rejection
 from .request import WebSocketRequest
@@ -37,6 +38,8 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
 
     factory: WebSocketFactory
     _client = False
+    # What parses the request; then what arrived behind it, while the decision is awaited.
+    _receiver: RequestReceiver | None = None
     _received = b""
     # The decision about the request, while it is awaited.
     _deciding: Deferred[Decision] | None = None
@@ -45,6 +48,7 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
 
     def connectionMade(self) -> None:
         super().connectionMade()
+        self._receiver = RequestReceiver(self.factory.headLimits)
         self._startTimer(self.options.openTimeout)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -76,44 +80,43 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
             return
         if self.lingering:
             return
-        self._received += data
-        limit = self.options.maxHandshakeSize
-        if self._deciding is not None:
-            if len(self._received) > limit:
+        if self._receiver is None:
+            self._received += data
+            if len(self._received) > self.options.maxHandshakeSize:
                 self._refuse(Rejection(status=413), "it sent too much before the handshake")
-                self._deciding.cancel()
             return
+        self._receiver.receive(data)
         try:
-            parsed = parse_request(self._received, limit)
-            if parsed is None:
+            head = self._receiver.next_event()
+            if head is None:
                 return
-            head, end = parsed
+            assert isinstance(head, RequestHead)
+            self._received, self._receiver = self._receiver.detach(), None
             httpFactory = self.factory.httpFactory
             if httpFactory is not None and not wants_upgrade(head.fields):
-                self._handOver(httpFactory)
+                self._handOver(httpFactory, head.raw)
                 return
-            offer = read_request(head.method, head.minor, head.fields)
+            offer = read_request(head)
         except RemoteProtocolError as error:
             self._refuse(
                 Rejection(status=error.code, headers=_TEXT, body=_line(error)), str(error)
             )
             return
-        self._received = self._received[end:]
         self._decide(head, offer)
 
-    def _handOver(self, httpFactory: IProtocolFactory) -> None:
+    def _handOver(self, httpFactory: IProtocolFactory, head: bytes) -> None:
         """
         This is plain HTTP: let the protocol of another factory have the connection.
         """
         self._stopTimer()
-        received, self._received = self._received, b""
+        rest, self._received = self._received, b""
         plain = httpFactory.buildProtocol(self.transport.getPeer())
         if plain is None:
             self.transport.loseConnection()
             return
         self._plain = plain
         plain.makeConnection(self.transport)
-        plain.dataReceived(received)
+        plain.dataReceived(head + rest)
 
     def readConnectionLost(self) -> None:
         if self._plain is None:
@@ -179,8 +182,11 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
         )
         self._stopTimer()
         self._received = b""
+        self._receiver = None
         self.transport.write(refuse(rejection.status, rejection.headers, rejection.body))
         self.lingeringClose()
+        if self._deciding is not None:
+            self._deciding.cancel()
 
     def _linger(self) -> None:
         self.lingeringClose()

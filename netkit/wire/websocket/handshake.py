@@ -12,11 +12,13 @@ from hashlib import sha1
 from os import urandom
 
 from ..errors import LocalProtocolError, RemoteProtocolError
+from ..http.fields import Fields, encode_fields
+from ..http.head import RequestHead
+from ..http.response import status_line
 from . import deflate
 from .deflate import DeflateSettings, PerMessageDeflate
 from .extensions import Extension, parse_extensions
 from .frames import CloseCode
-from .head import Fields, encode_fields, status_line
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -76,21 +78,22 @@ def wants_upgrade(fields: Fields) -> bool:
     return _has_element(fields, b"upgrade", b"websocket")
 
 
-def read_request(method: bytes, minor: int, fields: Fields) -> Offer:
+def read_request(head: RequestHead) -> Offer:
     """
     Check a client's request (section 4.2.1).
 
-    @param method: its method.
-    @param minor: its minor version of HTTP/1.
-    @param fields: its header section.
+    @param head: its head.
     @raise RemoteProtocolError: it is no WebSocket handshake; with the HTTP status to refuse it.
     """
+    fields = head.fields
     if not wants_upgrade(fields):
         raise RemoteProtocolError("only WebSocket is spoken here: Upgrade: websocket", 426)
-    if method != b"GET":
-        raise RemoteProtocolError(f"a WebSocket handshake is a GET, not {method!r}", 405)
-    if minor < 1:
+    if head.method != b"GET":
+        raise RemoteProtocolError(f"a WebSocket handshake is a GET, not {head.method!r}", 405)
+    if head.minor < 1:
         raise RemoteProtocolError("a WebSocket handshake takes HTTP/1.1", 400)
+    if head.framing.chunked or head.framing.content_length:
+        raise RemoteProtocolError("a WebSocket handshake has no content", 400)
     if not _has_element(fields, b"connection", b"upgrade"):
         raise RemoteProtocolError("the Connection field does not say Upgrade", 400)
     versions = fields.all(b"sec-websocket-version")

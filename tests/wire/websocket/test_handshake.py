@@ -7,6 +7,9 @@ from __future__ import annotations
 import pytest
 
 from netkit.wire.errors import LocalProtocolError, RemoteProtocolError
+from netkit.wire.http.connection import RequestReceiver, ResponseReceiver
+from netkit.wire.http.fields import Fields
+from netkit.wire.http.head import RequestHead, ResponseHead
 from netkit.wire.websocket.deflate import DeflateSettings
 from netkit.wire.websocket.handshake import (
     ClientHandshake,
@@ -16,9 +19,6 @@ from netkit.wire.websocket.handshake import (
     read_request,
     refuse,
 )
-from netkit.wire.websocket.head import Fields, parse_request, parse_response
-
-LIMIT = 10_000
 
 REQUEST = (
     b"GET /chat?room=1 HTTP/1.1\r\n"
@@ -36,20 +36,23 @@ def read(request: bytes) -> Offer:
     """
     Read a request.
     """
-    parsed = parse_request(request, LIMIT)
-    assert parsed is not None
-    head, end = parsed
-    assert end == len(request)
-    return read_request(head.method, head.minor, head.fields)
+    receiver = RequestReceiver()
+    receiver.receive(request)
+    head = receiver.next_event()
+    assert isinstance(head, RequestHead)
+    return read_request(head)
 
 
 def response(octets: bytes) -> tuple[int, Fields]:
     """
     Read a response.
     """
-    parsed = parse_response(octets, LIMIT)
-    assert parsed is not None
-    return parsed[0].status, parsed[0].fields
+    receiver = ResponseReceiver()
+    receiver.request_sent(b"GET")
+    receiver.receive(octets)
+    head = receiver.next_event()
+    assert isinstance(head, ResponseHead)
+    return head.status, head.fields
 
 
 def test_example_of_the_rfc() -> None:
@@ -73,6 +76,7 @@ def test_example_of_the_rfc() -> None:
     ("old", "new", "status"),
     [
         (b"Upgrade: websocket", b"Upgrade: h2c", 426),
+        (b"Upgrade: websocket", b"Upgrade: websocket\r\nContent-Length: 1", 400),
         (b"Upgrade: websocket\r\n", b"", 426),
         (b"GET", b"POST", 405),
         (b"HTTP/1.1", b"HTTP/1.0", 400),
