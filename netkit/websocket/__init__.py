@@ -5,7 +5,8 @@ L{WebSocketFactory} listens on any endpoint. What receives a connection's events
 L{WebSocketProtocol}; it sends through the L{WebSocketTransport} it is given.
 """
 
-from .errors import NotConnected, WebSocketClosed
+from .endpoint import WebSocketClientEndpoint
+from .errors import ConnectionRejected, HandshakeFailed, NotConnected, WebSocketClosed
 from .factory import WebSocketFactory
 from .options import WebSocketOptions
 from .protocol import (
@@ -19,21 +20,28 @@ from .protocol import (
     WebSocketServerFactory,
     WebSocketTransport,
 )
+from .proxy import ProxyFailed
 from .request import WebSocketRequest
+from .resource import WebSocketResource
 
 __all__ = [
     "Acceptance",
     "ConnectionAcceptor",
+    "ConnectionRejected",
+    "HandshakeFailed",
     "NotConnected",
     "PieceReceiver",
     "PingReceiver",
+    "ProxyFailed",
     "Rejection",
+    "WebSocketClientEndpoint",
     "WebSocketClientFactory",
     "WebSocketClosed",
     "WebSocketFactory",
     "WebSocketOptions",
     "WebSocketProtocol",
     "WebSocketRequest",
+    "WebSocketResource",
     "WebSocketServerFactory",
     "WebSocketTransport",
 ]

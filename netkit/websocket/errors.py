@@ -4,7 +4,13 @@ How a WebSocket connection ends, or does not begin.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from twisted.internet.error import ConnectionDone
+
+if TYPE_CHECKING:
+    from twisted.web.client import Response
 
 
 class WebSocketClosed(ConnectionDone):
@@ -38,3 +44,25 @@ class NotConnected(Exception):
     """
     Something was to be sent before the opening handshake was done.
     """
+
+
+class HandshakeFailed(Exception):
+    """
+    The server answered the opening handshake with what opens no WebSocket, or not in time.
+    """
+
+
+@dataclass
+class ConnectionRejected(Exception):
+    """
+    The server answered the opening handshake with another HTTP response.
+
+    @ivar response: that response.
+    """
+
+    response: Response
+
+    def __str__(self) -> str:
+        phrase = self.response.phrase
+        words = phrase.decode("latin-1") if isinstance(phrase, bytes) else phrase
+        return f"the server answers {self.response.code} {words}"

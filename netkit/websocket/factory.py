@@ -11,16 +11,18 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 
 from ..server import ServerFactory, ServerProtocol
+from ..wire.websocket.handshake import Offer, accept
 from .keepalive import Keepalive
 from .options import DEFAULTS, WebSocketOptions
 from .protocol import (
+    Acceptance,
     ConnectionAcceptor,
+    Decision,
     Rejection,
     WebSocketProtocol,
     WebSocketServerFactory,
 )
-from .request import WebSocketRequest
-from .server import WebSocketServerConnection
+from .server import Answer, WebSocketServerConnection
 
 
 class WebSocketFactory(ServerFactory):
@@ -46,7 +48,7 @@ class WebSocketFactory(ServerFactory):
     ) -> None:
         """
         @param application: makes the application's side of each connection: its
-            C{buildProtocol} gets a L{WebSocketRequest}. Where it is a
+            C{buildProtocol} gets a L{WebSocketRequest <netkit.websocket.WebSocketRequest>}. Where it is a
             L{ConnectionAcceptor <netkit.websocket.ConnectionAcceptor>}, it decides about each
             request first.
         @param path: the only path that there is a WebSocket at; any other is answered 404. Any
@@ -78,16 +80,12 @@ class WebSocketFactory(ServerFactory):
         """
         return WebSocketServerConnection(self.options, self.clock)
 
-    def chooseSubprotocol(self, offered: Sequence[str]) -> str | None:
-        """
-        Choose one of a client's subprotocols.
-        """
-        return next((name for name in offered if name in self.subprotocols), None)
-
-    def decide(self, request: WebSocketRequest) -> Any:
+    def decide(self, request: Any) -> Any:
         """
         See whether a request is welcome.
 
+        @param request: the request: a L{WebSocketRequest <netkit.websocket.WebSocketRequest>},
+            or one of L{twisted.web}.
         @return: a L{Decision <netkit.websocket.protocol.Decision>}, or a Deferred of one.
         """
         if self.path is not None and request.path != self.path:
@@ -100,3 +98,30 @@ class WebSocketFactory(ServerFactory):
             decision = self.application.acceptConnection(request)
             return ensureDeferred(decision) if isinstance(decision, Coroutine) else decision
         return None
+
+    def answer(self, decision: Decision, request: Any, offer: Offer) -> Answer | Rejection:
+        """
+        Make what a decision leads to.
+
+        @param decision: the decision.
+        @param request: the request, as the application sees it.
+        @param offer: what it offers.
+        """
+        if isinstance(decision, Rejection):
+            return decision
+        if decision is None:
+            decision = Acceptance()
+        subprotocol = decision.subprotocol
+        if subprotocol is None:
+            wanted = (name for name in offer.subprotocols if name in self.subprotocols)
+            subprotocol = next(wanted, None)
+        response, agreement = accept(
+            offer,
+            subprotocol=subprotocol,
+            settings=self.options.deflateSettings(),
+            fields=decision.headers,
+        )
+        application = self.application.buildProtocol(request)
+        if application is None:
+            return Rejection()
+        return Answer(application, agreement, response)

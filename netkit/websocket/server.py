@@ -4,7 +4,7 @@ A server's side of a connection: the opening handshake, and its end when the ser
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IProtocolFactory
@@ -18,9 +18,9 @@ from ..wire.errors import RemoteProtocolError
 from ..wire.http.connection import RequestReceiver
 from ..wire.http.head import RequestHead
 from ..wire.websocket.frames import CloseCode
-from ..wire.websocket.handshake import Offer, accept, read_request, refuse, wants_upgrade
+from ..wire.websocket.handshake import Agreement, Offer, read_request, refuse, wants_upgrade
 from .connection import WebSocketConnection
-from .protocol import Acceptance, Decision, Rejection
+from .protocol import Decision, Rejection, WebSocketProtocol
 from .request import WebSocketRequest
 
 if TYPE_CHECKING:
@@ -29,6 +29,20 @@ if TYPE_CHECKING:
 _log = Logger()
 
 _TEXT = ((b"Content-Type", b"text/plain; charset=utf-8"),)
+
+
+class Answer(NamedTuple):
+    """
+    What a request that is accepted leads to.
+
+    @ivar application: what receives the connection's events.
+    @ivar agreement: what both sides agree on.
+    @ivar response: the octets of the response.
+    """
+
+    application: WebSocketProtocol
+    agreement: Agreement
+    response: bytes
 
 
 class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
@@ -143,28 +157,22 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
         self._deciding = None
         if self._halt or self.lingering:
             return
-        if isinstance(decision, Rejection):
-            self._refuse(decision, f"the request for {request.uri!r} is not accepted")
-            return
-        if decision is None:
-            decision = Acceptance()
-        subprotocol = decision.subprotocol
-        if subprotocol is None:
-            subprotocol = self.factory.chooseSubprotocol(offer.subprotocols)
-        response, agreement = accept(
-            offer,
-            subprotocol=subprotocol,
-            settings=self.options.deflateSettings(),
-            fields=decision.headers,
-        )
-        application = self.factory.application.buildProtocol(request)
-        if application is None:
-            self._refuse(Rejection(), f"the request for {request.uri!r} is not accepted")
-            return
-        application.negotiationStarted(self)
-        rest, self._received = self._received, b""
+        answer = self.factory.answer(decision, request, offer)
+        if isinstance(answer, Rejection):
+            self._refuse(answer, f"the request for {request.uri!r} is not accepted")
+        else:
+            self.begin(answer)
+
+    def begin(self, answer: Answer) -> None:
+        """
+        Send the response that accepts the request, and go over to messages.
+
+        @param answer: what was made of the request.
+        """
+        answer.application.negotiationStarted(self)
+        rest, self._received, self._receiver = self._received, b"", None
         self.factory.keepalive.add(self)
-        self._open(application, agreement, response, rest)
+        self._open(answer.application, answer.agreement, answer.response, rest)
 
     def _undecided(self, reason: Failure) -> None:
         self._deciding = None

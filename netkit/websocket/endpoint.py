@@ -1,0 +1,248 @@
+"""
+Connecting to a URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from hyperlink import URL
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.web.client import URI, BrowserLikePolicyForHTTPS, _StandardEndpointFactory
+from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
+from zope.interface import implementer
+
+from ..wire.websocket.handshake import ClientHandshake
+from .client import WebSocketClientConnection, clientFactory
+from .errors import ConnectionRejected
+from .options import DEFAULTS, WebSocketOptions
+from .protocol import WebSocketClientFactory, WebSocketProtocol
+from .proxy import ProxiedEndpointFactory
+
+ProtocolT = TypeVar("ProtocolT", bound=WebSocketProtocol)
+
+# The schemes of RFC 6455 section 3, and the ones by which Twisted knows where they connect to.
+_SCHEMES = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
+
+_REDIRECTIONS = frozenset((301, 302, 303, 307, 308))
+
+# What is meant for one server alone.
+_CREDENTIALS = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
+
+
+@dataclass(frozen=True)
+class WebSocketClientEndpoint:
+    """
+    A URL, and how to connect to it.
+
+    @ivar endpointFactory: gives the endpoint for a URL of the scheme C{http} or C{https}.
+    @ivar url: the URL: C{ws:}, C{wss:}, or the C{http:} and C{https:} that these stand for.
+    @ivar options: how the connections are to behave.
+    @ivar subprotocols: what to offer, the preferred one first.
+    @ivar headers: more header fields for the request, such as C{Origin} or C{Authorization}.
+    @ivar redirects: how many redirections to follow.
+    @ivar clock: what tells the time; the global reactor by default.
+    """
+
+    endpointFactory: IAgentEndpointFactory
+    url: str
+    options: WebSocketOptions = DEFAULTS
+    subprotocols: Sequence[str] = ()
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    redirects: int = 0
+    clock: IReactorTime | None = None
+
+    @classmethod
+    def new(
+        cls,
+        reactor: object,
+        url: str,
+        tlsPolicy: IPolicyForHTTPS = BrowserLikePolicyForHTTPS(),  # noqa: B008 - it is immutable
+        connectTimeout: float | None = None,
+        bindAddress: bytes | None = None,
+        *,
+        proxy: str | None = None,
+        options: WebSocketOptions = DEFAULTS,
+        subprotocols: Sequence[str] = (),
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        redirects: int = 0,
+    ) -> WebSocketClientEndpoint:
+        """
+        Connect over TCP, and TLS where the URL says so.
+
+        @param reactor: what connects and tells the time.
+        @param url: the URL.
+        @param tlsPolicy: how to verify the server's certificate.
+        @param connectTimeout: how many seconds making the connection may take.
+        @param bindAddress: the address to connect from.
+        @param proxy: the URL of an HTTP proxy to connect through, with the user's name and
+            password in it where it takes them: C{http://name:password@proxy.example:3128}.
+        @param options: how the connections are to behave.
+        @param subprotocols: what to offer, the preferred one first.
+        @param headers: more header fields for the request.
+        @param redirects: how many redirections to follow.
+        @raise ValueError: a URL is none that can be connected to.
+        """
+        direct = _StandardEndpointFactory(reactor, tlsPolicy, connectTimeout, bindAddress)
+        factory: IAgentEndpointFactory = direct
+        if proxy is not None:
+            factory = ProxiedEndpointFactory(direct, proxy, tlsPolicy)
+        return cls(
+            endpointFactory=factory,
+            url=url,
+            options=options,
+            subprotocols=subprotocols,
+            headers=headers,
+            redirects=redirects,
+            clock=IReactorTime(reactor),
+        )
+
+    @classmethod
+    def over(
+        cls,
+        endpoint: IStreamClientEndpoint,
+        url: str = "ws://localhost/",
+        *,
+        options: WebSocketOptions = DEFAULTS,
+        subprotocols: Sequence[str] = (),
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        clock: IReactorTime | None = None,
+    ) -> WebSocketClientEndpoint:
+        """
+        Connect over any other endpoint: a UNIX socket, a process, ...
+
+        @param endpoint: what to connect with.
+        @param url: what to ask for there.
+        @param options: how the connections are to behave.
+        @param subprotocols: what to offer, the preferred one first.
+        @param headers: more header fields for the request.
+        @param clock: what tells the time; the global reactor by default.
+        """
+        return cls(
+            endpointFactory=_OneEndpoint(endpoint),
+            url=url,
+            options=options,
+            subprotocols=subprotocols,
+            headers=headers,
+            clock=clock,
+        )
+
+    async def connect(self, protocolFactory: WebSocketClientFactory[ProtocolT]) -> ProtocolT:
+        """
+        Connect, and do the opening handshake.
+
+        @param protocolFactory: makes what receives the connection's events.
+        @return: what it made, once the connection is open.
+        @raise ConnectionRejected: the server answered with another HTTP response.
+        @raise HandshakeFailed: it answered with what is none, or not in time.
+        @raise ConnectError: no connection to it could be made.
+        """
+        here = self
+        while True:
+            try:
+                return await here._connectOnce(protocolFactory)
+            except ConnectionRejected as rejected:
+                target = here._redirection(rejected)
+                if target is None:
+                    raise
+                rejected.response._transport.abortConnection()
+                here = target
+
+    async def _connectOnce(self, protocolFactory: WebSocketClientFactory[ProtocolT]) -> ProtocolT:
+        connection = await self._establish(protocolFactory.buildProtocol(self.url))
+        return await connection.opened  # type: ignore[return-value] # what was built just now
+
+    async def _establish(self, application: WebSocketProtocol) -> WebSocketClientConnection:
+        url = _parsed(self.url)
+        clock = self.clock
+        if clock is None:
+            from twisted.internet import reactor
+
+            clock = IReactorTime(reactor)
+        handshake = ClientHandshake(
+            _netloc(url).encode("ascii"),
+            url.replace(scheme="", host="", port=None, fragment="", userinfo="").to_text().encode()
+            or b"/",
+            subprotocols=self.subprotocols,
+            settings=self.options.deflateSettings(),
+            fields=self.headers,
+        )
+        endpoint = self.endpointFactory.endpointForURI(_uri(url))
+        connection: WebSocketClientConnection = await endpoint.connect(
+            clientFactory(
+                lambda: WebSocketClientConnection(handshake, application, self.options, clock)
+            )
+        )
+        return connection
+
+    def _redirection(self, rejected: ConnectionRejected) -> WebSocketClientEndpoint | None:
+        """
+        Where a response redirects to, if that is to be followed.
+        """
+        response = rejected.response
+        locations = response.headers.getRawHeaders(b"location", [])
+        if not self.redirects or response.code not in _REDIRECTIONS or len(locations) != 1:
+            return None
+        here = _parsed(self.url)
+        try:
+            there = _parsed(here.click(locations[0].decode("ascii")).to_text())
+        except ValueError:
+            return None
+        secure = here.scheme in ("wss", "https")
+        if secure and there.scheme not in ("wss", "https"):
+            return None
+        headers = self.headers
+        if (there.host, there.port, there.scheme) != (here.host, here.port, here.scheme):
+            headers = [field for field in headers if field[0].lower() not in _CREDENTIALS]
+        return replace(self, url=there.to_text(), headers=headers, redirects=self.redirects - 1)
+
+
+@implementer(IAgentEndpointFactory)
+class _OneEndpoint:
+    """
+    The same endpoint for all URLs.
+    """
+
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        return self._endpoint
+
+
+def _parsed(url: str) -> URL:
+    """
+    Parse a URL.
+
+    @raise ValueError: it is none of WebSocket's.
+    """
+    parsed = URL.from_text(url).to_uri()
+    if parsed.scheme not in _SCHEMES or not parsed.host:
+        raise ValueError(f"{url!r} is not a URL such as ws://host/path or wss://host/path")
+    return parsed
+
+
+def _defaultPort(url: URL) -> int:
+    return 443 if _SCHEMES[url.scheme] == "https" else 80
+
+
+def _netloc(url: URL) -> str:
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    port = url.port
+    return host if port in (None, _defaultPort(url)) else f"{host}:{port}"
+
+
+def _uri(url: URL) -> URI:
+    uri: URI = URI.fromBytes(
+        URL(
+            scheme=_SCHEMES[url.scheme],
+            host=url.host,
+            port=url.port or _defaultPort(url),
+            path=url.path,
+        )
+        .to_text()
+        .encode("ascii")
+    )
+    return uri
