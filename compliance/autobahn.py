@@ -194,7 +194,8 @@ def main(arguments: Sequence[str]) -> int:
         else:
             client(folder, options.cases)
             agents = ["netkit-client"]
-        return 0 if all([judge(folder, agent, complete) for agent in agents]) else 1
+        results = [judge(folder, agent, complete) for agent in agents]
+        return 0 if all(results) else 1
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import (
     IAddress,
     IConsumer,
     IDelayedCall,
+    IProducer,
     IPushProducer,
     IReactorTime,
     ITCPTransport,
@@ -28,7 +29,7 @@ from ..wire.websocket.frames import CloseCode
 from ..wire.websocket.handshake import Agreement
 from .errors import NotConnected, WebSocketClosed
 from .options import WebSocketOptions
-from .protocol import PieceReceiver, PingReceiver, WebSocketProtocol
+from .protocol import CloseReceiver, PieceReceiver, PingReceiver, WebSocketProtocol
 
 _log = Logger()
 
@@ -38,7 +39,10 @@ _BY_APPLICATION = 1
 _BY_PRESSURE = 2
 _CLOSING = 4
 _OVER = 8
+# We sent our Close frame, and still take messages.
+_HALF_CLOSED = 16
 _PAUSED = _BY_APPLICATION | _BY_PRESSURE
+_SENT = _CLOSING | _OVER | _HALF_CLOSED
 
 # While what arrived is gone through, this much of what is sent is collected into one write: so
 # many frames, none of them larger than so many octets.
@@ -123,14 +127,14 @@ class WebSocketConnection(Protocol):
     # From the application
 
     def sendTextMessage(self, text: str) -> None:
-        if self._halt & (_CLOSING | _OVER):
+        if self._halt & _SENT:
             return
         if self._wire is None:
             raise _tooEarly()
         self._write(self._wire.send_text(text))
 
     def sendBytesMessage(self, data: bytes | bytearray | memoryview) -> None:
-        if self._halt & (_CLOSING | _OVER):
+        if self._halt & _SENT:
             return
         if self._wire is None:
             raise _tooEarly()
@@ -143,7 +147,7 @@ class WebSocketConnection(Protocol):
         self._sendPiece(data, finished)
 
     def ping(self, payload: bytes = b"") -> None:
-        if self._halt & (_CLOSING | _OVER):
+        if self._halt & _SENT:
             return
         if self._wire is None:
             raise _tooEarly()
@@ -155,12 +159,27 @@ class WebSocketConnection(Protocol):
         if self._wire is None:
             self.transport.loseConnection()
             return
-        self._write(self._wire.send_close(code, reason))
+        if not self._halt & _HALF_CLOSED:
+            self._sendClose(self._wire, code, reason)
+        if self._wire.close_received is not None:
+            self._flush()
+            self._closed()
+            return
         self._halt |= _CLOSING
-        self._closedByUs = True
         self._startTimer(self.options.closeTimeout)
         # The peer's Close frame is to be read, whoever paused us.
         self._resume(_PAUSED)
+
+    def loseWriteConnection(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        if self._halt & _SENT:
+            return
+        if self._wire is None:
+            raise _tooEarly()
+        if self._wire.close_received is not None:
+            self.loseConnection(code, reason)
+            return
+        self._sendClose(self._wire, code, reason)
+        self._halt |= _HALF_CLOSED
 
     def abortConnection(self) -> None:
         self._halt |= _OVER
@@ -172,10 +191,10 @@ class WebSocketConnection(Protocol):
     def resumeProducing(self) -> None:
         self._resume(_BY_APPLICATION)
 
-    def attachProducer(self, producer: IPushProducer) -> None:
+    def attachProducer(self, producer: IProducer, streaming: bool = True) -> None:
         self._unregisterPressure()
         self._attached = True
-        IConsumer(self.transport).registerProducer(producer, True)
+        IConsumer(self.transport).registerProducer(producer, streaming)
 
     def detachProducer(self) -> None:
         self._attached = False
@@ -291,14 +310,18 @@ class WebSocketConnection(Protocol):
                 application.bytesPieceReceived(event.data, event.finished)
         elif isinstance(event, Ping):
             assert self._wire is not None
-            self._write(self._wire.send_pong(event.payload))
+            if self._wire.close_sent is None:
+                self._write(self._wire.send_pong(event.payload))
             if isinstance(application, PingReceiver):
                 application.pingReceived(event.payload)
         elif isinstance(event, Pong):
             if not self._isAnswer(event.payload):
                 application.pongReceived(event.payload)
         elif isinstance(event, Close):
-            self._closeReceived(event)
+            if isinstance(application, CloseReceiver) and not self._halt & _SENT:
+                application.closeReceived(event.code, event.reason)
+            else:
+                self._closeReceived(event)
 
     def _continue(self) -> None:
         """
@@ -331,7 +354,7 @@ class WebSocketConnection(Protocol):
         wire = self._wire
         assert wire is not None
         if wire.close_sent is None:
-            self._write(wire.send_close(close.code))
+            self._sendClose(wire, close.code, "")
         self._flush()
         self._closed()
 
@@ -390,8 +413,12 @@ class WebSocketConnection(Protocol):
 
     # Sending
 
+    def _sendClose(self, wire: Connection, code: int, reason: str) -> None:
+        self._closedByUs = wire.close_received is None
+        self._write(wire.send_close(code, reason))
+
     def _sendPiece(self, data: str | bytes, finished: bool) -> None:
-        if self._halt & (_CLOSING | _OVER):
+        if self._halt & _SENT:
             return
         if self._wire is None:
             raise _tooEarly()
@@ -455,7 +482,8 @@ class WebSocketConnection(Protocol):
         @param now: what the clock shows.
         """
         options = self.options
-        if self._halt & ~_BY_APPLICATION or self._wire is None:
+        wire = self._wire
+        if self._halt & ~_BY_APPLICATION or wire is None or wire.close_received is not None:
             return
         if self._pingSent is not None:
             # A pong that we do not read is nothing to blame the peer for.
@@ -473,7 +501,7 @@ class WebSocketConnection(Protocol):
         elif now >= self._nextPing:
             self._pings += 1
             self._pingSent = now
-            self._write(self._wire.send_ping(self._pingPayload()))
+            self._write(wire.send_ping(self._pingPayload()))
 
     def _pingPayload(self) -> bytes:
         return b"netkit %d" % self._pings

@@ -47,8 +47,8 @@ class WebSocketFactory(ServerFactory):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param application: makes the application's side of each connection: its
-            C{buildProtocol} gets a L{WebSocketRequest <netkit.websocket.WebSocketRequest>}. Where it is a
+        @param application: makes the application's side of each connection. Its C{buildProtocol}
+            gets a L{WebSocketRequest <netkit.websocket.WebSocketRequest>}. Where it is a
             L{ConnectionAcceptor <netkit.websocket.ConnectionAcceptor>}, it decides about each
             request first.
         @param path: the only path that there is a WebSocket at; any other is answered 404. Any

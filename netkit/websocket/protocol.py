@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.internet.interfaces import IAddress, IProducer
 from twisted.python.failure import Failure
 
 
@@ -71,6 +71,15 @@ class WebSocketTransport(Protocol):
         @param reason: why, in words for whoever debugs it: up to 123 octets.
         """
 
+    def loseWriteConnection(self, code: int = 1000, reason: str = "") -> None:
+        """
+        Send the Close frame, and go on receiving until the peer's comes, which most peers send at
+        once.
+
+        @param code: as in C{loseConnection}.
+        @param reason: as in C{loseConnection}.
+        """
+
     def abortConnection(self) -> None:
         """
         Cut the connection, without a closing handshake.
@@ -86,10 +95,13 @@ class WebSocketTransport(Protocol):
         Go on after C{pauseProducing}.
         """
 
-    def attachProducer(self, producer: IPushProducer) -> None:
+    def attachProducer(self, producer: IProducer, streaming: bool = True) -> None:
         """
         Let the connection pause C{producer} while the peer does not take what was sent, and
-        resume it after.
+        resume it after. As long as it is attached, what is received is not held up by that.
+
+        @param streaming: whether it is an L{IPushProducer
+            <twisted.internet.interfaces.IPushProducer>}; else it is pulled from.
         """
 
     def detachProducer(self) -> None:
@@ -191,6 +203,22 @@ class PingReceiver(Protocol):
     def pingReceived(self, payload: bytes) -> None:
         """
         A ping was received, and answered.
+        """
+
+
+@runtime_checkable
+class CloseReceiver(Protocol):
+    """
+    A L{WebSocketProtocol} that answers the peer's Close frame itself, by C{loseConnection}; until
+    then it can still send.
+    """
+
+    def closeReceived(self, code: int, reason: str) -> None:
+        """
+        The peer's Close frame was received: it sends nothing more.
+
+        @param code: the close code; 1005 where there is none.
+        @param reason: the reason.
         """
 
 

@@ -1,0 +1,33 @@
+# This file is imported at every scan, so nothing of netkit is imported before a string is parsed.
+from twisted.internet.interfaces import (
+    IStreamClientEndpointStringParserWithReactor,
+    IStreamServerEndpointStringParser,
+)
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+
+@implementer(IPlugin, IStreamServerEndpointStringParser)
+class _Server:
+    prefix = "ws"
+
+    def parseStreamServer(self, reactor, *args, **options):  # type: ignore[no-untyped-def]
+        from netkit.websocket.strings import parseServer
+
+        return parseServer(reactor, *args, **options)
+
+
+@implementer(IPlugin, IStreamClientEndpointStringParserWithReactor)
+class _Client:
+    def __init__(self, prefix):  # type: ignore[no-untyped-def]
+        self.prefix = prefix
+
+    def parseStreamClient(self, reactor, *args, **options):  # type: ignore[no-untyped-def]
+        from netkit.websocket.strings import parseClient
+
+        return parseClient(reactor, self.prefix, args, options)
+
+
+server = _Server()
+ws = _Client("ws")
+wss = _Client("wss")
