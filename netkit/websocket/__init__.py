@@ -5,12 +5,14 @@ L{WebSocketFactory} listens on any endpoint. What receives a connection's events
 L{WebSocketProtocol}; it sends through the L{WebSocketTransport} it is given.
 """
 
+from .broadcast import broadcast
 from .endpoint import WebSocketClientEndpoint
 from .errors import ConnectionRejected, HandshakeFailed, NotConnected, WebSocketClosed
 from .factory import WebSocketFactory
 from .options import WebSocketOptions
 from .protocol import (
     Acceptance,
+    CloseReceiver,
     ConnectionAcceptor,
     PieceReceiver,
     PingReceiver,
@@ -23,9 +25,13 @@ from .protocol import (
 from .proxy import ProxyFailed
 from .request import WebSocketRequest
 from .resource import WebSocketResource
+from .service import WebSocketClientService
+from .stream import WebSocketStream
+from .strings import WebSocketStreamClientEndpoint, WebSocketStreamServerEndpoint
 
 __all__ = [
     "Acceptance",
+    "CloseReceiver",
     "ConnectionAcceptor",
     "ConnectionRejected",
     "HandshakeFailed",
@@ -36,6 +42,7 @@ __all__ = [
     "Rejection",
     "WebSocketClientEndpoint",
     "WebSocketClientFactory",
+    "WebSocketClientService",
     "WebSocketClosed",
     "WebSocketFactory",
     "WebSocketOptions",
@@ -43,5 +50,9 @@ __all__ = [
     "WebSocketRequest",
     "WebSocketResource",
     "WebSocketServerFactory",
+    "WebSocketStream",
+    "WebSocketStreamClientEndpoint",
+    "WebSocketStreamServerEndpoint",
     "WebSocketTransport",
+    "broadcast",
 ]

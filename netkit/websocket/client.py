@@ -38,6 +38,8 @@ class WebSocketClientConnection(WebSocketConnection):
     """
     A connection to a server.
 
+    @ivar opened: fires when the opening handshake is done, or fails with why it is not.
+    @ivar closed: fires when the connection is lost.
     @ivar responseHeaders: the header fields of the response that opened the connection.
     """
 
@@ -57,7 +59,7 @@ class WebSocketClientConnection(WebSocketConnection):
         @param clock: what tells the time.
         """
         super().__init__(options, clock)
-        self.opened: Deferred[WebSocketProtocol] = Deferred(self._cancelled)
+        self.opened: Deferred[None] = Deferred(self._cancelled)
         self.closed: Deferred[None] = Deferred()
         self.responseHeaders = Headers()
         self._keepalive = Keepalive(options, clock)
@@ -138,7 +140,7 @@ class WebSocketClientConnection(WebSocketConnection):
 
     def _finished(self, application: WebSocketProtocol) -> None:
         # In the order of twisted.web.websocket.
-        self.opened.callback(application)
+        self.opened.callback(None)
         super()._finished(application)
 
     def _refused(self, head: ResponseHead, receiver: ResponseReceiver) -> None:
@@ -188,7 +190,7 @@ class WebSocketClientConnection(WebSocketConnection):
             )
         super()._tooSlow()
 
-    def _cancelled(self, opened: Deferred[WebSocketProtocol]) -> None:
+    def _cancelled(self, opened: Deferred[None]) -> None:
         self.transport.abortConnection()
 
     def _linger(self) -> None:

@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from ..addresses import addressText
 from ..wire.errors import RemoteProtocolError
+from ..wire.websocket.broadcast import PreparedMessage
 from ..wire.websocket.connection import Connection
 from ..wire.websocket.events import Close, Event, Piece, Ping, Pong
 from ..wire.websocket.frames import CloseCode
@@ -145,6 +146,18 @@ class WebSocketConnection(Protocol):
 
     def sendBytesPiece(self, data: bytes, finished: bool) -> None:
         self._sendPiece(data, finished)
+
+    def sendPrepared(self, message: PreparedMessage, dropSlow: bool) -> bool:
+        """
+        Send a message that goes to many connections: see L{netkit.websocket.broadcast}.
+
+        @return: whether it was sent.
+        """
+        halt = self._halt
+        if halt & _SENT or self._wire is None or (dropSlow and halt & _BY_PRESSURE):
+            return False
+        self._write(self._wire.send_prepared(message))
+        return True
 
     def ping(self, payload: bytes = b"") -> None:
         if self._halt & _SENT:

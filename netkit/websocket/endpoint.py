@@ -139,22 +139,33 @@ class WebSocketClientEndpoint:
         @raise HandshakeFailed: it answered with what is none, or not in time.
         @raise ConnectError: no connection to it could be made.
         """
+        return (await self.establish(protocolFactory))[1]
+
+    async def establish(
+        self, protocolFactory: WebSocketClientFactory[ProtocolT]
+    ) -> tuple[WebSocketClientConnection, ProtocolT]:
+        """
+        As L{connect}, for those who want the connection as well.
+        """
         here = self
         while True:
+            application = protocolFactory.buildProtocol(here.url)
+            connection = await here._request(application)
             try:
-                return await here._connectOnce(protocolFactory)
+                await connection.opened
             except ConnectionRejected as rejected:
                 target = here._redirection(rejected)
                 if target is None:
                     raise
-                rejected.response._transport.abortConnection()
+                connection.abortConnection()
                 here = target
+            else:
+                return connection, application
 
-    async def _connectOnce(self, protocolFactory: WebSocketClientFactory[ProtocolT]) -> ProtocolT:
-        connection = await self._establish(protocolFactory.buildProtocol(self.url))
-        return await connection.opened  # type: ignore[return-value] # what was built just now
-
-    async def _establish(self, application: WebSocketProtocol) -> WebSocketClientConnection:
+    async def _request(self, application: WebSocketProtocol) -> WebSocketClientConnection:
+        """
+        Connect, and send the request.
+        """
         url = _parsed(self.url)
         clock = self.clock
         if clock is None:

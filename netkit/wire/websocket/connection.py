@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..errors import LocalProtocolError, RemoteProtocolError
+from .broadcast import PreparedMessage
 from .deflate import PerMessageDeflate
 from .events import Close, Event, Piece, Ping, Pong
 from .frames import (
@@ -224,6 +225,16 @@ class Connection:
         if self._deflate is None and not self._client and len(data) < 126:
             return _BINARY_HEADERS[len(data)] + data
         return self._whole(Opcode.BINARY, bytes(data))
+
+    def send_prepared(self, message: PreparedMessage) -> bytes:
+        """
+        Give the octets of a message that goes out on many connections.
+
+        @raise LocalProtocolError: as for L{send_text}.
+        """
+        if self.close_sent is not None or self._sending:
+            raise self._cannot_send()
+        return message.frame(client=self._client, deflate=self._deflate)
 
     def send_piece(self, data: str | bytes, finished: bool) -> bytes:
         """
