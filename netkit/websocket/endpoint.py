@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
+from urllib.parse import urljoin
 
-from hyperlink import URL
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.web.client import URI, BrowserLikePolicyForHTTPS, _StandardEndpointFactory
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
@@ -20,11 +20,9 @@ from .errors import ConnectionRejected
 from .options import DEFAULTS, WebSocketOptions
 from .protocol import WebSocketClientFactory, WebSocketProtocol
 from .proxy import ProxiedEndpointFactory
+from .url import WebSocketURL
 
 ProtocolT = TypeVar("ProtocolT", bound=WebSocketProtocol)
-
-# The schemes of RFC 6455 section 3, and the ones by which Twisted knows where they connect to.
-_SCHEMES = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 
 _REDIRECTIONS = frozenset((301, 302, 303, 307, 308))
 
@@ -166,21 +164,23 @@ class WebSocketClientEndpoint:
         """
         Connect, and send the request.
         """
-        url = _parsed(self.url)
+        url = WebSocketURL.parse(self.url)
         clock = self.clock
         if clock is None:
             from twisted.internet import reactor
 
             clock = IReactorTime(reactor)
+        fields = list(self.headers)
+        if url.credentials is not None:
+            fields.append((b"Authorization", url.credentials))
         handshake = ClientHandshake(
-            _netloc(url).encode("ascii"),
-            url.replace(scheme="", host="", port=None, fragment="", userinfo="").to_text().encode()
-            or b"/",
+            url.authority.encode("ascii"),
+            url.target.encode("ascii"),
             subprotocols=self.subprotocols,
             settings=self.options.deflateSettings(),
-            fields=self.headers,
+            fields=fields,
         )
-        endpoint = self.endpointFactory.endpointForURI(_uri(url))
+        endpoint = self.endpointFactory.endpointForURI(URI.fromBytes(url.http.encode("ascii")))
         connection: WebSocketClientConnection = await endpoint.connect(
             clientFactory(
                 lambda: WebSocketClientConnection(handshake, application, self.options, clock)
@@ -196,18 +196,18 @@ class WebSocketClientEndpoint:
         locations = response.headers.getRawHeaders(b"location", [])
         if not self.redirects or response.code not in _REDIRECTIONS or len(locations) != 1:
             return None
-        here = _parsed(self.url)
+        here = WebSocketURL.parse(self.url)
         try:
-            there = _parsed(here.click(locations[0].decode("ascii")).to_text())
+            location = urljoin(self.url, locations[0].decode("ascii"))
+            there = WebSocketURL.parse(location)
         except ValueError:
             return None
-        secure = here.scheme in ("wss", "https")
-        if secure and there.scheme not in ("wss", "https"):
+        if here.secure and not there.secure:
             return None
         headers = self.headers
-        if (there.host, there.port, there.scheme) != (here.host, here.port, here.scheme):
+        if (there.host, there.port, there.secure) != (here.host, here.port, here.secure):
             headers = [field for field in headers if field[0].lower() not in _CREDENTIALS]
-        return replace(self, url=there.to_text(), headers=headers, redirects=self.redirects - 1)
+        return replace(self, url=location, headers=headers, redirects=self.redirects - 1)
 
 
 @implementer(IAgentEndpointFactory)
@@ -221,39 +221,3 @@ class _OneEndpoint:
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         return self._endpoint
-
-
-def _parsed(url: str) -> URL:
-    """
-    Parse a URL.
-
-    @raise ValueError: it is none of WebSocket's.
-    """
-    parsed = URL.from_text(url).to_uri()
-    if parsed.scheme not in _SCHEMES or not parsed.host:
-        raise ValueError(f"{url!r} is not a URL such as ws://host/path or wss://host/path")
-    return parsed
-
-
-def _defaultPort(url: URL) -> int:
-    return 443 if _SCHEMES[url.scheme] == "https" else 80
-
-
-def _netloc(url: URL) -> str:
-    host = f"[{url.host}]" if ":" in url.host else url.host
-    port = url.port
-    return host if port in (None, _defaultPort(url)) else f"{host}:{port}"
-
-
-def _uri(url: URL) -> URI:
-    uri: URI = URI.fromBytes(
-        URL(
-            scheme=_SCHEMES[url.scheme],
-            host=url.host,
-            port=url.port or _defaultPort(url),
-            path=url.path,
-        )
-        .to_text()
-        .encode("ascii")
-    )
-    return uri

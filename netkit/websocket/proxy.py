@@ -4,10 +4,8 @@ Connecting through an HTTP proxy (RFC 9110 section 9.3.6).
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import Any
 
-from hyperlink import URL
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionDone
@@ -27,6 +25,7 @@ from ..wire.errors import RemoteProtocolError
 from ..wire.http.connection import ResponseReceiver
 from ..wire.http.fields import encode_fields
 from ..wire.http.head import ResponseHead
+from .url import WebSocketURL
 
 
 class ProxyFailed(ConnectError):
@@ -50,13 +49,10 @@ class ProxiedEndpointFactory:
         @param tlsPolicy: how to verify the certificates of the servers behind it.
         @raise ValueError: it is no URL of a proxy.
         """
-        url = URL.from_text(proxy)
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError(f"{proxy!r} is not the URL of a proxy such as http://host:3128")
-        name, _, password = url.userinfo.partition(":")
-        self._credentials = f"{name}:{password}".encode() if url.userinfo else None
+        url = WebSocketURL.parse(proxy)
+        self._credentials = url.credentials
         self._direct = direct
-        self._proxy = URI.fromBytes(url.replace(userinfo="").to_uri().to_text().encode("ascii"))
+        self._proxy = URI.fromBytes(url.http.encode("ascii"))
         self._tlsPolicy = tlsPolicy
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
@@ -84,7 +80,7 @@ class _ProxiedEndpoint:
         authority = b"[%b]:%d" % (host, port) if b":" in host else b"%b:%d" % (host, port)
         fields = [(b"Host", authority)]
         if credentials is not None:
-            fields.append((b"Proxy-Authorization", b"Basic " + b64encode(credentials)))
+            fields.append((b"Proxy-Authorization", credentials))
         self._proxy = proxy
         self._request = b"CONNECT %b HTTP/1.1\r\n%b\r\n" % (authority, encode_fields(fields))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -179,3 +180,63 @@ class Server:
         Lose the connection.
         """
         self.protocol.connectionLost(Failure(reason))
+
+
+class Waiter(WebSocketProtocol):
+    """
+    An application whose events are waited for.
+    """
+
+    transport: WebSocketTransport
+
+    def __init__(self) -> None:
+        self._events: DeferredQueue[Any] = DeferredQueue()
+        self.lost: Deferred[tuple[Exception]] = Deferred()
+
+    async def next(self) -> Any:
+        """
+        The next event.
+        """
+        return await self._events.get()
+
+    def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        self.transport = transport
+
+    def textMessageReceived(self, message: str) -> None:
+        self._events.put(message)
+
+    def bytesMessageReceived(self, data: bytes | bytearray) -> None:
+        self._events.put(bytes(data))
+
+    def pongReceived(self, payload: bytes) -> None:
+        self._events.put(("pong", payload))
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.lost.callback((reason.value,))
+
+
+class Waiters:
+    """
+    Makes them, and says when one is made.
+    """
+
+    def __init__(self) -> None:
+        self.made: list[Waiter] = []
+        self.urls: list[Any] = []
+
+    def buildProtocol(self, url: Any) -> Waiter:
+        """
+        Make one, for a client or a server.
+        """
+        self.urls.append(url)
+        self.made.append(Waiter())
+        return self.made[-1]
+
+
+async def lost(waiter: Waiter) -> Exception:
+    """
+    Wait until a connection is lost, and say why.
+    """
+    (reason,) = await waiter.lost
+    assert isinstance(reason, Exception)
+    return reason

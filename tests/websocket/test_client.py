@@ -1,0 +1,473 @@
+"""
+Tests for L{netkit.websocket.endpoint} and L{netkit.websocket.client}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionLost, ConnectionRefusedError
+from twisted.internet.task import Clock
+from twisted.internet.testing import (
+    AccumulatingProtocol,
+    MemoryReactorClock,
+    StringTransport,
+)
+from twisted.web.client import URI
+
+from netkit.websocket import (
+    Acceptance,
+    ConnectionRejected,
+    HandshakeFailed,
+    Rejection,
+    WebSocketClientEndpoint,
+    WebSocketClosed,
+    WebSocketFactory,
+    WebSocketOptions,
+    WebSocketRequest,
+)
+from netkit.websocket.client import WebSocketClientConnection
+from netkit.wire.errors import LocalProtocolError
+from netkit.wire.http.connection import RequestReceiver
+from netkit.wire.http.head import RequestHead
+from netkit.wire.websocket.connection import Connection
+from netkit.wire.websocket.events import Close
+from netkit.wire.websocket.handshake import accept, read_request
+from tests.conftest import Listen
+
+from .helpers import Link, Recorder, Waiters, lost
+
+
+@pytest_twisted.ensureDeferred
+async def test_both_ends(listen: Listen) -> None:
+    servers, clients = Waiters(), Waiters()
+    factory = WebSocketFactory(servers, subprotocols=["b"])
+    endpoint = WebSocketClientEndpoint.over(
+        await listen(factory),
+        "ws://example.com/x?y=z",
+        subprotocols=["a", "b"],
+        headers=[(b"X-More", b"yes")],
+    )
+    client = await endpoint.connect(clients)
+    (server,) = servers.made
+    assert clients.urls == ["ws://example.com/x?y=z"]
+    (request,) = servers.urls
+    assert request.uri == b"/x?y=z"
+    assert request.getHeader(b"host") == b"example.com"
+    assert request.getHeader(b"x-more") == b"yes"
+    assert client.transport.subprotocol == server.transport.subprotocol == "b"
+    for message in ("text", b"bytes", "x" * 100_000, b"\0" * 2**20):
+        for here, there in ((client, server), (server, client)):
+            if isinstance(message, str):
+                here.transport.sendTextMessage(message)
+            else:
+                here.transport.sendBytesMessage(message)
+            assert await there.next() == message
+    client.transport.ping(b"!")
+    assert await client.next() == ("pong", b"!")
+    server.transport.loseConnection(3000, "bye")
+    for end, byPeer in ((client, True), (server, False)):
+        reason = await lost(end)
+        assert isinstance(reason, WebSocketClosed)
+        assert (reason.code, reason.byPeer) == (3000, byPeer)
+    assert not factory.connections
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_client_closes(listen: Listen) -> None:
+    servers = Waiters()
+    endpoint = WebSocketClientEndpoint.over(await listen(WebSocketFactory(servers)))
+    client = await endpoint.connect(Waiters())
+    client.transport.loseConnection()
+    for end in (client, *servers.made):
+        reason = await lost(end)
+        assert isinstance(reason, WebSocketClosed)
+        assert reason.code == 1000
+
+
+class _Refusing:
+    """
+    Refuses with a response.
+    """
+
+    def __init__(self, rejection: Rejection) -> None:
+        self._rejection = rejection
+
+    def acceptConnection(self, request: WebSocketRequest) -> Rejection:
+        return self._rejection
+
+    def buildProtocol(self, request: WebSocketRequest) -> None:
+        raise AssertionError
+
+
+@pytest_twisted.ensureDeferred
+async def test_refused(listen: Listen) -> None:
+    rejection = Rejection(status=401, headers=((b"WWW-Authenticate", b"Basic"),), body=b"who?")
+    endpoint = WebSocketClientEndpoint.over(
+        await listen(WebSocketFactory(_Refusing(rejection)))  # type: ignore[arg-type]
+    )
+    clients = Waiters()
+    with pytest.raises(ConnectionRejected, match="the server answers 401 Unauthorized") as raised:
+        await endpoint.connect(clients)
+    response = raised.value.response
+    assert response.code == 401
+    assert response.headers.getRawHeaders(b"www-authenticate") == [b"Basic"]
+    body = AccumulatingProtocol()
+    body.closedDeferred = Deferred()
+    response.deliverBody(body)
+    if body.closedReason is None:
+        await body.closedDeferred
+    assert body.data == b"who?"
+    await clients.made[0].lost
+
+
+class _Paths:
+    """
+    Redirects all paths but one to the next.
+    """
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[bytes, bytes | None]] = []
+
+    def acceptConnection(self, request: WebSocketRequest) -> Rejection | Acceptance:
+        self.seen.append((request.uri, request.getHeader(b"authorization")))
+        if request.uri == b"/end":
+            return Acceptance()
+        location = {b"/a": b"b?c=d", b"/b?c=d": b"/end", b"/wrong": b"http://", b"/no": b"x:y"}
+        return Rejection(status=302, headers=((b"Location", location[request.uri]),))
+
+    def buildProtocol(self, request: WebSocketRequest) -> Recorder:
+        return Recorder()
+
+
+@pytest_twisted.ensureDeferred
+async def test_redirections(listen: Listen) -> None:
+    paths = _Paths()
+    over = await listen(WebSocketFactory(paths))
+
+    def endpoint(path: str, redirects: int) -> WebSocketClientEndpoint:
+        there = WebSocketClientEndpoint.over(over, f"ws://h{path}")
+        return WebSocketClientEndpoint(
+            there.endpointFactory,
+            there.url,
+            headers=[(b"Authorization", b"secret")],
+            redirects=redirects,
+        )
+
+    client = await endpoint("/a", 2).connect(Waiters())
+    assert paths.seen == [(path, b"secret") for path in (b"/a", b"/b?c=d", b"/end")]
+    client.transport.loseConnection()
+    await lost(client)
+    for path, redirects in (("/a", 1), ("/a", 0), ("/wrong", 5), ("/no", 5)):
+        with pytest.raises(ConnectionRejected) as raised:
+            await endpoint(path, redirects).connect(Waiters())
+        raised.value.response._transport.abortConnection()
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "url", "headers"),
+    [
+        ("ws://a/", b"ws://a/b", "ws://a/b", [b"Cookie", b"X"]),
+        ("ws://a/", b"http://a/b", "http://a/b", [b"Cookie", b"X"]),
+        ("ws://a/", b"ws://b/", "ws://b/", [b"X"]),
+        ("ws://a/", b"wss://a:81/", "wss://a:81/", [b"X"]),
+        ("wss://a/", b"ws://a/", None, []),
+        ("wss://a/", b"https://a/", "https://a/", [b"Cookie", b"X"]),
+        ("ws://a/", b"\xff", None, []),
+    ],
+)
+def test_where_credentials_go(
+    here: str, there: bytes, url: str | None, headers: list[bytes]
+) -> None:
+    endpoint = WebSocketClientEndpoint.new(
+        MemoryReactorClock(),
+        here,
+        redirects=1,
+        headers=[(b"Cookie", b"secret"), (b"X", b"y")],
+    )
+
+    class Response:
+        code = 307
+
+        class headers:
+            @staticmethod
+            def getRawHeaders(name: bytes, default: object) -> list[bytes]:
+                return [there]
+
+    found = endpoint._redirection(ConnectionRejected(Response()))  # type: ignore[arg-type]
+    if url is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.url == url
+        assert found.redirects == 0
+        assert [name for name, value in found.headers] == headers
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "target", "where"),
+    [
+        ("ws://example.com", b"example.com", b"/", b"http://example.com/"),
+        ("wss://example.com/a?b#c", b"example.com", b"/a?b", b"https://example.com/a?b"),
+        ("ws://example.com:8080/", b"example.com:8080", b"/", b"http://example.com:8080/"),
+        ("http://u:p@[::1]:443/é", b"[::1]:443", b"/%C3%A9", b"http://[::1]:443/%C3%A9"),
+        (
+            "wss://bücher.example/",
+            b"xn--bcher-kva.example",
+            b"/",
+            b"https://xn--bcher-kva.example/",
+        ),
+    ],
+)
+def test_urls(url: str, host: bytes, target: bytes, where: bytes) -> None:
+    asked: list[bytes] = []
+    sent = StringTransport()
+
+    class Endpoint:
+        def connect(self, factory: Any) -> Deferred[Any]:
+            protocol = factory.buildProtocol(None)
+            protocol.makeConnection(sent)
+            return Deferred()
+
+    class Endpoints:
+        def endpointForURI(self, uri: URI) -> Any:
+            asked.append(uri.toBytes())
+            return Endpoint()
+
+    endpoint = WebSocketClientEndpoint(Endpoints(), url, clock=Clock())  # type: ignore[arg-type]
+    connecting = Deferred.fromCoroutine(endpoint.connect(Waiters()))
+    assert asked == [where]
+    assert sent.value().startswith(b"GET %b HTTP/1.1\r\nHost: %b\r\n" % (target, host))
+    assert (b"\r\nAuthorization: Basic dTpw\r\n" in sent.value()) == ("u:p@" in url)
+    assert not connecting.called
+
+
+@pytest.mark.parametrize("url", ["ftp://x/", "example.com", "ws:///x", "ws:x", ""])
+@pytest_twisted.ensureDeferred
+async def test_no_urls(url: str) -> None:
+    endpoint = WebSocketClientEndpoint.new(MemoryReactorClock(), url)
+    with pytest.raises(ValueError, match="is not a URL such as ws://"):
+        await endpoint.connect(Waiters())
+
+
+@pytest_twisted.ensureDeferred
+async def test_fields_that_are_none() -> None:
+    endpoint = WebSocketClientEndpoint.new(
+        MemoryReactorClock(), "ws://x/", headers=[(b"a", b"b\r\nc: d")]
+    )
+    with pytest.raises(LocalProtocolError):
+        await endpoint.connect(Waiters())
+
+
+@pytest_twisted.ensureDeferred
+async def test_nobody_listens() -> None:
+    from twisted.internet import reactor
+
+    with pytest.raises(ConnectionRefusedError):
+        await WebSocketClientEndpoint.new(reactor, "ws://127.0.0.1:1/").connect(Waiters())
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_global_reactor_tells_the_time(listen: Listen) -> None:
+    endpoint = WebSocketClientEndpoint.over(await listen(WebSocketFactory(Waiters())))
+    assert endpoint.clock is None
+    client = await endpoint.connect(Waiters())
+    client.transport.loseConnection()
+    await lost(client)
+
+
+class Client:
+    """
+    A client's connection, of which the test plays the server.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.clock = Clock()
+        self.app = Recorder()
+        self.link = Link()
+        self.connecting: Deferred[Recorder] = Deferred()
+        self.server = Connection(client=False)
+        options.setdefault("deflate", False)
+
+        def build(url: str) -> Recorder:
+            return self.app
+
+        factory: Any = type("F", (), {"buildProtocol": staticmethod(build)})()
+        endpoint = WebSocketClientEndpoint.over(
+            _Linked(self.link),  # type: ignore[arg-type]
+            options=WebSocketOptions(**options),
+            clock=self.clock,
+        )
+        self.connecting = Deferred.fromCoroutine(endpoint.connect(factory))
+        self.protocol: WebSocketClientConnection = self.link.protocol  # type: ignore[attr-defined]
+
+    def response(self) -> bytes:
+        """
+        What answers the request.
+        """
+        receiver = RequestReceiver()
+        receiver.receive(self.link.value())
+        head = receiver.next_event()
+        assert isinstance(head, RequestHead)
+        return accept(read_request(head))[0]
+
+    def open(self) -> Client:
+        """
+        Do the opening handshake.
+        """
+        self.protocol.dataReceived(self.response())
+        self.link.clear()
+        return self
+
+    def sent(self) -> list[Any]:
+        """
+        What the client sent.
+        """
+        octets = self.link.value()
+        self.link.clear()
+        return list(self.server.receive_data(octets))
+
+    def failure(self) -> BaseException:
+        """
+        Why there is no connection.
+        """
+        failures: list[Any] = []
+        self.connecting.addErrback(failures.append)
+        assert failures
+        value = failures[0].value
+        assert isinstance(value, BaseException)
+        return value
+
+
+class _Linked:
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        from twisted.internet.defer import succeed
+
+        protocol = factory.buildProtocol(None)
+        self._link.protocol = protocol  # type: ignore[attr-defined]
+        protocol.makeConnection(self._link)
+        return succeed(protocol)
+
+
+def test_octet_by_octet_with_a_message_behind_it() -> None:
+    client = Client()
+    octets = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + client.response()
+    for octet in octets + client.server.send_text("early"):
+        client.protocol.dataReceived(bytes([octet]))
+    assert client.connecting.called
+    assert client.app.events == ["open", "early"]
+
+
+def test_the_server_closes() -> None:
+    client = Client(closeTimeout=3.0).open()
+    client.protocol.dataReceived(client.server.send_close(1001, "away"))
+    assert client.sent() == [Close(1001, "")]
+    # It is for the server to close the TCP connection.
+    assert not client.link.disconnecting
+    client.clock.advance(3.1)
+    assert client.link.disconnected
+
+
+def test_the_server_breaks_the_protocol() -> None:
+    client = Client(closeTimeout=3.0).open()
+    client.protocol.dataReceived(b"\x81\x80\0\0\0\0")
+    assert client.sent() == [Close(1002, "a server's frame is masked")]
+    assert not client.link.disconnected
+    client.clock.advance(3.1)
+    assert client.link.disconnected
+
+
+def test_the_client_stops() -> None:
+    client = Client().open()
+    client.protocol.serviceStopping()
+    assert client.sent() == [Close(1001, "the client stops")]
+
+
+def test_keepalive() -> None:
+    client = Client(pingInterval=4.0, pingTimeout=4.0).open()
+    client.clock.pump([1.0] * 5)
+    assert len(client.sent()) == 1
+    client.clock.pump([1.0] * 5)
+    assert client.link.disconnected
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "Upgrade field"),
+        (b"what?\r\n\r\n", "not a status line"),
+        (b"\x16\x03\x01", ""),
+    ],
+)
+def test_answers_that_open_nothing(answer: bytes, problem: str) -> None:
+    client = Client()
+    client.protocol.dataReceived(answer + b"\r\n" * 2)
+    error = client.failure()
+    assert isinstance(error, HandshakeFailed)
+    assert problem in str(error)
+    assert client.link.disconnected
+    client.protocol.dataReceived(b"more")
+    client.protocol.connectionLost()
+    assert client.app.lost is not None
+
+
+def test_no_answer() -> None:
+    client = Client(openTimeout=2.0)
+    client.clock.advance(2.1)
+    error = client.failure()
+    assert isinstance(error, HandshakeFailed)
+    assert "no answer to the handshake in 2.0 seconds" in str(error)
+    assert client.link.disconnected
+
+
+def test_closed_without_an_answer() -> None:
+    client = Client()
+    client.protocol.connectionLost()
+    assert isinstance(client.failure(), ConnectionLost)
+    assert client.app.lost is not None
+    assert not client.clock.getDelayedCalls()
+
+
+def test_given_up() -> None:
+    client = Client()
+    client.connecting.cancel()
+    assert isinstance(client.failure(), CancelledError)
+    assert client.link.disconnected
+
+
+@pytest.mark.parametrize(
+    ("framing", "sent", "complete"),
+    [
+        (b"Content-Length: 5\r\n\r\n", b"hello", True),
+        (b"Transfer-Encoding: chunked\r\n\r\n", b"5\r\nhello\r\n0\r\n\r\n", True),
+        (b"\r\n", b"hello", False),
+    ],
+)
+def test_the_content_of_a_refusal(framing: bytes, sent: bytes, complete: bool) -> None:
+    client = Client()
+    for octet in b"HTTP/1.1 404 Not Found\r\n" + framing + sent:
+        client.protocol.dataReceived(bytes([octet]))
+    error = client.failure()
+    assert isinstance(error, ConnectionRejected)
+    assert client.link.disconnecting == complete
+    body = AccumulatingProtocol()
+    client.link.disconnecting = False
+    error.response.deliverBody(body)
+    client.protocol.connectionLost()
+    assert body.data == b"hello"
+    assert body.closedReason is not None
+
+
+def test_the_content_of_a_refusal_is_no_http() -> None:
+    client = Client()
+    client.protocol.dataReceived(
+        b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\nnothing\r\n"
+    )
+    assert isinstance(client.failure(), ConnectionRejected)
+    assert client.link.disconnected
