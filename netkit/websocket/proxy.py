@@ -49,7 +49,12 @@ class ProxiedEndpointFactory:
         @param tlsPolicy: how to verify the certificates of the servers behind it.
         @raise ValueError: it is no URL of a proxy.
         """
-        url = WebSocketURL.parse(proxy)
+        try:
+            url = WebSocketURL.parse(proxy)
+        except ValueError as error:
+            raise ValueError(
+                f"{proxy!r} is not the URL of a proxy such as http://host:3128"
+            ) from error
         self._credentials = url.credentials
         self._direct = direct
         self._proxy = URI.fromBytes(url.http.encode("ascii"))

@@ -151,7 +151,7 @@ class _StreamClientFactory:
 
 
 def parseServer(
-    reactor: Any, endpoint: str, path: str | None = None, **unknown: str
+    reactor: Any, endpoint: str = "", path: str | None = None, **unknown: str
 ) -> WebSocketStreamServerEndpoint:
     """
     Make the endpoint of a server's string.

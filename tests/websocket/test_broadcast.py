@@ -1,0 +1,80 @@
+"""
+Tests for L{netkit.websocket.broadcast} and L{netkit.wire.websocket.broadcast}.
+"""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import pytest
+
+from netkit.websocket import broadcast
+from netkit.wire.errors import LocalProtocolError
+from netkit.wire.websocket import broadcast as wire
+from netkit.wire.websocket.broadcast import PreparedMessage
+from netkit.wire.websocket.connection import Connection
+from netkit.wire.websocket.deflate import PerMessageDeflate
+
+from .helpers import Server
+
+
+def test_to_all_that_are_open() -> None:
+    servers = [Server().open() for _ in range(4)]
+    transports = [server.app.transport for server in servers]
+    transports[1].loseConnection()
+    servers[1].sent()
+    producer = servers[2].transport.producer
+    producer.pauseProducing()  # type: ignore[union-attr]
+    assert broadcast("news", transports) == 3
+    assert broadcast(b"more", transports, dropSlow=True) == 2
+    assert [server.sent() for server in servers] == [
+        ["news", b"more"],
+        [],
+        ["news"],
+        ["news", b"more"],
+    ]
+
+
+def pair(bits: int | None) -> tuple[Connection, Connection]:
+    """
+    A server's and a client's side.
+    """
+
+    def deflate() -> PerMessageDeflate | None:
+        return None if bits is None else PerMessageDeflate(out_window_bits=bits)
+
+    return Connection(client=False, deflate=deflate()), Connection(client=True, deflate=deflate())
+
+
+def test_serialised_and_compressed_once() -> None:
+    pairs = [pair(bits) for bits in (None, None, 12, 12, 15)]
+    text = "a longer text that repeats, repeats and repeats itself " * 10
+    with patch.object(wire, "serialize_frame", wraps=wire.serialize_frame) as serialized:
+        for _ in range(2):
+            prepared = PreparedMessage(text)
+            for server, client in pairs:
+                # What each compressor knew from its own messages does not get in the way.
+                own = server.send_text(text[:100])
+                octets = own + server.send_prepared(prepared) + server.send_text(text[50:])
+                assert list(client.receive_data(octets)) == [text[:100], text, text[50:]]
+        assert serialized.call_count == 2 * 3
+
+
+def test_from_clients_each_masked_by_a_key_of_its_own() -> None:
+    prepared = PreparedMessage(b"data")
+    frames = set()
+    for _ in range(3):
+        server, client = pair(12)
+        frame = client.send_prepared(prepared)
+        frames.add(frame)
+        assert list(server.receive_data(frame)) == [b"data"]
+    assert len(frames) == 3
+
+
+def test_misuse() -> None:
+    server, _ = pair(None)
+    server.send_piece("x", False)
+    with pytest.raises(LocalProtocolError, match="in pieces"):
+        server.send_prepared(PreparedMessage("x"))
+    with pytest.raises(LocalProtocolError, match="surrogate"):
+        PreparedMessage("\ud800")
