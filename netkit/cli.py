@@ -19,7 +19,7 @@ from typing import NoReturn
 from . import __version__
 
 #: The verbs, and the names of their modules.
-VERBS = ("send",)
+VERBS = ("send", "ws")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
