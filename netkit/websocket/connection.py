@@ -121,8 +121,9 @@ class WebSocketConnection(Protocol):
                 error = self._failure
                 reason = Failure(WebSocketClosed(error.code, str(error), byPeer=False))
             elif wire.close_received is not None:
-                closed = WebSocketClosed(*wire.close_received, byPeer=not self._closedByUs)
-                reason = Failure(closed)
+                byPeer = not self._closedByUs
+                close = (wire.close_received if byPeer else wire.close_sent) or Close()
+                reason = Failure(WebSocketClosed(*close, byPeer=byPeer))
         application.connectionLost(reason)
 
     # From the application

@@ -18,10 +18,9 @@ class WebSocketClosed(ConnectionDone):
     The connection was closed by a Close frame (RFC 6455 section 7), as opposed to one that was
     lost. It is a L{ConnectionDone}, for those who do not ask why.
 
-    @ivar code: the close code: the peer's, or ours where we ended it for what the peer did;
-        1005 where the peer gave none.
-    @ivar reason: the reason that came with it.
-    @ivar byPeer: whether the code and the reason are the peer's.
+    @ivar code: the close code of the side that closed first; 1005 where it gave none.
+    @ivar reason: the reason that it gave.
+    @ivar byPeer: whether that was the peer; else we closed, perhaps for what the peer did.
     """
 
     def __init__(self, code: int, reason: str, *, byPeer: bool) -> None:

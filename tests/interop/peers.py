@@ -5,6 +5,7 @@ that nobody here wrote on the other.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -62,6 +63,16 @@ def requireNpm(package: str) -> str:
     if not (HERE / "node_modules" / package).is_dir():
         _missing(f"npm's {package} is not installed (npm install --prefix tests/interop)")
     return node
+
+
+def requireModule(name: str) -> None:
+    """
+    As L{requirePeer}, for a Python package.
+
+    @param name: its name.
+    """
+    if importlib.util.find_spec(name) is None:
+        _missing(f"Python's {name} is not installed")
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def test_we_close() -> None:
     closed = server.app.lost.value
     assert isinstance(closed, WebSocketClosed)
     assert (closed.code, closed.byPeer) == (4000, False)
-    assert str(closed) == "closed by us with code 4000"
+    assert str(closed) == "closed by us with code 4000: bye"
     assert not server.clock.getDelayedCalls()
 
 

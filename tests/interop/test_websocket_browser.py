@@ -1,0 +1,156 @@
+"""
+The websocket service, and more clients that nobody here wrote: a browser, curl, Autobahn|Python.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.interop.peers import HERE, PATIENCE, Daemon, Program, requireModule, requirePeer, run
+
+PAGE = """<!doctype html><title>netkit</title><script type="module">
+const report = (result) => fetch("/", { method: "POST", body: JSON.stringify(result) });
+const socket = new WebSocket("ws://127.0.0.1:PORT/chat", ["none", "two"]);
+socket.binaryType = "arraybuffer";
+const next = (event) => new Promise((resolve) => {
+    socket.addEventListener(event, resolve, { once: true });
+});
+socket.addEventListener("error", () => report({ error: "no connection" }));
+await next("open");
+const echoed = [];
+for (const message of ["", "zwölf € 🚀", "x".repeat(70000)]) {
+    socket.send(message);
+    echoed.push((await next("message")).data === message);
+}
+const bytes = new Uint8Array(2 ** 19).map((_, i) => i * i);
+socket.send(bytes);
+const back = new Uint8Array((await next("message")).data);
+echoed.push(back.length === bytes.length && back.every((octet, i) => octet === bytes[i]));
+socket.close(4711, "enough");
+const { code, wasClean } = await next("close");
+const { protocol, extensions } = socket;
+report({ echoed, code, wasClean, protocol, extensions });
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def websocket(serve: Callable[..., Daemon]) -> Daemon:
+    """
+    The service under C{twistd}.
+    """
+    return serve(
+        *("netkit-websocket", "--path", "/chat", "--subprotocol", "two", "--format", "none")
+    )
+
+
+@pytest.fixture
+def page(websocket: Daemon) -> Iterator[tuple[str, Queue[Any]]]:
+    """
+    A web server with the page: its URL, and what the page reports.
+    """
+    reports: Queue[Any] = Queue()
+    content = PAGE.replace("PORT", str(websocket.address("tcp").port)).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_POST(self) -> None:
+            reports.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            """
+            Say nothing.
+            """
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/", reports
+    server.shutdown()
+    server.server_close()
+    thread.join(PATIENCE)
+
+
+def test_chromium(page: tuple[str, Queue[Any]], tmp_path: Path) -> None:
+    """
+    A page in a browser has messages of every kind echoed, compressed, and closes.
+    """
+    found = shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromium = found or requirePeer("chromium")
+    url, reports = page
+    browser = Program(
+        [
+            *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+            *("--no-first-run", "--no-proxy-server", f"--user-data-dir={tmp_path}"),
+            *("--remote-debugging-port=0", url),
+        ]
+    )
+    try:
+        report = reports.get(timeout=PATIENCE)
+    finally:
+        browser.stop()
+    assert report == {
+        "echoed": [True] * 4,
+        "code": 4711,
+        "wasClean": True,
+        "protocol": "two",
+        "extensions": report["extensions"],
+    }
+    assert report["extensions"].startswith("permessage-deflate")
+
+
+def test_autobahn(websocket: Daemon) -> None:
+    """
+    Autobahn|Python has messages of every kind echoed, compressed, and closes with its code.
+    """
+    requireModule("autobahn")
+    url = f"ws://127.0.0.1:{websocket.address('tcp').port}/chat"
+    done = run([sys.executable, str(HERE / "autobahn_peer.py"), "client", url])
+    assert (done.status, done.output.split()) == (
+        0,
+        [b"True", b"4711", b"0", b"permessage-deflate"],
+    ), done.errors.decode()
+
+
+@pytest.mark.parametrize(
+    ("version", "answer"),
+    [
+        ("13", [b"HTTP/1.1 101 Switching Protocols", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="]),
+        ("8", [b"HTTP/1.1 426 Upgrade Required", b"Sec-WebSocket-Version: 13"]),
+    ],
+)
+def test_curl(websocket: Daemon, transport: str, version: str, answer: list[bytes]) -> None:
+    """
+    curl sees the opening handshake.
+    """
+    curl = requirePeer("curl")
+    address = websocket.address(transport)
+    where = ["--unix-socket", address.path] if address.path else []
+    fields = (
+        *("Connection: Upgrade", "Upgrade: websocket", f"Sec-WebSocket-Version: {version}"),
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    )
+    headers = [argument for field in fields for argument in ("--header", field)]
+    url = f"http://127.0.0.1:{address.port or 80}/chat"
+    # Nothing ends what follows on a connection that is open.
+    done = run([curl, "--silent", "--include", "--max-time", "1", *headers, *where, url])
+    assert done.status == (28 if version == "13" else 0)
+    for line in answer:
+        assert line in done.output
