@@ -20,7 +20,7 @@ from autobahn.websocket.compress import (
     PerMessageDeflateResponse,
     PerMessageDeflateResponseAccept,
 )
-from twisted.internet import reactor
+from twisted.internet import reactor as globalReactor
 
 MESSAGES: list[tuple[bytes, bool]] = [
     (b"", False),
@@ -53,7 +53,7 @@ class Client(WebSocketClientProtocol):  # type: ignore[misc] # it has no annotat
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
         extensions = [extension.EXTENSION_NAME for extension in self.websocket_extensions_in_use]
         print(wasClean, code, len(self.left), *extensions)
-        reactor.stop()
+        globalReactor.stop()  # type: ignore[attr-defined]
 
 
 def offer(response: Any) -> Any:
@@ -69,7 +69,8 @@ def accept(offers: Any) -> Any:
     return None
 
 
-if __name__ == "__main__":
+def main() -> None:
+    reactor: Any = globalReactor
     if sys.argv[1] == "client":
         factory = WebSocketClientFactory(sys.argv[2])
         factory.protocol = Client
@@ -85,3 +86,7 @@ if __name__ == "__main__":
         port = reactor.listenTCP(0, factory, interface="127.0.0.1")
         print(f"listens on {port.getHost().port}", flush=True)
     reactor.run()
+
+
+if __name__ == "__main__":
+    main()

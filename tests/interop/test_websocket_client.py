@@ -18,7 +18,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-import pytest_twisted
+import pytest_twisted  # type: ignore[import-untyped]
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -191,7 +191,7 @@ class Client(WebSocketProtocol):
         (autobahn, "tcp"),
     ],
 )
-@pytest_twisted.ensureDeferred
+@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
 async def test_client(
     peer: Callable[..., Any], transport: str, folder: Path, certificate: dict[str, str]
 ) -> None:
