@@ -53,7 +53,7 @@ class Client(WebSocketClientProtocol):  # type: ignore[misc] # it has no annotat
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
         extensions = [extension.EXTENSION_NAME for extension in self.websocket_extensions_in_use]
         print(wasClean, code, len(self.left), *extensions)
-        globalReactor.stop()  # type: ignore[attr-defined]
+        globalReactor.stop()
 
 
 def offer(response: Any) -> Any:
