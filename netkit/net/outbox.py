@@ -144,6 +144,9 @@ class Outbox:
         if self._queue:
             return
         self._writers.succeed(None)
+        # They may have written more, which comes first.
+        if self._queue:
+            return
         if self._ending and not self._closing and not self.closed:
             self._closing = True
             # While a producer is registered, the transport would wait for its end for ever.

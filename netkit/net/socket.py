@@ -262,6 +262,13 @@ class Socket:
         return self._credentials
 
     @property
+    def destroyed(self) -> bool:
+        """
+        Whether the connection is gone.
+        """
+        return self._lost
+
+    @property
     def closed(self) -> Deferred[Exception]:
         """
         Fires when the connection is gone, with the reason: L{ConnectionDone

@@ -29,17 +29,24 @@ class Waiting(Generic[T]):
 
     def succeed(self, result: T) -> None:
         """
-        Give all who wait a result.
+        Give all who wait a result. Who begins to wait meanwhile waits on.
         """
-        while self._deferreds:
-            self._deferreds.pop(0).callback(result)
+        for deferred in self._taken():
+            if not deferred.called:
+                deferred.callback(result)
 
     def fail(self, error: Exception) -> None:
         """
         Fail all who wait.
         """
-        while self._deferreds:
-            self._deferreds.pop(0).errback(error)
+        for deferred in self._taken():
+            if not deferred.called:
+                deferred.errback(error)
+
+    def _taken(self) -> list[Deferred[T]]:
+        deferreds, self._deferreds = self._deferreds, []
+        return deferreds
 
     def _forget(self, deferred: Deferred[T]) -> None:
-        self._deferreds.remove(deferred)
+        if deferred in self._deferreds:
+            self._deferreds.remove(deferred)

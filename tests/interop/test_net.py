@@ -119,3 +119,23 @@ async def main():
 
 react(lambda reactor: Deferred.fromCoroutine(main()))
 """
+
+
+NAMES = """
+const net = require("node:net");
+const own = (made) => Object.getOwnPropertyNames(made.prototype);
+const names = [Object.keys(net), ...[net.Socket, net.Server, net.BlockList].map(own)].flat();
+console.log(names.filter((name) => !name.startsWith("_") && name !== "constructor").join("\\n"));
+"""
+
+
+def test_every_name_of_nodes_is_in_the_table() -> None:
+    """
+    docs/net.md has a row for each.
+    """
+    rows = [
+        line for line in (HERE.parents[1] / "docs/net.md").read_text().split("\n") if "|" in line
+    ]
+    known = set(re.findall(r"\w+", " ".join(line.split("|")[1] for line in rows)))
+    missing = set(output([requirePeer("node"), "-e", NAMES]).split()) - known
+    assert not missing

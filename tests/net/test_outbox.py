@@ -167,6 +167,27 @@ def test_a_writer_that_ends(outbox: Outbox, transport: Transport) -> None:
     assert transport.halfClosing
 
 
+def test_a_writer_that_writes_on_and_ends(outbox: Outbox, transport: Transport) -> None:
+    """
+    What it writes then is sent before the end, however much it is, and it waits for room again.
+    """
+    transport.room = 0
+    waiting: list[Deferred[None]] = []
+
+    def writeOn(result: None) -> None:
+        waiting.append(outbox.write(b"third" * 10))
+        waiting.append(outbox.end(b"", CLOSED))
+
+    outbox.write(b"first")
+    outbox.write(b"second" * 10).addCallback(writeOn)
+    assert transport.flush() == b"first"
+    assert transport.value() == b"second" * 10
+    assert all(map(pending, waiting))
+    assert not transport.halfClosing
+    assert transport.flush() + transport.value() == b"second" * 10 + b"third" * 10
+    assert transport.halfClosing
+
+
 def test_a_transport_without_halves(transport: Transport) -> None:
     alsoProvides(transport, ISSLTransport)
     outbox = Outbox(transport, 10, lambda: None)

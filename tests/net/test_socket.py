@@ -51,6 +51,7 @@ class Fake:
 @pytest_twisted.ensureDeferred
 async def test_a_conversation(connect: Connect) -> None:
     socket, peer = await connect()
+    assert not socket.destroyed
     await socket.write(b"request\n")
     assert await peer.receive(8) == b"request\n"
     peer.transport.write(b"one\ntwo!!rest")
@@ -67,6 +68,7 @@ async def test_a_conversation(connect: Connect) -> None:
     assert isinstance(await socket.closed, ConnectionDone)
     assert isinstance(await peer.lost, ConnectionDone)
     assert (socket.bytesRead, socket.bytesWritten) == (14, 11)
+    assert socket.destroyed
     assert repr(socket).endswith(" closed>")
 
 

@@ -1,0 +1,146 @@
+"""
+netkit.net over TLS.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.error import SSLError
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.ssl import Certificate, optionsForClientTLS
+from twisted.logger import LogEvent
+
+from netkit import net
+
+# Twisted's own use of pyOpenSSL.
+pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
+
+CONTENT = os.urandom(2**20)
+
+
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    The key and the certificate of localhost.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+        .add_extension(x509.BasicConstraints(True, None), True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "pem"
+    path.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + certificate.public_bytes(Encoding.PEM)
+    )
+    return path
+
+
+@pytest_twisted.async_yield_fixture
+async def port(pem: Path) -> AsyncIterator[int]:
+    """
+    Where an echo server listens.
+    """
+
+    async def connected(socket: net.Socket) -> None:
+        async for piece in socket:
+            await socket.write(piece)
+            if b"!" in piece:
+                await socket.end()
+
+    server = net.createServer(connected)
+    # The reuse of the port is asked for to see that it goes with TLS.
+    address = await server.listen(f"ssl:0:interface=127.0.0.1:privateKey={pem}", reusePort=True)
+    yield address.port
+    await server.close(0)
+
+
+def trusting(port: int, pem: Path, name: str = "localhost") -> IStreamClientEndpoint:
+    from twisted.internet import reactor
+
+    certificate = pem.read_text()[pem.read_text().index("-----BEGIN CERT") :]
+    options = optionsForClientTLS(name, trustRoot=Certificate.loadPEM(certificate))
+    return wrapClientTLS(options, TCP4ClientEndpoint(reactor, "127.0.0.1", port))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_conversation(port: int, pem: Path) -> None:
+    socket = await net.createConnection(
+        trusting(port, pem), noDelay=True, keepAlive=True, keepAliveInitialDelay=9
+    )
+    # The handshake is done, so that who is there is known.
+    assert socket.transport.getPeerCertificate() is not None
+    assert socket.peerCredentials is None
+    content = CONTENT.replace(b"!", b"?")
+    writing = socket.write(content)
+    assert await socket.readExactly(len(content)) == content
+    await writing
+    await socket.write(b"bye!")
+    assert await socket.read() == b"bye!"
+    await socket.closed
+
+
+@pytest_twisted.ensureDeferred
+async def test_end_closes_after_what_was_written(pem: Path) -> None:
+    received: Deferred[bytes] = Deferred()
+
+    async def connected(socket: net.Socket) -> None:
+        received.callback(await socket.read())
+
+    server = net.createServer(connected)
+    address = await server.listen(f"ssl:0:interface=127.0.0.1:privateKey={pem}")
+    socket = await net.createConnection(trusting(address.port, pem))
+    await socket.end(CONTENT)
+    assert await received == CONTENT
+    await socket.closed
+    await server.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_certificate_that_nobody_vouches_for(port: int, logged: list[LogEvent]) -> None:
+    with pytest.raises(SSLError, match=rf"tls:localhost:{port}: certificate verify failed"):
+        await net.createConnection(f"tls:localhost:{port}")
+
+
+@pytest_twisted.ensureDeferred
+async def test_another_servers_certificate(port: int, pem: Path) -> None:
+    with pytest.raises(SSLError, match="the certificate is another server's"):
+        await net.createConnection(trusting(port, pem, "example.org"))
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_tls_at_all(logged: list[LogEvent], port: int) -> None:
+    """
+    A client that does not speak TLS never reaches the callback, and is logged in one line.
+    """
+    socket = await net.createConnection(f"tcp:127.0.0.1:{port}")
+    await socket.write(b"GET / HTTP/1.1\r\n\r\n")
+    await socket.read(99)
+    await socket.end()
+    await socket.read()
+    await socket.closed
+    lines = [event for event in logged if "agreed on no connection" in event["log_format"]]
+    assert len(lines) == 1
+    assert f"{socket.localAddress.host}:{socket.localAddress.port}: " in lines[0]["reason"]
