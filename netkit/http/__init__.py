@@ -3,7 +3,8 @@ An HTTP/1.1 server (RFC 9110, RFC 9112) for Twisted.
 
     - L{netkit.http.request}: what a handler is given.
     - L{netkit.http.response}: what a handler answers.
-    - L{netkit.http.protocol}: one connection.
+    - L{netkit.http.receiving}: a connection's requests, as they arrive.
+    - L{netkit.http.protocol}: a connection, its requests answered.
     - L{netkit.http.factory}: what makes connections, and their settings.
     - L{netkit.http.flow}: holds back what a client does not read.
     - L{netkit.http.sending}: content that is written piece by piece.

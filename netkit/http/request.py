@@ -12,7 +12,7 @@ from ..wire.errors import RemoteProtocolError
 from ..wire.http import Fields, RequestHead
 
 if TYPE_CHECKING:
-    from .protocol import HTTPProtocol
+    from .receiving import ReceivingProtocol
 
 _NO_TRAILERS = Fields()
 
@@ -23,18 +23,20 @@ class Request:
 
     @ivar head: the head, as it was parsed.
     @ivar complete: whether all of the request has arrived and was taken.
+    @ivar touched: whether any of its content was taken.
     @ivar trailers: the trailer section (RFC 9110 section 6.5); empty before C{complete}.
     """
 
-    __slots__ = ("_connection", "complete", "head", "trailers")
+    __slots__ = ("_connection", "complete", "head", "touched", "trailers")
 
-    def __init__(self, head: RequestHead, connection: HTTPProtocol) -> None:
+    def __init__(self, head: RequestHead, connection: ReceivingProtocol) -> None:
         """
         @param head: the head.
         @param connection: what the request came by.
         """
         self.head = head
         self.complete = False
+        self.touched = False
         self.trailers = _NO_TRAILERS
         self._connection = connection
 

@@ -33,6 +33,7 @@ class Response:
     @ivar content: the content.
     @ivar length: how many octets it has; C{None} when that is not known.
     @ivar trailers: what makes the trailer section, or C{None}.
+    @ivar closes: whether the connection ends with it.
     @ivar streamed: whether the content is written piece by piece.
     """
 
@@ -41,6 +42,7 @@ class Response:
         "_hasDate",
         "_rest",
         "_statusLine",
+        "closes",
         "content",
         "length",
         "status",
@@ -63,7 +65,8 @@ class Response:
             asynchronous iterable, or an L{IBodyProducer <twisted.web.iweb.IBodyProducer>}. Either
             is held back while the client does not take what was written.
         @param headers: the names and values of further fields. Content-Length, Transfer-Encoding,
-            Connection and Date are written without being asked for; a Date given here is taken.
+            Connection and Date are written without being asked for; a Date given here is taken,
+            and so is C{Connection: close}.
         @param length: how many octets an asynchronous iterable will give, where that is known;
             else it is sent in chunks.
         @param trailers: called when all of a streamed content is sent, it returns the names and
@@ -74,12 +77,19 @@ class Response:
         if status < 200:
             raise LocalProtocolError(f"{status} is not the status of a final response")
         headers = list(headers)
+        for name, value in headers:
+            if name.lower() == b"connection" and value.lower() != b"close":
+                raise LocalProtocolError(f"{value!r} cannot be the value of {name!r}: close can")
         self.status = status
         self.content = content
         self.trailers = trailers
         self._statusLine = status_line(status)
-        self._fields = encode_response_fields(headers)
+        others = [pair for pair in headers if pair[0].lower() != b"connection"]
+        self.closes = len(others) < len(headers)
+        self._fields = encode_response_fields(others)
         self._hasDate = any(name.lower() == b"date" for name, _ in headers)
+        if status == 205 and content != b"":
+            raise LocalProtocolError("205 has no content (RFC 9110 section 15.3.6)")
         self.streamed = True
         if isinstance(content, bytes):
             length = len(content)
@@ -159,8 +169,9 @@ class Upgrade:
         @param protocol: what goes on: it is connected to the transport, and gets the octets that
             follow the request.
         @param headers: the fields of the response 101 (Switching Protocols), Upgrade among them;
-            Connection is written without being asked for. Without any, C{protocol} gets the head
-            of the request too, exactly as sent, and answers it by itself.
+            Connection is written without being asked for. C{None} lets C{protocol} answer by
+            itself: it gets all of the request, exactly as sent, as if it had been there from the
+            start; nothing of its content may have been read then.
         @raise LocalProtocolError: a field cannot be sent.
         """
         self.protocol = protocol

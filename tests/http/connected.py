@@ -34,7 +34,7 @@ class Connection:
         self.requests: list[Request] = []
         self._handler = handler or (lambda request: Response(200, b"hello"))
         self.factory = HTTPFactory(
-            self._handle, printer=self.records, clock=self.clock, **settings
+            self._handle, clock=self.clock, **{"printer": self.records, **settings}
         )
         protocol = self.factory.buildProtocol(None)
         assert isinstance(protocol, HTTPProtocol)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.logger import LogEvent
 
@@ -215,6 +215,14 @@ def test_a_refusal_is_an_answer_and_the_end(
     assert client.clock.getDelayedCalls() == []
 
 
+def test_nothing_is_left_of_a_refused_request(logged: list[LogEvent]) -> None:
+    client = Connection()
+    client.send(post(b"a", length=9).replace(b"POST", b"TRACE"))
+    assert client.statuses() == [501]
+    client.lose()
+    assert not [event for event in logged if "was lost" in event["log_format"]]
+
+
 def test_an_error_in_the_content_is_told_to_the_handler() -> None:
     errors = []
 
@@ -325,6 +333,38 @@ def test_a_handler_that_fails_after_the_clients_going_away(logged: list[LogEvent
     client.send(post(b"a", length=2))
     client.lose(ConnectionLost())
     assert str(takeFailure(logged)) == "broken"
+
+
+def test_a_handler_that_answers_after_the_clients_going_away() -> None:
+    async def handler(request: Request) -> Response:
+        try:
+            return Response(200, await request.read())
+        except ConnectionLost:
+            return Response(400)
+
+    client = Connection(handler)
+    client.send(post(b"a", length=2))
+    client.lose(ConnectionLost())
+    assert client.take() == b""
+
+
+def test_a_read_can_be_cancelled() -> None:
+    async def handler(request: Request) -> Response:
+        reading = Deferred.fromCoroutine(request.read())
+        reading.addErrback(lambda failure: failure.trap(CancelledError))
+        reading.cancel()
+        return Response(200, await request.read())
+
+    client = Connection(handler)
+    client.send(post(b"a", length=2))
+    client.send(b"b")
+    assert client.take() == answer(b"ab")
+
+
+def test_nothing_has_to_be_printed() -> None:
+    client = Connection(readAll, printer=None)
+    client.send(get() + post(b"abc") + CHUNKED + b"3\r\ndef\r\n0\r\n\r\n")
+    assert client.take() == answer(b"") + answer(b"abc") + answer(b"def")
 
 
 def test_content_of_a_request_that_is_over() -> None:

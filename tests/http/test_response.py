@@ -9,7 +9,7 @@ import pytest
 from netkit.http import Response
 from netkit.wire.errors import LocalProtocolError
 
-from .connected import Connection, get
+from .connected import CLOSE, Connection, answer, get
 
 
 def test_a_date_of_ones_own() -> None:
@@ -30,3 +30,21 @@ def test_what_is_no_header() -> None:
     with pytest.raises(LocalProtocolError):
         Response(headers=[(b"Content-Length", b"5")])
     assert repr(Response(404)) == "<Response 404>"
+
+
+def test_connection_close() -> None:
+    response = Response(200, b"hello", [(b"Connection", b"Close")])
+    client = Connection(lambda request: response)
+    client.send(get())
+    assert client.take() == answer(b"hello", CLOSE)
+    assert client.closing
+    with pytest.raises(LocalProtocolError, match="keep-alive"):
+        Response(headers=[(b"Connection", b"keep-alive")])
+
+
+def test_rfc9110_15_3_6_reset_content_has_none() -> None:
+    client = Connection(lambda request: Response(205))
+    client.send(get())
+    assert client.take() == answer(b"", status=b"205 Reset Content")
+    with pytest.raises(LocalProtocolError, match="205"):
+        Response(205, b"hello")

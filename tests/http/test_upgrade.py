@@ -13,10 +13,15 @@ from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+from twisted.web.server import Site
 from zope.interface import implementer
 
 from netkit.echo import EchoFactory
 from netkit.http import Request, Response, Upgrade
+from netkit.services.websocket import EchoApplication
+from netkit.websocket import WebSocketFactory
 
 from .connected import Connection, answer, get, post
 from .test_protocol import takeFailure
@@ -124,6 +129,84 @@ def test_a_protocol_that_answers_by_itself() -> None:
     assert client.take() == UPGRADING + b"more and more"
     client.end()
     assert client.transport.disconnecting
+
+
+@pytest.mark.parametrize("rest", [b"", b"more"])
+def test_a_protocol_that_answers_by_itself_gets_the_content(rest: bytes) -> None:
+    other = Other()
+    client = Connection(lambda request: Upgrade(other))
+    client.send(post(b"abc", length=6))
+    assert other.received == post(b"abc", length=6)
+    client.send(b"def" + rest)
+    assert other.received == post(b"abcdef") + rest
+    client.lose()
+
+
+def test_content_that_was_read_cannot_be_handed_over(logged: list[LogEvent]) -> None:
+    async def handler(request: Request) -> Upgrade:
+        await anext(request.content)
+        return Upgrade(Other())
+
+    client = Connection(handler)
+    client.send(post(b"abc", length=6))
+    assert client.statuses() == [500]
+    takeFailure(logged)
+
+
+class Legacy(Resource):
+    """
+    A page of a twisted.web application.
+    """
+
+    isLeaf = True
+
+    def render_POST(self, request: IRequest) -> bytes:
+        content = request.content.read()
+        return b"legacy " + request.uri + b" " + content
+
+
+def test_twisted_web_on_the_same_port() -> None:
+    """
+    Its site takes over the connection, as if that had been its own from the start.
+    """
+    site = Site(Legacy())
+
+    def handler(request: Request) -> Response | Upgrade:
+        if request.path.startswith(b"/legacy"):
+            return Upgrade(site.buildProtocol(request.peer))
+        return Response(200, b"hello")
+
+    client = Connection(handler)
+    client.transport.loseConnection = lambda: None
+    client.send(get() + post(b"ab", length=4).replace(b"/", b"/legacy", 1))
+    assert client.take() == answer()
+    client.send(b"cd")
+    told = client.take()
+    assert told.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert told.endswith(b"\r\n\r\nlegacy /legacy abcd")
+    client.lose()
+
+
+def test_websocket_on_the_same_port() -> None:
+    """
+    So does the WebSocket service.
+    """
+    clock = Connection().clock
+    websockets = WebSocketFactory(EchoApplication(None), clock=clock)
+    client = Connection(lambda request: Upgrade(websockets.buildProtocol(request.peer)))
+    client.send(
+        get(
+            b"/",
+            b"Connection: Upgrade",
+            b"Upgrade: websocket",
+            b"Sec-WebSocket-Version: 13",
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        )
+    )
+    told = client.take()
+    assert told.startswith(b"HTTP/1.1 101 ")
+    assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in told
+    client.lose()
 
 
 def test_other_requests_before_the_upgrade() -> None:

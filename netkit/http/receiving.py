@@ -1,0 +1,267 @@
+"""
+The requests of one HTTP connection, as they arrive and as far as somebody wants them.
+
+The receiver keeps what has arrived, and is asked for the next event only when somebody wants it:
+for a head when the request before is answered and the client takes its answers, for content when
+the handler reads it. While something waits there that nobody wants, the client is not read from.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
+
+from ..server import ServerProtocol
+from ..wire.errors import RemoteProtocolError
+from ..wire.http import Content, EndOfMessage, RequestHead, RequestReceiver
+from ..wire.http.response import CONTINUE
+from .flow import WriteFlow
+from .request import Request
+
+if TYPE_CHECKING:
+    from .factory import HTTPFactory
+
+# After an answer that did not wait for the content, this many octets of it are read and dropped
+# to keep the connection; for more, closing it is cheaper.
+_MAX_DISCARDED = 65536
+
+
+class ReceivingProtocol(ServerProtocol):
+    """
+    Receives the requests of one connection, one after another. What is done about them is for
+    L{HTTPProtocol <netkit.http.protocol.HTTPProtocol>} to say.
+    """
+
+    factory: HTTPFactory
+    # The request that is being answered, and who waits for a piece of its content.
+    _request: Request | None = None
+    _waiting: Deferred[bytes] | None = None
+    # What the printer will show of it.
+    _octets: bytearray | None = None
+    # The client waits for 100 (Continue).
+    _expected = False
+    # The rest of its content is read and dropped: the answer is written.
+    _discarding = False
+    # The client closed its half.
+    _ended = False
+    # No request will follow.
+    _closing = False
+    _advancing = False
+    _paused = False
+    _deadline: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._receiver = RequestReceiver(self.factory.limits)
+        self._reading = IPushProducer(self.transport)
+        self._flow = WriteFlow(self.transport, self._relieved)
+
+    @abstractmethod
+    def _requestReceived(self, request: Request) -> None:
+        """
+        The head of a request has arrived.
+        """
+
+    @abstractmethod
+    def _refuse(self, error: RemoteProtocolError) -> None:
+        """
+        What arrived cannot be understood, or was too much, or took too long.
+        """
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """
+        The request under way is answered, and its content is taken unless the connection closes.
+        """
+
+    def nextContent(self, request: Request) -> Deferred[bytes]:
+        """
+        Wait for a piece of a request's content, empty at its end.
+
+        @param request: the request, which has to be the one that is being answered.
+        """
+        waiting = Deferred[bytes](self._stoppedWaiting)
+        if request is not self._request or self._discarding:
+            waiting.errback(ConnectionLost("the request is over, its content is gone"))
+            return waiting
+        self._waiting = waiting
+        if self._expected and not self._receiver.buffered:
+            self.transport.write(CONTINUE)
+        self._expected = False
+        self._advance()
+        return waiting
+
+    def _stoppedWaiting(self, waiting: Deferred[bytes]) -> None:
+        self._waiting = None
+
+    def _relieved(self) -> None:
+        self.silentSweeps = 0
+        self._advance()
+
+    def _advance(self) -> None:
+        """
+        Take what has arrived for as long as somebody wants it.
+        """
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            while self._wanting():
+                event = self._receiver.next_event()
+                if event is None:
+                    break
+                if isinstance(event, RequestHead):
+                    self._headReceived(event)
+                elif isinstance(event, Content):
+                    self._contentReceived(event)
+                else:
+                    self._messageEnded(event)
+        except RemoteProtocolError as error:
+            self._refuse(error)
+        finally:
+            self._advancing = False
+        self._settle()
+
+    def _wanting(self) -> bool:
+        if self._request is None:
+            return not (self._closing or self._flow.congested)
+        return self._waiting is not None or self._discarding
+
+    def _headReceived(self, head: RequestHead) -> None:
+        self._endDeadline()
+        self._request = request = Request(head, self)
+        framing = head.framing
+        if framing.content_length or framing.chunked:
+            self._expected = framing.expects_continue
+            if self.factory.printer is not None:
+                self._octets = bytearray(head.raw)
+        else:
+            self._receiver.next_event()
+            request.complete = True
+            if self.factory.printer is not None:
+                self.factory.printer.received(self.transport.getPeer(), head.raw)
+        self._requestReceived(request)
+
+    def _contentReceived(self, event: Content) -> None:
+        assert self._request is not None
+        self._request.touched = True
+        if self._octets is not None:
+            self._octets += event.raw
+        # Some octets are chunk framing alone.
+        if event.data and self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.callback(event.data)
+
+    def _messageEnded(self, event: EndOfMessage) -> None:
+        self._endDeadline()
+        request = self._request
+        assert request is not None
+        request.touched = request.complete = True
+        request.trailers = event.trailers
+        if self._octets is not None and self.factory.printer is not None:
+            self._octets += event.raw
+            self.factory.printer.received(self.transport.getPeer(), self._octets)
+            self._octets = None
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.callback(b"")
+        elif self._discarding:
+            self._finish()
+
+    def _takeBuffered(self, request: Request) -> None:
+        """
+        The request is answered before its content was read. Drop what has arrived of that, and
+        see whether the rest is worth waiting for (RFC 9112 section 9.3).
+        """
+        try:
+            while not request.complete:
+                event = self._receiver.next_event()
+                if isinstance(event, Content):
+                    self._contentReceived(event)
+                elif isinstance(event, EndOfMessage):
+                    self._messageEnded(event)
+                else:
+                    break
+        except RemoteProtocolError:
+            self._closing = True
+        remaining = self._receiver.remaining
+        # A client that waits for 100 (Continue) may or may not send the content now.
+        if self._expected or remaining is None or remaining > _MAX_DISCARDED:
+            self._closing = True
+
+    def _forgetRequest(self) -> None:
+        """
+        The request under way is over.
+        """
+        self._request = self._octets = None
+        self._expected = self._discarding = False
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.errback(ConnectionLost("the request is over"))
+
+    def _settle(self) -> None:
+        """
+        Nothing more can be done now: see to what makes it go on.
+        """
+        waitsForHead = self._request is None
+        if waitsForHead:
+            if self._closing:
+                return
+            if self._ended and not self._flow.congested:
+                self._close(lingering=False)
+                return
+        if not self._receiver.buffered or self._wanting():
+            self._resume()
+        elif not (self._paused or self._ended):
+            self._paused = True
+            self._reading.pauseProducing()
+        if self._deadline is not None or not self._wanting():
+            return
+        if not waitsForHead:
+            self._startDeadline(self.factory.contentTimeout)
+        elif self._receiver.buffered:
+            self._startDeadline(self.factory.headTimeout)
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._reading.resumeProducing()
+
+    def _startDeadline(self, seconds: float) -> None:
+        self._deadline = self.factory.clock.callLater(seconds, self._expire, seconds)
+
+    def _endDeadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expire(self, seconds: float) -> None:
+        self._deadline = None
+        if self._request is None:
+            self._refuse(
+                RemoteProtocolError(f"the head did not arrive within {seconds} seconds", 408)
+            )
+        elif self._waiting is not None:
+            self._refuse(
+                RemoteProtocolError(f"the content did not arrive within {seconds} seconds", 408)
+            )
+        elif self._discarding:
+            self.transport.abortConnection()
+
+    def _close(self, lingering: bool) -> None:
+        """
+        Close after what is written.
+
+        @param lingering: whether the client may still be sending.
+        """
+        self._closing = True
+        self._endDeadline()
+        self._flow.end()
+        if lingering and not self._ended:
+            self.lingeringClose()
+        else:
+            self.transport.loseConnection()
