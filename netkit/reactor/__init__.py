@@ -20,10 +20,8 @@ What is where:
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, set_event_loop
-
 try:
-    from netkit.reactor.core import UvloopReactor
+    from netkit.reactor.core import UvloopReactor, install
 except ModuleNotFoundError as missing:
     if missing.name != "uvloop":
         raise
@@ -32,19 +30,3 @@ except ModuleNotFoundError as missing:
     ) from None
 
 __all__ = ["UvloopReactor", "install"]
-
-
-def install(eventloop: AbstractEventLoop | None = None) -> UvloopReactor:
-    """
-    Make a L{UvloopReactor} the global reactor, and its loop asyncio's current one.
-
-    @param eventloop: the uvloop event loop to run on; a new one by default.
-    @return: the reactor.
-    @raise twisted.internet.error.ReactorAlreadyInstalledError: if there is a global reactor.
-    """
-    from twisted.internet.main import installReactor
-
-    reactor = UvloopReactor(eventloop)
-    installReactor(reactor)
-    set_event_loop(reactor.eventloop)
-    return reactor

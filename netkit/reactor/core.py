@@ -4,7 +4,7 @@ The reactor.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, set_event_loop
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from socket import AF_UNIX
@@ -21,6 +21,7 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
 )
+from twisted.internet.main import installReactor
 from twisted.internet.protocol import ClientFactory, P
 from twisted.logger import Logger
 from twisted.python import context
@@ -33,7 +34,6 @@ from netkit.reactor.stream import StreamMixin
 from netkit.reactor.timers import TimedCalls
 
 _log = Logger()
-_threadCallFailures = _log.failureHandler("while calling from thread")
 
 
 class UvloopReactor(EPollReactor):
@@ -75,20 +75,20 @@ class UvloopReactor(EPollReactor):
 
     def stop(self) -> None:
         super().stop()
-        self.eventloop.call_soon(self._shutDown, context=self._context)
+        self.wakeUp()
 
-    def _shutDown(self) -> None:
-        if self._justStopped:
-            self._justStopped = False
-            self.fireSystemEvent("shutdown")
+    def runUntilCurrent(self) -> None:
+        """
+        Make the calls that threads asked for, shut down if that is due, make the timed calls that
+        are due: in the order of every other reactor.
+        """
+        super().runUntilCurrent()
+        self._timedCalls.run()
 
     def crash(self) -> None:
         super().crash()
         if self.eventloop.is_running():
             self.eventloop.stop()
-
-    def iterate(self, delay: float = 0.0) -> None:
-        self.doIteration(delay)
 
     def doIteration(self, delay: float | None) -> None:
         if delay:
@@ -110,13 +110,7 @@ class UvloopReactor(EPollReactor):
         """
 
     def wakeUp(self) -> None:
-        self.eventloop.call_soon_threadsafe(lambda: None, context=self._context)
-
-    def callFromThread(self, f: Callable[..., Any], *args: object, **kwargs: object) -> None:
-        assert callable(f), f"{f} is not callable"
-        self.eventloop.call_soon_threadsafe(
-            _callFromThread, f, args, kwargs, context=self._context
-        )
+        self.eventloop.call_soon_threadsafe(self.runUntilCurrent, context=self._context)
 
     # Time
 
@@ -237,9 +231,10 @@ class UvloopReactor(EPollReactor):
 
     def removeAll(self) -> Any:
         removed = super().removeAll()
-        streams = list(self._streams)
+        streams = [s for s in self._streams if s.isReading() or s.isWriting()]
         for stream in streams:
             stream.stopReading()
+        self._streams.difference_update(streams)
         return removed + streams
 
     def getReaders(self) -> Any:
@@ -256,13 +251,6 @@ class UvloopReactor(EPollReactor):
         return process
 
 
-def _callFromThread(
-    f: Callable[..., Any], args: tuple[object, ...], kwargs: dict[str, object]
-) -> None:
-    with _threadCallFailures:
-        f(*args, **kwargs)
-
-
 def _logLoopError(loop: AbstractEventLoop, error: dict[str, Any]) -> None:
     """
     What asyncio code did wrong belongs in Twisted's log.
@@ -272,3 +260,17 @@ def _logLoopError(loop: AbstractEventLoop, error: dict[str, Any]) -> None:
         _log.error("{message}", message=error["message"])
     else:
         _log.failure("{message}", Failure(exception), message=error["message"])
+
+
+def install(eventloop: AbstractEventLoop | None = None) -> UvloopReactor:
+    """
+    Make a L{UvloopReactor} the global reactor, and its loop asyncio's current one.
+
+    @param eventloop: the uvloop event loop to run on; a new one by default.
+    @return: the reactor.
+    @raise twisted.internet.error.ReactorAlreadyInstalledError: if there is a global reactor.
+    """
+    reactor = UvloopReactor(eventloop)
+    installReactor(reactor)
+    set_event_loop(reactor.eventloop)
+    return reactor

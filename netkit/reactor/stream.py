@@ -45,7 +45,6 @@ class StreamMixin(Connection):
     """
 
     reactor: UvloopReactor
-    logstr = ""
     _native = False
 
     def __init__(self, *args: Any) -> None:

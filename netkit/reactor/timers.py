@@ -59,7 +59,7 @@ class TimedCalls:
         Have C{call} run when its time has come, and not in this turn.
         """
         if not self._new:
-            self._loop.call_soon(self._run, context=self._context)
+            self._loop.call_soon(self.run, context=self._context)
         self._new.append(call)
 
     def cancelled(self, call: DelayedCall) -> None:
@@ -82,7 +82,7 @@ class TimedCalls:
         calls = dict.fromkeys([call for _, _, call in self._heap] + self._new)
         return [call for call in calls if call.active()]
 
-    def _run(self) -> None:
+    def run(self) -> None:
         """
         Make the calls whose time has come, and see to it that the next one is not missed.
         """
@@ -122,7 +122,7 @@ class TimedCalls:
 
     def _timerFired(self) -> None:
         self._timer = None
-        self._run()
+        self.run()
 
 
 def _make(call: DelayedCall) -> None:
