@@ -5,6 +5,7 @@ Fixtures that every test has.
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,12 @@ import pytest_twisted
 from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.logger import LogEvent, globalLogPublisher
+
+if os.environ.get("NETKIT_TEST_REACTOR") == "uvloop":
+    # Before pytest-twisted installs the default one, which it does when it is configured.
+    import netkit.reactor
+
+    netkit.reactor.install()
 
 Listen = Callable[[IProtocolFactory], Awaitable[IStreamClientEndpoint]]
 

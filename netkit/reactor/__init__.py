@@ -1,0 +1,32 @@
+"""
+The uvloop reactor: any Twisted program on uvloop's event loop, with uvloop's own stream
+transports under every TCP and UNIX connection.
+
+Selected with C{twistd --reactor=uvloop}, or with L{install} before anything imports
+C{twisted.internet.reactor}::
+
+    import netkit.reactor
+    netkit.reactor.install()
+
+What is where:
+
+  - C{core}: L{UvloopReactor} itself: run, stop, crash, threads, and which class serves what
+  - C{timers}: delayed calls on uvloop's timers
+  - C{stream}: what a connection is once uvloop moves its bytes
+  - C{link}: the hand-over of a connected socket, and uvloop's view of a connection
+  - C{tcp}, C{unix}: the connections, ports and connectors that use them
+  - C{children}: child processes, each watched on its own
+"""
+
+from __future__ import annotations
+
+try:
+    from netkit.reactor.core import UvloopReactor, install
+except ModuleNotFoundError as missing:
+    if missing.name != "uvloop":
+        raise
+    raise ModuleNotFoundError(
+        "uvloop is not installed (pip install uvloop)", name="uvloop"
+    ) from None
+
+__all__ = ["UvloopReactor", "install"]

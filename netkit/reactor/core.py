@@ -1,0 +1,276 @@
+"""
+The reactor.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, set_event_loop
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from socket import AF_UNIX
+from typing import Any
+
+import uvloop
+from twisted.internet._signals import SignalHandling
+from twisted.internet.base import DelayedCall, ReactorBase
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.error import UnsupportedAddressFamily
+from twisted.internet.interfaces import (
+    IConnector,
+    IDelayedCall,
+    IListeningPort,
+    IProtocolFactory,
+)
+from twisted.internet.main import installReactor
+from twisted.internet.protocol import ClientFactory, P
+from twisted.logger import Logger
+from twisted.python import context
+from twisted.python.failure import Failure
+from twisted.python.log import ILogContext
+
+from netkit.reactor import children, tcp, unix
+from netkit.reactor.link import LogContext
+from netkit.reactor.stream import StreamMixin
+from netkit.reactor.timers import TimedCalls
+
+_log = Logger()
+
+
+class UvloopReactor(EPollReactor):
+    """
+    A reactor on a uvloop event loop.
+
+    uvloop's transports serve the stream connections, its timers the delayed calls. Whatever else
+    has a descriptor (ports, connections that are being made, UDP, processes' pipes, serial lines,
+    everything that is given to C{addReader} and C{addWriter}) is in the epoll set of Twisted's own
+    L{EPollReactor}, and that set is one descriptor more that the loop watches: so all of it
+    behaves as it does there.
+
+    @ivar eventloop: the loop: asyncio code in this process runs on it, too.
+    """
+
+    def __init__(self, eventloop: AbstractEventLoop | None = None) -> None:
+        """
+        @param eventloop: a uvloop event loop to run on; a new one by default.
+        """
+        self.eventloop = uvloop.new_event_loop() if eventloop is None else eventloop
+        if self.eventloop.get_exception_handler() is None:
+            self.eventloop.set_exception_handler(_logLoopError)
+        # Twisted's callbacks run in one context, as under any other reactor, and not each in a
+        # copy of the one in which it happened to be asked for.
+        self._context = copy_context()
+        self._timedCalls = TimedCalls(self.eventloop, self._context, self.seconds)
+        self._logContext = LogContext()
+        self._streams: set[StreamMixin] = set()
+        self._unflushed: list[StreamMixin] = []
+        super().__init__()
+        self.eventloop.add_reader(self._poller.fileno(), self.doPoll, 0)
+
+    # Running
+
+    def mainLoop(self) -> None:
+        # Other code on the loop may stop it; it runs for as long as the reactor does.
+        while self._started:
+            context.call({ILogContext: self._logContext}, self.eventloop.run_forever)
+
+    def stop(self) -> None:
+        super().stop()
+        self.wakeUp()
+
+    def runUntilCurrent(self) -> None:
+        """
+        Make the calls that threads asked for, shut down if that is due, make the timed calls that
+        are due: in the order of every other reactor.
+        """
+        super().runUntilCurrent()
+        self._timedCalls.run()
+
+    def crash(self) -> None:
+        super().crash()
+        if self.eventloop.is_running():
+            self.eventloop.stop()
+
+    def doIteration(self, delay: float | None) -> None:
+        if delay:
+            self.eventloop.call_later(delay, self.eventloop.stop)
+        else:
+            self.eventloop.stop()
+        self.eventloop.run_forever()
+
+    def _signalsFactory(self) -> SignalHandling:
+        # Without PosixReactorBase's SIGCHLD, which children.py does without: the loop has the
+        # wake-up descriptor then, and asyncio's add_signal_handler works.
+        return ReactorBase._signalsFactory(self)
+
+    # Threads
+
+    def installWaker(self) -> None:
+        """
+        None is needed: the loop can be woken.
+        """
+
+    def wakeUp(self) -> None:
+        self.eventloop.call_soon_threadsafe(self.runUntilCurrent, context=self._context)
+
+    # Time
+
+    def callLater(
+        self, delay: float, callable: Callable[..., Any], *args: object, **kw: object
+    ) -> DelayedCall:
+        assert delay >= 0, f"{delay} is not greater than or equal to 0 seconds"
+        calls = self._timedCalls
+        call = DelayedCall(
+            self.seconds() + delay,
+            callable,
+            args,
+            kw,
+            calls.cancelled,
+            calls.moved,
+            self.seconds,
+        )
+        calls.add(call)
+        return call
+
+    def getDelayedCalls(self) -> Sequence[IDelayedCall]:
+        return self._timedCalls.pending()
+
+    # Streams
+
+    def _flushSoon(self, stream: StreamMixin) -> None:
+        if not self._unflushed:
+            self.eventloop.call_soon(self._flushStreams, context=self._context)
+        self._unflushed.append(stream)
+
+    def _flushStreams(self) -> None:
+        unflushed, self._unflushed = self._unflushed, []
+        for stream in unflushed:
+            stream._turnEnded()
+
+    def addReader(self, reader: Any) -> None:
+        if reader in self._streams:
+            reader.startReading()
+        else:
+            super().addReader(reader)
+
+    def removeReader(self, reader: Any) -> None:
+        if reader in self._streams:
+            reader.stopReading()
+        else:
+            super().removeReader(reader)
+
+    def addWriter(self, writer: Any) -> None:
+        if writer in self._streams:
+            writer.startWriting()
+        else:
+            super().addWriter(writer)
+
+    def listenTCP(
+        self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = ""
+    ) -> IListeningPort:
+        listening = tcp.Port(port, factory, backlog, interface, self)
+        listening.startListening()
+        return listening
+
+    def connectTCP(
+        self,
+        host: str,
+        port: int,
+        factory: ClientFactory[P],
+        timeout: float = 30.0,
+        bindAddress: Any = None,
+    ) -> IConnector:
+        connector = tcp.Connector(host, port, factory, timeout, bindAddress, self)
+        connector.connect()
+        return connector
+
+    def listenUNIX(
+        self,
+        address: bytes,
+        factory: IProtocolFactory,
+        backlog: int = 50,
+        mode: int = 0o666,
+        wantPID: int = 0,
+    ) -> IListeningPort:
+        listening = unix.Port(address, factory, backlog, mode, self, wantPID)
+        listening.startListening()
+        return listening
+
+    def connectUNIX(
+        self,
+        address: str | bytes,
+        factory: ClientFactory[P],
+        timeout: float = 30,
+        checkPID: int = 0,
+    ) -> IConnector:
+        connector = unix.Connector(address, factory, timeout, self, checkPID)
+        connector.connect()
+        return connector
+
+    def adoptStreamPort(
+        self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory
+    ) -> Any:
+        if addressFamily not in self._supportedAddressFamilies:
+            raise UnsupportedAddressFamily(addressFamily)
+        if addressFamily == AF_UNIX:
+            listening = unix.Port._fromListeningDescriptor(self, fileDescriptor, factory)
+        else:
+            listening = tcp.Port._fromListeningDescriptor(
+                self, fileDescriptor, addressFamily, factory
+            )
+        listening.startListening()
+        return listening
+
+    def adoptStreamConnection(
+        self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory
+    ) -> Any:
+        if addressFamily not in self._supportedAddressFamilies:
+            raise UnsupportedAddressFamily(addressFamily)
+        if addressFamily == AF_UNIX:
+            return unix.Server._fromConnectedSocket(fileDescriptor, factory, self)
+        return tcp.Server._fromConnectedSocket(fileDescriptor, addressFamily, factory, self)
+
+    def removeAll(self) -> Any:
+        removed = super().removeAll()
+        streams = [s for s in self._streams if s.isReading() or s.isWriting()]
+        for stream in streams:
+            stream.stopReading()
+        self._streams.difference_update(streams)
+        return removed + streams
+
+    def getReaders(self) -> Any:
+        return super().getReaders() + [s for s in self._streams if s.isReading()]
+
+    def getWriters(self) -> Any:
+        return super().getWriters() + [s for s in self._streams if s.isWriting()]
+
+    # Processes
+
+    def spawnProcess(self, *args: Any, **kwargs: Any) -> Any:
+        process = super().spawnProcess(*args, **kwargs)
+        children.watch(self, process)
+        return process
+
+
+def _logLoopError(loop: AbstractEventLoop, error: dict[str, Any]) -> None:
+    """
+    What asyncio code did wrong belongs in Twisted's log.
+    """
+    exception = error.get("exception")
+    if exception is None:
+        _log.error("{message}", message=error["message"])
+    else:
+        _log.failure("{message}", Failure(exception), message=error["message"])
+
+
+def install(eventloop: AbstractEventLoop | None = None) -> UvloopReactor:
+    """
+    Make a L{UvloopReactor} the global reactor, and its loop asyncio's current one.
+
+    @param eventloop: the uvloop event loop to run on; a new one by default.
+    @return: the reactor.
+    @raise twisted.internet.error.ReactorAlreadyInstalledError: if there is a global reactor.
+    """
+    reactor = UvloopReactor(eventloop)
+    installReactor(reactor)
+    set_event_loop(reactor.eventloop)
+    return reactor

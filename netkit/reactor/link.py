@@ -1,0 +1,125 @@
+"""
+Between a connection and uvloop: how a connected socket becomes a uvloop transport, and what the
+transport tells.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future, Transport
+from collections.abc import Coroutine
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.python.failure import Failure
+from twisted.python.log import callWithLogger
+
+if TYPE_CHECKING:
+    from netkit.reactor.core import UvloopReactor
+    from netkit.reactor.stream import StreamMixin
+
+_DONE = Failure(CONNECTION_DONE)
+_LOST = Failure(CONNECTION_LOST)
+
+
+class LogContext(dict[str, str]):
+    """
+    The log context of a reactor's thread: events are logged in the name of the connection whose
+    application has the word, as C{callWithLogger} sees to elsewhere, at the cost of a flag.
+    """
+
+    __slots__ = ("speaker",)
+
+    def __init__(self) -> None:
+        """
+        Nobody speaks.
+        """
+        super().__init__()
+        self.speaker: StreamMixin | None = None
+
+    def __missing__(self, key: str) -> str:
+        if key != "system":
+            raise KeyError(key)
+        return "-" if self.speaker is None else self.speaker.logPrefix()
+
+    def copy(self) -> dict[str, str]:
+        """
+        What an event is made from.
+        """
+        return {"system": self["system"]}
+
+
+class Link:
+    """
+    The asyncio protocol of one connection: passes on what uvloop has to tell.
+
+    An asyncio.Protocol in all but its base class, which would give each one a C{__dict__}.
+    """
+
+    __slots__ = ("_logContext", "_stream")
+
+    def __init__(self, stream: StreamMixin, logContext: LogContext) -> None:
+        """
+        @param stream: the connection.
+        @param logContext: where to say who speaks while the application has the word.
+        """
+        self._stream = stream
+        self._logContext = logContext
+
+    def connection_made(self, transport: Transport) -> None:
+        self._stream._uv = transport
+
+    def data_received(self, data: bytes) -> None:
+        # The one Python frame between uvloop and the application: C{protocol} may be another one
+        # by now, and its C{dataReceived} may have been assigned to.
+        stream = self._stream
+        stream._direct = stream._open
+        self._logContext.speaker = stream
+        try:
+            stream.protocol.dataReceived(data)
+        except BaseException:
+            stream._raised()
+        self._logContext.speaker = None
+
+    def eof_received(self) -> bool:
+        callWithLogger(self._stream, self._stream.readConnectionLost, _DONE)
+        # What to do about it was decided: uvloop itself is to do nothing.
+        return True
+
+    def pause_writing(self) -> None:
+        self._stream._stalled()
+
+    def resume_writing(self) -> None:
+        self._stream._drained()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        stream = self._stream
+        # Where we closed it ourselves, this comes after the fact.
+        if not stream.disconnected:
+            callWithLogger(stream, stream.connectionLost, _DONE if exc is None else _LOST)
+
+
+def handOver(reactor: UvloopReactor, stream: StreamMixin) -> None:
+    """
+    Let uvloop move the bytes of a connected socket.
+
+    C{stream._handedOver} is called on the loop's next turn, before anything can arrive.
+
+    @param stream: the connection; uvloop closes its socket.
+    """
+    loop = reactor.eventloop
+    link = Link(stream, reactor._logContext)
+    # The coroutine opens the transport, then waits for it to be told to its protocol. It is run by
+    # hand, because a task for each connection would cost more than all else that is done here.
+    opening = loop.connect_accepted_socket(lambda: link, stream.socket)  # type: ignore
+    opened = opening.send(None)
+    opened.add_done_callback(partial(_finish, opening))
+    # Both that telling and this call are in the same batch: reading has begun, and nothing was
+    # read yet.
+    loop.call_soon(stream._handedOver, context=reactor._context)
+
+
+def _finish(opening: Coroutine[Any, Any, Any], opened: Future[bool]) -> None:
+    with suppress(StopIteration):
+        opening.send(None)

@@ -1,0 +1,7 @@
+# Names only: a plugin file is imported at every scan, so it imports nothing of netkit and no
+# reactor.
+from twisted.application.reactors import Reactor
+
+uvloop = Reactor(
+    "uvloop", "netkit.reactor", "uvloop's event loop and transports under any Twisted program."
+)
