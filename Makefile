@@ -1,10 +1,12 @@
 # make serve   all four services, on their default endpoints
 # make test    the whole test suite
 # make check   all that a change is held to: lint, types, tests with coverage, news
+# make bench   netkit and its peers, side by side
+# make profile NAME=WORKLOAD   where the time of one of the benchmarks goes
 #
 # PYTHON=...   the Python to build the virtual environment with; the newest one found by default
 # VENV=...     where that is
-# ARGS=...     more arguments: of the service `netkit`, of pytest
+# ARGS=...     more arguments: of the service `netkit`, of pytest, of the benchmarks
 
 VENV ?= .venv
 ARGS =
@@ -14,7 +16,7 @@ bin = $(VENV)/bin
 extras-test = [test]
 extras-check = [test,check]
 
-.PHONY: serve test check lint types coverage news clean
+.PHONY: serve test check lint types coverage news bench profile clean
 
 serve: $(VENV)/installed-serve
 	$(bin)/twistd -n --pidfile= netkit $(ARGS)
@@ -42,8 +44,14 @@ news: $(VENV)/installed-check
 		$(bin)/towncrier check --compare-with $(BASE); \
 	fi
 
+bench: $(VENV)/installed-serve
+	$(bin)/python -m benchmarks $(ARGS)
+
+profile: $(VENV)/installed-serve
+	$(bin)/python -m benchmarks --profile $(NAME)
+
 clean:
-	rm -rf .venv* build dist *.egg-info .coverage* .*_cache .hypothesis twisted/plugins/dropin.cache
+	rm -rf .venv* benchmarks/.peers build dist *.egg-info .coverage* .*_cache .hypothesis twisted/plugins/dropin.cache
 
 # The file says that the installation came to its end.
 $(VENV)/installed-%: setup.cfg pyproject.toml

@@ -1,0 +1,140 @@
+"""
+Runs the load generator against a server.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .environment import Environment, Unusable
+from .running import Running, cores, pinned
+
+
+@dataclass(frozen=True)
+class Load:
+    """
+    What is sent to a server, and what has to come back.
+
+    @ivar request: what is sent, over and over. Where it is empty, the handshake is all.
+    @ivar expected: each reply: as C{check} says.
+    @ivar check: C{expect}: the reply is just that; C{http}: it is the content of a response;
+        C{inflate}: it is the text of a compressed WebSocket message.
+    @ivar replies: how many replies a request has.
+    @ivar connections: how many there are.
+    @ivar mode: as in the load generator's C{--mode}.
+    @ivar handshake: what is sent first, once.
+    @ivar accept: what the answer to that has to contain.
+    """
+
+    request: bytes = b""
+    expected: bytes = b""
+    check: str = "expect"
+    replies: int = 1
+    connections: int = 50
+    mode: str = "closed"
+    handshake: bytes = b""
+    accept: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What the load generator measured.
+
+    @ivar exchanges: how many requests were answered.
+    @ivar seconds: in what time.
+    @ivar server_seconds: of that, the server's processor time.
+    @ivar own_share: the share of its core that the load generator took.
+    @ivar p50: the median of the times to the answer, in seconds.
+    @ivar p99: the time that all but a hundredth stay below.
+    """
+
+    exchanges: int
+    seconds: float
+    server_seconds: float
+    own_share: float
+    p50: float
+    p99: float
+
+
+def drive(
+    running: Running,
+    environment: Environment,
+    load: Load,
+    *,
+    warmup: float,
+    seconds: float,
+    rate: float | None = None,
+) -> Outcome:
+    """
+    Put a load on a server.
+
+    @param warmup: how many seconds of it are not counted.
+    @param seconds: how many are.
+    @param rate: how many requests to send a second; as many as are answered, by default.
+    @raise Unusable: the server did not answer as it should.
+    """
+    with _command(running, environment, load) as command:
+        command += [
+            "--warmup",
+            str(warmup),
+            "--seconds",
+            str(seconds),
+            "--watch",
+            str(running.pid),
+        ]
+        if rate is not None:
+            command += ["--mode", "paced", "--rate", str(rate)]
+        process = pinned(command, cores()[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        said, problem = process.communicate()
+    if process.returncode:
+        text = f"{running.server.name}: {problem.decode().strip()}\n{running.said()}"
+        raise Unusable(text.strip())
+    return Outcome(**json.loads(said))
+
+
+@contextmanager
+def held(
+    running: Running, environment: Environment, load: Load, connections: int
+) -> Iterator[None]:
+    """
+    Hold connections open, which do nothing, while the C{with} statement runs.
+    """
+    with _command(running, environment, load) as command:
+        command += ["--mode", "idle", "--connections", str(connections)]
+        process = pinned(command, cores()[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            if process.stdout.readline() != b"open\n":
+                raise Unusable(f"{running.server.name}: {running.said()}")
+            yield
+        finally:
+            process.stdin.close()
+            process.wait()
+            process.stdout.close()
+
+
+@contextmanager
+def _command(running: Running, environment: Environment, load: Load) -> Iterator[list[str]]:
+    with tempfile.TemporaryDirectory(prefix="netkit-load-") as folder:
+
+        def file(name: str, content: bytes) -> str:
+            path = Path(folder) / name
+            path.write_bytes(content)
+            return str(path)
+
+        words = [str(environment.folder / "load"), *running.where, "--mode", load.mode]
+        words += ["--connections", str(load.connections), "--replies", str(load.replies)]
+        if load.request:
+            words += ["--request", file("request", load.request)]
+            words += [f"--{load.check}", file("expected", load.expected)]
+        if load.handshake:
+            words += ["--handshake", file("handshake", load.handshake), "--accept", load.accept]
+        yield words

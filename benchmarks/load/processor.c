@@ -1,0 +1,28 @@
+#include "load.h"
+
+#include <dirent.h>
+#include <stdio.h>
+
+uint64_t processor_time(pid_t pid)
+{
+    char path[300];
+    uint64_t total = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *tasks = opendir(path);
+    if (!tasks)
+        return 0;
+    for (struct dirent *task; (task = readdir(tasks));) {
+        unsigned long long time;
+        if (task->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", (int)pid, task->d_name);
+        FILE *file = fopen(path, "r");
+        if (!file)
+            continue;
+        if (fscanf(file, "%llu", &time) == 1)
+            total += time;
+        fclose(file);
+    }
+    closedir(tasks);
+    return total;
+}

@@ -1,0 +1,63 @@
+"""
+A workload's result as a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from .comparing import Comparison
+
+_WIDTH, _ROW, _TOP, _LABELS, _VALUES = 760, 34, 58, 190, 200
+_OURS, _THEIRS = "#2f6fb3", "#b8bfc7"
+_STYLE = (
+    "text{font:13px system-ui,sans-serif;fill:#1c2329}"
+    ".title{font-weight:600;font-size:15px}.small{fill:#59636e;font-size:12px}"
+)
+
+
+def draw(title: str, comparisons: Sequence[Comparison]) -> str:
+    """
+    Draw bars, one for each server.
+
+    @param title: the workload's.
+    @param comparisons: what was measured with it; at least one.
+    @return: an SVG document.
+    """
+    measure = comparisons[0].measure
+    rows: dict[str, tuple[float, str, str]] = {}
+    for each in comparisons:
+        rows.setdefault(each.subject, (each.score, "", _OURS))
+    for each in comparisons:
+        if each.subject == comparisons[0].subject:
+            spread = f"netkit: {each.ratio:.2f}x ({each.ratios[0]:.2f} to {each.ratios[-1]:.2f})"
+            rows[each.peer] = (each.peerScore, spread, _THEIRS)
+    longest = max(score for score, _, _ in rows.values()) or 1.0
+    height = _TOP + _ROW * len(rows) + 8
+    room = _WIDTH - _LABELS - _VALUES
+    better = "more" if measure.moreIsBetter else "less"
+    size = f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(title)}">',
+        f'<style>{_STYLE}</style><rect width="100%" height="100%" fill="#fff"/>',
+        f'<text class="title" x="12" y="24">{escape(title)}</text>',
+        f'<text class="small" x="12" y="44">{escape(measure.unit)}, {better} is better</text>',
+    ]
+    for index, (name, (score, note, colour)) in enumerate(rows.items()):
+        top = _TOP + index * _ROW
+        length = max(1.0, room * score / longest)
+        parts += [
+            f'<text x="{_LABELS - 8}" y="{top + 17}" text-anchor="end">{escape(name)}</text>',
+            f'<rect x="{_LABELS}" y="{top}" width="{length:.1f}" height="24" fill="{colour}"/>',
+            f'<text x="{_LABELS + length + 6:.1f}" y="{top + 11}">{amount(score)}</text>',
+            f'<text class="small" x="{_LABELS + length + 6:.1f}" y="{top + 25}">{note}</text>',
+        ]
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def amount(value: float) -> str:
+    """
+    A number, with the digits that mean something.
+    """
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

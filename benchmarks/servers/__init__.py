@@ -1,0 +1,177 @@
+"""
+The servers that are measured. Each one is a program in this folder, and each peer runs at the
+settings that its documentation recommends for speed: C{settings} says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..environment import Environment
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Server:
+    """
+    A server.
+
+    @ivar name: what it is called in the report.
+    @ivar file: its program, in this folder.
+    @ivar settings: how it is set up, for the report.
+    @ivar flags: the words of its command line before the address.
+    """
+
+    name: str
+    file: str
+    settings: str
+    flags: tuple[str, ...] = ()
+
+    def command(self, environment: Environment, flags: Sequence[str], address: str) -> list[str]:
+        """
+        The command that runs it.
+
+        @param flags: more words before the address.
+        @param address: a port number or the path of a UNIX socket.
+        """
+        if self.file.endswith(".c"):
+            program = [str(environment.folder / Path(self.file).stem)]
+        elif self.file.endswith(".js"):
+            program = ["node", str(_HERE / self.file)]
+        else:
+            program = [environment.python, str(_HERE / self.file)]
+        return [*program, *self.flags, *flags, address]
+
+
+@dataclass(frozen=True)
+class Plugin(Server):
+    """
+    A server that is a plugin of twistd: C{file} is the plugin's name, and its flags have C{{}}
+    where the port stands.
+    """
+
+    def command(self, environment: Environment, flags: Sequence[str], address: str) -> list[str]:
+        twistd = str(Path(environment.python).parent / "twistd")
+        words = [word.format(address) for word in self.flags]
+        return [twistd, "--nodaemon", "--pidfile=", self.file, *words, *flags]
+
+
+def onEpoll(server: Server) -> Server:
+    """
+    A server of netkit's on Twisted's epoll reactor.
+    """
+    return replace(
+        server,
+        name=f"{server.name} on epoll",
+        settings="as above, on Twisted's epoll reactor",
+        flags=("--reactor=epoll",),
+    )
+
+
+_UVLOOP = ("--reactor=uvloop",)
+_ON_EPOLL = "on Twisted's epoll reactor"
+
+NETKIT_ECHO = Server(
+    "netkit echo", "netkit_echo.py", "EchoFactory on the uvloop reactor, default limits", _UVLOOP
+)
+NETKIT_HTTP = Server(
+    "netkit http",
+    "netkit_http.py",
+    "HTTPFactory with a handler on the uvloop reactor; default limits but for content, which has "
+    "none; printing off",
+    _UVLOOP,
+)
+NETKIT_WEBSOCKET = Server(
+    "netkit websocket",
+    "netkit_websocket.py",
+    "WebSocketFactory on the uvloop reactor; default limits but for the message size, 16 MiB; "
+    "deflate only where it is measured",
+    _UVLOOP,
+)
+
+NETKIT_TWISTD = Plugin(
+    "twistd netkit-echo",
+    "netkit-echo",
+    "twistd's default reactor",
+    ("--listen=tcp:{}:interface=127.0.0.1",),
+)
+STOCK_TWISTD = Plugin(
+    "twistd portforward",
+    "portforward",
+    "the smallest of Twisted's own plugins that listen",
+    ("--port=tcp:{}:interface=127.0.0.1", "--host=127.0.0.1"),
+)
+
+C_ECHO = Server("C epoll", "epoll_echo.c", "one thread, one epoll, compiled with -O2")
+NODE_ECHO = Server(
+    "Node net", "node_echo.js", "noDelay, backpressure by pause and resume; TLS by tls"
+)
+TWISTED_ECHO = Server(
+    "Twisted echo",
+    "twisted_echo.py",
+    f"twisted.protocols.wire.Echo {_ON_EPOLL}",
+    ("--reactor=epoll",),
+)
+UVLOOP_ECHO = Server("asyncio on uvloop", "uvloop_echo.py", "asyncio.Protocol, with flow control")
+
+NODE_HTTP = Server("Node http", "node_http.js", "http.createServer, Content-Length by writeHead")
+UVICORN = Server(
+    "uvicorn",
+    "uvicorn_http.py",
+    "httptools, uvloop, lifespan and ws off, no access log, one worker",
+)
+AIOHTTP_HTTP = Server("aiohttp http", "aiohttp_http.py", "uvloop, no access log, C extensions")
+TWISTED_WEB = Server(
+    "twisted.web", "twisted_web.py", f"Site {_ON_EPOLL}, no access log", ("--reactor=epoll",)
+)
+
+PICOWS = Server("picows", "picows_websocket.py", "uvloop, memoryview payloads, no automatic pings")
+NPM_WS = Server(
+    "npm ws",
+    "node_websocket.js",
+    "bufferutil, clientTracking off, perMessageDeflate only where measured",
+)
+WEBSOCKETS = Server(
+    "websockets", "websockets_websocket.py", "asyncio server on uvloop, C speedups, broadcast()"
+)
+AIOHTTP_WEBSOCKET = Server(
+    "aiohttp websocket", "aiohttp_websocket.py", "uvloop, no access log, C extensions"
+)
+AUTOBAHN = Server(
+    "Autobahn", "autobahn_websocket.py", "asyncio on uvloop, NVX, tcpNoDelay, sendPreparedMessage"
+)
+TWISTED_WEBSOCKET = Server(
+    "twisted.web.websocket",
+    "twisted_websocket.py",
+    f"WebSocketResource {_ON_EPOLL}, no access log",
+    ("--reactor=epoll",),
+)
+
+# In the order of the report.
+ALL = (
+    NETKIT_ECHO,
+    onEpoll(NETKIT_ECHO),
+    C_ECHO,
+    UVLOOP_ECHO,
+    NODE_ECHO,
+    TWISTED_ECHO,
+    NETKIT_TWISTD,
+    STOCK_TWISTD,
+    NETKIT_HTTP,
+    onEpoll(NETKIT_HTTP),
+    NODE_HTTP,
+    UVICORN,
+    AIOHTTP_HTTP,
+    TWISTED_WEB,
+    NETKIT_WEBSOCKET,
+    onEpoll(NETKIT_WEBSOCKET),
+    PICOWS,
+    NPM_WS,
+    AIOHTTP_WEBSOCKET,
+    WEBSOCKETS,
+    AUTOBAHN,
+    TWISTED_WEBSOCKET,
+)

@@ -1,0 +1,68 @@
+"""
+netkit's WebSocket, through WebSocketFactory.
+"""
+
+from __future__ import annotations
+
+from twisted_listen import serve
+
+from netkit.websocket import (
+    WebSocketFactory,
+    WebSocketOptions,
+    WebSocketProtocol,
+    WebSocketRequest,
+    WebSocketTransport,
+)
+
+
+class Echo(WebSocketProtocol):
+    """
+    Sends each message back.
+    """
+
+    def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        self.transport = transport
+
+    def textMessageReceived(self, message: str) -> None:
+        self.transport.sendTextMessage(message)
+
+    def bytesMessageReceived(self, data: bytes | bytearray) -> None:
+        self.transport.sendBytesMessage(data)
+
+
+class Broadcast(WebSocketProtocol):
+    """
+    Sends each message to everybody.
+    """
+
+    everybody: set[WebSocketTransport] = set()
+
+    def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        self.everybody.add(transport)
+
+    def bytesMessageReceived(self, data: bytes | bytearray) -> None:
+        for transport in self.everybody:
+            transport.sendBytesMessage(data)
+
+
+class Application:
+    """
+    Makes the application's side of each connection.
+    """
+
+    def __init__(self, protocol: type[Echo | Broadcast]) -> None:
+        self._protocol = protocol
+
+    def buildProtocol(self, request: WebSocketRequest) -> Echo | Broadcast:
+        """
+        Make one.
+        """
+        return self._protocol()
+
+
+serve(
+    lambda flags: WebSocketFactory(
+        Application(Broadcast if "broadcast" in flags else Echo),
+        options=WebSocketOptions(maxMessageSize=2**24, deflate="deflate" in flags),
+    )
+)

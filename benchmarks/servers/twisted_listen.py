@@ -1,0 +1,45 @@
+"""
+What the servers on Twisted have in common: their command line, and where they listen.
+
+    python SERVER.py [--reactor=uvloop|epoll] [--tls=PREFIX] [--FLAG]... PORT|PATH
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IProtocolFactory
+
+
+def serve(makeFactory: Callable[[set[str]], IProtocolFactory]) -> None:
+    """
+    Run a server until it is killed.
+
+    @param makeFactory: makes the factory, given the flags of the command line.
+    """
+    *flags, address = sys.argv[1:]
+    options = dict(flag.removeprefix("--").partition("=")[::2] for flag in flags)
+    if options.get("reactor") == "uvloop":
+        import netkit.reactor
+
+        netkit.reactor.install()
+    elif options.get("reactor") == "epoll":
+        from twisted.internet import epollreactor
+
+        epollreactor.install()
+    from twisted.internet import reactor
+    from twisted.internet.endpoints import serverFromString
+
+    if not address.isdigit():
+        endpoint = f"unix:{address}:backlog=4096"
+    elif "tls" in options:
+        prefix = options["tls"]
+        endpoint = (
+            f"ssl:{address}:interface=127.0.0.1:backlog=4096"
+            f":privateKey={prefix}.key:certKey={prefix}.crt"
+        )
+    else:
+        endpoint = f"tcp:{address}:interface=127.0.0.1:backlog=4096"
+    serverFromString(reactor, endpoint).listen(makeFactory(set(options)))
+    reactor.run()

@@ -1,0 +1,320 @@
+"""
+What is measured: netkit and each peer, by the same load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from . import payloads as octets
+from . import servers as s
+from .driving import Load
+from .measures import Latency, Measure, Memory, StartUp, Throughput, Wrk
+from .running import Place
+from .servers import Server, onEpoll
+
+
+@dataclass(frozen=True)
+class Pair:
+    """
+    Two servers to measure side by side.
+
+    @ivar subject: netkit.
+    @ivar peer: who it is compared with.
+    @ivar atLeast: the ratio to be reached.
+    """
+
+    subject: Server
+    peer: Server
+    atLeast: float | None = None
+
+
+@dataclass(frozen=True)
+class Workload:
+    """
+    Something to measure.
+
+    @ivar name: what it is called on the command line.
+    @ivar title: what it is called in the report.
+    @ivar measure: makes how it is measured: payloads are not made before they are needed.
+    @ivar pairs: what is measured.
+    @ivar atMost: the score that netkit is not to go beyond, where less is better.
+    """
+
+    name: str
+    title: str
+    measure: Callable[[], Measure]
+    pairs: tuple[Pair, ...]
+    atMost: float | None = None
+
+
+def _against(subject: Server, *peers: Server | tuple[Server, float]) -> tuple[Pair, ...]:
+    return tuple(
+        Pair(subject, *peer) if isinstance(peer, tuple) else Pair(subject, peer) for peer in peers
+    )
+
+
+def _echo(size: int, connections: int = 50, mode: str = "closed") -> Load:
+    payload = octets.octets(size)
+    return Load(payload, payload, connections=connections, mode=mode)
+
+
+def _message(payload: bytes, connections: int = 50, opcode: int = octets.BINARY) -> Load:
+    return Load(
+        octets.message(payload, opcode),
+        octets.echoed(payload, opcode),
+        connections=connections,
+        handshake=octets.UPGRADE,
+        accept=octets.ACCEPT,
+    )
+
+
+def _http(request: bytes, content: bytes, connections: int = 50, replies: int = 1) -> Load:
+    return Load(request * replies, content, "http", replies, connections)
+
+
+def _deflated() -> Load:
+    text = octets.document()
+    return replace(
+        _message(text),
+        request=octets.compressed(text),
+        expected=text,
+        check="inflate",
+        handshake=octets.UPGRADE_WITH_DEFLATE,
+    )
+
+
+def _burst() -> Load:
+    sent = [octets.octets(48) for _ in range(64)]
+    return replace(
+        _message(b""),
+        request=b"".join(map(octets.message, sent)),
+        expected=b"".join(map(octets.echoed, sent)),
+    )
+
+
+def _upload() -> Load:
+    size = 100 * 2**20
+    content = octets.octets(2**20) * 100
+    return _http(octets.post("/upload", content), b"%d" % size, connections=2)
+
+
+_EVERY_WEBSOCKET = (s.AIOHTTP_WEBSOCKET, s.WEBSOCKETS, s.AUTOBAHN, s.TWISTED_WEBSOCKET)
+_WEBSOCKET_TARGETS = (
+    *_against(
+        s.NETKIT_WEBSOCKET,
+        (s.PICOWS, 1.0),
+        (s.NPM_WS, 1.4),
+        s.AIOHTTP_WEBSOCKET,
+        (s.WEBSOCKETS, 2.4),
+        (s.AUTOBAHN, 4.0),
+        (s.TWISTED_WEBSOCKET, 3.5),
+    ),
+    Pair(onEpoll(s.NETKIT_WEBSOCKET), s.TWISTED_WEBSOCKET, 1.5),
+)
+_ECHO_TARGETS = (
+    *_against(
+        s.NETKIT_ECHO, (s.C_ECHO, 0.85), s.UVLOOP_ECHO, (s.NODE_ECHO, 2.2), (s.TWISTED_ECHO, 2.2)
+    ),
+    Pair(onEpoll(s.NETKIT_ECHO), s.TWISTED_ECHO, 1.0),
+)
+_ECHO_PEERS = _against(s.NETKIT_ECHO, s.C_ECHO, s.UVLOOP_ECHO, s.NODE_ECHO, s.TWISTED_ECHO)
+_HTTP_PEERS = _against(s.NETKIT_HTTP, s.NODE_HTTP, s.UVICORN, s.AIOHTTP_HTTP, s.TWISTED_WEB)
+_WEBSOCKET_PEERS = _against(s.NETKIT_WEBSOCKET, s.PICOWS, s.NPM_WS, *_EVERY_WEBSOCKET)
+_HTTP_TARGETS = (
+    *_against(
+        s.NETKIT_HTTP, (s.NODE_HTTP, 2.0), (s.UVICORN, 2.4), s.AIOHTTP_HTTP, (s.TWISTED_WEB, 6.0)
+    ),
+    Pair(onEpoll(s.NETKIT_HTTP), s.TWISTED_WEB, 3.0),
+)
+
+WORKLOADS = (
+    Workload(
+        "echo-64",
+        "TCP echo, 64 B, 50 connections",
+        lambda: Throughput(_echo(64), "messages/s"),
+        _ECHO_TARGETS,
+    ),
+    Workload(
+        "echo-1k",
+        "TCP echo, 1 KiB, 50 connections",
+        lambda: Throughput(_echo(2**10), "messages/s"),
+        _ECHO_TARGETS,
+    ),
+    Workload(
+        "echo-16k",
+        "TCP echo, 16 KiB, 50 connections",
+        lambda: Throughput(_echo(2**14), "messages/s"),
+        _ECHO_TARGETS,
+    ),
+    Workload(
+        "echo-1m",
+        "TCP echo, 1 MiB, 50 connections",
+        lambda: Throughput(_echo(2**20), "MiB/s"),
+        _ECHO_PEERS,
+    ),
+    Workload(
+        "echo-64-1000",
+        "TCP echo, 64 B, 1,000 connections",
+        lambda: Throughput(_echo(64, 1000), "messages/s"),
+        _ECHO_PEERS,
+    ),
+    Workload(
+        "echo-unix",
+        "UNIX socket echo, 64 B, 50 connections",
+        lambda: Throughput(_echo(64), "messages/s", Place(unix=True)),
+        _ECHO_PEERS,
+    ),
+    Workload(
+        "echo-tls",
+        "TLS echo, 1 KiB, 50 connections",
+        lambda: Throughput(_echo(2**10), "messages/s", Place(tls=True)),
+        _against(s.NETKIT_ECHO, s.UVLOOP_ECHO, s.NODE_ECHO, s.TWISTED_ECHO),
+    ),
+    Workload(
+        "connections",
+        "TCP connections, each for one echo of 64 B, 50 at a time",
+        lambda: Throughput(_echo(64, mode="reconnect"), "connections/s"),
+        _ECHO_PEERS,
+    ),
+    Workload(
+        "echo-p50",
+        "TCP echo, 64 B, 50 connections: median latency at half load",
+        lambda: Latency(_echo(64), "p50"),
+        _against(s.NETKIT_ECHO, s.C_ECHO, s.NODE_ECHO, s.TWISTED_ECHO),
+    ),
+    Workload(
+        "echo-p99",
+        "TCP echo, 64 B, 50 connections: 99th percentile of latency at half load",
+        lambda: Latency(_echo(64), "p99"),
+        _against(s.NETKIT_ECHO, s.C_ECHO, s.NODE_ECHO, s.TWISTED_ECHO),
+    ),
+    Workload(
+        "echo-memory",
+        "Memory of an idle TCP connection",
+        lambda: Memory(Load()),
+        _against(s.NETKIT_ECHO, s.UVLOOP_ECHO, s.NODE_ECHO, s.TWISTED_ECHO),
+    ),
+    Workload(
+        "start-up",
+        "Start of twistd -n netkit-echo until it listens",
+        StartUp,
+        _against(s.NETKIT_TWISTD, s.STOCK_TWISTD, s.NODE_ECHO),
+    ),
+    Workload(
+        "http-get",
+        "HTTP GET, keep-alive, 50 connections",
+        lambda: Throughput(_http(octets.GET, octets.HELLO), "requests/s"),
+        _HTTP_TARGETS,
+    ),
+    Workload(
+        "http-get-wrk",
+        "HTTP GET, keep-alive, 50 connections, by wrk",
+        Wrk,
+        _HTTP_TARGETS,
+    ),
+    Workload(
+        "http-pipelined",
+        "HTTP GET, 16 requests pipelined, 50 connections",
+        lambda: Throughput(_http(octets.GET, octets.HELLO, replies=16), "requests/s", scale=16),
+        _HTTP_PEERS,
+    ),
+    Workload(
+        "http-post",
+        "HTTP POST of 64 KiB, answered with the same, 50 connections",
+        lambda: _post(),
+        _HTTP_PEERS,
+    ),
+    Workload(
+        "http-upload",
+        "HTTP POST of 100 MiB, 2 connections",
+        lambda: Throughput(_upload(), "MiB/s", scale=100),
+        _HTTP_PEERS,
+    ),
+    Workload(
+        "http-p50",
+        "HTTP GET, keep-alive, 50 connections: median latency at half load",
+        lambda: Latency(_http(octets.GET, octets.HELLO), "p50"),
+        _against(s.NETKIT_HTTP, s.NODE_HTTP, s.UVICORN),
+    ),
+    Workload(
+        "http-p99",
+        "HTTP GET, keep-alive, 50 connections: 99th percentile of latency at half load",
+        lambda: Latency(_http(octets.GET, octets.HELLO), "p99"),
+        _against(s.NETKIT_HTTP, s.NODE_HTTP, s.UVICORN),
+    ),
+    Workload(
+        "websocket-64",
+        "WebSocket echo, 64 B, 50 connections",
+        lambda: Throughput(_message(octets.octets(64)), "messages/s"),
+        _WEBSOCKET_TARGETS,
+    ),
+    Workload(
+        "websocket-16k",
+        "WebSocket echo, 16 KiB, 50 connections",
+        lambda: Throughput(_message(octets.octets(2**14)), "messages/s"),
+        _WEBSOCKET_TARGETS,
+    ),
+    Workload(
+        "websocket-1m",
+        "WebSocket echo, 1 MiB, 50 connections",
+        lambda: Throughput(_message(octets.octets(2**20)), "MiB/s"),
+        _WEBSOCKET_PEERS,
+    ),
+    Workload(
+        "websocket-burst",
+        "WebSocket echo, 64 messages of 48 B in one segment, 50 connections",
+        lambda: Throughput(_burst(), "messages/s", scale=64),
+        _against(s.NETKIT_WEBSOCKET, (s.PICOWS, 1.0), s.NPM_WS, *_EVERY_WEBSOCKET),
+    ),
+    Workload(
+        "websocket-deflate",
+        "WebSocket echo, JSON text of 2 KiB, permessage-deflate, 50 connections",
+        lambda: Throughput(_deflated(), "messages/s", Place(flags=("--deflate",))),
+        _against(s.NETKIT_WEBSOCKET, s.NPM_WS, s.AIOHTTP_WEBSOCKET, s.WEBSOCKETS, s.AUTOBAHN),
+    ),
+    Workload(
+        "websocket-broadcast",
+        "WebSocket broadcast of 64 B to 1,000 connections",
+        lambda: Throughput(
+            replace(_message(octets.octets(64), 1000), mode="broadcast"),
+            "deliveries/s",
+            Place(flags=("--broadcast",)),
+            scale=1000,
+        ),
+        _WEBSOCKET_PEERS,
+    ),
+    Workload(
+        "websocket-handshakes",
+        "WebSocket handshakes, each on a connection of its own, 50 at a time",
+        lambda: Throughput(
+            Load(mode="reconnect", handshake=octets.UPGRADE, accept=octets.ACCEPT), "handshakes/s"
+        ),
+        _WEBSOCKET_PEERS,
+    ),
+    Workload(
+        "websocket-p50",
+        "WebSocket echo, 64 B, 50 connections: median latency at half load",
+        lambda: Latency(_message(octets.octets(64)), "p50"),
+        _against(s.NETKIT_WEBSOCKET, s.PICOWS, s.NPM_WS),
+    ),
+    Workload(
+        "websocket-p99",
+        "WebSocket echo, 64 B, 50 connections: 99th percentile of latency at half load",
+        lambda: Latency(_message(octets.octets(64)), "p99"),
+        _against(s.NETKIT_WEBSOCKET, s.PICOWS, s.NPM_WS),
+    ),
+    Workload(
+        "websocket-memory",
+        "Memory of an idle WebSocket connection",
+        lambda: Memory(Load(handshake=octets.UPGRADE, accept=octets.ACCEPT)),
+        _WEBSOCKET_PEERS,
+        atMost=4.0,
+    ),
+)
+
+
+def _post() -> Throughput:
+    content = octets.octets(2**16)
+    return Throughput(_http(octets.post("/", content), content), "requests/s")

@@ -1,0 +1,132 @@
+"""
+The benchmarks run: their C programs compile, netkit's servers answer as is expected of them, and a
+wrong answer is no score. How fast anything is does not matter here.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks.comparing import Comparison, compare
+from benchmarks.driving import Load, drive
+from benchmarks.environment import Environment, Unusable, compileAll
+from benchmarks.measures import Bounds, Contender, Throughput
+from benchmarks.report import write
+from benchmarks.running import Place, Running
+from benchmarks.servers import C_ECHO, NETKIT_ECHO, onEpoll
+from benchmarks.workloads import WORKLOADS
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("cc") is None, reason="the load generator is in C, and there is no cc"
+)
+
+TINY = Bounds(pairs=1, warmup=0.0, seconds=0.02, connections=100)
+BY_NAME = {workload.name: workload for workload in WORKLOADS}
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    folder = tmp_path_factory.mktemp("benchmarks")
+    compileAll(folder)
+    return Environment(sys.executable, folder)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "echo-unix",
+        "connections",
+        "http-get",
+        "http-pipelined",
+        "http-post",
+        "websocket-64",
+        "websocket-burst",
+        "websocket-broadcast",
+        "websocket-handshakes",
+    ],
+)
+def test_netkit_answers(name: str, environment: Environment) -> None:
+    measure = BY_NAME[name].measure()
+    assert isinstance(measure, Throughput)
+    server = onEpoll(BY_NAME[name].pairs[0].subject)
+
+    with Running(server, measure.place, environment) as running:
+        outcome = drive(running, environment, measure.load, warmup=0.0, seconds=0.02)
+
+    assert outcome.exchanges > 0
+
+
+@pytest.mark.parametrize("name", ["echo-p99", "echo-memory"])
+def test_what_is_no_throughput_is_measured_too(name: str, environment: Environment) -> None:
+    contender = Contender(C_ECHO, environment)
+
+    comparison = compare(
+        Comparison("one", "other", BY_NAME[name].measure()), contender, contender, TINY
+    )
+
+    assert comparison.problem == ""
+    assert comparison.score > 0
+
+
+def test_a_run_is_reported(environment: Environment, tmp_path: Path) -> None:
+    workload = BY_NAME["echo-64"]
+    comparison = compare(
+        Comparison("netkit echo", "C epoll", workload.measure(), atLeast=0.0),
+        Contender(onEpoll(NETKIT_ECHO), environment),
+        Contender(C_ECHO, environment),
+        TINY,
+    )
+    broken = Comparison("netkit echo", "nobody", workload.measure(), problem="it is away")
+
+    write(tmp_path, [(workload, [comparison, broken])], environment, TINY)
+
+    report = (tmp_path / "RESULTS.md").read_text()
+    assert workload.title in report
+    assert "0: reached" in report
+    assert "not measured: it is away" in report
+    ElementTree.parse(tmp_path / "plots" / "echo-64.svg")
+
+
+@pytest.mark.parametrize(
+    ("load", "said"),
+    [
+        (Load(b"sent", b"back"), "octet 0 is 73, not 62"),
+        (Load(b"twotwo", b"two"), "2 replies for 1"),
+        (Load(b"HTTP/1.1 404 Not Found\r\n\r\n", b"", "http"), "wrong reply: HTTP/1.1 404"),
+    ],
+)
+def test_a_wrong_answer_is_no_score(environment: Environment, load: Load, said: str) -> None:
+    measure = Throughput(load, "messages/s")
+    contender = Contender(C_ECHO, environment)
+
+    comparison = compare(Comparison("one", "other", measure), contender, contender, TINY)
+
+    assert comparison.pairs == []
+    assert said in comparison.problem
+
+
+def test_the_deflated_reply_is_inflated_and_compared(environment: Environment) -> None:
+    measure = BY_NAME["websocket-deflate"].measure()
+    assert isinstance(measure, Throughput)
+    server = onEpoll(BY_NAME["websocket-deflate"].pairs[0].subject)
+    wrong = replace(measure.load, expected=measure.load.expected[:-1] + b"}")
+
+    with Running(server, measure.place, environment) as running:
+        outcome = drive(running, environment, measure.load, warmup=0.0, seconds=0.02)
+        with pytest.raises(Unusable, match="wrong reply"):
+            drive(running, environment, wrong, warmup=0.0, seconds=0.02)
+
+    assert outcome.exchanges > 0
+
+
+def test_a_server_that_does_not_start_is_named(environment: Environment) -> None:
+    server = replace(NETKIT_ECHO, flags=("--reactor=epoll",), file="no_such_program.py")
+
+    with pytest.raises(Unusable, match="netkit echo ended before it listened"):
+        Running(server, Place(), environment).__enter__()
