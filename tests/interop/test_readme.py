@@ -7,12 +7,13 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.interop.peers import PATIENCE, SCRIPTS, Program, daemonCommand, requirePeer
+from tests.interop.peers import PATIENCE, SCRIPTS, Program, daemonCommand, requirePeer, run
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -105,12 +106,15 @@ def test_command_line(command: str, folder: Path) -> None:
     assert "Traceback" not in program.output
 
 
+def pythonBlock(number: int) -> str:
+    return [text for language, text in BLOCKS if language == "python"][number]
+
+
 def test_application(folder: Path) -> None:
     """
     The .tac file runs.
     """
-    [text] = [text for language, text in BLOCKS if language == "python"]
-    text = re.sub(r'"tcp:\d+"', '"tcp:0:interface=127.0.0.1"', text)
+    text = re.sub(r'"tcp:\d+"', '"tcp:0:interface=127.0.0.1"', pythonBlock(0))
     (folder / "readme.tac").write_text(text)
     program = Program(daemonCommand("-y", "readme.tac"), cwd=folder)
     try:
@@ -118,6 +122,14 @@ def test_application(folder: Path) -> None:
     finally:
         program.stop()
     assert "Traceback" not in program.output
+
+
+def test_awaited_connection(folder: Path, ports: dict[str, str]) -> None:
+    """
+    The program speaks with the echo service.
+    """
+    done = run([sys.executable, "-c", pythonBlock(1).replace("3200", ports["3200"])], cwd=folder)
+    assert (done.status, done.output, done.errors) == (0, b"b'hello'\n", b"")
 
 
 def test_the_two_commands_are_what_ci_runs() -> None:
