@@ -3,7 +3,7 @@ netkit: the Twisted counterpart of Node's C{net}.
 
 From the outside in (imports point downwards only):
 
-    - L{netkit.cli}: the C{netkit} command: clients.
+    - L{netkit.cli}: the C{netkit} command: clients, one of L{netkit.commands} for each verb.
     - L{netkit.services}: options and services, one file for each twistd plugin.
     - L{netkit.net}: C{createServer} and C{createConnection}, awaitable.
     - L{netkit.echo}, L{netkit.printrespond}, L{netkit.http}, L{netkit.websocket}:

@@ -57,7 +57,8 @@ def createServer(
     @param callback: called with the L{Socket} of each connection, once it may be used; a function
         or a coroutine function. What it raises is logged and cuts that connection alone.
     @param allowHalfOpen: whether our half of a connection stays open when the client has closed
-        its own: to answer what was read to its end.
+        its own: to answer what was read to its end. Otherwise it follows as soon as a read meets
+        that end, or it comes after the callback is done.
     @param noDelay: whether small writes are sent at once, as by L{Socket.setNoDelay}.
     @param keepAlive: whether the system probes silent clients, as by L{Socket.setKeepAlive}.
     @param keepAliveInitialDelay: seconds of silence before the first probe.
@@ -278,7 +279,8 @@ class _SocketServerFactory(ServerFactory):
         return super().refuse(addr)
 
     def _connected(self, socket: Socket) -> None:
-        maybeDeferred(self._callback, socket).addErrback(self._failed, socket)
+        running = maybeDeferred(self._callback, socket).addErrback(self._failed, socket)
+        running.addCallback(lambda result: socket._callbackDone())
 
     def _failed(self, failure: Failure, socket: Socket) -> None:
         peer = socket.endpoint

@@ -87,6 +87,7 @@ class Socket:
         self._reading = True
         self._reason: Exception | None = None
         self._lost = False
+        self._left = False
         self._watchers: Waiting[Exception] = Waiting()
 
     def __repr__(self) -> str:
@@ -291,7 +292,12 @@ class Socket:
     def _peerEnded(self) -> None:
         self._idle.moved()
         self._inbox.end()
+        self._followIfLeft()
         self._closeIfOver()
+
+    def _callbackDone(self) -> None:
+        self._left = True
+        self._followIfLeft()
 
     def _halfClosed(self) -> None:
         self._idle.moved()
@@ -334,6 +340,12 @@ class Socket:
         )
         # Whether that succeeds is for those to know who wrote before.
         self._outbox.end(b"", refusal).addErrback(lambda failure: None)
+
+    def _followIfLeft(self) -> None:
+        # The callback is over, and nobody reads: nobody else would meet the peer's end.
+        inbox = self._inbox
+        if self._left and inbox.ended and not inbox.awaited and not len(inbox):
+            self._endSeen()
 
     def _closeIfOver(self) -> None:
         if self._inbox.ended and self._outbox.closed and not self._lost:

@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from netkit import net
+from netkit.net.binding import Binding
 from netkit.net.networks import Networks
 from tests.net.results import now
 
@@ -156,6 +157,35 @@ async def test_what_a_peer_causes_is_one_line(
     assert "log_failure" not in event
     assert event["reason"] == "the peer ended after 5 bytes, with 9 bytes awaited"
     socket.destroy()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_ends_when_nobody_reads(serve: Serve, where: str, when: str) -> None:
+    """
+    Once the callback is done, our half follows the client's, and the connection is over.
+    """
+    ended: Deferred[None] = Deferred()
+    closed: Deferred[Exception] = Deferred()
+
+    async def connected(socket: net.Socket) -> None:
+        socket.closed.chainDeferred(closed)
+        await socket.write(b"answer to " + await socket.readExactly(7))
+        if when == "before":
+            await ended
+
+    address = await serve(connected).listen(where)
+    socket = await net.createConnection(client(address))
+    await socket.write(b"request")
+    assert await socket.readExactly(17) == b"answer to request"
+    await socket.end()
+    if when == "before":
+        for _ in range(9):
+            await later()
+        assert not closed.called
+        ended.callback(None)
+    assert await socket.read() == b""
+    assert isinstance(await closed, ConnectionDone)
 
 
 @pytest_twisted.ensureDeferred
@@ -302,6 +332,11 @@ class Broken:
 
     def listen(self, factory: object) -> Deferred[object]:
         return self.result
+
+
+def test_a_binding_is_the_reactor_for_all_else() -> None:
+    clock = Clock()
+    assert Binding(clock, None, False, False).seconds == clock.seconds
 
 
 def test_options_of_an_endpoint_object() -> None:
