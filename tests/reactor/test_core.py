@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.error import UnsupportedAddressFamily
 from twisted.internet.interfaces import (
     IReactorCore,
     IReactorFDSet,
@@ -91,7 +93,8 @@ def test_isInstalledByTwistd(tmp_path: Path) -> None:
         "reactor.callLater(0.01, reactor.stop)\n"
     )
     twistd = [
-        *(sys.executable, "-m", "twisted", "-n", "--reactor=uvloop"),
+        *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
+        *("-n", "--reactor=uvloop"),
         *("--pidfile=", f"--rundir={tmp_path}", f"--python={application}"),
     ]
     ran = subprocess.run(twistd, cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -223,9 +226,6 @@ def test_callsFromThreadsInOrder(run: Run) -> None:
 
 
 def test_refusesAForeignFamily(run: Run) -> None:
-    import pytest
-    from twisted.internet.error import UnsupportedAddressFamily
-
     async def scenario(reactor: UvloopReactor) -> None:
         for adopt in (reactor.adoptStreamPort, reactor.adoptStreamConnection):
             with pytest.raises(UnsupportedAddressFamily):

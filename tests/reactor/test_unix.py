@@ -85,20 +85,19 @@ def test_sendsADescriptorBeforeUvloopHasTheConnection(run: Run) -> None:
     class Sender(Peer):
         def connectionMade(self) -> None:
             self.transport.write(b"before")
-            with open(__file__) as file:
-                self.transport.sendFileDescriptor(os.dup(file.fileno()))
+            self.transport.sendFileDescriptor(file.fileno())
             super().connectionMade()
 
     async def scenario(reactor: UvloopReactor) -> None:
         client = Receiver()
         async with connected(reactor, "unix", client, Sender()) as (_, server):
-            with open(__file__) as file:
-                await checkReceived(client, file.fileno())
+            await checkReceived(client, file.fileno())
             assert await client.receive(6) == b"before"
             client.transport.write(b"answer")
             assert await server.receive(6) == b"answer"
 
-    run(scenario)
+    with open(__file__) as file:
+        run(scenario)
 
 
 def test_isNoPlaceForTcpOptions(run: Run) -> None:
