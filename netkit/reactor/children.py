@@ -48,9 +48,10 @@ def _reap(process: _BaseProcess) -> None:
 
 
 def _wait(reactor: UvloopReactor, process: _BaseProcess, pid: int) -> None:
-    with suppress(ChildProcessError):
+    # No such child: it was reaped meanwhile. No such loop: it was closed, nobody wants to know.
+    with suppress(ChildProcessError, RuntimeError):
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    reactor.callFromThread(_reap, process)
+        reactor.callFromThread(_reap, process)
 
 
 @implementer(IReadDescriptor)

@@ -35,13 +35,13 @@ class LogContext(dict[str, str]):
         """
         Nobody speaks.
         """
-        super().__init__()
+        super().__init__(system="-")
         self.speaker: StreamMixin | None = None
 
-    def __missing__(self, key: str) -> str:
-        if key != "system":
-            raise KeyError(key)
-        return "-" if self.speaker is None else self.speaker.logPrefix()
+    def __getitem__(self, key: str) -> str:
+        if key == "system" and self.speaker is not None:
+            return self.speaker.logPrefix()
+        return super().__getitem__(key)
 
     def copy(self) -> dict[str, str]:
         """

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.tcp import Connection
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
-from twisted.python.log import callWithLogger, err
 
 from netkit.reactor.link import handOver
 
 if TYPE_CHECKING:
     from netkit.reactor.core import UvloopReactor
+
+_log = Logger()
 
 _DONE = Failure(CONNECTION_DONE)
 
@@ -237,8 +239,8 @@ class StreamMixin(Connection):
 
     def _raised(self) -> None:
         """
-        The protocol raised out of C{dataReceived}: log that, and end the connection.
+        The application raised: log that, and end the connection.
         """
         failure = Failure()
-        callWithLogger(self, err, failure)
+        _log.failure("{stream}: unhandled error, the connection is closed", failure, stream=self)
         self.connectionLost(failure)

@@ -44,7 +44,7 @@ class _DescriptorPassing(StreamMixin):
             return
         reading, writing = self.isReading(), self.isWriting()
         self.stopReading()
-        self._native = False
+        self._native = self._scheduled = False
         self.reactor._streams.discard(self)
         if reading:
             self.startReading()

@@ -1,0 +1,55 @@
+"""
+A uvloop reactor for each test, in a thread of its own: asyncio knows one running loop per thread,
+and the main one may have that of pytest-twisted's reactor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from threading import Thread
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from netkit.reactor import UvloopReactor
+
+Scenario = Callable[[UvloopReactor], Coroutine[Deferred[object], object, None]]
+Run = Callable[[Scenario], None]
+
+# In seconds: a scenario that takes longer hangs.
+PATIENCE = 20
+
+
+def onReactor(scenario: Scenario) -> None:
+    outcome: list[object] = []
+
+    def main() -> None:
+        reactor = UvloopReactor()
+        # The main thread is that of the other reactor.
+        reactor._registerAsIOThread = False
+
+        def start() -> None:
+            done = Deferred.fromCoroutine(scenario(reactor))
+            done.addBoth(outcome.append)
+            done.addBoth(lambda _: reactor.stop())
+
+        reactor.callWhenRunning(reactor.callLater, 0, start)
+        reactor.callLater(PATIENCE, reactor.crash)
+        reactor.run(installSignalHandlers=False)
+        reactor.eventloop.close()
+
+    thread = Thread(target=main)
+    thread.start()
+    thread.join(PATIENCE + 5)
+    assert outcome, "the scenario hangs"
+    if isinstance(outcome[0], Failure):
+        outcome[0].raiseException()
+
+
+@pytest.fixture
+def run() -> Run:
+    """
+    A function that runs a coroutine function, which is given a reactor, on that reactor.
+    """
+    return onReactor

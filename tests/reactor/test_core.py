@@ -1,0 +1,234 @@
+"""
+The reactor as a whole: how it is installed, and asyncio code next to Twisted's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.error import UnsupportedAddressFamily
+from twisted.internet.interfaces import (
+    IReactorCore,
+    IReactorFDSet,
+    IReactorMulticast,
+    IReactorProcess,
+    IReactorSocket,
+    IReactorSSL,
+    IReactorTCP,
+    IReactorThreads,
+    IReactorTime,
+    IReactorUDP,
+    IReactorUNIX,
+    IReactorUNIXDatagram,
+)
+from twisted.internet.protocol import Factory
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import LogEvent
+from zope.interface.verify import verifyObject
+
+from netkit.reactor import UvloopReactor
+from tests.reactor.conftest import Run
+from tests.reactor.peers import Peer, later
+from tests.reactor.test_stream import Echo, failures
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_providesWhatTheEpollReactorDoes(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        for interface in (
+            IReactorCore,
+            IReactorFDSet,
+            IReactorMulticast,
+            IReactorProcess,
+            IReactorSocket,
+            IReactorSSL,
+            IReactorTCP,
+            IReactorThreads,
+            IReactorTime,
+            IReactorUDP,
+            IReactorUNIX,
+            IReactorUNIXDatagram,
+        ):
+            assert verifyObject(interface, reactor)
+
+    run(scenario)
+
+
+def test_isInstalledByHand() -> None:
+    ran = python(
+        "import asyncio, netkit.reactor\n"
+        "installed = netkit.reactor.install()\n"
+        "from twisted.internet import reactor\n"
+        "assert reactor is installed\n"
+        "assert asyncio.get_event_loop() is reactor.eventloop\n"
+        "reactor.callWhenRunning(reactor.callLater, 0.01, reactor.stop)\n"
+        "reactor.run()\n"
+        "print('ended')\n"
+    )
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("ended\n", "", 0)
+
+
+def test_isInstalledByTwistd(tmp_path: Path) -> None:
+    application = tmp_path / "application.py"
+    application.write_text(
+        "from twisted.application.service import Application\n"
+        "from twisted.internet import reactor\n"
+        "application = Application('test')\n"
+        "reactor.callLater(0.01, reactor.stop)\n"
+    )
+    twistd = [
+        *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
+        *("-n", "--reactor=uvloop"),
+        *("--pidfile=", f"--rundir={tmp_path}", f"--python={application}"),
+    ]
+    ran = subprocess.run(twistd, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    assert "reactor class: netkit.reactor.core.UvloopReactor." in ran.stdout
+
+
+def test_saysThatUvloopIsMissing() -> None:
+    ran = python(
+        "import sys; sys.modules['uvloop'] = None\n"
+        "from twisted.scripts.twistd import run\n"
+        "sys.argv = ['twistd', '--reactor=uvloop', '-n', 'web']\n"
+        "run()\n"
+    )
+    assert ran.returncode == 1
+    assert (
+        "The specified reactor cannot be used, failed with error: "
+        "uvloop is not installed (pip install uvloop).\n"
+    ) in ran.stdout + ran.stderr
+
+
+def test_stopsOnSignals() -> None:
+    for name in ("SIGINT", "SIGTERM"):
+        ran = python(
+            "import netkit.reactor, os, signal\n"
+            "reactor = netkit.reactor.install()\n"
+            "lost = reactor.addSystemEventTrigger('before', 'shutdown', print, 'stopping')\n"
+            f"reactor.callLater(0.01, os.kill, os.getpid(), signal.{name})\n"
+            "reactor.run()\n"
+        )
+        assert (ran.stdout, ran.stderr) == ("stopping\n", "")
+
+
+def test_runsAfterACrash() -> None:
+    ran = python(
+        "import netkit.reactor\n"
+        "reactor = netkit.reactor.install()\n"
+        "for time in range(3):\n"
+        "    reactor.callLater(0.01, reactor.crash)\n"
+        "    reactor.run()\n"
+        "reactor.callLater(0.01, print, 'one turn at a time')\n"
+        "reactor.iterate(0.05)\n"
+        "reactor.crash()\n"
+        "reactor.iterate()\n"
+    )
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("one turn at a time\n", "", 0)
+
+
+def test_runsOnWhenAsyncioCodeStopsTheLoop(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        reactor.eventloop.stop()
+        await later(reactor, 0.01)
+
+    run(scenario)
+
+
+def test_awaitsAsyncio(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        loop = reactor.eventloop
+        assert asyncio.get_running_loop() is loop
+        answer = Deferred.fromFuture(loop.create_task(asyncio.sleep(0.01, "answer")))
+        assert await answer == "answer"
+
+        async def awaitsTwisted() -> str:
+            await later(reactor, 0.01).asFuture(loop)
+            return "waited"
+
+        assert await Deferred.fromFuture(loop.create_task(awaitsTwisted())) == "waited"
+
+    run(scenario)
+
+
+def test_servesAsyncioClients(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        server = Echo()
+        port = reactor.listenTCP(0, Factory.forProtocol(lambda: server), interface="127.0.0.1")
+
+        async def client() -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port.getHost().port)
+            writer.write(b"between two worlds\n")
+            line = await reader.readline()
+            writer.close()
+            await writer.wait_closed()
+            return line
+
+        task = reactor.eventloop.create_task(client())
+        assert await Deferred.fromFuture(task) == b"between two worlds\n"
+        await server.lost
+        await port.stopListening()
+
+    run(scenario)
+
+
+def test_logsWhatAsyncioCodeDidWrong(run: Run, logged: list[LogEvent]) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        reactor.eventloop.call_soon(broken)
+        reactor.eventloop.call_exception_handler({"message": "no exception"})
+        await later(reactor, 0.01)
+
+    run(scenario)
+    assert "no exception" in [event.get("message") for event in logged]
+    assert failures(logged) == [ZeroDivisionError]
+
+
+def test_leavesAnExceptionHandlerAlone() -> None:
+    loop = UvloopReactor().eventloop
+    loop.set_exception_handler(handler := lambda loop, error: None)
+    try:
+        assert UvloopReactor(loop).eventloop.get_exception_handler() is handler
+    finally:
+        loop.close()
+
+
+def test_callsFromThreadsInOrder(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        order: list[int] = []
+
+        def thread() -> None:
+            for number in range(1000):
+                reactor.callFromThread(order.append, number)
+
+        await deferToThreadPool(reactor, reactor.getThreadPool(), thread)
+        assert order == list(range(1000))
+
+    run(scenario)
+
+
+def test_refusesAForeignFamily(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        for adopt in (reactor.adoptStreamPort, reactor.adoptStreamConnection):
+            with pytest.raises(UnsupportedAddressFamily):
+                adopt(0, -1, Factory.forProtocol(Peer))
+
+    run(scenario)

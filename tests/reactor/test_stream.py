@@ -1,0 +1,482 @@
+"""
+Connections whose bytes uvloop moves: what Twisted promises of a transport holds for them.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IPullProducer, IPushProducer
+from twisted.internet.protocol import Factory
+from twisted.logger import LogEvent
+from twisted.python import log
+from zope.interface import implementer
+
+from netkit.reactor import UvloopReactor
+from tests.reactor.conftest import Run
+from tests.reactor.peers import HalfCloseable, Peer, connected, later
+
+# More than the kernel's buffers take.
+LARGE = bytes(range(256)) * 64 * 1024
+
+pytestmark = pytest.mark.parametrize("kind", ["tcp", "unix"])
+
+
+class Echo(Peer):
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(data)
+
+
+def test_deliversWhatIsWritten(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind, server=Echo()) as (client, _):
+            for message in (b"a", b"b" * 1000, LARGE):
+                client.pieces.clear()
+                client.transport.write(message)
+                assert await client.receive(len(message)) == message
+
+    run(scenario)
+
+
+def test_isUvloopsOwn(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            await later(reactor)
+            assert {client.transport, server.transport} == reactor._streams
+            assert type(server.transport._uv).__module__ == "uvloop.loop"
+            assert server.transport.fileno() not in reactor._selectables
+
+    run(scenario)
+
+
+def test_writesOfOneTurnLeaveTogether(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            await later(reactor)
+            for _ in range(100):
+                client.transport.write(b"small")
+            assert await server.receive(500) == b"small" * 100
+            # The first one at once, the others when the turn was over.
+            assert len(server.pieces) <= 2
+
+    run(scenario)
+
+
+def test_keepsTheOrderOfWrites(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            expected = b""
+            for turn in range(20):
+                for number in range(turn % 4):
+                    data = b"%d.%d " % (turn, number)
+                    client.transport.write(data)
+                    client.transport.writeSequence([data, data])
+                    server.transport.write(b"something arrives in between")
+                    expected += data * 3
+                await later(reactor)
+            assert await server.receive(len(expected)) == expected
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("wrong", ["text", bytearray(b"bytes"), None])
+def test_takesBytesOnly(run: Run, kind: str, wrong: Any) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            # Before uvloop has it, when it may go out at once, and when it may not any more.
+            for _ in range(2):
+                with pytest.raises(TypeError, match="must be bytes"):
+                    client.transport.write(wrong)
+                await later(reactor)
+                client.transport.write(b"right")
+            await server.receive(10)
+
+    run(scenario)
+
+
+def test_sendsWhatIsWrittenInConnectionMade(run: Run, kind: str) -> None:
+    class Greeter(Peer):
+        def connectionMade(self) -> None:
+            self.transport.write(b"hello ")
+            self.transport.writeSequence([b"and ", b"goodbye"])
+            self.transport.loseConnection()
+            self.transport.write(b"!")
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind, server=Greeter()) as (client, server):
+            assert isinstance(await client.lost, ConnectionDone)
+            assert client.received == b"hello and goodbye!"
+            assert isinstance(await server.lost, ConnectionDone)
+
+    run(scenario)
+
+
+def test_canBePausedInConnectionMade(run: Run, kind: str) -> None:
+    class Paused(Peer):
+        def connectionMade(self) -> None:
+            self.transport.pauseProducing()
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind, server=Paused()) as (client, server):
+            client.transport.write(b"data")
+            await later(reactor, 0.05)
+            assert server.received == b""
+            assert server.transport not in reactor.getReaders()
+            server.transport.resumeProducing()
+            assert server.transport in reactor.getReaders()
+            assert await server.receive(4) == b"data"
+
+    run(scenario)
+
+
+def test_canBeAbortedInConnectionMade(run: Run, kind: str) -> None:
+    class Refusing(Peer):
+        def connectionMade(self) -> None:
+            self.transport.write(b"never")
+            self.transport.abortConnection()
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind, server=Refusing()) as (client, server):
+            assert isinstance(await server.lost, ConnectionAborted)
+            await client.lost
+            assert client.received == b""
+
+    run(scenario)
+
+
+def test_losesTheConnectionAfterWhatIsWritten(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            server.transport.pauseProducing()
+            client.transport.write(LARGE)
+            client.transport.loseConnection()
+            await later(reactor, 0.05)
+            assert "lost" not in client.events
+            assert client.transport in reactor.getWriters()
+            # As with every reactor, there is no end to it before the connection is lost.
+            client.transport.write(b"more")
+            server.transport.resumeProducing()
+            assert isinstance(await client.lost, ConnectionDone)
+            assert await server.receive(len(LARGE) + 4) == LARGE + b"more"
+            assert isinstance(await server.lost, ConnectionDone)
+
+    run(scenario)
+
+
+def test_ignoresWhatIsWrittenToALostConnection(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            await later(reactor)
+            # As a program does that looks it up once.
+            write, transport = client.transport.write, client.transport
+            server.transport.loseConnection()
+            assert isinstance(await client.lost, ConnectionDone)
+            for _ in range(2):
+                write(b"data")
+                transport.writeSequence([b"data"])
+                transport.loseConnection()
+                transport.abortConnection()
+                transport.resumeProducing()
+                transport.pauseProducing()
+                await later(reactor)
+            assert client.events == ["made", "lost"]
+
+    run(scenario)
+
+
+def test_abortsAtOnce(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            server.transport.pauseProducing()
+            client.transport.write(LARGE)
+            await later(reactor, 0.05)
+            client.transport.abortConnection()
+            assert client.events == ["made"]
+            assert isinstance(await client.lost, ConnectionAborted)
+            server.transport.resumeProducing()
+            assert isinstance(await server.lost, (ConnectionLost, ConnectionDone))
+            assert len(server.received) < len(LARGE)
+
+    run(scenario)
+
+
+def test_tellsOfALostConnectionWhileItSends(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            server.transport.pauseProducing()
+            client.transport.write(LARGE)
+            await later(reactor, 0.05)
+            server.transport.abortConnection()
+            assert isinstance(await client.lost, ConnectionLost)
+
+    run(scenario)
+
+
+def test_closesEachHalf(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        client, server = HalfCloseable(), HalfCloseable()
+        async with connected(reactor, kind, client, server):
+            server.transport.pauseProducing()
+            client.transport.write(LARGE)
+            client.transport.loseWriteConnection()
+            await later(reactor, 0.05)
+            assert client.events == ["made"]
+            server.transport.resumeProducing()
+            assert await server.receive(len(LARGE)) == LARGE
+            await later(reactor, 0.05)
+            assert client.events == ["made", "write lost"]
+            assert server.events == ["made", "read lost"]
+            client.transport.write(b"too late")
+            server.transport.write(b"the other way")
+            assert await client.receive(13) == b"the other way"
+            server.transport.loseWriteConnection()
+            await later(reactor, 0.05)
+            assert client.events == ["made", "write lost", "read lost"]
+            for peer in (client, server):
+                peer.transport.loseConnection()
+                assert isinstance(await peer.lost, ConnectionDone)
+            assert server.received == LARGE
+
+    run(scenario)
+
+
+@implementer(IPushProducer, IPullProducer)
+class Producer:
+    """
+    Writes down what it is asked for, and what it makes when it is asked for more.
+    """
+
+    def __init__(self, transport: Any, *makes: bytes) -> None:
+        self.transport = transport
+        self.makes = list(makes)
+        self.asked: list[str] = []
+        self.resumed = Deferred[None]()
+
+    def pauseProducing(self) -> None:
+        self.asked.append("pause")
+
+    def resumeProducing(self) -> None:
+        self.asked.append("resume")
+        if self.makes:
+            self.transport.write(self.makes.pop(0))
+        else:
+            self.transport.unregisterProducer()
+            self.resumed.callback(None)
+
+    def stopProducing(self) -> None:
+        self.asked.append("stop")
+
+
+def test_pausesAndResumesAPushProducer(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            await later(reactor)
+            server.transport.pauseProducing()
+            producer = Producer(client.transport)
+            client.transport.registerProducer(producer, True)
+            client.transport.write(b"little")
+            await later(reactor)
+            assert producer.asked == []
+            client.transport.write(LARGE)
+            client.transport.write(LARGE)
+            assert "pause" in producer.asked
+            assert "resume" not in producer.asked
+            # The connection is not lost before the producer has come to its end.
+            client.transport.loseConnection()
+            server.transport.resumeProducing()
+            await producer.resumed
+            assert isinstance(await client.lost, ConnectionDone)
+            assert await server.receive(6 + 2 * len(LARGE)) == b"little" + LARGE * 2
+
+    run(scenario)
+
+
+def test_asksAPullProducerForMore(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            await later(reactor)
+            producer = Producer(client.transport, b"one ", b"two ", LARGE, b" three")
+            client.transport.write(b"zero ")
+            client.transport.registerProducer(producer, False)
+            expected = b"zero one two " + LARGE + b" three"
+            assert await server.receive(len(expected)) == expected
+            await producer.resumed
+            assert producer.asked == ["resume"] * 5
+
+    run(scenario)
+
+
+def test_stopsAProducerWithTheConnection(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            producer = Producer(client.transport)
+            client.transport.registerProducer(producer, True)
+            server.transport.loseConnection()
+            await client.lost
+            assert producer.asked == ["stop"]
+
+    run(scenario)
+
+
+def test_endsAConnectionWhoseProducerRaises(run: Run, kind: str, logged: list[LogEvent]) -> None:
+    class Broken(Producer):
+        def resumeProducing(self) -> None:
+            super().resumeProducing()
+            if not self.makes:
+                raise ZeroDivisionError
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, _):
+            client.transport.registerProducer(Broken(client.transport, b"data", b"more"), False)
+            assert isinstance(await client.lost, ZeroDivisionError)
+
+    run(scenario)
+    assert failures(logged) == [ZeroDivisionError]
+
+
+def failures(logged: list[LogEvent]) -> list[type[BaseException]]:
+    """
+    The types of the failures that were logged, which are thereby taken note of.
+    """
+    events = [event for event in logged if event.get("log_failure")]
+    for event in events:
+        logged.remove(event)
+    return [event["log_failure"].type for event in events]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, FileNotFoundError])
+def test_endsAConnectionWhoseProtocolRaises(
+    run: Run, kind: str, error: type[Exception], logged: list[LogEvent]
+) -> None:
+    class Broken(Peer):
+        def dataReceived(self, data: bytes) -> None:
+            raise error
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind, server=Broken()) as (client, server):
+            client.transport.write(b"data")
+            assert isinstance(await server.lost, error)
+            await client.lost
+
+    run(scenario)
+    assert failures(logged) == [error]
+
+
+def test_logsInTheNameOfTheConnection(run: Run, kind: str, logged: list[LogEvent]) -> None:
+    class Talking(Peer):
+        def logPrefix(self) -> str:
+            return "somebody"
+
+        def dataReceived(self, data: bytes) -> None:
+            log.msg("within")
+            super().dataReceived(data)
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind, server=Talking()) as (client, server):
+            client.transport.write(b"data")
+            await server.receive(4)
+            await later(reactor)
+            log.msg("without")
+
+    run(scenario)
+    said = {event["message"][0]: event["system"] for event in logged if event.get("message")}
+    assert said["within"].startswith("somebody,")
+    assert said["without"] == "-"
+
+
+def test_deliversToWhatTheProtocolIsNow(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            client.transport.write(b"to the first")
+            await server.receive(12)
+            assigned = Deferred[bytes]()
+            server.dataReceived = assigned.callback
+            client.transport.write(b"to its new method")
+            assert await assigned == b"to its new method"
+            second = Peer()
+            second.makeConnection(server.transport)
+            server.transport.protocol = second
+            client.transport.write(b"to the second")
+            assert await second.receive(13) == b"to the second"
+            client.transport.loseConnection()
+            await second.lost
+            assert server.received == b"to the first"
+            assert server.events == ["made"]
+            server.lost.callback(None)
+
+    run(scenario)
+
+
+def test_obeysTheReactorsDescriptorSet(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            reactor.removeReader(server.transport)
+            client.transport.write(b"data")
+            await later(reactor, 0.05)
+            assert server.received == b""
+            reactor.addReader(server.transport)
+            reactor.addWriter(server.transport)
+            assert server.transport in reactor.getWriters()
+            assert await server.receive(4) == b"data"
+            assert reactor.getWriters() == []
+
+    run(scenario)
+
+
+def test_isRemovedWithAllOthers(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            server.transport.pauseProducing()
+            await later(reactor)
+            assert reactor.removeAll() == [client.transport]
+            assert reactor.removeAll() == []
+
+    run(scenario)
+
+
+def test_isToldWhenTheReactorStops(run: Run, kind: str) -> None:
+    client, server = Peer(), Peer()
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        both = connected(reactor, kind, client, server)
+        await both.__aenter__()
+
+    run(scenario)
+    assert client.events == server.events == ["made", "lost"]
+    assert isinstance(client.lost.result, ConnectionLost)
+
+
+def test_adoptsSockets(run: Run, kind: str) -> None:
+    family = socket.AF_INET if kind == "tcp" else socket.AF_UNIX
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        with socket.socket(family) as listening:
+            if kind == "tcp":
+                listening.bind(("127.0.0.1", 0))
+            else:
+                listening.bind(b"\0netkit-test-%d" % id(reactor))
+            listening.listen()
+            listening.setblocking(False)
+            server = Echo()
+            port = reactor.adoptStreamPort(
+                listening.fileno(), family, Factory.forProtocol(lambda: server)
+            )
+            with socket.socket(family) as connecting:
+                connecting.connect(listening.getsockname())
+                connecting.setblocking(False)
+                client = Peer()
+                reactor.adoptStreamConnection(
+                    connecting.fileno(), family, Factory.forProtocol(lambda: client)
+                )
+            client.transport.write(b"adopted")
+            assert await client.receive(7) == b"adopted"
+            assert client.transport in reactor._streams
+            client.transport.loseConnection()
+            await server.lost
+            await port.stopListening()
+
+    run(scenario)

@@ -1,0 +1,156 @@
+"""
+Delayed calls.
+"""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.base import DelayedCall
+from twisted.internet.error import AlreadyCalled, AlreadyCancelled
+from twisted.logger import LogEvent
+
+from netkit.reactor import UvloopReactor
+from tests.reactor.conftest import Run
+from tests.reactor.peers import later
+from tests.reactor.test_stream import failures
+
+
+def test_runsInOrder(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        order: list[str] = []
+        for delay in (0.03, 0.01, 0.02, 0.0, 0.01):
+            reactor.callLater(delay, order.append, f"{delay}, {len(order)}")
+        for number in range(3):
+            reactor.callLater(0, order.append, f"at once {number}")
+        assert order == []
+        await later(reactor, 0.05)
+        assert [entry.partition(",")[0] for entry in order] == [
+            "0.0",
+            "at once 0",
+            "at once 1",
+            "at once 2",
+            "0.01",
+            "0.01",
+            "0.02",
+            "0.03",
+        ]
+
+    run(scenario)
+
+
+def test_isNeverEarly(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        for step in range(60):
+            due = reactor.seconds() + step / 5000
+            await later(reactor, step / 5000)
+            assert reactor.seconds() >= due
+
+    run(scenario)
+
+
+def test_isMadeInALaterTurn(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        turns: list[int] = []
+
+        def again(turn: int) -> None:
+            turns.append(turn)
+            if turn:
+                reactor.callLater(0, again, turn - 1)
+                assert turns[-1] == turn
+
+        reactor.callLater(0, again, 3)
+        reactor.callLater(0, turns.append, -1)
+        await later(reactor, 0.02)
+        assert turns == [3, -1, 2, 1, 0]
+
+    run(scenario)
+
+
+def test_canBeCancelled(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        called: list[str] = []
+        atOnce = reactor.callLater(0, called.append, "at once")
+        atOnce.cancel()
+        soon = reactor.callLater(0.01, called.append, "soon")
+        await later(reactor)
+        soon.cancel()
+        with pytest.raises(AlreadyCancelled):
+            soon.cancel()
+        # One that cancels the next in the same turn.
+        reactor.callLater(0, lambda: other.cancel())
+        other = reactor.callLater(0, called.append, "other")
+        made = reactor.callLater(0, called.append, "made")
+        await later(reactor, 0.02)
+        with pytest.raises(AlreadyCalled):
+            made.cancel()
+        assert called == ["made"]
+
+    run(scenario)
+
+
+def test_canBeMoved(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        order: list[str] = []
+        first = reactor.callLater(60, order.append, "sooner")
+        second = reactor.callLater(0.01, order.append, "later")
+        third = reactor.callLater(0.02, order.append, "in between")
+        await later(reactor)
+        first.reset(0.01)
+        second.reset(0.04)
+        third.delay(0.005)
+        # Of one that is still of this turn.
+        postponed = reactor.callLater(0, order.append, "last")
+        postponed.reset(0.05)
+        # While it waits for its turn in the batch.
+        reactor.callLater(0, lambda: batch.reset(0.06))
+        batch = reactor.callLater(0, order.append, "really last")
+        await later(reactor, 0.1)
+        assert order == ["sooner", "in between", "later", "last", "really last"]
+
+    run(scenario)
+
+
+def test_tellsWhatIsPending(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        before = set(reactor.getDelayedCalls())
+        new = reactor.callLater(10, lambda: None)
+        assert set(reactor.getDelayedCalls()) - before == {new}
+        await later(reactor)
+        new.reset(5)
+        assert reactor.getDelayedCalls().count(new) == 1
+        new.cancel()
+        assert set(reactor.getDelayedCalls()) == before
+
+    run(scenario)
+
+
+def test_doesNotKeepTheCancelled(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        for _ in range(20):
+            calls = [reactor.callLater(60, lambda: None) for _ in range(100)]
+            await later(reactor)
+            for call in calls:
+                call.cancel()
+        await later(reactor)
+        assert len(reactor._timedCalls._heap) < 300
+
+    run(scenario)
+
+
+def test_logsWhatACallRaises(
+    run: Run, logged: list[LogEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        reactor.callLater(0, broken)
+        await later(reactor, 0.01)
+        monkeypatch.setattr(DelayedCall, "debug", True)
+        reactor.callLater(0, broken)
+        await later(reactor, 0.01)
+        monkeypatch.setattr(DelayedCall, "debug", False)
+
+    run(scenario)
+    assert any("traceback at creation" in str(event.get("call")) for event in logged)
+    assert failures(logged) == [ZeroDivisionError] * 2

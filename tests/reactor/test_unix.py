@@ -1,0 +1,110 @@
+"""
+File descriptors sent over UNIX connections.
+"""
+
+from __future__ import annotations
+
+import os
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IFileDescriptorReceiver
+from zope.interface import implementer
+
+from netkit.reactor import UvloopReactor
+from tests.reactor.conftest import Run
+from tests.reactor.peers import Peer, connected, later
+from tests.reactor.test_stream import LARGE
+
+
+@implementer(IFileDescriptorReceiver)
+class Receiver(Peer):
+    """
+    A peer that takes descriptors.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.descriptor = Deferred[int]()
+
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        self.descriptor.callback(descriptor)
+
+
+async def checkReceived(receiver: Receiver, descriptor: int) -> None:
+    received = await receiver.descriptor
+    assert os.path.samestat(os.fstat(received), os.fstat(descriptor))
+    os.close(received)
+
+
+def test_passesADescriptor(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        server = Receiver()
+        async with connected(reactor, "unix", server=server) as (client, _):
+            with open(__file__) as file:
+                client.transport.sendFileDescriptor(file.fileno())
+                client.transport.write(b"data")
+                await checkReceived(server, file.fileno())
+            assert await server.receive(4) == b"data"
+
+    run(scenario)
+
+
+def test_passesADescriptorInMidConnection(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        client, server = Peer(), Peer()
+        async with connected(reactor, "unix", client, server):
+            await later(reactor)
+            client.transport.write(b"first")
+            assert await server.receive(5) == b"first"
+            # uvloop has the connection, and something to send, when the descriptor follows.
+            server.transport.pauseProducing()
+            client.transport.write(LARGE)
+            await later(reactor, 0.05)
+            assert client.transport in reactor._streams
+            receiver = Receiver()
+            receiver.makeConnection(server.transport)
+            server.transport.protocol = receiver
+            assert reactor._streams == {client.transport}
+            with open(__file__) as file:
+                client.transport.sendFileDescriptor(file.fileno())
+                client.transport.write(b"last")
+                assert reactor._streams == set()
+                server.transport.resumeProducing()
+                await checkReceived(receiver, file.fileno())
+            assert await receiver.receive(len(LARGE) + 4) == LARGE + b"last"
+            receiver.transport.write(b"back")
+            assert await client.receive(4) == b"back"
+            client.transport.loseConnection()
+            await receiver.lost
+            server.lost.callback(None)
+
+    run(scenario)
+
+
+def test_sendsADescriptorBeforeUvloopHasTheConnection(run: Run) -> None:
+    class Sender(Peer):
+        def connectionMade(self) -> None:
+            self.transport.write(b"before")
+            self.transport.sendFileDescriptor(file.fileno())
+            super().connectionMade()
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        client = Receiver()
+        async with connected(reactor, "unix", client, Sender()) as (_, server):
+            await checkReceived(client, file.fileno())
+            assert await client.receive(6) == b"before"
+            client.transport.write(b"answer")
+            assert await server.receive(6) == b"answer"
+
+    with open(__file__) as file:
+        run(scenario)
+
+
+def test_isNoPlaceForTcpOptions(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, "unix") as (client, server):
+            for peer in (client, server):
+                peer.transport.setTcpNoDelay(True)
+                assert not peer.transport.getTcpNoDelay()
+
+    run(scenario)
