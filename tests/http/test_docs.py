@@ -58,7 +58,7 @@ def test_upgrade() -> None:
     for path, told in (
         (b"/", b"netkit"),
         (b"/app/", b"the application"),
-        (b"/chat", b"HTTP/1.1 400 "),
+        (b"/chat", b"HTTP/1.1 426 "),
     ):
         client = Connection(names["handler"])
         client.transport.loseConnection = lambda: None
