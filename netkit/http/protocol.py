@@ -181,6 +181,9 @@ class HTTPProtocol(ReceivingProtocol):
         self._sent(request)
 
     def _sent(self, request: Request) -> None:
+        """
+        The answer is written: what is left of the request is dropped.
+        """
         if request.complete or self._closing:
             self._finish()
         else:
@@ -266,7 +269,7 @@ class HTTPProtocol(ReceivingProtocol):
         if isinstance(failure.value, RemoteProtocolError):
             self._takeBuffered(request)
             self._answerError(failure.value)
-            self._finish()
+            self._sent(request)
             return
         self._logFailure(failure, request)
         self._respond(errorResponse(500, "the server failed to answer this request"), request)

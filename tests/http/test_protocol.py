@@ -180,6 +180,19 @@ def test_read_has_a_limit() -> None:
     assert client.take() == answer(b"abc")
 
 
+def test_content_over_the_limit_of_a_read_is_dropped() -> None:
+    async def handler(request: Request) -> Response:
+        return Response(200, await request.read(3))
+
+    client = Connection(handler)
+    client.send(post(b"a", length=100))
+    assert client.statuses() == [413]
+    client.send(get() * 2)
+    client.send(b"a" * 45 + get())
+    assert client.take() == answer(b"")
+    assert len(client.requests) == 2
+
+
 @pytest.mark.parametrize(
     ("octets", "status"),
     [

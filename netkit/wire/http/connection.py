@@ -31,6 +31,9 @@ from .framing import Framing
 from .head import RequestHead, RequestHeadParser, ResponseHead, ResponseHeadParser
 from .limits import Limits
 
+# Without anything left, it is the same for all.
+_NO_CONTENT = LengthDecoder(0)
+
 # A server ignores these before a request (RFC 9112 section 2.2).
 _EMPTY_LINES = re.compile(rb"(?:\r\n)++")
 
@@ -93,7 +96,9 @@ class _Receiver:
         return rest
 
     def _start_content(self, framing: Framing) -> None:
-        if framing.chunked:
+        if framing.content_length == 0 and not framing.chunked:
+            self._decoder = _NO_CONTENT
+        elif framing.chunked:
             self._decoder = ChunkedDecoder(self._limits)
         elif framing.content_length is None:
             self._decoder = EndDecoder(self._limits)

@@ -111,6 +111,9 @@ def split_list(value: bytes) -> list[bytes]:
     Split a comma-separated list without quoted strings (RFC 9110 section 5.6.1); empty elements
     are left out.
     """
+    if b"," not in value:
+        element = value.strip(b" \t")
+        return [element] if element else []
     return [element for part in value.split(b",") if (element := part.strip(b" \t"))]
 
 

@@ -82,7 +82,9 @@ def _options(found: _Found) -> list[bytes]:
     The connection options (RFC 9110 section 7.6.1).
     """
     values = found.get(b"connection")
-    return split_list(b",".join(values)) if values else []
+    if not values:
+        return []
+    return split_list(values[0] if len(values) == 1 else b",".join(values))
 
 
 def _keeps_alive(options: list[bytes], minor: int) -> bool:

@@ -28,8 +28,9 @@ _ABSOLUTE_FORM = re.compile(
 )
 _AUTHORITY_FORM = re.compile(HOST + PORT)
 
-# RFC 9112 section 4. The reason phrase may be empty.
-_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2}) ([\t -~\x80-\xff]*+)\r\n")
+# RFC 9112 section 4. The reason phrase may be empty; servers that leave out the space before it
+# then are many.
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t -~\x80-\xff]*+))?+\r\n")
 
 _TOKEN = re.compile(TOKEN)
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
@@ -221,7 +222,9 @@ class ResponseHeadParser:
         fields = Fields(buffer[section:end])
         minor, status = digit[0] - 48, int(code)
         framing = response_framing(fields, minor, status, method)
-        return ResponseHead(status, reason, minor, fields, framing, buffer[start:section]), end
+        return ResponseHead(
+            status, reason or b"", minor, fields, framing, buffer[start:section]
+        ), end
 
 
 def _line_too_long(limit: int, code: int) -> RemoteProtocolError:

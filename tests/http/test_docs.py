@@ -1,0 +1,74 @@
+"""
+The examples in docs/http.md.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+
+from netkit.services.websocket import EchoApplication
+from netkit.websocket import WebSocketFactory
+
+from .connected import Connection, get, post
+
+PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
+HANDLER, UPGRADE, PARSER = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+def run(example: str, **names: Any) -> dict[str, Any]:
+    exec(compile(example, "docs/http.md", "exec"), names)
+    return names
+
+
+def test_handler() -> None:
+    # All but what listens.
+    names = run(HANDLER[: HANDLER.index("serverFromString(reactor")])
+    client = Connection(names["handler"])
+    client.send(post(b"abc") + get())
+    told = client.take()
+    assert told.endswith(b"Allow: POST\r\ncontent-length: 0\r\n\r\n")
+    assert b"\r\n\r\nABC" in told
+
+
+class Page(Resource):
+    """
+    A page of a twisted.web application.
+    """
+
+    def render_GET(self, request: IRequest) -> bytes:
+        return b"the application"
+
+
+def test_upgrade() -> None:
+    page = Page()
+    page.putChild(b"app", page)
+    page.putChild(b"", page)
+    names = run(
+        UPGRADE,
+        resource=page,
+        WebSocketFactory=WebSocketFactory,
+        application=EchoApplication(None),
+    )
+    for path, told in (
+        (b"/", b"netkit"),
+        (b"/app/", b"the application"),
+        (b"/chat", b"HTTP/1.1 426 "),
+    ):
+        client = Connection(names["handler"])
+        client.transport.loseConnection = lambda: None
+        client.send(get(path))
+        assert told in client.take()
+        client.lose()
+
+
+def test_parser(capsys: pytest.CaptureFixture[str]) -> None:
+    run(PARSER)
+    printed = capsys.readouterr().out
+    assert printed.startswith("<RequestHead b'GET / HTTP/1.1")
+    assert printed.count("\n") == 2
