@@ -17,7 +17,9 @@ from tests.interop.peers import PATIENCE, SCRIPTS, Program, daemonCommand, requi
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+BLOCKS: list[tuple[str, str]] = re.findall(
+    r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL
+)
 
 # What differs from one time to the next.
 CHANGING = re.compile(r'(?<=^date: ).*|(?<="time": ")[^"]*|(?<="peer": ")[^"]*', re.MULTILINE)
