@@ -149,7 +149,10 @@ class HTTPProtocol(ReceivingProtocol):
         head = None if self._request is None else self._request.head
         if response.closes or (head is not None and not head.framing.keep_alive):
             self._closing = True
-        self.transport.write(response.encoded(head, self.factory.dateLine(), not self._closing))
+        method = self._receiver.method
+        self.transport.write(
+            response.encoded(method, head, self.factory.dateLine(), not self._closing)
+        )
 
     def _send(self, response: Response, request: Request) -> None:
         """

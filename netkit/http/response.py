@@ -100,15 +100,18 @@ class Response:
             length = content.length
         self.length = length
 
-    def encoded(self, head: RequestHead | None, dateLine: bytes, keepAlive: bool) -> bytes:
+    def encoded(
+        self, method: bytes | None, head: RequestHead | None, dateLine: bytes, keepAlive: bool
+    ) -> bytes:
         """
         The octets to send, where the content is not streamed.
 
-        @param head: the request that is answered; C{None} where it could not be understood.
+        @param method: the method of the request that is answered, if that is known.
+        @param head: the head of it; C{None} where that could not be understood.
         @param dateLine: the field line that says the date.
         @param keepAlive: whether the connection can carry another request.
         """
-        method = b"GET" if head is None else head.method
+        method = method or b"GET"
         if not has_content(method, self.status):
             return self.encodedHead(head, dateLine, keepAlive, self._lengthLine(method))
         return b"%b%b%b%b" % (

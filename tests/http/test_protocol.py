@@ -228,6 +228,24 @@ def test_a_refusal_is_an_answer_and_the_end(
     assert client.clock.getDelayedCalls() == []
 
 
+@pytest.mark.parametrize(
+    "octets", [b"HEAD / HTTP/1.1\r\n\r\n", post(b"", length=10**10).replace(b"POST", b"HEAD")]
+)
+def test_rfc9110_9_3_2_a_refusal_of_head_has_no_content(octets: bytes) -> None:
+    client = Connection()
+    client.send(octets)
+    told = client.take()
+    assert told.startswith(b"HTTP/1.1 4")
+    assert told.endswith(b"\r\n\r\n")
+    assert b"content-length: " in told
+
+
+def test_the_method_of_the_request_before_does_not_matter() -> None:
+    client = Connection()
+    client.send(get().replace(b"GET", b"HEAD") + b"nonsense\r\n")
+    assert client.take().endswith(b"\\r\\n'\n")
+
+
 def test_nothing_is_left_of_a_refused_request(logged: list[LogEvent]) -> None:
     client = Connection()
     client.send(post(b"a", length=9).replace(b"POST", b"TRACE"))

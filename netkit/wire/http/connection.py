@@ -134,6 +134,14 @@ class RequestReceiver(_Receiver):
         super().__init__(limits)
         self._head = RequestHeadParser(self._limits)
 
+    @property
+    def method(self) -> bytes | None:
+        """
+        The method of the latest request, of one that was refused as well; C{None} where its first
+        line was not understood.
+        """
+        return self._head.method
+
     def next_event(self) -> RequestHead | Content | EndOfMessage | None:
         """
         Take the next event; C{None} when more octets are needed for one.

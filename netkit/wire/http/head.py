@@ -121,9 +121,12 @@ class ResponseHead:
 class RequestHeadParser:
     """
     Parses the request heads of one connection, one after another; octets may come in any pieces.
+
+    @ivar method: the method of the latest request, known as soon as its first line is; C{None}
+        while that is not.
     """
 
-    __slots__ = ("_last", "_line_length", "_max_line", "_section")
+    __slots__ = ("_last", "_max_line", "_section", "method")
 
     def __init__(self, limits: Limits) -> None:
         """
@@ -131,7 +134,7 @@ class RequestHeadParser:
         """
         self._max_line = limits.request_line
         self._section = SectionParser("header section", limits.header_section, limits.fields)
-        self._line_length = 0
+        self.method: bytes | None = None
         # The last request's header section: clients send the same one again and again.
         self._last: tuple[Fields, Framing, int] | None = None
 
@@ -147,6 +150,7 @@ class RequestHeadParser:
         """
         line = _REQUEST_LINE.match(buffer, start)
         if line is None:
+            self.method = None
             faulty = _complete_line(buffer, start, self._max_line, 414)
             if faulty is not None:
                 raise _diagnosed_request(faulty)
@@ -155,6 +159,7 @@ class RequestHeadParser:
         if section - start - 2 > self._max_line:
             raise _line_too_long(self._max_line, 414)
         method, target, other, digit = line.groups()
+        self.method = method
         minor = digit[0] - 48
         if other is not None:
             target = other
