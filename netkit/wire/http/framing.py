@@ -22,7 +22,7 @@ HOST = (
     rb"|\[(?:[0-9A-Fa-f:.]++|[vV][0-9A-Fa-f]++\.[!$&-.0-;=A-Z_a-z~]++)\])"
 )
 PORT = rb"(?::[0-9]{0,5}+)"
-_HOST_VALUE = re.compile(rb"(?:" + HOST + PORT + rb"?+)?+")
+_HOST_VALUE = re.compile(rb"[ \t]*+(?:" + HOST + PORT + rb"?+)?+[ \t]*+")
 
 _DIGITS = re.compile(rb"[0-9]++")
 
@@ -60,20 +60,24 @@ class Framing:
         self.upgrade = upgrade
 
 
-_Found = dict[bytes, list[bytes]]
+# The few fields that matter, by name: their values in lower case, as they were sent else.
+_Found = dict[bytes, bytes]
 
 
 def _find(fields: Fields) -> _Found:
-    """
-    Find the few fields that matter, by name: their values in lower case.
-    """
-    found: _Found = {}
-    for name, value in _FOUND.findall(b"\n" + fields.raw.lower()):
-        value = value.strip(b" \t")
-        if name in found:
-            found[name].append(value)
+    pairs = _FOUND.findall(b"\n" + fields.raw.lower())
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    found = {}
+    for name, value in pairs:
+        if name not in found:
+            found[name] = value
+        elif name in (b"host", b"content-length"):
+            raise _refused(f"there is more than one {name.decode().title()}", fields.raw)
         else:
-            found[name] = [value]
+            # These are lists (RFC 9110 section 5.3).
+            found[name] += b"," + value
     return found
 
 
@@ -81,10 +85,8 @@ def _options(found: _Found) -> list[bytes]:
     """
     The connection options (RFC 9110 section 7.6.1).
     """
-    values = found.get(b"connection")
-    if not values:
-        return []
-    return split_list(values[0] if len(values) == 1 else b",".join(values))
+    value = found.get(b"connection")
+    return split_list(value) if value else []
 
 
 def _keeps_alive(options: list[bytes], minor: int) -> bool:
@@ -98,12 +100,10 @@ def _length(found: _Found) -> int | None:
     """
     The value of Content-Length (RFC 9110 section 8.6).
     """
-    values = found.get(b"content-length")
-    if not values:
+    value = found.get(b"content-length")
+    if value is None:
         return None
-    if len(values) > 1:
-        raise _refused("there is more than one Content-Length", b", ".join(values))
-    [value] = values
+    value = value.strip(b" \t")
     if not _DIGITS.fullmatch(value):
         raise _refused("Content-Length is not a number", value)
     digits = value.lstrip(b"0")
@@ -117,10 +117,9 @@ def _chunked(found: _Found, minor: int) -> bool:
     Whether Transfer-Encoding says that the chunked coding, and it alone, was applied (RFC 9112
     sections 6.1 and 7).
     """
-    values = found.get(b"transfer-encoding")
-    if not values:
+    value = found.get(b"transfer-encoding")
+    if value is None:
         return False
-    value = b", ".join(values)
     if minor == 0:
         raise _refused("HTTP/1.0 has no Transfer-Encoding", value)
     if b"content-length" in found:
@@ -139,26 +138,23 @@ def _chunked(found: _Found, minor: int) -> bool:
 
 def _check_host(found: _Found, minor: int) -> None:
     """
-    See that there is one Host, and that it is one (RFC 9112 section 3.2).
+    See that there is a Host, and that it is one (RFC 9112 section 3.2).
     """
-    values = found.get(b"host")
-    if not values:
+    value = found.get(b"host")
+    if value is None:
         if minor >= 1:
             raise RemoteProtocolError("there is no Host (RFC 9112 section 3.2)", 400)
-    elif len(values) > 1:
-        raise _refused("there is more than one Host", b", ".join(values))
-    elif not _HOST_VALUE.fullmatch(values[0]):
-        raise _refused("Host is not a host and a port", values[0])
+    elif not _HOST_VALUE.fullmatch(value):
+        raise _refused("Host is not a host and a port", value)
 
 
 def _expects_continue(found: _Found, minor: int) -> bool:
     """
     Whether the client waits for 100 (Continue), as one of HTTP/1.1 can (RFC 9110 section 10.1.1).
     """
-    values = found.get(b"expect")
-    if not values or minor == 0:
+    value = found.get(b"expect")
+    if value is None or minor == 0:
         return False
-    value = b",".join(values)
     expectations = set(split_list(value))
     if expectations - {b"100-continue"}:
         raise RemoteProtocolError(
