@@ -450,6 +450,14 @@ def test_an_error_in_content_that_is_dropped() -> None:
     assert client.transport.disconnecting
 
 
+def test_a_client_that_goes_away_while_content_is_dropped() -> None:
+    client = Connection()
+    client.send(post(b"a", length=5))
+    client.lose(ConnectionLost())
+    assert client.statuses() == [200]
+    assert client.clock.getDelayedCalls() == []
+
+
 def test_rfc9110_10_1_1_continue_is_sent_when_content_is_read() -> None:
     client = Connection(readAll)
     client.send(post(b"", b"Expect: 100-continue", length=3))
