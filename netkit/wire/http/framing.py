@@ -74,7 +74,8 @@ def _find(fields: Fields) -> _Found:
         if name not in found:
             found[name] = value
         elif name in (b"host", b"content-length"):
-            raise _refused(f"there is more than one {name.decode().title()}", fields.raw)
+            values = found[name] + b"," + value
+            raise _refused(f"there is more than one {name.decode().title()}", values)
         else:
             # These are lists (RFC 9110 section 5.3).
             found[name] += b"," + value
