@@ -31,7 +31,7 @@ _PATIENCE = 30.0
 
 # What else than OK a case may come to, and why.
 EXPLAINED = {
-    "7.1.6": "INFORMATIONAL: what becomes of a large message behind a Close frame is open",
+    "7.1.6": "INFORMATIONAL: what becomes of a large message before a Close frame is open",
     "7.13.1": "INFORMATIONAL: what becomes of the close code 5000 is open",
     "7.13.2": "INFORMATIONAL: what becomes of the close code 65535 is open",
 }

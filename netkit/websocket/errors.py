@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectError, ConnectionDone
 
 if TYPE_CHECKING:
     from twisted.web.client import Response
@@ -23,13 +23,13 @@ class WebSocketClosed(ConnectionDone):
     @ivar byPeer: whether that was the peer; else we closed, perhaps for what the peer did.
     """
 
-    def __init__(self, code: int, reason: str, *, byPeer: bool) -> None:
+    def __init__(self, code: int, reason: str, byPeer: bool) -> None:
         """
         @param code: the close code.
         @param reason: the reason in words.
         @param byPeer: whether they are the peer's.
         """
-        super().__init__(code, reason)
+        super().__init__(code, reason, byPeer)
         self.code = code
         self.reason = reason
         self.byPeer = byPeer
@@ -45,14 +45,23 @@ class NotConnected(Exception):
     """
 
 
-class HandshakeFailed(Exception):
+class HandshakeFailed(ConnectError):
     """
     The server answered the opening handshake with what opens no WebSocket, or not in time.
     """
 
+    def __init__(self, string: str) -> None:
+        """
+        @param string: what was wrong.
+        """
+        super().__init__(string=string)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
 
 @dataclass
-class ConnectionRejected(Exception):
+class ConnectionRejected(ConnectError):
     """
     The server answered the opening handshake with another HTTP response.
 

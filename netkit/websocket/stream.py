@@ -12,15 +12,15 @@ answers a Close frame at once, which ends the connection in both directions.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from twisted.internet.interfaces import (
-    IAddress,
     IConsumer,
     IHalfCloseableProtocol,
     IProducer,
     IProtocol,
     IPushProducer,
-    ITransport,
+    ITCPTransport,
 )
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -33,7 +33,7 @@ from .protocol import WebSocketProtocol, WebSocketTransport
 _MESSAGE = 2**16
 
 
-@implementer(ITransport, IConsumer, IPushProducer)
+@implementer(ITCPTransport, IConsumer, IPushProducer)
 class WebSocketStream(WebSocketProtocol):
     """
     The application of a WebSocket, and the transport of a protocol.
@@ -130,17 +130,41 @@ class WebSocketStream(WebSocketProtocol):
         self.disconnecting = True
         self._socket.abortConnection()
 
-    def getPeer(self) -> IAddress:
+    def getPeer(self) -> Any:
         """
         The peer's address.
         """
         return self._socket.getPeer()
 
-    def getHost(self) -> IAddress:
+    def getHost(self) -> Any:
         """
         Our address.
         """
         return self._socket.getHost()
+
+    def getTcpNoDelay(self) -> bool:
+        """
+        As the connection below has it.
+        """
+        return bool(self._socket.transport.getTcpNoDelay())
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """
+        Set it for the connection below.
+        """
+        self._socket.transport.setTcpNoDelay(enabled)
+
+    def getTcpKeepAlive(self) -> bool:
+        """
+        As the connection below has it.
+        """
+        return bool(self._socket.transport.getTcpKeepAlive())
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """
+        Set it for the connection below.
+        """
+        self._socket.transport.setTcpKeepAlive(enabled)
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """

@@ -4,6 +4,9 @@ Tests for L{netkit.websocket.connection}: an open connection, of which the test 
 
 from __future__ import annotations
 
+import pickle
+from copy import copy
+
 import pytest
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IPushProducer
@@ -102,6 +105,8 @@ def test_the_peer_closes() -> None:
     assert (closed.code, closed.reason, closed.byPeer) == (3001, "enough", True)
     assert str(closed) == "closed by the peer with code 3001: enough"
     assert isinstance(closed, ConnectionDone)
+    again = pickle.loads(pickle.dumps(copy(closed)))
+    assert (again.code, again.reason, again.byPeer) == (3001, "enough", True)
 
 
 def test_we_close() -> None:

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import (
     IConsumer,
     IHalfCloseableProtocol,
     IPushProducer,
-    ITransport,
+    ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
@@ -24,6 +24,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from netkit.echo import EchoFactory
+from netkit.net import createConnection
 from netkit.printrespond import PrintRespondFactory
 from netkit.websocket import ConnectionRejected, WebSocketClosed, WebSocketStream
 from netkit.wire.websocket.events import Close
@@ -44,6 +45,10 @@ async def test_echo_with_a_half_close() -> None:
     assert factory.numPorts == 1
     url = f"ws://127.0.0.1:{port.getHost().port}/x"
     client = await connect(clientFromString(reactor, url))
+    client.transport.setTcpNoDelay(True)
+    client.transport.setTcpKeepAlive(True)
+    assert client.transport.getTcpNoDelay()
+    assert client.transport.getTcpKeepAlive()
     client.transport.write(content[:1000])
     client.transport.writeSequence([content[1000:5000], b"", content[5000:]])
     client.transport.loseWriteConnection()
@@ -71,6 +76,20 @@ async def test_print_respond_after_a_half_close() -> None:
     assert isinstance(await client.lost, WebSocketClosed)
     assert client.received == b"the response"
     assert records.all == [b"the content"]
+    await port.stopListening()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_socket_of_netkit() -> None:
+    from twisted.internet import reactor
+
+    port = await serverFromString(reactor, SERVER).listen(PrintRespondFactory(b"the response"))
+    url = f"ws://127.0.0.1:{port.getHost().port}/x"
+    socket = await createConnection(url, allowHalfOpen=True)
+    await socket.end(b"the content")
+    assert [piece async for piece in socket] == [b"the response"]
+    with pytest.raises(ConnectionRejected, match="404"):
+        await createConnection(url + "y")
     await port.stopListening()
 
 
@@ -178,7 +197,7 @@ def opened() -> tuple[Server, Inner, WebSocketStream]:
 
 def test_the_transport() -> None:
     server, inner, stream = opened()
-    for interface in (ITransport, IConsumer, IPushProducer):
+    for interface in (ITCPTransport, IConsumer, IPushProducer):
         verifyObject(interface, stream)
     assert inner.transport is stream
     assert stream.getPeer() == server.transport.getPeer()
