@@ -128,7 +128,10 @@ class UvloopReactor(EPollReactor):
             calls.moved,
             self.seconds,
         )
-        calls.add(call)
+        # In line, because most programs make a call for each thing that they do.
+        if not calls.new:
+            calls.expectNew()
+        calls.new.append(call)
         return call
 
     def getDelayedCalls(self) -> Sequence[IDelayedCall]:

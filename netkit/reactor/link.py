@@ -5,19 +5,19 @@ transport tells.
 
 from __future__ import annotations
 
-from asyncio import Future, Transport
-from collections.abc import Coroutine
-from contextlib import suppress
-from functools import partial
+from asyncio import Transport
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.log import callWithLogger
 
 if TYPE_CHECKING:
     from netkit.reactor.core import UvloopReactor
     from netkit.reactor.stream import StreamMixin
+
+_log = Logger()
 
 _DONE = Failure(CONNECTION_DONE)
 _LOST = Failure(CONNECTION_LOST)
@@ -83,7 +83,7 @@ class Link:
         self._logContext.speaker = None
 
     def eof_received(self) -> bool:
-        callWithLogger(self._stream, self._stream.readConnectionLost, _DONE)
+        self._tell(self._stream.readConnectionLost, _DONE)
         # What to do about it was decided: uvloop itself is to do nothing.
         return True
 
@@ -97,7 +97,15 @@ class Link:
         stream = self._stream
         # Where we closed it ourselves, this comes after the fact.
         if not stream.disconnected:
-            callWithLogger(stream, stream.connectionLost, _DONE if exc is None else _LOST)
+            self._tell(stream.connectionLost, _DONE if exc is None else _LOST)
+
+    def _tell(self, told: Callable[[Failure], None], reason: Failure) -> None:
+        self._logContext.speaker = self._stream
+        try:
+            told(reason)
+        except BaseException:
+            _log.failure("{stream}: unhandled error", stream=self._stream)
+        self._logContext.speaker = None
 
 
 def handOver(reactor: UvloopReactor, stream: StreamMixin) -> None:
@@ -113,13 +121,14 @@ def handOver(reactor: UvloopReactor, stream: StreamMixin) -> None:
     # The coroutine opens the transport, then waits for it to be told to its protocol. It is run by
     # hand, because a task for each connection would cost more than all else that is done here.
     opening = loop.connect_accepted_socket(lambda: link, stream.socket)  # type: ignore
-    opened = opening.send(None)
-    opened.add_done_callback(partial(_finish, opening))
+    opening.send(None)
     # Both that telling and this call are in the same batch: reading has begun, and nothing was
     # read yet.
-    loop.call_soon(stream._handedOver, context=reactor._context)
+    loop.call_soon(_opened, opening, stream, context=reactor._context)
 
 
-def _finish(opening: Coroutine[Any, Any, Any], opened: Future[bool]) -> None:
-    with suppress(StopIteration):
+def _opened(opening: Coroutine[Any, Any, Any], stream: StreamMixin) -> None:
+    try:
         opening.send(None)
+    except StopIteration:
+        stream._handedOver()

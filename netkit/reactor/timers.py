@@ -30,6 +30,9 @@ _FEW = 50
 class TimedCalls:
     """
     The delayed calls of one reactor.
+
+    @ivar new: what was made or moved in this turn. It goes into the heap when the turn is over:
+        what is cancelled before that never gets there.
     """
 
     def __init__(
@@ -44,9 +47,7 @@ class TimedCalls:
         self._context = context
         self._seconds = seconds
         self._serial = count()
-        # What was made or moved in this turn. It goes into the heap when the turn is over: what
-        # is cancelled before that never gets there.
-        self._new: list[DelayedCall] = []
+        self.new: list[DelayedCall] = []
         # When, in which order for the same time, what. An entry is dead when its call was made or
         # cancelled, or was moved to another time.
         self._heap: list[tuple[float, int, DelayedCall]] = []
@@ -54,13 +55,11 @@ class TimedCalls:
         self._timer: TimerHandle | None = None
         self._timerTime = 0.0
 
-    def add(self, call: DelayedCall) -> None:
+    def expectNew(self) -> None:
         """
-        Have C{call} run when its time has come, and not in this turn.
+        The first call of this turn is about to be appended to C{new}.
         """
-        if not self._new:
-            self._loop.call_soon(self.run, context=self._context)
-        self._new.append(call)
+        self._loop.call_soon(self.run, context=self._context)
 
     def cancelled(self, call: DelayedCall) -> None:
         """
@@ -73,13 +72,15 @@ class TimedCalls:
         C{call} is to run sooner than it was.
         """
         self._dead += 1
-        self.add(call)
+        if not self.new:
+            self.expectNew()
+        self.new.append(call)
 
     def pending(self) -> list[DelayedCall]:
         """
         The calls that were neither made nor cancelled.
         """
-        calls = dict.fromkeys([call for _, _, call in self._heap] + self._new)
+        calls = dict.fromkeys([call for _, _, call in self._heap] + self.new)
         return [call for call in calls if call.active()]
 
     def run(self) -> None:
@@ -87,7 +88,7 @@ class TimedCalls:
         Make the calls whose time has come, and see to it that the next one is not missed.
         """
         heap, serial = self._heap, self._serial
-        new, self._new = self._new, []
+        new, self.new = self.new, []
         for call in new:
             if not call.cancelled:
                 if call.delayed_time:

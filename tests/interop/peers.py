@@ -246,6 +246,8 @@ def daemonCommand(*arguments: str, launcher: str = "twistd", scripts: Path = SCR
     @param scripts: the folder of the environment's commands.
     """
     options = ["-n", "--pidfile="] if launcher == "twistd" else ["--log-format=text"]
+    if reactor := os.environ.get("NETKIT_TEST_REACTOR"):
+        options.append(f"--reactor={reactor}")
     return [str(scripts / launcher), *options, *arguments]
 
 
