@@ -138,7 +138,8 @@ def encode_fields(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 @cache
 def _section(fields: int) -> re.Pattern[bytes]:
-    return re.compile(_LINE + rb"{0,%d}+\r\n" % fields)
+    # As many as the regular expression engine counts to are as good as no limit.
+    return re.compile(_LINE + rb"{0,%d}+\r\n" % min(fields, 2**31))
 
 
 class SectionParser:

@@ -69,16 +69,14 @@ def _find(fields: Fields) -> _Found:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
-    found = {}
+    grouped: dict[bytes, list[bytes]] = {}
     for name, value in pairs:
-        if name not in found:
-            found[name] = value
-        elif name in (b"host", b"content-length"):
-            values = found[name] + b"," + value
-            raise _refused(f"there is more than one {name.decode().title()}", values)
-        else:
-            # These are lists (RFC 9110 section 5.3).
-            found[name] += b"," + value
+        grouped.setdefault(name, []).append(value)
+    # The others are lists (RFC 9110 section 5.3).
+    found = {name: b",".join(values) for name, values in grouped.items()}
+    for name in (b"host", b"content-length"):
+        if len(grouped.get(name, ())) > 1:
+            raise _refused(f"there is more than one {name.decode().title()}", found[name])
     return found
 
 

@@ -314,6 +314,7 @@ def test_limit_of_the_number_of_fields() -> None:
     assert refused(request(*[b"X: y"] * 5), limits).code == 431
     assert refused(request(*[b"X: y"] * 5, b"\x00"), limits).code == 431
     assert refused(request(*[b"X: y"] * 4, b"\x00"), limits).code == 400
+    assert parsed(request(*[b"X: y"] * 300), Limits(fields=10**12))
 
 
 def test_an_end_in_the_middle_of_a_head() -> None:
