@@ -35,6 +35,8 @@ def main() -> int:
             raise Unusable("say what to profile; --list says which workloads there are")
         workloads = _chosen(arguments.names)
         environment = prepare()
+        if arguments.tree:
+            environment = environment.at(arguments.tree.resolve())
         if arguments.profile:
             for workload in workloads:
                 print(profile(workload, environment), end="\n\n")
@@ -67,7 +69,12 @@ def _parser() -> ArgumentParser:
         "full, nowhere otherwise",
     )
     parser.add_argument(
-        "--against", metavar="COMMIT", help="compare netkit with itself at a commit"
+        "--against",
+        metavar="COMMIT",
+        help="compare netkit with itself at a commit, or in the checkout in a folder",
+    )
+    parser.add_argument(
+        "--tree", type=Path, metavar="FOLDER", help="the checkout to take netkit from; this one"
     )
     parser.add_argument(
         "--profile", action="store_true", help="show where netkit's time goes in a workload"

@@ -12,8 +12,11 @@ from statistics import median
 from .environment import Unusable
 from .measures import Bounds, Contender, Measure, Sample, Samples
 
-# Where the load generator has this much of its core to do, the server was not the limit.
+# Where the load generator had this much of its core, the server was not the limit.
 _BUSY = 0.95
+
+# Where the servers had less of theirs, other programs had it, and throughput says little.
+_SHARE = 0.9
 
 
 @dataclass
@@ -85,7 +88,22 @@ class Comparison:
         """
         if self.atMost is not None:
             return self.score <= self.atMost
-        return None if self.atLeast is None else self.ratio >= self.atLeast
+        return None if self.atLeast is None else self.verdict >= self.atLeast
+
+    @property
+    def disturbed(self) -> bool:
+        """
+        Whether the servers did not have their core to themselves.
+        """
+        shares = [sample.share for pair in self.pairs for sample in pair if sample.share]
+        return bool(shares) and median(shares) < _SHARE
+
+    @property
+    def verdict(self) -> float:
+        """
+        The ratio that counts: that of processor time where the servers were disturbed.
+        """
+        return self.costRatio if self.disturbed and self.costRatio else self.ratio
 
     @property
     def limited(self) -> list[str]:
@@ -120,7 +138,8 @@ def compare(
         ratios = comparison.ratios
         print(
             f"    {comparison.subject} / {comparison.peer}: "
-            f"{comparison.ratio:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+            f"{comparison.ratio:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+            + (f", by processor time {comparison.costRatio:.2f}" if comparison.costRatio else ""),
             file=sys.stderr,
         )
     return comparison

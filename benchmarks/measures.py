@@ -55,11 +55,13 @@ class Sample:
 
     @ivar score: its result, in the unit of its measure.
     @ivar cost: the server's processor time for one unit of work, in seconds; 0 if not known.
-    @ivar driver: the share of its core that the load generator took.
+    @ivar share: the share of its core that the server had.
+    @ivar driver: the share of its core that the load generator had.
     """
 
     score: float
     cost: float = 0.0
+    share: float = 0.0
     driver: float = 0.0
 
 
@@ -124,7 +126,12 @@ class Throughput:
             running, environment, self.load, warmup=bounds.warmup, seconds=bounds.seconds
         )
         work = outcome.exchanges * self.scale
-        return Sample(work / outcome.seconds, outcome.server_seconds / work, outcome.own_share)
+        return Sample(
+            work / outcome.seconds,
+            outcome.server_seconds / work,
+            outcome.server_seconds / outcome.seconds,
+            outcome.own_share,
+        )
 
 
 @dataclass(frozen=True)

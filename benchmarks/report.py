@@ -43,10 +43,15 @@ def table(comparisons: Sequence[Comparison]) -> list[str]:
             continue
         marks = dict.fromkeys(each.limited, " *")
         cost = "" if each.costRatio is None else f"{each.costRatio:.2f}"
+        ratio = f"{each.ratio:.2f}"
+        if each.disturbed:
+            cost = f"**{cost}**"
+        else:
+            ratio = f"**{ratio}**"
         rows.append(
             f"| {each.subject} | {amount(each.score)}{marks.get(each.subject, '')} "
             f"| {each.peer} | {amount(each.peerScore)}{marks.get(each.peer, '')} "
-            f"| **{each.ratio:.2f}** ({each.ratios[0]:.2f} to {each.ratios[-1]:.2f}) "
+            f"| {ratio} ({each.ratios[0]:.2f} to {each.ratios[-1]:.2f}) "
             f"| {cost} | {_toReach(each)} |"
         )
     return rows
@@ -80,6 +85,8 @@ def write(folder: Path, results: Results, environment: Environment, bounds: Boun
             (plots / f"{workload.name}.svg").write_text(draw(workload.title, measured))
             text[-1] += f" ([plot](plots/{workload.name}.svg))"
         text += ["", *table(comparisons)]
+        if any(each.disturbed for each in measured):
+            text += ["", "Other programs had the servers' core too: processor time counts."]
         if any(each.limited for each in measured):
             text += ["", "\\* The load generator was the limit, or close to it."]
     text += ["", "## Settings", "", "| server | settings |", "|---|---|"]

@@ -15,6 +15,9 @@
 
 /* So many connections are opened at a time, not to overrun a server's queue. */
 #define OPENING 64
+/* At least so many for each connection are measured: with fewer, it matters how many were half
+   done when the measurement began. */
+#define ENOUGH 4
 /* A server that has not answered anything for so long has hung. */
 #define PATIENCE (30 * 1000000000ull)
 
@@ -207,7 +210,8 @@ static void count(struct connection *connection, uint64_t time)
     }
     exchanges++;
     histogram_add(time - connection->asked);
-    if (time >= over) {
+    uint64_t enough = options.mode == BROADCAST ? ENOUGH : ENOUGH * (uint64_t)options.connections;
+    if (time >= over && exchanges >= enough) {
         last = time;
         finished = true;
     }

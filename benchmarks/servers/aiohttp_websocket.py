@@ -13,7 +13,7 @@ import uvloop
 from aiohttp import WSMsgType, web
 
 *flags, port = sys.argv[1:]
-everybody: list[web.WebSocketResponse] = []
+everybody: set[web.WebSocketResponse] = set()
 
 
 async def answer(request: web.Request) -> web.WebSocketResponse:
@@ -22,16 +22,16 @@ async def answer(request: web.Request) -> web.WebSocketResponse:
     """
     connection = web.WebSocketResponse(max_msg_size=2**24, compress="--deflate" in flags)
     await connection.prepare(request)
-    everybody.append(connection)
+    everybody.add(connection)
     async for message in connection:
         if "--broadcast" in flags:
-            for each in everybody:
+            for each in list(everybody):
                 await each.send_bytes(message.data)
         elif message.type is WSMsgType.TEXT:
             await connection.send_str(message.data)
         elif message.type is WSMsgType.BINARY:
             await connection.send_bytes(message.data)
-    everybody.remove(connection)
+    everybody.discard(connection)
     return connection
 
 

@@ -4,6 +4,7 @@ netkit's WebSocket, through WebSocketFactory.
 
 from __future__ import annotations
 
+from twisted.python.failure import Failure
 from twisted_listen import serve
 
 from netkit.websocket import (
@@ -38,7 +39,11 @@ class Broadcast(WebSocketProtocol):
     everybody: set[WebSocketTransport] = set()
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        self.transport = transport
         self.everybody.add(transport)
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.everybody.discard(self.transport)
 
     def bytesMessageReceived(self, data: bytes | bytearray) -> None:
         for transport in self.everybody:
