@@ -15,8 +15,8 @@ from .profiling import profile
 from .report import table, write
 from .workloads import WORKLOADS, Workload
 
-# A ratio below this is worth a second look, if no pair is at 1 or above.
-_SLOWER = 0.97
+# A ratio below this is worth a second look.
+_SLOWER = 0.95
 
 
 def main() -> int:
@@ -143,7 +143,7 @@ def _regression(workloads: list[Workload], environment: Environment, arguments: 
             _bounds(arguments),
         )
         print("\n".join([f"\n## {workload.title}\n", *table([comparison])]), flush=True)
-        if comparison.pairs and comparison.ratio < _SLOWER and comparison.ratios[-1] < 1:
+        if comparison.pairs and comparison.verdict < _SLOWER:
             slower.append(workload.name)
     if slower:
         print(f"slower than at {arguments.against}: {', '.join(slower)}", file=sys.stderr)

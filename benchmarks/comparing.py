@@ -82,6 +82,15 @@ class Comparison:
         return median(other.score for _, other in self.pairs)
 
     @property
+    def capacities(self) -> tuple[float, float] | None:
+        """
+        How much each of the two does with a second of processor time; C{None} where that is not
+        known.
+        """
+        ones, others = ([sample.cost for sample in samples] for samples in self._columns)
+        return (1 / median(ones), 1 / median(others)) if all((*ones, *others)) else None
+
+    @property
     def reached(self) -> bool | None:
         """
         Whether what is to be reached is; C{None} where nothing is.
@@ -93,7 +102,8 @@ class Comparison:
     @property
     def disturbed(self) -> bool:
         """
-        Whether the servers did not have their core to themselves.
+        Whether the servers did not have their core all the time: other programs had it, or the
+        load generator could not keep up.
         """
         shares = [sample.share for pair in self.pairs for sample in pair if sample.share]
         return bool(shares) and median(shares) < _SHARE
@@ -114,10 +124,12 @@ class Comparison:
         def busy(samples: Sequence[Sample]) -> bool:
             return median(sample.driver for sample in samples) > _BUSY
 
-        ones, others = zip(*self.pairs, strict=True)
-        return [
-            name for name, samples in ((self.subject, ones), (self.peer, others)) if busy(samples)
-        ]
+        names = (self.subject, self.peer)
+        return [name for name, samples in zip(names, self._columns, strict=True) if busy(samples)]
+
+    @property
+    def _columns(self) -> list[tuple[Sample, ...]]:
+        return list(zip(*self.pairs, strict=True))
 
 
 def compare(

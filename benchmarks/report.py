@@ -20,6 +20,11 @@ from .running import cores
 from .servers import ALL
 from .workloads import Workload
 
+_DISTURBED = (
+    "The servers did not have their core all the time: other programs had it, or the load "
+    "generator could not keep up. So processor time counts, and scores say little."
+)
+
 Results = Sequence[tuple[Workload, Sequence[Comparison]]]
 
 _PACKAGES = (
@@ -86,7 +91,7 @@ def write(folder: Path, results: Results, environment: Environment, bounds: Boun
             text[-1] += f" ([plot](plots/{workload.name}.svg))"
         text += ["", *table(comparisons)]
         if any(each.disturbed for each in measured):
-            text += ["", "Other programs had the servers' core too: processor time counts."]
+            text += ["", _DISTURBED]
         if any(each.limited for each in measured):
             text += ["", "\\* The load generator was the limit, or close to it."]
     text += ["", "## Settings", "", "| server | settings |", "|---|---|"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 from twisted.python.failure import Failure
 from twisted_listen import serve
 
+import netkit.websocket
 from netkit.websocket import (
     WebSocketFactory,
     WebSocketOptions,
@@ -46,8 +47,7 @@ class Broadcast(WebSocketProtocol):
         self.everybody.discard(self.transport)
 
     def bytesMessageReceived(self, data: bytes | bytearray) -> None:
-        for transport in self.everybody:
-            transport.sendBytesMessage(data)
+        netkit.websocket.broadcast(bytes(data), self.everybody)
 
 
 class Application:
