@@ -4,6 +4,7 @@ The command line: C{python -m benchmarks --help}.
 
 from __future__ import annotations
 
+import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -25,6 +26,8 @@ def main() -> int:
 
     @return: the exit status.
     """
+    # So that the servers which are running are ended on the way out.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     arguments = _parser().parse_args()
     if arguments.list:
         for workload in WORKLOADS:

@@ -82,15 +82,6 @@ class Comparison:
         return median(other.score for _, other in self.pairs)
 
     @property
-    def capacities(self) -> tuple[float, float] | None:
-        """
-        How much each of the two does with a second of processor time; C{None} where that is not
-        known.
-        """
-        ones, others = ([sample.cost for sample in samples] for samples in self._columns)
-        return (1 / median(ones), 1 / median(others)) if all((*ones, *others)) else None
-
-    @property
     def reached(self) -> bool | None:
         """
         Whether what is to be reached is; C{None} where nothing is.

@@ -15,7 +15,7 @@ from pathlib import Path
 from .comparing import Comparison
 from .environment import ROOT, Environment
 from .measures import Bounds
-from .plot import amount, draw
+from .plot import draw
 from .running import cores
 from .servers import ALL
 from .workloads import Workload
@@ -54,8 +54,8 @@ def table(comparisons: Sequence[Comparison]) -> list[str]:
         else:
             ratio = f"**{ratio}**"
         rows.append(
-            f"| {each.subject} | {amount(each.score)}{marks.get(each.subject, '')} "
-            f"| {each.peer} | {amount(each.peerScore)}{marks.get(each.peer, '')} "
+            f"| {each.subject} | {_amount(each.score)}{marks.get(each.subject, '')} "
+            f"| {each.peer} | {_amount(each.peerScore)}{marks.get(each.peer, '')} "
             f"| {ratio} ({each.ratios[0]:.2f} to {each.ratios[-1]:.2f}) "
             f"| {cost} | {_toReach(each)} |"
         )
@@ -97,6 +97,13 @@ def write(folder: Path, results: Results, environment: Environment, bounds: Boun
     text += ["", "## Settings", "", "| server | settings |", "|---|---|"]
     text += [f"| {server.name} | {server.settings} |" for server in ALL]
     (folder / "RESULTS.md").write_text("\n".join([*text, ""]))
+
+
+def _amount(value: float) -> str:
+    """
+    A number, with the digits that mean something.
+    """
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _toReach(comparison: Comparison) -> str:
