@@ -15,8 +15,9 @@ from .measures import Bounds, Contender, Measure, Sample, Samples
 # Where the load generator had this much of its core, the server was not the limit.
 _BUSY = 0.95
 
-# Where the servers had less of theirs, other programs had it, and throughput says little.
-_SHARE = 0.9
+# Where a server waited for its core for more of the time, other programs had it, and neither
+# throughput nor latency says anything.
+_WAITED = 0.05
 
 
 @dataclass
@@ -84,27 +85,36 @@ class Comparison:
     @property
     def reached(self) -> bool | None:
         """
-        Whether what is to be reached is; C{None} where nothing is.
+        Whether what is to be reached is; C{None} where nothing is, or nothing can be said.
         """
         if self.atMost is not None:
             return self.score <= self.atMost
-        return None if self.atLeast is None else self.verdict >= self.atLeast
+        if self.atLeast is None or (self.disturbed and not self.byProcessor):
+            return None
+        return self.verdict >= self.atLeast
 
     @property
     def disturbed(self) -> bool:
         """
-        Whether the servers did not have their core all the time: other programs had it, or the
-        load generator could not keep up.
+        Whether other programs had the servers' core too.
         """
-        shares = [sample.share for pair in self.pairs for sample in pair if sample.share]
-        return bool(shares) and median(shares) < _SHARE
+        return median(sample.waited for pair in self.pairs for sample in pair) > _WAITED
 
     @property
     def verdict(self) -> float:
         """
-        The ratio that counts: that of processor time where the servers were disturbed.
+        The ratio that counts: that of processor time where throughput was limited by something
+        else.
         """
-        return self.costRatio if self.disturbed and self.costRatio else self.ratio
+        return self.costRatio if self.byProcessor and self.costRatio else self.ratio
+
+    @property
+    def byProcessor(self) -> bool:
+        """
+        Whether that of processor time counts.
+        """
+        usable = self.measure.moreIsBetter and self.costRatio is not None
+        return usable and (self.disturbed or bool(self.limited))
 
     @property
     def limited(self) -> list[str]:

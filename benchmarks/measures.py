@@ -55,13 +55,13 @@ class Sample:
 
     @ivar score: its result, in the unit of its measure.
     @ivar cost: the server's processor time for one unit of work, in seconds; 0 if not known.
-    @ivar share: the share of its core that the server had.
+    @ivar waited: the share of the time in which another program ran, and the server could have.
     @ivar driver: the share of its core that the load generator had.
     """
 
     score: float
     cost: float = 0.0
-    share: float = 0.0
+    waited: float = 0.0
     driver: float = 0.0
 
 
@@ -129,7 +129,7 @@ class Throughput:
         return Sample(
             work / outcome.seconds,
             outcome.server_seconds / work,
-            outcome.server_seconds / outcome.seconds,
+            outcome.server_waited / outcome.seconds,
             outcome.own_share,
         )
 
@@ -179,8 +179,12 @@ class Latency:
             seconds=bounds.seconds,
             rate=rate,
         )
-        time: float = getattr(outcome, self.quantile)
-        return Sample(time * 1e6, outcome.server_seconds / outcome.exchanges)
+        latency: float = getattr(outcome, self.quantile)
+        return Sample(
+            latency * 1e6,
+            outcome.server_seconds / outcome.exchanges,
+            outcome.server_waited / outcome.seconds,
+        )
 
 
 @dataclass(frozen=True)
@@ -202,6 +206,7 @@ class Wrk:
     def _sample(self, running: Running, bounds: Bounds) -> Sample:
         command = ["wrk", "-t1", "-c50", f"-d{max(1, round(bounds.seconds))}s"]
         command.append(f"http://127.0.0.1:{running.address}/")
+        begin, waited = time.perf_counter(), running.waited()
         process = pinned(
             command, cores()[1], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -209,7 +214,8 @@ class Wrk:
         found = re.search(r"Requests/sec:\s*([\d.]+)", said)
         if found is None or "Non-2xx" in said or "Socket errors" in said:
             raise Unusable(f"{running.server.name}: {said}")
-        return Sample(float(found[1]))
+        share = (running.waited() - waited) / (time.perf_counter() - begin)
+        return Sample(float(found[1]), waited=share)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def draw(title: str, comparisons: Sequence[Comparison]) -> str:
             length = 1 / each.verdict if measure.moreIsBetter else each.verdict
             rows[each.peer] = (length, f"netkit: {each.verdict:.2f} x", _THEIRS)
     unit, better = measure.unit, "more" if measure.moreIsBetter else "less"
-    if any(each.disturbed for each in comparisons):
+    if any(each.byProcessor for each in comparisons):
         unit = f"{unit.removesuffix('/s')} in a second of the server's processor time"
     longest = max(score for score, _, _ in rows.values()) or 1.0
     height = _TOP + _ROW * len(rows) + 8

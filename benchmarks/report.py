@@ -21,8 +21,8 @@ from .servers import ALL
 from .workloads import Workload
 
 _DISTURBED = (
-    "The servers did not have their core all the time: other programs had it, or the load "
-    "generator could not keep up. So processor time counts, and scores say little."
+    "Other programs had the servers' core too. So processor time counts, and scores and latencies "
+    "say little."
 )
 
 Results = Sequence[tuple[Workload, Sequence[Comparison]]]
@@ -49,9 +49,9 @@ def table(comparisons: Sequence[Comparison]) -> list[str]:
         marks = dict.fromkeys(each.limited, " *")
         cost = "" if each.costRatio is None else f"{each.costRatio:.2f}"
         ratio = f"{each.ratio:.2f}"
-        if each.disturbed:
+        if each.byProcessor:
             cost = f"**{cost}**"
-        else:
+        elif not each.disturbed:
             ratio = f"**{ratio}**"
         rows.append(
             f"| {each.subject} | {_amount(each.score)}{marks.get(each.subject, '')} "
@@ -107,14 +107,14 @@ def _amount(value: float) -> str:
 
 
 def _toReach(comparison: Comparison) -> str:
-    reached = comparison.reached
-    if reached is None:
+    if comparison.atMost is None and comparison.atLeast is None:
         return ""
     if comparison.atMost is not None:
         target = f"at most {comparison.atMost:g} {comparison.measure.unit}"
     else:
         target = f"{comparison.atLeast:g}"
-    return f"{target}: {'reached' if reached else 'missed'}"
+    verdicts = {True: "reached", False: "missed", None: "undecided"}
+    return f"{target}: {verdicts[comparison.reached]}"
 
 
 def _machine(environment: Environment, bounds: Bounds) -> list[str]:

@@ -114,6 +114,12 @@ class Running:
         tick = os.sysconf("SC_CLK_TCK")
         return int(fields[11]) / tick, int(fields[12]) / tick
 
+    def waited(self) -> float:
+        """
+        How long it could have run so far, and another program did, in seconds.
+        """
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+
     def residentSize(self) -> int:
         """
         How many octets of memory it occupies.

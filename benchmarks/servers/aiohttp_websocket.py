@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 
 import uvloop
 from aiohttp import WSMsgType, web
@@ -26,7 +27,9 @@ async def answer(request: web.Request) -> web.WebSocketResponse:
     async for message in connection:
         if "--broadcast" in flags:
             for each in list(everybody):
-                await each.send_bytes(message.data)
+                # It may have closed since.
+                with suppress(ConnectionResetError):
+                    await each.send_bytes(message.data)
         elif message.type is WSMsgType.TEXT:
             await connection.send_str(message.data)
         elif message.type is WSMsgType.BINARY:
