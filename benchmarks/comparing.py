@@ -12,8 +12,12 @@ from statistics import median
 from .environment import Unusable
 from .measures import Bounds, Contender, Measure, Sample, Samples
 
-# Where the load generator has this much of its core to do, the server was not the limit.
+# Where the load generator had this much of its core, the server was not the limit.
 _BUSY = 0.95
+
+# Where a server waited for its core for more of the time, other programs had it, and neither
+# throughput nor latency says anything.
+_WAITED = 0.05
 
 
 @dataclass
@@ -81,11 +85,36 @@ class Comparison:
     @property
     def reached(self) -> bool | None:
         """
-        Whether what is to be reached is; C{None} where nothing is.
+        Whether what is to be reached is; C{None} where nothing is, or nothing can be said.
         """
         if self.atMost is not None:
             return self.score <= self.atMost
-        return None if self.atLeast is None else self.ratio >= self.atLeast
+        if self.atLeast is None or (self.disturbed and not self.byProcessor):
+            return None
+        return self.verdict >= self.atLeast
+
+    @property
+    def disturbed(self) -> bool:
+        """
+        Whether other programs had the servers' core too.
+        """
+        return median(sample.waited for pair in self.pairs for sample in pair) > _WAITED
+
+    @property
+    def verdict(self) -> float:
+        """
+        The ratio that counts: that of processor time where throughput was limited by something
+        else.
+        """
+        return self.costRatio if self.byProcessor and self.costRatio else self.ratio
+
+    @property
+    def byProcessor(self) -> bool:
+        """
+        Whether that of processor time counts.
+        """
+        usable = self.measure.moreIsBetter and self.costRatio is not None
+        return usable and (self.disturbed or bool(self.limited))
 
     @property
     def limited(self) -> list[str]:
@@ -96,10 +125,12 @@ class Comparison:
         def busy(samples: Sequence[Sample]) -> bool:
             return median(sample.driver for sample in samples) > _BUSY
 
-        ones, others = zip(*self.pairs, strict=True)
-        return [
-            name for name, samples in ((self.subject, ones), (self.peer, others)) if busy(samples)
-        ]
+        names = (self.subject, self.peer)
+        return [name for name, samples in zip(names, self._columns, strict=True) if busy(samples)]
+
+    @property
+    def _columns(self) -> list[tuple[Sample, ...]]:
+        return list(zip(*self.pairs, strict=True))
 
 
 def compare(
@@ -120,7 +151,8 @@ def compare(
         ratios = comparison.ratios
         print(
             f"    {comparison.subject} / {comparison.peer}: "
-            f"{comparison.ratio:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+            f"{comparison.ratio:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+            + (f", by processor time {comparison.costRatio:.2f}" if comparison.costRatio else ""),
             file=sys.stderr,
         )
     return comparison

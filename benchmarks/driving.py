@@ -50,6 +50,7 @@ class Outcome:
     @ivar exchanges: how many requests were answered.
     @ivar seconds: in what time.
     @ivar server_seconds: of that, the server's processor time.
+    @ivar server_waited: in how much of it the server could have run, and another program did.
     @ivar own_share: the share of its core that the load generator took.
     @ivar p50: the median of the times to the answer, in seconds.
     @ivar p99: the time that all but a hundredth stay below.
@@ -58,6 +59,7 @@ class Outcome:
     exchanges: int
     seconds: float
     server_seconds: float
+    server_waited: float
     own_share: float
     p50: float
     p99: float

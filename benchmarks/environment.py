@@ -131,12 +131,15 @@ def extract(commit: str) -> Path:
     """
     Put the source tree of a commit beside the peers.
 
+    @param commit: the commit, or a folder, which is taken as it is.
     @return: where it is.
     """
+    if Path(commit).is_dir():
+        return Path(commit).resolve()
     command = ["git", "-C", str(ROOT), "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"]
     found = subprocess.run(command, capture_output=True, text=True)
     if found.returncode:
-        raise Unusable(f"{commit!r} is no commit here")
+        raise Unusable(f"{commit!r} is no commit here, and no folder")
     folder = FOLDER / "trees" / found.stdout.strip()
     if not folder.exists():
         part = folder.with_suffix(".part")

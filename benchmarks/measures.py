@@ -55,11 +55,13 @@ class Sample:
 
     @ivar score: its result, in the unit of its measure.
     @ivar cost: the server's processor time for one unit of work, in seconds; 0 if not known.
-    @ivar driver: the share of its core that the load generator took.
+    @ivar waited: the share of the time in which another program ran, and the server could have.
+    @ivar driver: the share of its core that the load generator had.
     """
 
     score: float
     cost: float = 0.0
+    waited: float = 0.0
     driver: float = 0.0
 
 
@@ -124,7 +126,12 @@ class Throughput:
             running, environment, self.load, warmup=bounds.warmup, seconds=bounds.seconds
         )
         work = outcome.exchanges * self.scale
-        return Sample(work / outcome.seconds, outcome.server_seconds / work, outcome.own_share)
+        return Sample(
+            work / outcome.seconds,
+            outcome.server_seconds / work,
+            outcome.server_waited / outcome.seconds,
+            outcome.own_share,
+        )
 
 
 @dataclass(frozen=True)
@@ -172,8 +179,12 @@ class Latency:
             seconds=bounds.seconds,
             rate=rate,
         )
-        time: float = getattr(outcome, self.quantile)
-        return Sample(time * 1e6, outcome.server_seconds / outcome.exchanges)
+        latency: float = getattr(outcome, self.quantile)
+        return Sample(
+            latency * 1e6,
+            outcome.server_seconds / outcome.exchanges,
+            outcome.server_waited / outcome.seconds,
+        )
 
 
 @dataclass(frozen=True)
@@ -195,6 +206,7 @@ class Wrk:
     def _sample(self, running: Running, bounds: Bounds) -> Sample:
         command = ["wrk", "-t1", "-c50", f"-d{max(1, round(bounds.seconds))}s"]
         command.append(f"http://127.0.0.1:{running.address}/")
+        begin, waited = time.perf_counter(), running.waited()
         process = pinned(
             command, cores()[1], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -202,7 +214,8 @@ class Wrk:
         found = re.search(r"Requests/sec:\s*([\d.]+)", said)
         if found is None or "Non-2xx" in said or "Socket errors" in said:
             raise Unusable(f"{running.server.name}: {said}")
-        return Sample(float(found[1]))
+        share = (running.waited() - waited) / (time.perf_counter() - begin)
+        return Sample(float(found[1]), waited=share)
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,15 @@ from pathlib import Path
 from .comparing import Comparison
 from .environment import ROOT, Environment
 from .measures import Bounds
-from .plot import amount, draw
+from .plot import draw
 from .running import cores
 from .servers import ALL
 from .workloads import Workload
+
+_DISTURBED = (
+    "Other programs had the servers' core too. So processor time counts, and scores and latencies "
+    "say little."
+)
 
 Results = Sequence[tuple[Workload, Sequence[Comparison]]]
 
@@ -43,10 +48,15 @@ def table(comparisons: Sequence[Comparison]) -> list[str]:
             continue
         marks = dict.fromkeys(each.limited, " *")
         cost = "" if each.costRatio is None else f"{each.costRatio:.2f}"
+        ratio = f"{each.ratio:.2f}"
+        if each.byProcessor:
+            cost = f"**{cost}**"
+        elif not each.disturbed:
+            ratio = f"**{ratio}**"
         rows.append(
-            f"| {each.subject} | {amount(each.score)}{marks.get(each.subject, '')} "
-            f"| {each.peer} | {amount(each.peerScore)}{marks.get(each.peer, '')} "
-            f"| **{each.ratio:.2f}** ({each.ratios[0]:.2f} to {each.ratios[-1]:.2f}) "
+            f"| {each.subject} | {_amount(each.score)}{marks.get(each.subject, '')} "
+            f"| {each.peer} | {_amount(each.peerScore)}{marks.get(each.peer, '')} "
+            f"| {ratio} ({each.ratios[0]:.2f} to {each.ratios[-1]:.2f}) "
             f"| {cost} | {_toReach(each)} |"
         )
     return rows
@@ -80,6 +90,8 @@ def write(folder: Path, results: Results, environment: Environment, bounds: Boun
             (plots / f"{workload.name}.svg").write_text(draw(workload.title, measured))
             text[-1] += f" ([plot](plots/{workload.name}.svg))"
         text += ["", *table(comparisons)]
+        if any(each.disturbed for each in measured):
+            text += ["", _DISTURBED]
         if any(each.limited for each in measured):
             text += ["", "\\* The load generator was the limit, or close to it."]
     text += ["", "## Settings", "", "| server | settings |", "|---|---|"]
@@ -87,15 +99,22 @@ def write(folder: Path, results: Results, environment: Environment, bounds: Boun
     (folder / "RESULTS.md").write_text("\n".join([*text, ""]))
 
 
+def _amount(value: float) -> str:
+    """
+    A number, with the digits that mean something.
+    """
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _toReach(comparison: Comparison) -> str:
-    reached = comparison.reached
-    if reached is None:
+    if comparison.atMost is None and comparison.atLeast is None:
         return ""
     if comparison.atMost is not None:
         target = f"at most {comparison.atMost:g} {comparison.measure.unit}"
     else:
         target = f"{comparison.atLeast:g}"
-    return f"{target}: {'reached' if reached else 'missed'}"
+    verdicts = {True: "reached", False: "missed", None: "undecided"}
+    return f"{target}: {verdicts[comparison.reached]}"
 
 
 def _machine(environment: Environment, bounds: Bounds) -> list[str]:

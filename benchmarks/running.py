@@ -7,11 +7,12 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import IO, Any
 
@@ -64,36 +65,31 @@ class Running:
         self._environment = environment
 
     def __enter__(self) -> Running:
-        self._folder = tempfile.TemporaryDirectory(prefix="netkit-bench-")
-        folder = Path(self._folder.name)
-        self.address = str(folder / "socket") if self._place.unix else str(freePort())
-        flags = list(self._place.flags)
-        if self._place.tls:
-            flags.append(f"--tls={self._environment.certificate}")
-        self._log = (folder / "log").open("w+")
-        self._process = start(
-            self.server.command(self._environment, flags, self.address),
-            self._environment,
-            self._log,
-        )
-        self.pid = self._process.pid
-        try:
-            awaitListening(self.address, self._process)
-        except Unusable as error:
-            self.__exit__()
-            raise Unusable(f"{self.server.name} {error}") from None
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="netkit-bench-")))
+            self.address = str(folder / "socket") if self._place.unix else str(freePort())
+            flags = list(self._place.flags)
+            if self._place.tls:
+                flags.append(f"--tls={self._environment.certificate}")
+            command = self.server.command(self._environment, flags, self.address)
+            self._log = stack.enter_context((folder / "log").open("w+"))
+            process = start(command, self._environment, self._log)
+            stack.callback(_end, process)
+            self.pid = process.pid
+            try:
+                awaitListening(self.address, process)
+            except Unusable as error:
+                raise Unusable(f"{self.server.name} {error}\n{self.said()}".strip()) from None
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        traceback: TracebackType | None = None,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._log.close()
-        self._folder.cleanup()
+        self._stack.close()
 
     @property
     def where(self) -> list[str]:
@@ -118,12 +114,23 @@ class Running:
         tick = os.sysconf("SC_CLK_TCK")
         return int(fields[11]) / tick, int(fields[12]) / tick
 
+    def waited(self) -> float:
+        """
+        How long it could have run so far, and another program did, in seconds.
+        """
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+
     def residentSize(self) -> int:
         """
         How many octets of memory it occupies.
         """
         pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGESIZE")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
 
 
 def start(

@@ -97,7 +97,7 @@ def _burst() -> Load:
 def _upload() -> Load:
     size = 100 * 2**20
     content = octets.octets(2**20) * 100
-    return _http(octets.post("/upload", content), b"%d" % size, connections=2)
+    return _http(octets.post("/upload", content), b"%d" % size, connections=1)
 
 
 _EVERY_WEBSOCKET = (s.AIOHTTP_WEBSOCKET, s.WEBSOCKETS, s.AUTOBAHN, s.TWISTED_WEBSOCKET)
@@ -228,7 +228,7 @@ WORKLOADS = (
     ),
     Workload(
         "http-upload",
-        "HTTP POST of 100 MiB, 2 connections",
+        "HTTP POST of 100 MiB, one connection",
         lambda: Throughput(_upload(), "MiB/s", scale=100),
         _HTTP_PEERS,
     ),

@@ -74,5 +74,7 @@ void tls_free(void *tls);
 
 /* processor.c: the processor time of a process, all its threads, in nanoseconds. */
 uint64_t processor_time(pid_t pid);
+/* How long its first thread was ready to run, and did not. */
+uint64_t waiting_time(pid_t pid);
 
 #endif

@@ -26,3 +26,17 @@ uint64_t processor_time(pid_t pid)
     closedir(tasks);
     return total;
 }
+
+uint64_t waiting_time(pid_t pid)
+{
+    char path[64];
+    unsigned long long time = 0;
+    snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%*u %llu", &time) != 1)
+        time = 0;
+    fclose(file);
+    return time;
+}

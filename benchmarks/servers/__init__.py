@@ -88,7 +88,7 @@ NETKIT_WEBSOCKET = Server(
     "netkit websocket",
     "netkit_websocket.py",
     "WebSocketFactory on the uvloop reactor; default limits but for the message size, 16 MiB; "
-    "deflate only where it is measured",
+    "deflate only where it is measured; broadcast()",
     _UVLOOP,
 )
 
@@ -128,7 +128,9 @@ TWISTED_WEB = Server(
     "twisted.web", "twisted_web.py", f"Site {_ON_EPOLL}, no access log", ("--reactor=epoll",)
 )
 
-PICOWS = Server("picows", "picows_websocket.py", "uvloop, memoryview payloads, no automatic pings")
+PICOWS = Server(
+    "picows", "picows_websocket.py", "uvloop, aiofastnet, memoryview payloads, no automatic pings"
+)
 NPM_WS = Server(
     "npm ws",
     "node_websocket.js",

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 
 import uvloop
 from aiohttp import WSMsgType, web
 
 *flags, port = sys.argv[1:]
-everybody: list[web.WebSocketResponse] = []
+everybody: set[web.WebSocketResponse] = set()
 
 
 async def answer(request: web.Request) -> web.WebSocketResponse:
@@ -22,16 +23,18 @@ async def answer(request: web.Request) -> web.WebSocketResponse:
     """
     connection = web.WebSocketResponse(max_msg_size=2**24, compress="--deflate" in flags)
     await connection.prepare(request)
-    everybody.append(connection)
+    everybody.add(connection)
     async for message in connection:
         if "--broadcast" in flags:
-            for each in everybody:
-                await each.send_bytes(message.data)
+            for each in list(everybody):
+                # It may have closed since.
+                with suppress(ConnectionResetError):
+                    await each.send_bytes(message.data)
         elif message.type is WSMsgType.TEXT:
             await connection.send_str(message.data)
         elif message.type is WSMsgType.BINARY:
             await connection.send_bytes(message.data)
-    everybody.remove(connection)
+    everybody.discard(connection)
     return connection
 
 

@@ -40,10 +40,13 @@ class Broadcast(WebSocketServerProtocol):
     Sends each message to everybody.
     """
 
-    everybody: list[WebSocketServerProtocol] = []
+    everybody: set[WebSocketServerProtocol] = set()
 
     def onOpen(self) -> None:
-        self.everybody.append(self)
+        self.everybody.add(self)
+
+    def onClose(self, wasClean: bool, code: int, reason: str) -> None:
+        self.everybody.discard(self)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         prepared = self.factory.prepareMessage(payload, isBinary)

@@ -4,8 +4,10 @@ netkit's WebSocket, through WebSocketFactory.
 
 from __future__ import annotations
 
+from twisted.python.failure import Failure
 from twisted_listen import serve
 
+import netkit.websocket
 from netkit.websocket import (
     WebSocketFactory,
     WebSocketOptions,
@@ -38,11 +40,14 @@ class Broadcast(WebSocketProtocol):
     everybody: set[WebSocketTransport] = set()
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        self.transport = transport
         self.everybody.add(transport)
 
+    def connectionLost(self, reason: Failure) -> None:
+        self.everybody.discard(self.transport)
+
     def bytesMessageReceived(self, data: bytes | bytearray) -> None:
-        for transport in self.everybody:
-            transport.sendBytesMessage(data)
+        netkit.websocket.broadcast(bytes(data), self.everybody)
 
 
 class Application:

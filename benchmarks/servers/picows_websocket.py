@@ -30,10 +30,13 @@ class Broadcast(WSListener):  # type: ignore[misc]
     Sends each message to everybody.
     """
 
-    everybody: list[WSTransport] = []
+    everybody: set[WSTransport] = set()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self.everybody.append(transport)
+        self.everybody.add(transport)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.everybody.discard(transport)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         payload = frame.get_payload_as_bytes()

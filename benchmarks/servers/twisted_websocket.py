@@ -4,6 +4,7 @@ twisted.web.websocket: a WebSocket server.
 
 from __future__ import annotations
 
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 from twisted.web.websocket import WebSocketProtocol, WebSocketResource, WebSocketTransport
@@ -30,13 +31,17 @@ class Broadcast(WebSocketProtocol):
     Sends each message to everybody.
     """
 
-    everybody: set[WebSocketTransport] = set()
+    # No set: the transports cannot be hashed.
+    everybody: dict[int, WebSocketTransport] = {}
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
-        self.everybody.add(transport)
+        self.everybody[id(self)] = transport
+
+    def connectionLost(self, reason: Failure) -> None:
+        del self.everybody[id(self)]
 
     def bytesMessageReceived(self, data: bytes | bytearray) -> None:
-        for transport in self.everybody:
+        for transport in self.everybody.values():
             transport.sendBytesMessage(bytes(data))
 
 

@@ -28,8 +28,11 @@ async def broadcasting(connection: ServerConnection) -> None:
     Send each message to everybody.
     """
     everybody.add(connection)
-    async for message in connection:
-        broadcast(everybody, message)
+    try:
+        async for message in connection:
+            broadcast(everybody, message)
+    finally:
+        everybody.discard(connection)
 
 
 async def main() -> None:
