@@ -8,6 +8,7 @@ From the outside in (imports point downwards only):
     - L{netkit.net}: C{createServer} and C{createConnection}, awaitable.
     - L{netkit.echo}, L{netkit.printrespond}, L{netkit.http}, L{netkit.websocket}:
       Protocol and Factory classes.
+    - L{netkit.reactor}: the uvloop reactor, which runs any of these and any other program.
     - L{netkit.server}: what every server connection shares: limits, idleness, closing.
     - L{netkit.interfaces}: public zope.interface interfaces.
     - L{netkit.wire}: bytes to events and back; pure, knows neither Twisted nor sockets.
