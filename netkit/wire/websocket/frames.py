@@ -74,6 +74,10 @@ _FIRSTS_RSV1 = _FIRSTS | {
 # The C loops of int are the quickest on short payloads, those of bytes.translate on long ones.
 _LONG = 1200
 
+# What is longer goes in blocks: the copies of all of it would be new memory each time, whose pages
+# cost more than the masking.
+_BLOCK = 2**17
+
 
 def _xor_integers(data: bytes, key: bytes) -> bytes:
     length = len(data)
@@ -99,6 +103,10 @@ def apply_mask(data: bytes, key: bytes) -> bytes:
         return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(
             length, "little"
         )
+    if length > _BLOCK:
+        # A block is a multiple of the key's length, so each begins with the key's first octet.
+        blocks = (data[at : at + _BLOCK] for at in range(0, length, _BLOCK))
+        return b"".join([apply_mask(block, key) for block in blocks])
     masked = bytearray(length)
     for i, octet in enumerate(key):
         masked[i::4] = data[i::4].translate(_XOR_TABLES[octet])
