@@ -8,7 +8,12 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from twisted.internet.defer import ensureDeferred
-from twisted.internet.interfaces import IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import (
+    IProtocolFactory,
+    IProtocolNegotiationFactory,
+    IReactorTime,
+)
+from zope.interface import implementer
 
 from ..server import ServerFactory, ServerProtocol
 from ..wire.websocket.handshake import Offer, accept
@@ -25,6 +30,7 @@ from .protocol import (
 from .server import Answer, WebSocketServerConnection
 
 
+@implementer(IProtocolNegotiationFactory)
 class WebSocketFactory(ServerFactory):
     """
     A Twisted factory that serves WebSocket, and only that unless told otherwise, on whatever it
@@ -73,6 +79,13 @@ class WebSocketFactory(ServerFactory):
         self.options = options
         self.headLimits = options.headLimits()
         self.keepalive = Keepalive(options, self.clock)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        What TLS clients are told that is spoken here (RFC 7301): the opening handshake is
+        HTTP/1.1. Without an answer Twisted turns away all who ask, as browsers do.
+        """
+        return [b"http/1.1"]
 
     def protocol(self) -> ServerProtocol:
         """
