@@ -1,11 +1,12 @@
 """
 An echo server, or a client that has everything echoed, on Autobahn|Python: C{server} or
-C{client URL}.
+C{client URL [CERTIFICATE]}, the one to trust.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from autobahn.twisted.websocket import (
@@ -13,6 +14,7 @@ from autobahn.twisted.websocket import (
     WebSocketClientProtocol,
     WebSocketServerFactory,
     WebSocketServerProtocol,
+    connectWS,
 )
 from autobahn.websocket.compress import (
     PerMessageDeflateOffer,
@@ -21,6 +23,7 @@ from autobahn.websocket.compress import (
     PerMessageDeflateResponseAccept,
 )
 from twisted.internet import reactor as globalReactor
+from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 
 MESSAGES: list[tuple[bytes, bool]] = [
     (b"", False),
@@ -53,6 +56,7 @@ class Client(WebSocketClientProtocol):  # type: ignore[misc] # it has no annotat
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
         extensions = [extension.EXTENSION_NAME for extension in self.websocket_extensions_in_use]
         print(wasClean, code, len(self.left), *extensions)
+        print(reason, file=sys.stderr)
         globalReactor.stop()
 
 
@@ -77,8 +81,13 @@ def main() -> None:
         factory.setProtocolOptions(
             perMessageCompressionOffers=[PerMessageDeflateOffer()],
             perMessageCompressionAccept=offer,
+            # A busy machine takes longer than the second that it allows.
+            closeHandshakeTimeout=60,
+            serverConnectionDropTimeout=60,
         )
-        reactor.connectTCP(factory.host, factory.port, factory)
+        trusted = [Certificate.loadPEM(Path(path).read_bytes()) for path in sys.argv[3:]]
+        trustRoot = trustRootFromCertificates(trusted)
+        connectWS(factory, optionsForClientTLS(factory.host, trustRoot))
     else:
         factory = WebSocketServerFactory()
         factory.protocol = Echo

@@ -7,9 +7,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.interop.peers import Address, Daemon
 
@@ -23,6 +28,49 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="netkit", dir="/tmp"))
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def certificate(folder: Path) -> dict[str, str]:
+    """
+    The files of a certificate for 127.0.0.1, and of its key.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "netkit's tests")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = {"cert": str(folder / "cert.pem"), "key": str(folder / "key.pem")}
+    Path(files["cert"]).write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    Path(files["key"]).write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return files
+
+
+@pytest.fixture(scope="module")
+def tlsEndpoint(certificate: dict[str, str]) -> str:
+    """
+    A server endpoint string, on any port, with that certificate.
+    """
+    files = f"privateKey={certificate['key']}:certKey={certificate['cert']}"
+    return f"ssl:0:interface=127.0.0.1:{files}"
 
 
 @pytest.fixture(scope="module")

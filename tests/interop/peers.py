@@ -29,7 +29,10 @@ HERE = Path(__file__).parent
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 # What a service logs for each endpoint that it listens on.
-_LISTENING = re.compile(r" listens on (unix:(?P<path>\S+)|\S+:(?P<port>\d+)) \(")
+_LISTENING = re.compile(
+    r" listens on (unix:(?P<path>\S+)|\S+:(?P<port>\d+)) "
+    r"\((ssl:.*\bcertKey=(?P<certificate>[^:)]+))?"
+)
 
 
 def _missing(reason: str) -> NoReturn:
@@ -82,13 +85,34 @@ class Address:
 
     @ivar port: the TCP port on 127.0.0.1; or C{None}.
     @ivar path: the UNIX socket; or C{None}.
+    @ivar certificate: the file of the certificate that it shows, where it speaks TLS; or C{None}.
     """
 
     port: int | None = None
     path: str | None = None
+    certificate: str | None = None
 
     def __str__(self) -> str:
         return f"unix:{self.path}" if self.port is None else f"tcp:{self.port}"
+
+    @property
+    def transport(self) -> str:
+        """
+        C{tcp}, C{tls} or C{unix}.
+        """
+        if self.port is None:
+            return "unix"
+        return "tls" if self.certificate else "tcp"
+
+    def origin(self, scheme: str) -> str:
+        """
+        How a URL begins.
+
+        @param scheme: C{http} or C{ws}; it gets an C{s} for TLS.
+        """
+        secure = "s" if self.certificate else ""
+        host = "localhost" if self.port is None else f"127.0.0.1:{self.port}"
+        return f"{scheme}{secure}://{host}"
 
     @property
     def server(self) -> str:
@@ -281,7 +305,9 @@ class Daemon(Program):
             super().stop()
             raise
         self.addresses = [
-            Address(path=match["path"]) if match["path"] else Address(port=int(match["port"]))
+            Address(path=match["path"])
+            if match["path"]
+            else Address(port=int(match["port"]), certificate=match["certificate"])
             for match in listening
         ]
 
@@ -289,11 +315,9 @@ class Daemon(Program):
         """
         Where it listens.
 
-        @param transport: C{tcp} or C{unix}.
+        @param transport: C{tcp}, C{tls} or C{unix}.
         """
-        return next(
-            address for address in self.addresses if (address.path is None) == (transport == "tcp")
-        )
+        return next(address for address in self.addresses if address.transport == transport)
 
     def stop(self) -> int:
         """

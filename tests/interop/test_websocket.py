@@ -1,5 +1,5 @@
 """
-The websocket service, and clients that nobody here wrote.
+The websocket service, and clients that nobody here wrote; over TCP, UNIX sockets and TLS.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import random
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from websockets.sync.client import ClientConnection, connect, unix_connect
 from websockets.typing import Subprotocol
 
 from tests.interop.peers import HERE, PATIENCE, Address, Daemon, requireNpm, run
+
+pytestmark = pytest.mark.parametrize("transport", ["tcp", "unix", "tls"])
 
 MEBIBYTE = random.Random(6455).randbytes(2**20)
 
@@ -30,13 +33,13 @@ def printed(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def websocket(serve: Callable[..., Daemon], printed: Path) -> Daemon:
+def websocket(serve: Callable[..., Daemon], printed: Path, tlsEndpoint: str) -> Daemon:
     """
     The service under C{twistd}.
     """
     return serve(
         *("netkit-websocket", "--path", "/chat", "--subprotocol", "one", "--subprotocol", "two"),
-        *("--format", "json", "--output", str(printed)),
+        *("--format", "json", "--output", str(printed), "-l", tlsEndpoint),
     )
 
 
@@ -50,11 +53,15 @@ def client(address: Address, path: str = "/chat", **options: Any) -> ClientConne
         "max_size": None,
         **options,
     }
+    url = address.origin("ws") + path
     connection: ClientConnection
     if address.path is not None:
-        connection = unix_connect(address.path, f"ws://localhost{path}", **settings)
+        connection = unix_connect(address.path, url, **settings)
     else:
-        connection = connect(f"ws://127.0.0.1:{address.port}{path}", proxy=None, **settings)
+        trusting = None
+        if address.certificate:
+            trusting = ssl.create_default_context(cafile=address.certificate)
+        connection = connect(url, proxy=None, ssl=trusting, **settings)
     return connection
 
 
@@ -137,10 +144,9 @@ def test_ws(websocket: Daemon, transport: str, compression: bool) -> None:
     node = requireNpm("ws")
     address = websocket.address(transport)
     # ws writes a UNIX socket's URL as ws+unix:PATH:URL-PATH.
-    origin = (
-        f"ws://127.0.0.1:{address.port}" if address.path is None else f"ws+unix:{address.path}:"
-    )
-    settings = {"url": f"{origin}/chat", "perMessageDeflate": compression}
+    origin = f"ws+unix:{address.path}:" if address.path else address.origin("ws")
+    ca = address.certificate and Path(address.certificate).read_text()
+    settings = {"url": f"{origin}/chat", "perMessageDeflate": compression, "ca": ca}
     done = run([node, str(HERE / "websocket.mjs"), json.dumps(settings)])
     assert (done.status, done.errors.decode()) == (0, "")
     assert json.loads(done.output) == {

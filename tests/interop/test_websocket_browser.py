@@ -1,9 +1,12 @@
 """
-The websocket service, and more clients that nobody here wrote: a browser, curl, Autobahn|Python.
+The websocket service, and more clients that nobody here wrote: a browser, curl, Autobahn|Python;
+over TCP, TLS, and UNIX sockets where they can.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import shutil
 import sys
@@ -15,12 +18,14 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.interop.peers import HERE, PATIENCE, Daemon, Program, requireModule, requirePeer, run
 
 PAGE = """<!doctype html><title>netkit</title><script type="module">
 const report = (result) => fetch("/", { method: "POST", body: JSON.stringify(result) });
-const socket = new WebSocket("ws://127.0.0.1:PORT/chat", ["none", "two"]);
+const socket = new WebSocket("ORIGIN/chat", ["none", "two"]);
 socket.binaryType = "arraybuffer";
 const next = (event) => new Promise((resolve) => {
     socket.addEventListener(event, resolve, { once: true });
@@ -44,22 +49,23 @@ report({ echoed, code, wasClean, protocol, extensions });
 
 
 @pytest.fixture(scope="module")
-def websocket(serve: Callable[..., Daemon]) -> Daemon:
+def websocket(serve: Callable[..., Daemon], tlsEndpoint: str) -> Daemon:
     """
     The service under C{twistd}.
     """
     return serve(
-        *("netkit-websocket", "--path", "/chat", "--subprotocol", "two", "--format", "none")
+        *("netkit-websocket", "--path", "/chat", "--subprotocol", "two", "--format", "none"),
+        *("-l", tlsEndpoint),
     )
 
 
 @pytest.fixture
-def page(websocket: Daemon) -> Iterator[tuple[str, Queue[Any]]]:
+def page(websocket: Daemon, transport: str) -> Iterator[tuple[str, Queue[Any]]]:
     """
     A web server with the page: its URL, and what the page reports.
     """
     reports: Queue[Any] = Queue()
-    content = PAGE.replace("PORT", str(websocket.address("tcp").port)).encode()
+    content = PAGE.replace("ORIGIN", websocket.address(transport).origin("ws")).encode()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -88,7 +94,19 @@ def page(websocket: Daemon) -> Iterator[tuple[str, Queue[Any]]]:
     thread.join(PATIENCE)
 
 
-def test_chromium(page: tuple[str, Queue[Any]], tmp_path: Path) -> None:
+def keyHash(certificate: str) -> str:
+    """
+    What Chromium knows a certificate by that it is to trust.
+    """
+    key = x509.load_pem_x509_certificate(Path(certificate).read_bytes()).public_key()
+    octets = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(octets).digest()).decode()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_chromium(
+    page: tuple[str, Queue[Any]], tmp_path: Path, certificate: dict[str, str]
+) -> None:
     """
     A page in a browser has messages of every kind echoed, compressed, and closes.
     """
@@ -99,6 +117,7 @@ def test_chromium(page: tuple[str, Queue[Any]], tmp_path: Path) -> None:
         [
             *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
             *("--no-first-run", "--no-proxy-server", f"--user-data-dir={tmp_path}"),
+            f"--ignore-certificate-errors-spki-list={keyHash(certificate['cert'])}",
             *("--remote-debugging-port=0", url),
         ]
     )
@@ -116,19 +135,22 @@ def test_chromium(page: tuple[str, Queue[Any]], tmp_path: Path) -> None:
     assert report["extensions"].startswith("permessage-deflate")
 
 
-def test_autobahn(websocket: Daemon) -> None:
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_autobahn(websocket: Daemon, transport: str, certificate: dict[str, str]) -> None:
     """
     Autobahn|Python has messages of every kind echoed, compressed, and closes with its code.
     """
     requireModule("autobahn")
-    url = f"ws://127.0.0.1:{websocket.address('tcp').port}/chat"
-    done = run([sys.executable, str(HERE / "autobahn_peer.py"), "client", url])
+    url = websocket.address(transport).origin("ws") + "/chat"
+    peer = [sys.executable, str(HERE / "autobahn_peer.py")]
+    done = run([*peer, "client", url, certificate["cert"]])
     assert (done.status, done.output.split()) == (
         0,
         [b"True", b"4711", b"0", b"permessage-deflate"],
     ), done.errors.decode()
 
 
+@pytest.mark.parametrize("transport", ["tcp", "unix", "tls"])
 @pytest.mark.parametrize(
     ("version", "answer"),
     [
@@ -143,12 +165,14 @@ def test_curl(websocket: Daemon, transport: str, version: str, answer: list[byte
     curl = requirePeer("curl")
     address = websocket.address(transport)
     where = ["--unix-socket", address.path] if address.path else []
+    if address.certificate:
+        where = ["--cacert", address.certificate]
     fields = (
         *("Connection: Upgrade", "Upgrade: websocket", f"Sec-WebSocket-Version: {version}"),
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
     )
     headers = [argument for field in fields for argument in ("--header", field)]
-    url = f"http://127.0.0.1:{address.port or 80}/chat"
+    url = address.origin("http") + "/chat"
     # Nothing ends what follows on a connection that is open.
     done = run([curl, "--silent", "--include", "--max-time", "1", *headers, *where, url])
     assert done.status == (28 if version == "13" else 0)

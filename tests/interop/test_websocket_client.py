@@ -11,17 +11,12 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 import pytest_twisted  # type: ignore[import-untyped]
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
@@ -40,40 +35,6 @@ from tests.interop.peers import HERE, PATIENCE, Program, requireModule, requireN
 
 LISTENS = re.compile(r"listens on (\S+)")
 PORT = {"host": "127.0.0.1", "port": 0}
-
-
-@pytest.fixture(scope="module")
-def certificate(folder: Path) -> dict[str, str]:
-    """
-    The files of a certificate for 127.0.0.1, and of its key.
-    """
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "netkit's tests")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    files = {"cert": str(folder / "cert.pem"), "key": str(folder / "key.pem")}
-    Path(files["cert"]).write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    Path(files["key"]).write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files
 
 
 @implementer(IPolicyForHTTPS)

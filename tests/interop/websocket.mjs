@@ -3,8 +3,8 @@
 import WebSocket from "ws";
 import { once } from "node:events";
 
-const { url, perMessageDeflate } = JSON.parse(process.argv[2]);
-const socket = new WebSocket(url, ["none", "two"], { perMessageDeflate });
+const { url, perMessageDeflate, ca } = JSON.parse(process.argv[2]);
+const socket = new WebSocket(url, ["none", "two"], { perMessageDeflate, ca });
 socket.on("error", (error) => {
     console.error(String(error));
     process.exit(1);
