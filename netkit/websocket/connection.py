@@ -26,7 +26,7 @@ from ..wire.errors import RemoteProtocolError
 from ..wire.websocket.broadcast import PreparedMessage
 from ..wire.websocket.connection import Connection
 from ..wire.websocket.events import Close, Event, Piece, Ping, Pong
-from ..wire.websocket.frames import CloseCode
+from ..wire.websocket.codes import CloseCode
 from ..wire.websocket.handshake import Agreement
 from .errors import NotConnected, WebSocketClosed
 from .options import WebSocketOptions
@@ -104,7 +104,7 @@ class WebSocketConnection(Protocol):
             if not self._halt & _OVER:
                 self._backlog += data
         else:
-            self._deliver(wire, None, data)
+            self._deliver(wire.receive_data(data))
         if (self._halt or self._backlog) and not self._delivering:
             self._continue()
 
@@ -277,20 +277,18 @@ class WebSocketConnection(Protocol):
 
     # Receiving
 
-    def _deliver(self, wire: Connection, events: Iterable[Event] | None, data: bytes) -> None:
+    def _deliver(self, events: Iterable[Event]) -> None:
         """
-        Go through what arrived and hand it to the application.
+        Hand to the application what arrived.
 
-        @param wire: C{self._wire}.
-        @param events: events that were not gone through before; else C{data} is parsed.
-        @param data: what arrived.
+        @param events: what arrived: where it is one event alone, a tuple.
         """
         application: Any = self._application
-        self._batch = []
+        alone = type(events) is tuple
         self._delivering = True
+        if not alone:
+            self._batch = []
         try:
-            if events is None:
-                events = wire.receive_data(data)
             for event in events:
                 kind = type(event)
                 try:
@@ -304,14 +302,15 @@ class WebSocketConnection(Protocol):
                     self._applicationFailed()
                 if self._halt:
                     # No more messages are to be delivered: for now, or for good.
-                    if not self._halt & _OVER and not isinstance(events, tuple):
+                    if not (alone or self._halt & _OVER):
                         self._events = iter(events)
                     break
         except RemoteProtocolError as error:
             self._fail(error)
         finally:
             self._delivering = False
-            self._flush()
+            if not alone:
+                self._flush()
 
     def _handle(self, application: Any, event: Event) -> None:
         """
@@ -344,21 +343,22 @@ class WebSocketConnection(Protocol):
         wire = self._wire
         assert wire is not None
         while not self._halt & (_PAUSED | _OVER) and (self._events or self._backlog):
-            data = b""
+            events: Iterable[Event] | None
             events, self._events = self._events, None
             if events is None:
                 data, self._backlog = self._backlog, b""
+                events = wire.receive_data(data)
             if self._halt & _CLOSING:
-                self._awaitClose(wire, events, data)
+                self._awaitClose(events)
             else:
-                self._deliver(wire, events, data)
+                self._deliver(events)
 
-    def _awaitClose(self, wire: Connection, events: Iterable[Event] | None, data: bytes) -> None:
+    def _awaitClose(self, events: Iterable[Event]) -> None:
         """
         Go through what arrived after we sent our Close frame: only the peer's matters.
         """
         try:
-            for event in wire.receive_data(data) if events is None else events:
+            for event in events:
                 if isinstance(event, Close):
                     self._closeReceived(event)
         except RemoteProtocolError as error:
@@ -441,6 +441,8 @@ class WebSocketConnection(Protocol):
     def _write(self, octets: bytes) -> None:
         batch = self._batch
         if batch is None:
+            if self._pressure is None:
+                self._registerPressure()
             self.transport.write(octets)
             return
         batch.append(octets)
@@ -450,16 +452,13 @@ class WebSocketConnection(Protocol):
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, None
-        if not batch:
-            return
-        if self._pressure is None and not self._attached:
-            self._registerPressure()
-        self.transport.write(batch[0] if len(batch) == 1 else b"".join(batch))
+        if batch:
+            self._write(batch[0] if len(batch) == 1 else b"".join(batch))
 
     # Flow control
 
     def _registerPressure(self) -> None:
-        if self._halt & (_CLOSING | _OVER):
+        if self._attached or self._halt & (_CLOSING | _OVER):
             return
         self._pressure = _Pressure(self)
         IConsumer(self.transport).registerProducer(self._pressure, True)

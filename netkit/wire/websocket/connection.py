@@ -16,28 +16,15 @@ from collections.abc import Iterable, Iterator
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from .broadcast import PreparedMessage
+from .codec import serialize_frame, whole_message
+from .codes import CONTROL, FIN, MASK, MAX_CONTROL_PAYLOAD, RSV1, CloseCode, Opcode
 from .deflate import PerMessageDeflate
 from .events import Close, Event, Piece, Ping, Pong
-from .frames import (
-    CONTROL,
-    FIN,
-    MAX_CONTROL_PAYLOAD,
-    RSV1,
-    CloseCode,
-    FrameReader,
-    MaskingKeys,
-    Opcode,
-    apply_mask,
-    serialize_frame,
-)
+from .frames import FrameReader, MaskingKeys
 from .messages import IncomingMessage, decode_text, encode_text
 
 _TEXT_WHOLE = FIN | Opcode.TEXT
 _BINARY_WHOLE = FIN | Opcode.BINARY
-
-# The two octets before the payload of a short whole message from a server.
-_TEXT_HEADERS = [bytes((_TEXT_WHOLE, length)) for length in range(126)]
-_BINARY_HEADERS = [bytes((_BINARY_WHOLE, length)) for length in range(126)]
 
 _keys = MaskingKeys()
 
@@ -51,17 +38,17 @@ class Connection:
     """
 
     __slots__ = (
+        "_as_is",
         "_between",
         "_client",
         "_deflate",
         "_incoming",
+        "_mask_bit",
         "_max_fragments",
         "_max_message_size",
-        "_overhead",
         "_pieces",
         "_reader",
         "_sending",
-        "_short",
         "close_received",
         "close_sent",
     )
@@ -99,10 +86,11 @@ class Connection:
         self._sending = 0
         self.close_received: Close | None = None
         self.close_sent: Close | None = None
-        # The shortest path: what arrived is one short whole frame, and nothing else goes on.
+        # Whether what arrives next may be a whole message.
         self._between = not pieces
-        self._overhead = 2 if client else 6
-        self._short = min(125, max_message_size or 125)
+        self._mask_bit = 0 if client else MASK
+        # Whether payloads are sent as they are: not masked, not compressed.
+        self._as_is = not client and deflate is None
 
     # Receiving
 
@@ -117,20 +105,11 @@ class Connection:
             peer broke the protocol or went over a limit. Its code is to be sent in a Close
             frame; nothing more is to be handed in.
         """
-        length = len(data) - self._overhead
-        if self._between and 0 <= length <= self._short:
-            first = data[0]
-            if self._client:
-                if data[1] == length:
-                    if first == _TEXT_WHOLE:
-                        return (decode_text(data[2:]),)
-                    if first == _BINARY_WHOLE:
-                        return (data[2:],)
-            elif data[1] == length | 0x80:
-                if first == _TEXT_WHOLE:
-                    return (decode_text(apply_mask(data[6:], data[2:6])),)
-                if first == _BINARY_WHOLE:
-                    return (apply_mask(data[6:], data[2:6]),)
+        if self._between:
+            # By far the most of what arrives, from peers that wait for an answer.
+            message = whole_message(data, self._mask_bit, self._max_message_size)
+            if message is not None:
+                return (message,)
         return self._events(data)
 
     def _events(self, data: bytes) -> Iterator[Event]:
@@ -210,9 +189,9 @@ class Connection:
         if self.close_sent is not None or self._sending:
             raise self._cannot_send()
         payload = encode_text(text)
-        if self._deflate is None and not self._client and len(payload) < 126:
-            return _TEXT_HEADERS[len(payload)] + payload
-        return self._whole(Opcode.TEXT, payload)
+        if self._as_is:
+            return serialize_frame(_TEXT_WHOLE, payload)
+        return self._whole(_TEXT_WHOLE, payload)
 
     def send_bytes(self, data: bytes | bytearray | memoryview) -> bytes:
         """
@@ -222,9 +201,9 @@ class Connection:
         """
         if self.close_sent is not None or self._sending:
             raise self._cannot_send()
-        if self._deflate is None and not self._client and len(data) < 126:
-            return _BINARY_HEADERS[len(data)] + data
-        return self._whole(Opcode.BINARY, bytes(data))
+        if self._as_is:
+            return serialize_frame(_BINARY_WHOLE, data)
+        return self._whole(_BINARY_WHOLE, data)
 
     def send_prepared(self, message: PreparedMessage) -> bytes:
         """
@@ -304,8 +283,7 @@ class Connection:
         self.close_sent = Close(code, reason)
         return octets
 
-    def _whole(self, opcode: int, payload: bytes) -> bytes:
-        first = FIN | opcode
+    def _whole(self, first: int, payload: bytes | bytearray | memoryview) -> bytes:
         if self._deflate is not None:
             payload = self._deflate.compress(payload, True)
             first |= RSV1
@@ -321,7 +299,7 @@ class Connection:
             )
         return self._frame(FIN | opcode, payload)
 
-    def _frame(self, first: int, payload: bytes) -> bytes:
+    def _frame(self, first: int, payload: bytes | bytearray | memoryview) -> bytes:
         return serialize_frame(first, payload, _keys.next() if self._client else None)
 
     def _cannot_send(self) -> LocalProtocolError:

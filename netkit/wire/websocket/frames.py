@@ -1,62 +1,15 @@
 """
-Frames (RFC 6455 section 5): their octets parsed and serialised, masked and unmasked.
-
-This is the innermost loop of everything WebSocket. It goes frame by frame, never octet by octet:
-what has to look at each octet is one call into the interpreter's C code.
+Frames (RFC 6455 section 5), as they arrive.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import IntEnum
 from os import urandom
-from typing import Final
 
 from ..errors import RemoteProtocolError
-
-
-class Opcode(IntEnum):
-    """
-    What a frame is (RFC 6455 section 5.2).
-    """
-
-    CONTINUATION = 0x0
-    TEXT = 0x1
-    BINARY = 0x2
-    CLOSE = 0x8
-    PING = 0x9
-    PONG = 0xA
-
-
-class CloseCode(IntEnum):
-    """
-    Why a connection ended (RFC 6455 section 7.4, and IANA's registry).
-    """
-
-    NORMAL_CLOSURE = 1000
-    GOING_AWAY = 1001
-    PROTOCOL_ERROR = 1002
-    UNSUPPORTED_DATA = 1003
-    NO_STATUS_RECEIVED = 1005
-    ABNORMAL_CLOSURE = 1006
-    INVALID_PAYLOAD = 1007
-    POLICY_VIOLATION = 1008
-    MESSAGE_TOO_BIG = 1009
-    MANDATORY_EXTENSION = 1010
-    INTERNAL_ERROR = 1011
-    SERVICE_RESTART = 1012
-    TRY_AGAIN_LATER = 1013
-    BAD_GATEWAY = 1014
-    TLS_HANDSHAKE = 1015
-
-
-FIN: Final = 0x80
-RSV1: Final = 0x40
-MASK: Final = 0x80
-MAX_CONTROL_PAYLOAD: Final = 125
-
-# Opcode bit 3 tells control frames from data frames.
-CONTROL: Final = 0x08
+from .codec import apply_mask
+from .codes import CONTROL, FIN, MASK, MAX_CONTROL_PAYLOAD, RSV1, CloseCode, Opcode
 
 _RSV = 0x70
 _CONTROL_FIRSTS = frozenset(FIN | op for op in (Opcode.CLOSE, Opcode.PING, Opcode.PONG))
@@ -70,48 +23,6 @@ _FIRSTS = _CONTROL_FIRSTS | _DATA_FIRSTS
 _FIRSTS_RSV1 = _FIRSTS | {
     fin | RSV1 | op for fin in (0, FIN) for op in (Opcode.TEXT, Opcode.BINARY)
 }
-
-# The C loops of int are the quickest on short payloads, those of bytes.translate on long ones.
-_LONG = 1200
-
-# What is longer goes in blocks: the copies of all of it would be new memory each time, whose pages
-# cost more than the masking.
-_BLOCK = 2**17
-
-
-def _xor_integers(data: bytes, key: bytes) -> bytes:
-    length = len(data)
-    pad = (key * ((length + 3) >> 2))[:length]
-    return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(
-        length, "little"
-    )
-
-
-_XOR_TABLES = [_xor_integers(bytes(range(256)), bytes([octet]) * 4) for octet in range(256)]
-
-
-def apply_mask(data: bytes, key: bytes) -> bytes:
-    """
-    Mask C{data}, or unmask it, which is the same (RFC 6455 section 5.3).
-
-    @param data: the octets.
-    @param key: the four octets of the masking key.
-    """
-    length = len(data)
-    if length < _LONG:
-        pad = (key * ((length + 3) >> 2))[:length]
-        return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(
-            length, "little"
-        )
-    if length > _BLOCK:
-        # A block is a multiple of the key's length, so each begins with the key's first octet.
-        blocks = (data[at : at + _BLOCK] for at in range(0, length, _BLOCK))
-        return b"".join([apply_mask(block, key) for block in blocks])
-    masked = bytearray(length)
-    for i, octet in enumerate(key):
-        masked[i::4] = data[i::4].translate(_XOR_TABLES[octet])
-    return bytes(masked)
-
 
 class MaskingKeys:
     """
@@ -137,29 +48,6 @@ class MaskingKeys:
             at = 0
         self._at = at + 4
         return self._pool[at : at + 4]
-
-
-def serialize_frame(first: int, payload: bytes, key: bytes | None = None) -> bytes:
-    """
-    Give the octets of one frame.
-
-    @param first: its first octet: L{FIN}, L{RSV1} and the opcode.
-    @param payload: what it carries, not yet masked.
-    @param key: the masking key, for a client's frame; without one the frame is not masked.
-    """
-    length = len(payload)
-    if key is None:
-        if length < 126:
-            return bytes((first, length)) + payload
-        if length < 65536:
-            return b"%c\x7e%b%b" % (first, length.to_bytes(2, "big"), payload)
-        return b"%c\x7f%b%b" % (first, length.to_bytes(8, "big"), payload)
-    masked = apply_mask(payload, key)
-    if length < 126:
-        return bytes((first, MASK | length)) + key + masked
-    if length < 65536:
-        return b"%c\xfe%b%b%b" % (first, length.to_bytes(2, "big"), key, masked)
-    return b"%c\xff%b%b%b" % (first, length.to_bytes(8, "big"), key, masked)
 
 
 class FrameReader:

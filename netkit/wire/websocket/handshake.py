@@ -18,7 +18,7 @@ from ..http.response import status_line
 from . import deflate
 from .deflate import DeflateSettings, PerMessageDeflate
 from .extensions import Extension, parse_extensions
-from .frames import CloseCode
+from .codes import CloseCode
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 

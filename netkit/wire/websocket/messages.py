@@ -11,7 +11,7 @@ from io import StringIO
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from .deflate import PerMessageDeflate
-from .frames import CloseCode
+from .codes import CloseCode
 
 _new_decoder = codecs.getincrementaldecoder("utf-8")
 

@@ -16,7 +16,8 @@ from netkit.wire.errors import LocalProtocolError, RemoteProtocolError
 from netkit.wire.websocket.connection import Connection
 from netkit.wire.websocket.deflate import PerMessageDeflate
 from netkit.wire.websocket.events import Close, Event, Piece, Ping, Pong
-from netkit.wire.websocket.frames import FIN, RSV1, CloseCode, Opcode, serialize_frame
+from netkit.wire.websocket.codec import serialize_frame
+from netkit.wire.websocket.codes import FIN, RSV1, CloseCode, Opcode
 
 KEY = b"\x12\x34\x56\x78"
 

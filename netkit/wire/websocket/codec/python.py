@@ -1,0 +1,118 @@
+"""
+The octets of frames, in Python.
+
+It goes frame by frame, never octet by octet: what has to look at each octet is one call into the
+interpreter's C code.
+"""
+
+from __future__ import annotations
+
+from ..codes import FIN, MASK, Opcode
+
+_TEXT_WHOLE = FIN | Opcode.TEXT
+_BINARY_WHOLE = FIN | Opcode.BINARY
+
+# The C loops of int are the quickest on short payloads, those of bytes.translate on long ones.
+_LONG = 1200
+
+# What is longer goes in blocks: the copies of all of it would be new memory each time, whose pages
+# cost more than the masking.
+_BLOCK = 2**17
+
+
+def _xor_integers(data: bytes, key: bytes) -> bytes:
+    length = len(data)
+    pad = (key * ((length + 3) >> 2))[:length]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(
+        length, "little"
+    )
+
+
+_XOR_TABLES = [_xor_integers(bytes(range(256)), bytes([octet]) * 4) for octet in range(256)]
+
+
+def apply_mask(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
+    """
+    Mask C{data}, or unmask it, which is the same (RFC 6455 section 5.3).
+
+    @param data: the octets.
+    @param key: the four octets of the masking key.
+    """
+    length = len(data)
+    if length < _LONG:
+        pad = (key * ((length + 3) >> 2))[:length]
+        return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(
+            length, "little"
+        )
+    if length > _BLOCK:
+        # A block is a multiple of the key's length, so each begins with the key's first octet.
+        blocks = (data[at : at + _BLOCK] for at in range(0, length, _BLOCK))
+        return b"".join([apply_mask(block, key) for block in blocks])
+    masked = bytearray(length)
+    for i, octet in enumerate(key):
+        masked[i::4] = bytes(data[i::4]).translate(_XOR_TABLES[octet])
+    return bytes(masked)
+
+
+def serialize_frame(
+    first: int, payload: bytes | bytearray | memoryview, key: bytes | None = None
+) -> bytes:
+    """
+    Give the octets of one frame.
+
+    @param first: its first octet: C{FIN}, C{RSV1} and the opcode.
+    @param payload: what it carries, not yet masked.
+    @param key: the masking key, for a client's frame; without one the frame is not masked.
+    """
+    length = len(payload)
+    if key is None:
+        if length < 126:
+            return bytes((first, length)) + payload
+        if length < 65536:
+            return b"%c\x7e%b%b" % (first, length.to_bytes(2, "big"), payload)
+        return b"%c\x7f%b%b" % (first, length.to_bytes(8, "big"), payload)
+    masked = apply_mask(payload, key)
+    if length < 126:
+        return bytes((first, MASK | length)) + key + masked
+    if length < 65536:
+        return b"%c\xfe%b%b%b" % (first, length.to_bytes(2, "big"), key, masked)
+    return b"%c\xff%b%b%b" % (first, length.to_bytes(8, "big"), key, masked)
+
+
+def whole_message(data: bytes, mask_bit: int, limit: int) -> str | bytes | None:
+    """
+    Read C{data} as one whole message: a single frame, without a fault and not compressed.
+
+    @param data: what arrived.
+    @param mask_bit: C{MASK} where the frame has to be masked, 0 where it must not be.
+    @param limit: how many octets the message may have; 0 for no limit.
+    @return: the message: C{str} for text. C{None} for everything else, to be looked at with more
+        care.
+    """
+    size = len(data)
+    if size < 2:
+        return None
+    first = data[0]
+    if first != _TEXT_WHOLE and first != _BINARY_WHOLE:
+        return None
+    length = data[1] ^ mask_bit
+    start = 2
+    if length > 125:
+        if length > 127:
+            return None
+        start = 4 if length == 126 else 10
+        length = int.from_bytes(data[2:start], "big")
+        if length < (126 if start == 4 else 65536):
+            return None
+    payload = start + 4 if mask_bit else start
+    if payload + length != size or 0 < limit < length:
+        return None
+    message = data[payload:]
+    if mask_bit:
+        message = apply_mask(message, data[start:payload])
+    if first == _BINARY_WHOLE:
+        return message
+    try:
+        return str(message, "utf-8")
+    except UnicodeDecodeError:
+        return None
