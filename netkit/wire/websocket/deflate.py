@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import RemoteProtocolError
-from .extensions import Extension
 from .codes import CloseCode
+from .extensions import Extension
 
 NAME = "permessage-deflate"
 

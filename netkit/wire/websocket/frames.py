@@ -24,6 +24,7 @@ _FIRSTS_RSV1 = _FIRSTS | {
     fin | RSV1 | op for fin in (0, FIN) for op in (Opcode.TEXT, Opcode.BINARY)
 }
 
+
 class MaskingKeys:
     """
     Makes masking keys that the application cannot foresee (RFC 6455 section 5.3), many for one

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from io import StringIO
 
 from ..errors import LocalProtocolError, RemoteProtocolError
-from .deflate import PerMessageDeflate
 from .codes import CloseCode
+from .deflate import PerMessageDeflate
 
 _new_decoder = codecs.getincrementaldecoder("utf-8")
 

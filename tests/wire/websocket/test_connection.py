@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netkit.wire.errors import LocalProtocolError, RemoteProtocolError
+from netkit.wire.websocket.codec import serialize_frame
+from netkit.wire.websocket.codes import FIN, RSV1, CloseCode, Opcode
 from netkit.wire.websocket.connection import Connection
 from netkit.wire.websocket.deflate import PerMessageDeflate
 from netkit.wire.websocket.events import Close, Event, Piece, Ping, Pong
-from netkit.wire.websocket.codec import serialize_frame
-from netkit.wire.websocket.codes import FIN, RSV1, CloseCode, Opcode
 
 KEY = b"\x12\x34\x56\x78"
 

@@ -1,9 +1,9 @@
 """
 The octets of frames: what is done for each message, and to each octet.
 
-In C where that was built (L{native}), in Python else (L{python}): the same functions, which the same
-tests are run on. Neither says what is wrong with a frame, or goes through one that is not all there;
-that is L{netkit.wire.websocket.frames}.
+In C where that was built (L{native}), in Python else (L{python}): the same functions, which the
+same tests are run on. Neither says what is wrong with a frame, or goes through one that is not all
+there; that is L{netkit.wire.websocket.frames}.
 """
 
 from __future__ import annotations

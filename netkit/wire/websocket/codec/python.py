@@ -65,18 +65,17 @@ def serialize_frame(
     @param key: the masking key, for a client's frame; without one the frame is not masked.
     """
     length = len(payload)
-    if key is None:
-        if length < 126:
-            return bytes((first, length)) + payload
-        if length < 65536:
-            return b"%c\x7e%b%b" % (first, length.to_bytes(2, "big"), payload)
-        return b"%c\x7f%b%b" % (first, length.to_bytes(8, "big"), payload)
-    masked = apply_mask(payload, key)
+    mask_bit = 0 if key is None else MASK
+    # RFC 6455 section 5.2: in as few octets as possible.
     if length < 126:
-        return bytes((first, MASK | length)) + key + masked
-    if length < 65536:
-        return b"%c\xfe%b%b%b" % (first, length.to_bytes(2, "big"), key, masked)
-    return b"%c\xff%b%b%b" % (first, length.to_bytes(8, "big"), key, masked)
+        header = bytes((first, mask_bit | length))
+    elif length < 65536:
+        header = b"%c%c%b" % (first, mask_bit | 126, length.to_bytes(2, "big"))
+    else:
+        header = b"%c%c%b" % (first, mask_bit | 127, length.to_bytes(8, "big"))
+    if key is None:
+        return header + payload
+    return b"%b%b%b" % (header, key, apply_mask(payload, key))
 
 
 def whole_message(data: bytes, mask_bit: int, limit: int) -> str | bytes | None:
