@@ -12,6 +12,7 @@ Control frames may come at any point before CLOSED, also within a message.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 
 from ..errors import LocalProtocolError, RemoteProtocolError
@@ -116,8 +117,9 @@ class Connection:
         self._between = False
         if self.close_received is not None:
             return
+        limit = self._max_message_size or sys.maxsize
         for first, payload, finished in self._reader.read(data):
-            if self._incoming is None and finished and not self._pieces:
+            if finished and len(payload) <= limit and self._incoming is None and not self._pieces:
                 if first == _TEXT_WHOLE:
                     yield decode_text(payload)
                     continue

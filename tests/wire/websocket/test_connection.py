@@ -176,9 +176,14 @@ def test_text_is_refused_at_the_octet_that_is_wrong(bad: str) -> None:
 
 
 @ROLES
-def test_limits(client: bool) -> None:
+@pytest.mark.parametrize("deflate", [None, PerMessageDeflate()], ids=["plain", "deflate"])
+def test_limits(client: bool, deflate: PerMessageDeflate | None) -> None:
+    """
+    They hold for what is not compressed also where it might have been.
+    """
+
     def connection() -> Connection:
-        return Connection(client=client, max_message_size=10, max_fragments=3)
+        return Connection(client=client, max_message_size=10, max_fragments=3, deflate=deflate)
 
     whole = frame(client, FIN | Opcode.TEXT, b"x" * 10)
     assert receive(connection(), whole) == ["x" * 10]
