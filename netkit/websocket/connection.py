@@ -60,7 +60,15 @@ class WebSocketConnection(PingingConnection):
             if not self._halt & OVER:
                 self._backlog += data
         else:
-            self._deliver(wire.receive_data(data))
+            events = wire.receive_data(data)
+            if isinstance(events, tuple):
+                self._delivering = True
+                try:
+                    self._tell(events[0])
+                finally:
+                    self._delivering = False
+            else:
+                self._deliver(events)
         if (self._halt or self._backlog) and not self._delivering:
             self._continue()
 
@@ -164,8 +172,9 @@ class WebSocketConnection(PingingConnection):
             pieces=_defines(application, "textPieceReceived", "bytesPieceReceived"),
         )
         self._startPinging()
-        self._registerPressure()
-        self._batch = [response] if response else []
+        self._collect()
+        if response:
+            self._write(response)
         self._delivering = True
         try:
             self._finished(application)
@@ -185,40 +194,41 @@ class WebSocketConnection(PingingConnection):
 
     # Receiving
 
-    def _deliver(self, events: Iterable[Event]) -> None:
+    def _deliver(self, events: Iterator[Event]) -> None:
         """
-        Hand to the application what arrived.
-
-        @param events: what arrived: where it is one event alone, a tuple.
+        Hand to the application what arrived, and write what it sends for that at once.
         """
-        application: Any = self._application
-        alone = type(events) is tuple
         self._delivering = True
-        if not alone:
-            self._batch = []
+        self._collect()
         try:
             for event in events:
-                kind = type(event)
-                try:
-                    if kind is str:
-                        application.textMessageReceived(event)
-                    elif kind is bytes or kind is bytearray:
-                        application.bytesMessageReceived(event)
-                    else:
-                        self._handle(application, event)
-                except Exception:
-                    self._applicationFailed()
+                self._tell(event)
                 if self._halt:
                     # No more messages are to be delivered: for now, or for good.
-                    if not (alone or self._halt & OVER):
-                        self._events = iter(events)
+                    if not self._halt & OVER:
+                        self._events = events
                     break
         except RemoteProtocolError as error:
             self._fail(error)
         finally:
             self._delivering = False
-            if not alone:
-                self._flush()
+            self._flush()
+
+    def _tell(self, event: Event) -> None:
+        """
+        Hand one event to the application.
+        """
+        application: Any = self._application
+        kind = type(event)
+        try:
+            if kind is bytes or kind is bytearray:
+                application.bytesMessageReceived(event)
+            elif kind is str:
+                application.textMessageReceived(event)
+            else:
+                self._handle(application, event)
+        except Exception:
+            self._applicationFailed()
 
     def _handle(self, application: Any, event: Event) -> None:
         """
@@ -251,11 +261,10 @@ class WebSocketConnection(PingingConnection):
         wire = self._wire
         assert wire is not None
         while not self._halt & (PAUSED | OVER) and (self._events or self._backlog):
-            events: Iterable[Event] | None
             events, self._events = self._events, None
             if events is None:
                 data, self._backlog = self._backlog, b""
-                events = wire.receive_data(data)
+                events = iter(wire.receive_data(data))
             if self._halt & CLOSING:
                 self._awaitClose(events)
             else:

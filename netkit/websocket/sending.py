@@ -6,6 +6,7 @@ it.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 
 from twisted.internet.interfaces import (
     IConsumer,
@@ -39,6 +40,8 @@ class SendingConnection(Protocol):
     _wire: Connection | None = None
     # What is in the way of messages: see L{netkit.websocket.halts}.
     _halt = 0
+    # Takes the octets of a frame: the transport's own write(), or what stands in its place.
+    _write: Callable[[bytes], None]
     # What is sent while several things that arrived are gone through.
     _batch: list[bytes] | None = None
     _pressure: Pressure | None = None
@@ -116,13 +119,16 @@ class SendingConnection(Protocol):
             raise tooEarly()
         self._write(self._wire.send_ping(payload))
 
-    def _write(self, octets: bytes) -> None:
+    def _collect(self) -> None:
+        """
+        Until L{_flush}, collect what is sent.
+        """
+        self._batch = []
+        self._write = self._collected
+
+    def _collected(self, octets: bytes) -> None:
         batch = self._batch
-        if batch is None:
-            if self._pressure is None:
-                self._registerPressure()
-            self.transport.write(octets)
-            return
+        assert batch is not None
         batch.append(octets)
         if len(octets) > _BATCHED_SIZE or len(batch) >= _BATCH_FRAMES:
             self.transport.writeSequence(batch)
@@ -130,11 +136,22 @@ class SendingConnection(Protocol):
 
     def _flush(self) -> None:
         """
-        Write what was collected, and collect no more.
+        Write what was collected, if anything was, and collect no more.
         """
         batch, self._batch = self._batch, None
+        self._write = self.transport.write if self._pressure else self._writeUnderPressure
         if batch:
             self._write(batch[0] if len(batch) == 1 else b"".join(batch))
+
+    def _writeUnderPressure(self, octets: bytes) -> None:
+        """
+        Write, and from here on be held up where the peer does not take it.
+        """
+        if not (self._attached or self._halt & (CLOSING | OVER)):
+            self._pressure = Pressure(self)
+            IConsumer(self.transport).registerProducer(self._pressure, True)
+            self._write = self.transport.write
+        self.transport.write(octets)
 
     def attachProducer(self, producer: IProducer, streaming: bool = True) -> None:
         self._unregisterPressure()
@@ -146,16 +163,12 @@ class SendingConnection(Protocol):
         self._attached = False
         IConsumer(self.transport).unregisterProducer()
 
-    def _registerPressure(self) -> None:
-        if self._attached or self._halt & (CLOSING | OVER):
-            return
-        self._pressure = Pressure(self)
-        IConsumer(self.transport).registerProducer(self._pressure, True)
-
     def _unregisterPressure(self) -> None:
         if self._pressure is not None:
             self._pressure = None
             IConsumer(self.transport).unregisterProducer()
+            if self._batch is None:
+                self._write = self._writeUnderPressure
 
 
 @implementer(IPushProducer)

@@ -13,7 +13,7 @@ Control frames may come at any point before CLOSED, also within a message.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from .broadcast import PreparedMessage
@@ -95,13 +95,13 @@ class Connection:
 
     # Receiving
 
-    def receive_data(self, data: bytes) -> Iterable[Event]:
+    def receive_data(self, data: bytes) -> tuple[Event] | Iterator[Event]:
         """
         Parse what arrived. The caller goes through the events to their end, at any pace, before
         it hands in more.
 
         @param data: the octets; what follows a Close frame is dropped.
-        @return: what they mean, in order.
+        @return: what they mean, in order; a tuple of one where they are one message and no more.
         @raise RemoteProtocolError: from the iteration, after the events that came before: the
             peer broke the protocol or went over a limit. Its code is to be sent in a Close
             frame; nothing more is to be handed in.
