@@ -29,6 +29,9 @@ from .options import WebSocketOptions
 _BATCH_FRAMES = 256
 _BATCHED_SIZE = 4096
 
+# A message of more octets, or characters, is not copied if that can be helped.
+_LARGE = 2**16
+
 
 class SendingConnection(Protocol):
     """
@@ -78,14 +81,30 @@ class SendingConnection(Protocol):
             return
         if self._wire is None:
             raise tooEarly()
-        self._write(self._wire.send_text(text))
+        if len(text) > _LARGE:
+            self._sendLarge(self._wire, text)
+        else:
+            self._write(self._wire.send_text(text))
 
     def sendBytesMessage(self, data: bytes | bytearray | memoryview) -> None:
         if self._halt & SENT:
             return
         if self._wire is None:
             raise tooEarly()
-        self._write(self._wire.send_bytes(data))
+        if len(data) > _LARGE:
+            self._sendLarge(self._wire, data)
+        else:
+            self._write(self._wire.send_bytes(data))
+
+    def _sendLarge(self, wire: Connection, message: str | bytes | bytearray | memoryview) -> None:
+        parts = wire.send_large(message)
+        alone = self._batch is None
+        if alone:
+            self._collect()
+        for part in parts:
+            self._write(part)
+        if alone:
+            self._flush()
 
     def sendTextPiece(self, text: str, finished: bool) -> None:
         self._sendPiece(text, finished)

@@ -13,11 +13,11 @@ Control frames may come at any point before CLOSED, also within a message.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from .broadcast import PreparedMessage
-from .codec import serialize_frame, whole_message
+from .codec import serialize_frame, serialize_header, whole_message
 from .codes import CONTROL, FIN, MASK, MAX_CONTROL_PAYLOAD, RSV1, CloseCode, Opcode
 from .deflate import PerMessageDeflate
 from .events import Close, Event, Piece, Ping, Pong
@@ -206,6 +206,24 @@ class Connection:
         if self._as_is:
             return serialize_frame(_BINARY_WHOLE, data)
         return self._whole(_BINARY_WHOLE, data)
+
+    def send_large(self, message: str | bytes | bytearray | memoryview) -> Sequence[bytes]:
+        """
+        Give the octets of a text message or a binary one, where that can be had in two parts: a
+        header, and the payload itself instead of a copy of it.
+
+        @raise LocalProtocolError: as for L{send_text}.
+        """
+        if isinstance(message, str):
+            message = encode_text(message)
+            first = _TEXT_WHOLE
+        else:
+            first = _BINARY_WHOLE
+        if self.close_sent is not None or self._sending:
+            raise self._cannot_send()
+        if self._as_is and isinstance(message, bytes):
+            return serialize_header(first, len(message), 0), message
+        return (self._whole(first, message),)
 
     def send_prepared(self, message: PreparedMessage) -> bytes:
         """

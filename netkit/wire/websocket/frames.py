@@ -103,10 +103,7 @@ class FrameReader:
         if self._remaining and end:
             position = min(self._remaining, end)
             self._remaining -= position
-            payload = data[:position]
-            if mask_bit:
-                payload = self._unmask_part(payload)
-            yield self._first, payload, not self._remaining
+            yield self._first, self._part(data, 0, position), not self._remaining
         key = b""
         while end - position >= 2:
             first = data[position]
@@ -148,18 +145,20 @@ class FrameReader:
             self._first = first
             self._key = key
             self._remaining = stop - end
-            payload = data[start:]
-            if mask_bit:
-                payload = self._unmask_part(payload)
-            yield first, payload, False
+            yield first, self._part(data, start, end), False
             return
         self._rest = data[position:]
 
-    def _unmask_part(self, part: bytes) -> bytes:
+    def _part(self, data: bytes, start: int, end: int) -> bytes:
+        """
+        The part of a frame's payload between two offsets, unmasked.
+        """
+        if not self._mask_bit:
+            return data[start:end]
         key = self._key
-        turn = len(part) & 3
+        turn = (end - start) & 3
         self._key = key[turn:] + key[:turn]
-        return apply_mask(part, key)
+        return apply_mask(memoryview(data)[start:end], key)
 
     def _too_big(self, length: int) -> RemoteProtocolError:
         return RemoteProtocolError(

@@ -5,6 +5,7 @@ The octets of whole frames: in C and in Python the same.
 from __future__ import annotations
 
 import os
+from array import array
 from types import ModuleType
 
 import pytest
@@ -66,6 +67,17 @@ def test_any_octets_are_taken(codec: ModuleType, size: int, make: type) -> None:
     for key in (None, KEY):
         frame = codec.serialize_frame(BINARY, make(data), key)
         assert frame == codec.serialize_frame(BINARY, data, key)
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+@pytest.mark.parametrize("size", [20, 400])
+def test_views_of_any_shape_are_taken(codec: ModuleType, size: int, key: bytes | None) -> None:
+    data = octets(size)
+    words = memoryview(array("I", data))
+    assert codec.serialize_frame(BINARY, words, key) == codec.serialize_frame(BINARY, data, key)
+    spread = memoryview(data)[::2]
+    frame = codec.serialize_frame(BINARY, data[::2], key)
+    assert codec.serialize_frame(BINARY, spread, key) == frame
 
 
 # RFC 6455 section 5.2: a length is written in as few octets as possible.

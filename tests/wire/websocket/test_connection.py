@@ -245,6 +245,7 @@ def test_misuse() -> None:
     for send in (
         lambda: connection.send_text("b"),
         lambda: connection.send_bytes(b"b"),
+        lambda: connection.send_large(b"b"),
         lambda: connection.send_piece("b", True),
         lambda: connection.send_pong(b""),
         connection.send_close,
@@ -293,6 +294,21 @@ def test_what_does_not_inflate() -> None:
     error = fail(server, octets)[1]
     assert error.code == CloseCode.INVALID_PAYLOAD
     assert "cannot be inflated" in str(error)
+
+
+@pytest.mark.parametrize("message", ["text", b"octets"])
+def test_large_messages_are_sent_without_a_copy(message: str | bytes) -> None:
+    """
+    Where the payload goes out as it is, it is not copied; the octets are the same in any case.
+    """
+    for client, deflate in [(False, None), (True, None), (False, PerMessageDeflate())]:
+        sender = Connection(client=client, deflate=deflate)
+        parts = sender.send_large(message * 20_000)
+        assert (len(parts) == 2) == (not client and deflate is None)
+        receiver = Connection(client=not client, deflate=deflate and PerMessageDeflate())
+        assert receive(receiver, b"".join(parts)) == [message * 20_000]
+    payload = bytes(100_000)
+    assert Connection(client=False).send_large(payload)[1] is payload
 
 
 def test_inflated_size_is_limited_while_inflating() -> None:

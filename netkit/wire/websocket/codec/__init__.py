@@ -8,9 +8,11 @@ there; that is L{netkit.wire.websocket.frames}.
 
 from __future__ import annotations
 
+from .python import serialize_header
+
 try:
     from .native import apply_mask, serialize_frame, whole_message
 except ImportError:
     from .python import apply_mask, serialize_frame, whole_message
 
-__all__ = ["apply_mask", "serialize_frame", "whole_message"]
+__all__ = ["apply_mask", "serialize_frame", "serialize_header", "whole_message"]

@@ -53,6 +53,25 @@ key_octets(PyObject *key)
     return (const unsigned char *)octets;
 }
 
+/* The octets of any object that has some, a view of every second one among them. */
+static int
+get_octets(PyObject *object, Py_buffer *octets)
+{
+    PyObject *copy;
+    int result;
+
+    if (PyObject_GetBuffer(object, octets, PyBUF_SIMPLE) == 0)
+        return 0;
+    if (!PyErr_ExceptionMatches(PyExc_BufferError))
+        return -1;
+    PyErr_Clear();
+    if ((copy = PyBytes_FromObject(object)) == NULL)
+        return -1;
+    result = PyObject_GetBuffer(copy, octets, PyBUF_SIMPLE);
+    Py_DECREF(copy);
+    return result;
+}
+
 static int
 wrong_number(const char *name, Py_ssize_t given)
 {
@@ -75,7 +94,7 @@ apply_mask(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     if ((key = key_octets(args[1])) == NULL)
         return NULL;
-    if (PyObject_GetBuffer(args[0], &data, PyBUF_SIMPLE) < 0)
+    if (get_octets(args[0], &data) < 0)
         return NULL;
     masked = PyBytes_FromStringAndSize(NULL, data.len);
     if (masked != NULL)
@@ -106,7 +125,7 @@ serialize_frame(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     if (nargs == 3 && args[2] != Py_None && (key = key_octets(args[2])) == NULL)
         return NULL;
-    if (PyObject_GetBuffer(args[1], &payload, PyBUF_SIMPLE) < 0)
+    if (get_octets(args[1], &payload) < 0)
         return NULL;
 
     header[0] = (unsigned char)first;

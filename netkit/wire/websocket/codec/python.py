@@ -54,6 +54,18 @@ def apply_mask(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
     return bytes(masked)
 
 
+def serialize_header(first: int, length: int, mask_bit: int) -> bytes:
+    """
+    Give the octets of a frame up to its masking key or its payload: the payload's length in as few
+    octets as possible (RFC 6455 section 5.2).
+    """
+    if length < 126:
+        return bytes((first, mask_bit | length))
+    if length < 65536:
+        return b"%c%c%b" % (first, mask_bit | 126, length.to_bytes(2, "big"))
+    return b"%c%c%b" % (first, mask_bit | 127, length.to_bytes(8, "big"))
+
+
 def serialize_frame(
     first: int, payload: bytes | bytearray | memoryview, key: bytes | None = None
 ) -> bytes:
@@ -64,17 +76,12 @@ def serialize_frame(
     @param payload: what it carries, not yet masked.
     @param key: the masking key, for a client's frame; without one the frame is not masked.
     """
-    length = len(payload)
-    mask_bit = 0 if key is None else MASK
-    # RFC 6455 section 5.2: in as few octets as possible.
-    if length < 126:
-        header = bytes((first, mask_bit | length))
-    elif length < 65536:
-        header = b"%c%c%b" % (first, mask_bit | 126, length.to_bytes(2, "big"))
-    else:
-        header = b"%c%c%b" % (first, mask_bit | 127, length.to_bytes(8, "big"))
+    if isinstance(payload, memoryview):
+        # The length of a view need not be in octets.
+        payload = bytes(payload)
     if key is None:
-        return header + payload
+        return serialize_header(first, len(payload), 0) + payload
+    header = serialize_header(first, len(payload), MASK)
     return b"%b%b%b" % (header, key, apply_mask(payload, key))
 
 
