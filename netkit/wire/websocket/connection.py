@@ -82,6 +82,8 @@ class Connection:
             rsv1=deflate is not None,
             # What a compressed frame grows to is known when it is inflated.
             max_payload=0 if deflate is not None else max_message_size,
+            # With compression, a frame's size is not looked at before it is all there.
+            collect=deflate is None and not pieces,
         )
         self._incoming: IncomingMessage | None = None
         self._sending = 0

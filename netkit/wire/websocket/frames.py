@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from os import urandom
 
 from ..errors import RemoteProtocolError
-from .codec import apply_mask
+from .codec import Payload, apply_mask
 from .codes import CONTROL, FIN, MASK, MAX_CONTROL_PAYLOAD, RSV1, CloseCode, Opcode
 
+_BINARY_WHOLE = FIN | Opcode.BINARY
 _RSV = 0x70
 _CONTROL_FIRSTS = frozenset(FIN | op for op in (Opcode.CLOSE, Opcode.PING, Opcode.PONG))
 _DATA_FIRSTS = frozenset(
@@ -58,18 +59,34 @@ class FrameReader:
     @ivar between_frames: whether the octets read so far end with a frame's last.
     """
 
-    __slots__ = ("_first", "_firsts", "_key", "_mask_bit", "_remaining", "_rest", "max_payload")
+    __slots__ = (
+        "_collect",
+        "_first",
+        "_firsts",
+        "_key",
+        "_mask_bit",
+        "_payload",
+        "_remaining",
+        "_rest",
+        "max_payload",
+    )
 
-    def __init__(self, *, masked: bool, rsv1: bool = False, max_payload: int = 0) -> None:
+    def __init__(
+        self, *, masked: bool, rsv1: bool = False, max_payload: int = 0, collect: bool = False
+    ) -> None:
         """
         @param masked: whether the frames must be masked: those of a client must, those of a
             server must not.
         @param rsv1: whether an extension gave a meaning to the first reserved bit.
         @param max_payload: how many octets a data frame may carry; 0 for no limit.
+        @param collect: whether to give out the payload of a frame that is a whole binary message
+            as one, also where it arrives in portions.
         """
         self._mask_bit = MASK if masked else 0
         self._firsts = _FIRSTS_RSV1 if rsv1 else _FIRSTS
         self.max_payload = max_payload
+        self._collect = collect
+        self._payload: Payload | None = None
         # What arrived of a header, or of a control frame, that is not whole.
         self._rest = b""
         # The data frame whose payload is arriving: its first octet, its masking key turned to
@@ -103,7 +120,13 @@ class FrameReader:
         if self._remaining and end:
             position = min(self._remaining, end)
             self._remaining -= position
-            yield self._first, self._part(data, 0, position), not self._remaining
+            if self._payload is None:
+                yield self._first, self._part(data, 0, position), not self._remaining
+            else:
+                self._payload.take(data, 0, position)
+                if not self._remaining:
+                    payload, self._payload = self._payload.end(), None
+                    yield self._first, payload, True
         key = b""
         while end - position >= 2:
             first = data[position]
@@ -145,7 +168,11 @@ class FrameReader:
             self._first = first
             self._key = key
             self._remaining = stop - end
-            yield first, self._part(data, start, end), False
+            if self._collect and first == _BINARY_WHOLE:
+                self._payload = Payload(length, key or None)
+                self._payload.take(data, start, end)
+            else:
+                yield first, self._part(data, start, end), False
             return
         self._rest = data[position:]
 

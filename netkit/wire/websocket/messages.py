@@ -13,9 +13,6 @@ from ..errors import LocalProtocolError, RemoteProtocolError
 from .codes import CloseCode
 from .deflate import PerMessageDeflate
 
-# Parts of fewer octets are put together as they arrive.
-_SHORT = 4096
-
 _new_decoder = codecs.getincrementaldecoder("utf-8")
 
 
@@ -56,11 +53,10 @@ class IncomingMessage:
     """
 
     __slots__ = (
+        "_binary",
         "_decoder",
         "_deflate",
         "_max_size",
-        "_parts",
-        "_short",
         "_size",
         "_text",
         "between_frames",
@@ -77,11 +73,9 @@ class IncomingMessage:
         @param deflate: what inflates it, if it is compressed.
         """
         self._decoder = _new_decoder() if text else None
-        # Many small pieces in a list would take a multiple of the message's size; large ones in
-        # one array would be copied each time that it grows.
+        # Many small pieces in a list would take a multiple of the message's size.
         self._text = StringIO() if text and keep else None
-        self._parts: list[bytes | bytearray] | None = [] if not text and keep else None
-        self._short = bytearray()
+        self._binary = bytearray() if not text and keep else None
         self._max_size = max_size
         self._size = 0
         self._deflate = deflate
@@ -108,7 +102,8 @@ class IncomingMessage:
                     CloseCode.MESSAGE_TOO_BIG,
                 )
             if self._decoder is None:
-                self._keep(part)
+                if self._binary is not None:
+                    self._binary += part
                 yield part
             else:
                 text = self._decode(part, False)
@@ -123,23 +118,9 @@ class IncomingMessage:
         @raise RemoteProtocolError: it ends within a character.
         """
         if self._decoder is None:
-            if self._parts is None:
-                return b""
-            self._parts.append(self._short)
-            return self._short if len(self._parts) == 1 else b"".join(self._parts)
+            return b"" if self._binary is None else self._binary
         self._decode(b"", True)
         return "" if self._text is None else self._text.getvalue()
-
-    def _keep(self, part: bytes) -> None:
-        if self._parts is None:
-            return
-        if len(part) < _SHORT:
-            self._short += part
-            return
-        if self._short:
-            self._parts.append(self._short)
-            self._short = bytearray()
-        self._parts.append(part)
 
     def _decode(self, part: bytes, final: bool) -> str:
         assert self._decoder is not None

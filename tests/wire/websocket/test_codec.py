@@ -5,6 +5,7 @@ The octets of whole frames: in C and in Python the same.
 from __future__ import annotations
 
 import os
+import tracemalloc
 from array import array
 from types import ModuleType
 
@@ -161,6 +162,64 @@ def test_faulty_lengths_are_left_alone(codec: ModuleType, header: bytes) -> None
     length = int.from_bytes(header[2:], "big")
     data = header + octets(min(length, 70_000))
     assert codec.whole_message(data, 0, 0) is None
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+@pytest.mark.parametrize("size", SIZES)
+def test_payload_in_parts(codec: ModuleType, size: int, key: bytes | None) -> None:
+    data = octets(size)
+    sent = data if key is None else codec.apply_mask(data, key)
+    for step in {1, 5, 1000, size // 3 + 1, size + 1}:
+        if size > 1000 * step:
+            continue
+        payload = codec.Payload(size, key)
+        for start in range(0, size, step):
+            payload.take(
+                b"--" + sent[start : start + step] + b"-", 2, 2 + len(sent[start:][:step])
+            )
+        assert payload.end() == data
+        assert type(codec.Payload(0).end()) is bytes
+
+
+def test_payload_is_given_out_once_and_whole(codec: ModuleType) -> None:
+    payload = codec.Payload(4)
+    payload.take(b"abc", 0, 3)
+    with pytest.raises(ValueError, match="has not arrived"):
+        payload.end()
+    for data, start, end in [(b"de", 0, 2), (b"d", 0, 2), (b"d", -1, 1), (b"d", 1, 0)]:
+        with pytest.raises(ValueError, match="no part"):
+            payload.take(data, start, end)
+    payload.take(b"d", 1, 1)
+    payload.take(b"d", 0, 1)
+    whole = payload.end()
+    assert whole == b"abcd"
+    with pytest.raises(ValueError, match="no part"):
+        payload.take(b"x", 0, 1)
+    assert whole == b"abcd"
+
+
+@pytest.mark.parametrize("arguments", [(), ("4",), (4, b"123"), (4, "1234")])
+def test_wrong_payloads_are_errors(arguments: tuple[object, ...]) -> None:
+    """
+    In Python that is for the type checker to see; in C it keeps memory safe.
+    """
+    if native is None:
+        pytest.skip("the codec in C was not built: there was no compiler")
+    with pytest.raises((TypeError, ValueError)):
+        native.Payload(*arguments)
+
+
+def test_memory_follows_what_arrives(codec: ModuleType) -> None:
+    """
+    That a payload will be long is said in ten octets: it reserves nothing.
+    """
+    tracemalloc.start()
+    try:
+        payload = codec.Payload(2**30, KEY)
+        payload.take(bytes(1000), 0, 1000)
+        assert tracemalloc.get_traced_memory()[1] < 20_000
+    finally:
+        tracemalloc.stop()
 
 
 @given(st.integers(0, 255), st.binary(max_size=3000), st.one_of(st.none(), KEYS))

@@ -250,6 +250,167 @@ whole_message(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     return message;
 }
 
+/* A payload that arrives in parts: each is unmasked to where it belongs. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *octets;
+    Py_ssize_t length;
+    Py_ssize_t arrived;
+    Py_ssize_t reserved;
+    int masked;
+    unsigned char key[4];
+} Payload;
+
+/* So many times what has arrived is reserved, and no more: a length alone costs its sender nothing. */
+#define AHEAD 8
+
+static int
+payload_init(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    Payload *self = (Payload *)object;
+    const unsigned char *octets;
+    PyObject *key = Py_None;
+
+    if (keywords != NULL && PyDict_Size(keywords)) {
+        PyErr_SetString(PyExc_TypeError, "Payload() takes no keyword arguments");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(args, "n|O:Payload", &self->length, &key))
+        return -1;
+    self->masked = key != Py_None;
+    if (self->masked) {
+        if ((octets = key_octets(key)) == NULL)
+            return -1;
+        memcpy(self->key, octets, 4);
+    }
+    return 0;
+}
+
+static void
+payload_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+
+    Py_XDECREF(((Payload *)object)->octets);
+    release(object);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(payload_take_doc,
+"take(data, start, end, /)\n--\n\n"
+"Take the part of the payload that stands in data between two offsets.");
+
+static PyObject *
+payload_take(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+{
+    Payload *self = (Payload *)object;
+    unsigned char key[4], *to;
+    Py_ssize_t size, start, end, arrived;
+    char *data;
+    int octet;
+
+    if (nargs != 3 && wrong_number("take", nargs))
+        return NULL;
+    if (PyBytes_AsStringAndSize(args[0], &data, &size) < 0)
+        return NULL;
+    start = PyLong_AsSsize_t(args[1]);
+    end = PyLong_AsSsize_t(args[2]);
+    if ((start == -1 || end == -1) && PyErr_Occurred())
+        return NULL;
+    if (start < 0 || end < start || size < end || self->length - self->arrived < end - start) {
+        PyErr_SetString(PyExc_ValueError, "no part of the payload stands there");
+        return NULL;
+    }
+    if (start == end)
+        Py_RETURN_NONE;
+    arrived = self->arrived + (end - start);
+    if (arrived > self->reserved) {
+        Py_ssize_t reserve = arrived > self->length / AHEAD ? self->length : arrived * AHEAD;
+        PyObject *larger = PyBytes_FromStringAndSize(NULL, reserve);
+        if (larger == NULL)
+            return NULL;
+        if (self->arrived)
+            memcpy(PyBytes_AsString(larger), PyBytes_AsString(self->octets), self->arrived);
+        Py_XDECREF(self->octets);
+        self->octets = larger;
+        self->reserved = reserve;
+    }
+    to = (unsigned char *)PyBytes_AsString(self->octets) + self->arrived;
+    if (self->masked) {
+        for (octet = 0; octet < 4; octet++)
+            key[octet] = self->key[(self->arrived + octet) & 3];
+        mask_into(to, (unsigned char *)data + start, end - start, key);
+    } else {
+        memcpy(to, data + start, end - start);
+    }
+    self->arrived = arrived;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(payload_end_doc,
+"end()\n--\n\n"
+"Give the payload, once.");
+
+static PyObject *
+payload_end(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    Payload *self = (Payload *)object;
+    PyObject *octets = self->octets;
+
+    if (self->arrived != self->length) {
+        PyErr_SetString(PyExc_ValueError, "the payload has not arrived");
+        return NULL;
+    }
+    /* From here on it belongs to somebody else, and must not change. */
+    self->octets = NULL;
+    self->arrived = self->reserved = self->length = 0;
+    return octets != NULL ? octets : PyBytes_FromStringAndSize(NULL, 0);
+}
+
+static PyMethodDef payload_methods[] = {
+    {"take", (PyCFunction)(void (*)(void))payload_take, METH_FASTCALL, payload_take_doc},
+    {"end", payload_end, METH_NOARGS, payload_end_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(payload_doc,
+"Payload(length, key=None, /)\n--\n\n"
+"A payload that arrives in parts.");
+
+static PyType_Slot payload_slots[] = {
+    {Py_tp_doc, (void *)payload_doc},
+    {Py_tp_init, payload_init},
+    {Py_tp_dealloc, payload_dealloc},
+    {Py_tp_methods, payload_methods},
+    {0, NULL},
+};
+
+static PyType_Spec payload_spec = {
+    .name = "netkit.wire.websocket.codec.native.Payload",
+    .basicsize = sizeof(Payload),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = payload_slots,
+};
+
+static int
+add_types(PyObject *module)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, &payload_spec, NULL);
+    int result;
+
+    if (type == NULL)
+        return -1;
+    result = PyModule_AddType(module, (PyTypeObject *)type);
+    Py_DECREF(type);
+    return result;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, add_types},
+    {0, NULL},
+};
+
 static PyMethodDef functions[] = {
     {"apply_mask", (PyCFunction)(void (*)(void))apply_mask, METH_FASTCALL, apply_mask_doc},
     {"serialize_frame", (PyCFunction)(void (*)(void))serialize_frame, METH_FASTCALL,
@@ -264,6 +425,7 @@ static struct PyModuleDef definition = {
     .m_name = "native",
     .m_doc = "The octets of WebSocket frames, in C.",
     .m_methods = functions,
+    .m_slots = slots,
 };
 
 PyMODINIT_FUNC

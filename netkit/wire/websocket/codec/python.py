@@ -122,3 +122,48 @@ def whole_message(data: bytes, mask_bit: int, limit: int) -> str | bytes | None:
         return str(message, "utf-8")
     except UnicodeDecodeError:
         return None
+
+
+class Payload:
+    """
+    A payload that arrives in parts.
+    """
+
+    __slots__ = ("_key", "_left", "_parts")
+
+    def __init__(self, length: int, key: bytes | None = None) -> None:
+        """
+        @param length: how many octets it has.
+        @param key: the masking key, where it is masked.
+        """
+        self._left = length
+        self._key = key
+        self._parts: list[bytes] = []
+
+    def take(self, data: bytes, start: int, end: int) -> None:
+        """
+        Take the part of the payload that stands in C{data} between two offsets.
+
+        @raise ValueError: none does: the offsets are not in C{data}, or more than is left.
+        """
+        if not (0 <= start <= end <= len(data) and end - start <= self._left):
+            raise ValueError("no part of the payload stands there")
+        part = data[start:end]
+        self._left -= len(part)
+        if self._key is not None:
+            turn = len(part) & 3
+            part = apply_mask(part, self._key)
+            self._key = self._key[turn:] + self._key[:turn]
+        self._parts.append(part)
+
+    def end(self) -> bytes:
+        """
+        Give the payload, once.
+
+        @raise ValueError: it has not arrived.
+        """
+        if self._left:
+            raise ValueError("the payload has not arrived")
+        payload = b"".join(self._parts)
+        self._parts.clear()
+        return payload
