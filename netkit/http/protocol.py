@@ -29,10 +29,10 @@ class HTTPProtocol(ReceivingProtocol):
     Answers the requests of one connection by the factory's handler.
     """
 
-    # What the handler returned for the request that is being answered.
-    _answer: Deferred[Any] | None = None
-    # What the connection was handed over to.
-    _upgraded: HandedOver | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        # What the connection was handed over to.
+        self._upgraded: HandedOver | None = None
 
     def dataReceived(self, data: bytes) -> None:
         self.silentSweeps = 0
@@ -184,30 +184,13 @@ class HTTPProtocol(ReceivingProtocol):
         self._sent(request)
 
     def _sent(self, request: Request) -> None:
-        """
-        The answer is written: what is left of the request is dropped.
-        """
         if request.complete or self._closing:
-            self._finish()
+            self._forgetRequest()
+            if self._closing:
+                self._close(lingering=not request.complete or bool(self._receiver.buffered))
         else:
             self._discarding = True
-            self._advance()
-
-    def _finish(self) -> None:
-        """
-        The request under way is answered, and its content is taken unless the connection closes.
-        """
-        request = self._request
-        assert request is not None
-        self._forgetRequest()
-        if self._closing:
-            self._close(lingering=not request.complete or bool(self._receiver.buffered))
-        else:
-            self._advance()
-
-    def _forgetRequest(self) -> None:
-        self._answer = None
-        super()._forgetRequest()
+        self._advance()
 
     def _upgrade(self, upgrade: Upgrade, request: Request) -> None:
         """

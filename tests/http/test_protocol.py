@@ -289,6 +289,26 @@ def test_a_handler_can_answer_an_error_in_the_content() -> None:
     assert client.halfClosed
 
 
+def test_a_handler_that_reads_on_after_an_error() -> None:
+    errors = []
+
+    async def handler(request: Request) -> Response:
+        while len(errors) < 2:
+            try:
+                await request.read()
+            except RemoteProtocolError as error:
+                errors.append(error)
+        return Response(422)
+
+    client = Connection(handler)
+    client.send(CHUNKED + b"x\r\n")
+    assert len(errors) == 1
+    assert client.transport.producerState == "producing"
+    client.send(b"more")
+    assert errors[0] is errors[1]
+    assert client.statuses() == [422]
+
+
 def test_a_handler_that_fails(logged: list[LogEvent]) -> None:
     def handler(request: Request) -> Response:
         raise RuntimeError("broken")

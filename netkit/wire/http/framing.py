@@ -37,13 +37,21 @@ class Framing:
     @ivar chunked: whether the content comes in chunks.
     @ivar content_length: how many octets of content there are if it does not come in chunks;
         C{None} in a response that does not say.
+    @ivar has_content: whether there is content after the head; of a length of 0 there is none.
     @ivar keep_alive: whether the connection can carry another request after this one.
     @ivar expects_continue: whether the client waits for 100 (Continue) before it sends content.
     @ivar upgrade: whether the client offers to go on in one of the protocols that its Upgrade
         fields list.
     """
 
-    __slots__ = ("chunked", "content_length", "expects_continue", "keep_alive", "upgrade")
+    __slots__ = (
+        "chunked",
+        "content_length",
+        "expects_continue",
+        "has_content",
+        "keep_alive",
+        "upgrade",
+    )
 
     def __init__(
         self,
@@ -55,6 +63,7 @@ class Framing:
     ) -> None:
         self.chunked = chunked
         self.content_length = content_length
+        self.has_content = chunked or content_length != 0
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
         self.upgrade = upgrade

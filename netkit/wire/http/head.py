@@ -36,19 +36,43 @@ _TOKEN = re.compile(TOKEN)
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
 
 
-class RequestHead:
+class Head:
+    """
+    A first line and a header section.
+
+    @ivar minor: the minor version of HTTP/1.
+    @ivar fields: the header section.
+    @ivar framing: what the header section says about the content and the connection.
+    @ivar line: the first line as sent, with its end.
+    """
+
+    __slots__ = ("fields", "framing", "line", "minor")
+
+    minor: int
+    fields: Fields
+    framing: Framing
+    line: bytes
+
+    @property
+    def raw(self) -> bytes:
+        """
+        The head as sent, with the empty line that ends it.
+        """
+        return self.line + self.fields.raw
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {show(self.line)}>"
+
+
+class RequestHead(Head):
     """
     A request line and a header section.
 
     @ivar method: the method, whose case matters.
     @ivar target: the request target as sent, in whichever form (RFC 9112 section 3.2).
-    @ivar minor: the minor version of HTTP/1.
-    @ivar fields: the header section.
-    @ivar framing: what the header section says about the content and the connection.
-    @ivar line: the request line as sent, with its end.
     """
 
-    __slots__ = ("fields", "framing", "line", "method", "minor", "target")
+    __slots__ = ("method", "target")
 
     def __init__(
         self,
@@ -66,30 +90,16 @@ class RequestHead:
         self.framing = framing
         self.line = line
 
-    @property
-    def raw(self) -> bytes:
-        """
-        The head as sent, with the empty line that ends it.
-        """
-        return self.line + self.fields.raw
 
-    def __repr__(self) -> str:
-        return f"<RequestHead {show(self.line)}>"
-
-
-class ResponseHead:
+class ResponseHead(Head):
     """
     A status line and a header section.
 
     @ivar status: the status code.
     @ivar reason: the reason phrase.
-    @ivar minor: the minor version of HTTP/1.
-    @ivar fields: the header section.
-    @ivar framing: what the header section says about the content and the connection.
-    @ivar line: the status line as sent, with its end.
     """
 
-    __slots__ = ("fields", "framing", "line", "minor", "reason", "status")
+    __slots__ = ("reason", "status")
 
     def __init__(
         self,
@@ -106,16 +116,6 @@ class ResponseHead:
         self.fields = fields
         self.framing = framing
         self.line = line
-
-    @property
-    def raw(self) -> bytes:
-        """
-        The head as sent, with the empty line that ends it.
-        """
-        return self.line + self.fields.raw
-
-    def __repr__(self) -> str:
-        return f"<ResponseHead {show(self.line)}>"
 
 
 class RequestHeadParser:
@@ -135,8 +135,8 @@ class RequestHeadParser:
         self._max_line = limits.request_line
         self._section = SectionParser("header section", limits.header_section, limits.fields)
         self.method: bytes | None = None
-        # The last request's header section: clients send the same one again and again.
-        self._last: tuple[Fields, Framing, int] | None = None
+        # Clients send the same header section again and again, if not the same head.
+        self._last: RequestHead | None = None
 
     def parse(self, buffer: bytes, start: int) -> tuple[RequestHead, int] | None:
         """
@@ -148,6 +148,12 @@ class RequestHeadParser:
         @return: the head and the offset behind it, or C{None} when more is needed.
         @raise RemoteProtocolError: with the status to answer.
         """
+        last = self._last if not self._section.checked else None
+        if last is not None and buffer.startswith(last.line, start):
+            section = start + len(last.line)
+            if buffer.startswith(last.fields.raw, section):
+                self.method = last.method
+                return last, section + len(last.fields.raw)
         line = _REQUEST_LINE.match(buffer, start)
         if line is None:
             self.method = None
@@ -166,14 +172,12 @@ class RequestHeadParser:
             _check_other_form(method, target)
         elif method == b"CONNECT":
             raise _bad_target(method, target)
-        last = self._last
         if (
             last is not None
-            and last[2] == minor
-            and not self._section.checked
-            and buffer.startswith(last[0].raw, section)
+            and last.minor == minor
+            and buffer.startswith(last.fields.raw, section)
         ):
-            fields, framing, _ = last
+            fields, framing = last.fields, last.framing
             end = section + len(fields.raw)
         else:
             found = self._section.parse(buffer, section)
@@ -182,8 +186,10 @@ class RequestHeadParser:
             end = found
             fields = Fields(buffer[section:end])
             framing = request_framing(fields, minor)
-            self._last = fields, framing, minor
-        return RequestHead(method, target, minor, fields, framing, buffer[start:section]), end
+        self._last = head = RequestHead(
+            method, target, minor, fields, framing, buffer[start:section]
+        )
+        return head, end
 
 
 class ResponseHeadParser:
