@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from ..addresses import addressText
 from ..wire.errors import LocalProtocolError, RemoteProtocolError
+from ..wire.http import RequestHead
 from ..wire.http.response import ContentEncoder
 from .handover import HandedOver
 from .receiving import ReceivingProtocol
@@ -128,28 +129,26 @@ class HTTPProtocol(ReceivingProtocol):
             raise TypeError(f"the handler answered {answer!r}, which is no Response")
         self._respond(answer, request)
 
-    def _respond(self, response: Response | Upgrade, request: Request) -> None:
+    def _respond(self, answer: Response | Upgrade, request: Request) -> None:
         if request is not self._request:
             return
-        if isinstance(response, Upgrade):
-            self._upgrade(response, request)
-            return
-        if response.streamed and response.hasContent(request.head):
-            self._send(response, request)
-            return
-        if not request.complete:
-            self._takeBuffered(request)
-        self._write(response)
-        self._sent(request)
+        if isinstance(answer, Upgrade):
+            self._upgrade(answer, request)
+        elif answer.streamed and answer.hasContent(request.head):
+            self._send(answer, request)
+        else:
+            if not request.complete:
+                self._takeBuffered(request)
+            self._write(answer, request.head)
+            self._sent(request)
 
-    def _write(self, response: Response) -> None:
+    def _write(self, response: Response, head: RequestHead | None) -> None:
         """
-        Write a response to the request under way, or to what was no request.
+        Write a response to a request, or to what was none.
         """
-        head = None if self._request is None else self._request.head
-        if response.closes or (head is not None and not head.framing.keep_alive):
+        method = self._receiver.method if head is None else head.method
+        if response.closes or not (head is None or head.framing.keep_alive):
             self._closing = True
-        method = self._receiver.method
         self.transport.write(
             response.encoded(method, head, self.factory.dateLine(), not self._closing)
         )
@@ -244,7 +243,8 @@ class HTTPProtocol(ReceivingProtocol):
             status=error.code,
             reason=str(error),
         )
-        self._write(errorResponse(error.code, str(error)))
+        head = None if self._request is None else self._request.head
+        self._write(errorResponse(error.code, str(error)), head)
 
     def _handlerFailed(self, failure: Failure, request: Request) -> None:
         if request is not self._request:

@@ -117,12 +117,16 @@ class ReceivingProtocol(ServerProtocol):
         self._advancing = True
         starved = False
         try:
-            while self._wanting():
+            while not starved:
+                if self._request is None:
+                    if self._closing or self._flow.congested:
+                        break
+                elif self._waiting is None and not self._discarding:
+                    break
                 event = self._receiver.next_event()
                 if event is None:
                     starved = True
-                    break
-                if isinstance(event, RequestHead):
+                elif isinstance(event, RequestHead):
                     self._headReceived(event)
                 elif isinstance(event, Content):
                     self._contentReceived(event)
@@ -130,19 +134,15 @@ class ReceivingProtocol(ServerProtocol):
                     self._messageEnded(event)
         except RemoteProtocolError as error:
             self._refuse(error)
-            # A handler may read on, in vain.
-            starved = self._wanting()
+            # The handler may read on, in vain.
+            starved = self._waiting is not None
         finally:
             self._advancing = False
         self._settle(starved)
 
-    def _wanting(self) -> bool:
-        if self._request is None:
-            return not (self._closing or self._flow.congested)
-        return self._waiting is not None or self._discarding
-
     def _headReceived(self, head: RequestHead) -> None:
-        self._endDeadline()
+        if self._deadline is not None:
+            self._endDeadline()
         self._request = request = Request(head, self)
         printer = self.factory.printer
         if not request.complete:
@@ -216,15 +216,15 @@ class ReceivingProtocol(ServerProtocol):
 
         @param starved: whether what has arrived is too little to go on with.
         """
-        buffered = self._receiver.buffered
         if self._request is None:
             if self._closing:
                 return
             if self._ended and not self._flow.congested:
                 self._close(lingering=False)
                 return
-        if starved or not buffered:
-            self._resume()
+        if starved or not self._receiver.buffered:
+            if self._paused:
+                self._resume()
         elif not (self._paused or self._ended):
             self._paused = True
             self._reading.pauseProducing()
@@ -232,7 +232,7 @@ class ReceivingProtocol(ServerProtocol):
             return
         if self._request is not None:
             self._startDeadline(self.factory.contentTimeout)
-        elif buffered:
+        elif self._receiver.buffered:
             self._startDeadline(self.factory.headTimeout)
 
     def _resume(self) -> None:
