@@ -24,6 +24,8 @@ from .sending import sendContent
 
 _log = Logger()
 
+_ANSWERS = (Response, Upgrade)
+
 
 class HTTPProtocol(ReceivingProtocol):
     """
@@ -103,16 +105,16 @@ class HTTPProtocol(ReceivingProtocol):
         super().lingeringClose()
 
     def _requestReceived(self, request: Request) -> None:
-        if request.method in self.factory.refusedMethods:
-            raise RemoteProtocolError(
-                f"the method {request.method!r} is not implemented here", 501
-            )
+        factory = self.factory
+        method = request.head.method
+        if method in factory.refusedMethods:
+            raise RemoteProtocolError(f"the method {method!r} is not implemented here", 501)
         try:
-            answer = self.factory.handler(request)
+            answer = factory.handler(request)
         except Exception:
             self._handlerFailed(Failure(), request)
             return
-        if isinstance(answer, (Response, Upgrade)):
+        if isinstance(answer, _ANSWERS):
             self._respond(answer, request)
             return
         try:
@@ -125,7 +127,7 @@ class HTTPProtocol(ReceivingProtocol):
         deferred.addErrback(self._handlerFailed, request)
 
     def _answered(self, answer: Response | Upgrade, request: Request) -> None:
-        if not isinstance(answer, (Response, Upgrade)):
+        if not isinstance(answer, _ANSWERS):
             raise TypeError(f"the handler answered {answer!r}, which is no Response")
         self._respond(answer, request)
 
