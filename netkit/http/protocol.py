@@ -151,9 +151,8 @@ class HTTPProtocol(ReceivingProtocol):
         method = self._receiver.method if head is None else head.method
         if response.closes or not (head is None or head.framing.keep_alive):
             self._closing = True
-        self.transport.write(
-            response.encoded(method, head, self.factory.dateLine(), not self._closing)
-        )
+        octets = response.encoded(method, head, self.factory.dateLine(), not self._closing)
+        self._flow.write(octets, more=self._receiver.buffered > 0)
 
     def _send(self, response: Response, request: Request) -> None:
         """
@@ -165,13 +164,14 @@ class HTTPProtocol(ReceivingProtocol):
         encoder = ContentEncoder(head.minor, None if trailers else response.length)
         if response.closes or not (head.framing.keep_alive and encoder.keeps_connection):
             self._closing = True
-        self.transport.write(
+        flow = self._flow
+        flow.write(
             response.encodedHead(head, self.factory.dateLine(), not self._closing, encoder.line)
         )
 
         async def send() -> None:
-            await sendContent(response.content, encoder, self.transport.write, self._flow)
-            self.transport.write(encoder.finish(trailers() if trailers else ()))
+            await sendContent(response.content, encoder, flow)
+            flow.write(encoder.finish(trailers() if trailers else ()))
 
         self._answer = sending = Deferred.fromCoroutine(send())
         sending.addCallback(self._sendingEnded, request)

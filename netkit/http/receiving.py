@@ -96,7 +96,7 @@ class ReceivingProtocol(ServerProtocol):
             return waiting
         self._waiting = waiting
         if self._expected and not self._receiver.buffered:
-            self.transport.write(CONTINUE)
+            self._flow.write(CONTINUE)
         self._expected = False
         self._advance()
         return waiting
@@ -137,6 +137,8 @@ class ReceivingProtocol(ServerProtocol):
             # The handler may read on, in vain.
             starved = self._waiting is not None
         finally:
+            if self._flow.held:
+                self._flow.flush()
             self._advancing = False
         self._settle(starved)
 
@@ -214,12 +216,14 @@ class ReceivingProtocol(ServerProtocol):
         """
         Nothing more can be done now: see to what makes it go on.
 
-        @param starved: whether what has arrived is too little to go on with.
+        @param starved: whether more was wanted than has arrived.
         """
         if self._request is None:
             if self._closing:
                 return
-            if self._ended and not self._flow.congested:
+            if self._flow.congested:
+                starved = False
+            elif self._ended:
                 self._close(lingering=False)
                 return
         if starved or not self._receiver.buffered:
