@@ -143,8 +143,7 @@ class ReceivingProtocol(ServerProtocol):
         self._settle(starved)
 
     def _headReceived(self, head: RequestHead) -> None:
-        if self._deadline is not None:
-            self._endDeadline()
+        self._endDeadline()
         self._request = request = Request(head, self)
         printer = self.factory.printer
         if not request.complete:
@@ -227,8 +226,7 @@ class ReceivingProtocol(ServerProtocol):
                 self._close(lingering=False)
                 return
         if starved or not self._receiver.buffered:
-            if self._paused:
-                self._resume()
+            self._resume()
         elif not (self._paused or self._ended):
             self._paused = True
             self._reading.pauseProducing()
