@@ -88,7 +88,7 @@ def test_many_answers_do_not_wait_for_one_another() -> None:
     """
     What the client does not take is not made.
     """
-    client = Connection(lambda request: Response(200, b"a" * 30_000))
+    client = Connection(lambda request: Response(200, b"a" * 3_000))
     writes = countWrites(client, client.transport.producer.pauseProducing)
     client.send(get() * 9)
     assert len(client.requests) == 3
