@@ -21,6 +21,7 @@ from ..wire.websocket.handshake import Agreement
 from .errors import WebSocketClosed
 from .halts import BY_APPLICATION, CLOSING, HALF_CLOSED, OVER, PAUSED, SENT
 from .keepalive import PingingConnection
+from .memory import keepFreedMemory
 from .protocol import WebSocketProtocol
 from .sending import tooEarly
 
@@ -162,6 +163,7 @@ class WebSocketConnection(PingingConnection):
         @param rest: octets that arrived behind the handshake.
         """
         self._stopTimer()
+        keepFreedMemory()
         self._application = application
         self.subprotocol = agreement.subprotocol
         self._wire = Connection(
