@@ -15,11 +15,12 @@ import json
 import sys
 from importlib import import_module
 from types import ModuleType
+from unittest import TestCase
 
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.test.reactormixins import ReactorBuilder
 from twisted.python.failure import Failure
-from twisted.trial.reporter import TestResult
+from twisted.trial.reporter import TestResult, TrialFailure
 from twisted.trial.unittest import SynchronousTestCase
 
 from netkit.reactor import UvloopReactor
@@ -77,34 +78,36 @@ class Outcomes(TestResult):
         super().__init__()
         self.outcomes: dict[str, str] = {}
 
-    def name(self, test: SynchronousTestCase) -> str:
+    def name(self, test: TestCase) -> str:
         """
         A test's name without the reactor's.
         """
         return test.id().removeprefix("twisted.internet.test.").replace(f"_{sys.argv[1]}Tests", "")
 
-    def _set(self, test: SynchronousTestCase, outcome: str) -> None:
+    def _set(self, test: TestCase, outcome: str) -> None:
         # An error after a failure, of the same test, is the less telling.
         self.outcomes.setdefault(self.name(test), outcome)
 
-    def addSuccess(self, test: SynchronousTestCase) -> None:
+    def addSuccess(self, test: TestCase) -> None:
         super().addSuccess(test)
         self._set(test, "passed")
 
-    def addSkip(self, test: SynchronousTestCase, reason: str) -> None:
+    def addSkip(self, test: TestCase, reason: str) -> None:
         super().addSkip(test, reason)
         self._set(test, f"skipped: {reason}")
 
-    def addFailure(self, test: SynchronousTestCase, failure: Failure) -> None:
-        super().addFailure(test, failure)
-        self._set(test, f"failed: {self._exc_info_to_string(failure, test)}")
+    def addFailure(self, test: TestCase, error: TrialFailure) -> None:
+        super().addFailure(test, error)
+        self._set(test, f"failed: {self._exc_info_to_string(error, test)}")
 
     addError = addFailure
 
     def _exc_info_to_string(self, failure: object, test: object) -> str:
         if isinstance(failure, tuple):
             failure = Failure(failure[1], failure[0], failure[2])
-        return failure.getTraceback()
+        assert isinstance(failure, Failure)
+        traceback: str = failure.getTraceback()
+        return traceback
 
 
 def run(module: ModuleType, result: Outcomes) -> None:
@@ -134,7 +137,7 @@ def main() -> None:
     reactor, *modules = sys.argv[1:]
     ReactorBuilder._reactors = [f"compliance.twistedreactor.{reactor}"]
     # Seconds after which a test that hangs has failed; Twisted's own limit is two minutes.
-    ReactorBuilder.timeout = 20.0
+    ReactorBuilder.timeout = 20.0  # type: ignore[attr-defined] # for the test cases made of it
     result = Outcomes()
     for module in modules or MODULES:
         run(import_module(f"twisted.internet.test.{module}"), result)

@@ -5,8 +5,13 @@ What plays the other side in tests.
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IStreamClientEndpoint
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.interfaces import (
+    IAddress,
+    IHalfCloseableProtocol,
+    IStreamClientEndpoint,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -18,6 +23,8 @@ class Client(Protocol):
     """
     Keeps what it receives, closes when the server half-closes, and tells when all is over.
     """
+
+    transport: ITCPTransport
 
     def __init__(self) -> None:
         self.received = bytearray()
@@ -47,7 +54,8 @@ class Client(Protocol):
         Our own half-close is done.
         """
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        assert isinstance(reason.value, Exception)
         self.lost.callback(reason.value)
 
 
@@ -55,7 +63,9 @@ async def connect(endpoint: IStreamClientEndpoint) -> Client:
     """
     Connect a L{Client}.
     """
-    return await endpoint.connect(Factory.forProtocol(Client))
+    client = await endpoint.connect(Factory.forProtocol(Client))
+    assert isinstance(client, Client)
+    return client
 
 
 @implementer(IPrinter)

@@ -9,12 +9,14 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import clientFromString, serverFromString
-from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamClientEndpoint
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 if os.environ.get("NETKIT_TEST_REACTOR") == "uvloop":
     # Before pytest-twisted installs the default one, which it does when it is configured.
@@ -46,13 +48,15 @@ def logged() -> Iterator[list[LogEvent]]:
     would pass unseen otherwise. A test that expects one takes it out of the list.
     """
     events: list[LogEvent] = []
-    globalLogPublisher.addObserver(events.append)
+    # Twisted takes any function, which mypy-zope does not see to be what the interface asks for.
+    observer = cast(ILogObserver, events.append)
+    globalLogPublisher.addObserver(observer)
     try:
         yield events
         # A Deferred reports its unhandled failure when it is collected.
         gc.collect()
     finally:
-        globalLogPublisher.removeObserver(events.append)
+        globalLogPublisher.removeObserver(observer)
     failures = [event["log_failure"] for event in events if event.get("log_failure") is not None]
     assert not failures, "\n".join(failure.getTraceback() for failure in failures)
 
@@ -65,7 +69,7 @@ async def listen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     """
     from twisted.internet import reactor
 
-    ports = []
+    ports: list[IListeningPort] = []
 
     async def listen(factory: IProtocolFactory) -> IStreamClientEndpoint:
         if request.param == "unix":
@@ -75,8 +79,10 @@ async def listen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
             server, client = "tcp:0:interface=127.0.0.1", "tcp:127.0.0.1:{port}"
         port = await serverFromString(reactor, server).listen(factory)
         ports.append(port)
-        return clientFromString(reactor, client.format(port=getattr(port.getHost(), "port", "")))
+        client = client.format(port=getattr(port.getHost(), "port", ""))
+        endpoint: IStreamClientEndpoint = clientFromString(reactor, client)
+        return endpoint
 
     yield listen
     for port in ports:
-        await port.stopListening()
+        await maybeDeferred(port.stopListening)

@@ -17,6 +17,7 @@ from netkit.printrespond import PrintRespondFactory, PrintRespondProtocol
 
 from .clients import Records, connect
 from .conftest import Listen
+from .narrow import present
 
 
 @pytest_twisted.ensureDeferred
@@ -99,7 +100,7 @@ def test_a_reset_is_logged_and_leaves_nothing(logged: list[LogEvent]) -> None:
 async def test_a_client_that_goes_away_unanswered_is_logged(logged: list[LogEvent]) -> None:
     protocol, transport = connected(PrintRespondFactory(b"x" * 10**6, clock=Clock()))
     protocol.readConnectionLost()
-    transport.producer.stopProducing()
+    present(transport.producer).stopProducing()
     protocol.connectionLost(Failure(ConnectionLost()))
     assert any("before it had the whole response" in event["log_format"] for event in logged)
 
@@ -127,7 +128,7 @@ def test_a_client_that_takes_the_response_slowly_is_not_idle() -> None:
     protocol, transport = connected(factory)
     protocol.readConnectionLost()
     for _ in range(10):
-        transport.producer.resumeProducing()
+        present(transport.producer).resumeProducing()
         clock.advance(1)
     assert not transport.disconnected
     clock.pump([1] * 5)

@@ -15,16 +15,19 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
 from netkit import cli
 
+from ..narrow import present
+
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "netkit")
 PATIENCE = 60.0
 CONTENT = os.urandom(3 * 2**20)
 
-Answer = Callable[[socket.socket], None]
+Answer = Callable[[socket.socket], object]
 
 
 class Server:
@@ -96,11 +99,14 @@ def echo(connection: socket.socket) -> None:
         connection.sendall(data)
 
 
-def send(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
+def send(*arguments: str | bytes, **options: Any) -> subprocess.CompletedProcess[bytes]:
     options = {"input": b"", "timeout": PATIENCE, "capture_output": True, **options}
     if "stdin" in options:
         del options["input"]
-    return subprocess.run([COMMAND, "send", *arguments], check=False, **options)
+    done: subprocess.CompletedProcess[bytes] = subprocess.run(
+        [COMMAND, "send", *arguments], check=False, **options
+    )
+    return done
 
 
 def outcome(done: subprocess.CompletedProcess[bytes]) -> tuple[int, bytes, bytes]:
@@ -163,7 +169,7 @@ def test_a_terminal(answering: Callable[[Answer], str]) -> None:
     ) as process:
         os.close(terminal)
         os.write(controller, b"line\n")
-        assert process.stdout.readline() == b"line\n"
+        assert present(process.stdout).readline() == b"line\n"
         os.write(controller, b"\x04")
         assert process.wait(PATIENCE) == 0
     os.close(controller)
@@ -196,10 +202,10 @@ def test_the_reply_comes_as_it_arrives(answering: Callable[[Answer], str]) -> No
         [COMMAND, "send", answering(echo)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         for line in (b"one\n", b"two\n"):
-            process.stdin.write(line)
-            process.stdin.flush()
-            assert process.stdout.readline() == line
-        process.stdin.close()
+            present(process.stdin).write(line)
+            present(process.stdin).flush()
+            assert present(process.stdout).readline() == line
+        present(process.stdin).close()
         assert process.wait(PATIENCE) == 0
 
 
@@ -230,12 +236,12 @@ def test_a_reset(answering: Callable[[Answer], str]) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        process.stdin.write(b"x")
-        process.stdin.flush()
-        assert process.stdout.read(4) == b"part"
-        process.stdin.write(b"endrest")
-        process.stdin.flush()
-        message = process.stderr.read()
+        present(process.stdin).write(b"x")
+        present(process.stdin).flush()
+        assert present(process.stdout).read(4) == b"part"
+        present(process.stdin).write(b"endrest")
+        present(process.stdin).flush()
+        message = present(process.stderr).read()
     assert process.returncode == 1
     assert message.count(b"\n") == 1
     assert endpoint.encode() in message
@@ -254,7 +260,7 @@ def test_nothing_moves(answering: Callable[[Answer], str]) -> None:
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        message = process.stderr.read()
+        message = present(process.stderr).read()
     assert process.returncode == 1
     assert message.count(b"\n") == 1
     assert f"{endpoint}: nothing moved for 0.3 seconds".encode() in message
@@ -312,12 +318,12 @@ def test_a_signal(answering: Callable[[Answer], str], number: signal.Signals) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        process.stdin.write(b"up")
-        process.stdin.flush()
-        assert process.stdout.read(2) == b"up"
+        present(process.stdin).write(b"up")
+        present(process.stdin).flush()
+        assert present(process.stdout).read(2) == b"up"
         process.send_signal(number)
         assert process.wait(PATIENCE) == 128 + number
-        assert process.stderr.read() == b""
+        assert present(process.stderr).read() == b""
 
 
 @pytest.mark.parametrize(
@@ -342,9 +348,9 @@ def test_wrong_arguments(
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, text in ([["--help"], "send"], [["--version"], "netkit "]):
+    for argument, text in (("--help", "send"), ("--version", "netkit ")):
         with pytest.raises(SystemExit) as caught:
-            cli.main(arguments)
+            cli.main([argument])
         assert caught.value.code == 0
         assert text in capsys.readouterr().out
 

@@ -5,6 +5,7 @@ An L{HTTPProtocol} on a transport that is none.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
@@ -16,8 +17,35 @@ from twisted.python.failure import Failure
 from netkit.http import Handler, HTTPFactory, HTTPProtocol, Request, Response
 
 from ..clients import Records
+from ..narrow import present
 
 _DATE = re.compile(rb"date: Thu, 01 Jan 1970 00:\d\d:\d\d GMT\r\n")
+
+
+class Transport(StringTransport):
+    """
+    A transport with a half-close, that leaves it to the test what ending it does.
+
+    @ivar writes: the length of each thing written.
+    @ivar wrote: called after each write.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aborted = self.halfClosed = False
+        self.writes: list[int] = []
+        self.wrote: Callable[[], None] = lambda: None
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self.writes.append(len(data))
+        self.wrote()
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+
+    def loseWriteConnection(self) -> None:
+        self.halfClosed = True
 
 
 class Connection:
@@ -39,21 +67,12 @@ class Connection:
         protocol = self.factory.buildProtocol(None)
         assert isinstance(protocol, HTTPProtocol)
         self.protocol = protocol
-        self.transport = StringTransport()
-        self.aborted = self.halfClosed = False
-        self.transport.abortConnection = self._abort
-        self.transport.loseWriteConnection = self._halfClose
+        self.transport = Transport()
         protocol.makeConnection(self.transport)
 
     def _handle(self, request: Request) -> Any:
         self.requests.append(request)
         return self._handler(request)
-
-    def _abort(self) -> None:
-        self.aborted = True
-
-    def _halfClose(self) -> None:
-        self.halfClosed = True
 
     def send(self, octets: bytes) -> None:
         self.protocol.dataReceived(octets)
@@ -63,6 +82,13 @@ class Connection:
         Close the client's half.
         """
         IHalfCloseableProtocol(self.protocol).readConnectionLost()
+
+    @property
+    def producer(self) -> Any:
+        """
+        What the transport pauses while the client takes nothing.
+        """
+        return present(self.transport.producer)
 
     def lose(self, reason: Exception | None = None) -> None:
         """
@@ -77,7 +103,7 @@ class Connection:
         """
         Whether the server closed it, at once or after what the client still sends.
         """
-        return bool(self.transport.disconnecting) or self.halfClosed
+        return bool(self.transport.disconnecting) or self.transport.halfClosed
 
     def take(self) -> bytes:
         """

@@ -45,7 +45,7 @@ class Page(Resource):
         return b"the application"
 
 
-def test_upgrade() -> None:
+def test_upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
     page = Page()
     page.putChild(b"app", page)
     page.putChild(b"", page)
@@ -61,7 +61,7 @@ def test_upgrade() -> None:
         (b"/chat", b"HTTP/1.1 426 "),
     ):
         client = Connection(names["handler"])
-        client.transport.loseConnection = lambda: None
+        monkeypatch.setattr(client.transport, "loseConnection", lambda: None)
         client.send(get(path))
         assert told in client.take()
         client.lose()

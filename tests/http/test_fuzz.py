@@ -88,7 +88,7 @@ def test_whatever_a_client_sends(
     for start in range(0, len(octets), size):
         client.send(octets[start : start + size])
     client.end()
-    assert client.closing or client.aborted
+    assert client.closing or client.transport.aborted
 
     receiver = ResponseReceiver()
     for request in client.requests:
@@ -106,7 +106,7 @@ def test_whatever_a_client_sends(
             ends += isinstance(event, EndOfMessage)
     except Exception:
         # Only what was cut off in the middle, because the request was, is not whole.
-        assert client.aborted
+        assert client.transport.aborted
     else:
         assert ends == len(statuses)
     final = [status for status in statuses if status >= 200]

@@ -4,7 +4,6 @@ Tests for L{netkit.http.protocol}.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,24 +27,6 @@ def takeFailure(logged: list[LogEvent]) -> Any:
     [event] = [event for event in logged if event.get("log_failure") is not None]
     logged.remove(event)
     return event["log_failure"].value
-
-
-def countWrites(client: Connection, then: Callable[[], None] = lambda: None) -> list[int]:
-    """
-    Note how much is written at a time.
-
-    @param then: called after each.
-    """
-    writes = []
-    write = client.transport.write
-
-    def counting(octets: bytes) -> None:
-        writes.append(len(octets))
-        write(octets)
-        then()
-
-    client.transport.write = counting
-    return writes
 
 
 def test_a_request_is_answered_and_the_connection_kept() -> None:
@@ -76,11 +57,10 @@ def test_pipelined_requests_are_answered_in_order() -> None:
 
 def test_the_answers_to_pipelined_requests_leave_together() -> None:
     client = Connection()
-    writes = countWrites(client)
     client.send(get() * 5 + get()[:5])
-    assert writes == [len(client.transport.value())]
+    assert client.transport.writes == [len(client.transport.value())]
     client.send(get()[5:])
-    assert len(writes) == 2
+    assert len(client.transport.writes) == 2
     assert client.take() == answer() * 6
 
 
@@ -89,17 +69,21 @@ def test_many_answers_do_not_wait_for_one_another() -> None:
     What the client does not take is not made.
     """
     client = Connection(lambda request: Response(200, b"a" * 3_000))
-    writes = countWrites(client, client.transport.producer.pauseProducing)
+    client.transport.wrote = client.producer.pauseProducing
     client.send(get() * 9)
     assert len(client.requests) == 3
-    assert len(writes) == 1
-    client.transport.producer.resumeProducing()
+    assert len(client.transport.writes) == 1
+    client.producer.resumeProducing()
     assert len(client.requests) == 6
 
 
 def test_an_answer_does_not_wait_for_one_that_takes_its_time() -> None:
     later = Deferred[Response]()
-    answers = [Response(200, b"hello"), later, Response(200, b"hello")]
+    answers: list[Response | Deferred[Response]] = [
+        Response(200, b"hello"),
+        later,
+        Response(200, b"hello"),
+    ]
     client = Connection(lambda request: answers.pop(0))
     client.send(get() * 3)
     assert client.take() == answer()
@@ -112,12 +96,12 @@ def test_a_head_waits_for_answers_to_be_taken() -> None:
     It is the client who keeps us waiting for them, so its time does not run.
     """
     client = Connection(headTimeout=10.0, idleTimeout=0)
-    countWrites(client, client.transport.producer.pauseProducing)
+    client.transport.wrote = client.producer.pauseProducing
     client.send(get() * 2 + get()[:5])
     assert client.transport.producerState == "paused"
     client.clock.advance(11)
     assert client.take() == answer() * 2
-    client.transport.producer.resumeProducing()
+    client.producer.resumeProducing()
     assert client.transport.producerState == "producing"
     client.clock.advance(10)
     assert client.statuses() == [408]
@@ -285,7 +269,7 @@ def test_a_refusal_is_an_answer_and_the_end(
     assert b"\r\nconnection: close\r\n" in told
     assert b"\r\ncontent-length: " in told
     assert len(client.requests) == 1
-    assert client.halfClosed
+    assert client.transport.halfClosed
     assert [event["status"] for event in logged if "status" in event] == [status]
     # What comes behind it is nothing.
     client.send(get())
@@ -338,7 +322,7 @@ def test_an_error_in_the_content_is_told_to_the_handler() -> None:
     client.send(b"x\r\n")
     assert errors == [400]
     assert client.statuses() == [400]
-    assert client.halfClosed
+    assert client.transport.halfClosed
 
 
 def test_a_handler_can_answer_an_error_in_the_content() -> None:
@@ -354,11 +338,11 @@ def test_a_handler_can_answer_an_error_in_the_content() -> None:
     told = client.take()
     assert told.startswith(b"HTTP/1.1 422")
     assert CLOSE in told
-    assert client.halfClosed
+    assert client.transport.halfClosed
 
 
 def test_a_handler_that_reads_on_after_an_error() -> None:
-    errors = []
+    errors: list[RemoteProtocolError] = []
 
     async def handler(request: Request) -> Response:
         while len(errors) < 2:
@@ -523,7 +507,7 @@ def test_an_early_answer_closes_where_content_is_long(octets: bytes) -> None:
     client = Connection()
     client.send(octets)
     assert client.take() == answer(b"hello", CLOSE)
-    assert client.halfClosed
+    assert client.transport.halfClosed
     client.send(get())
     assert client.take() == b""
     assert len(client.requests) == 1
@@ -567,7 +551,7 @@ def test_rfc9110_10_1_1_an_answer_instead_of_continue_closes() -> None:
     client = Connection()
     client.send(post(b"", b"Expect: 100-continue", length=3))
     assert client.take() == answer(b"hello", CLOSE)
-    assert client.halfClosed
+    assert client.transport.halfClosed
 
 
 def test_rfc9110_9_3_2_head() -> None:
@@ -605,7 +589,7 @@ def test_rfc9112_9_6_nothing_is_answered_after_close() -> None:
     client = Connection()
     client.send(get(b"/", b"Connection: close") + get())
     assert client.take() == answer(b"hello", CLOSE)
-    assert client.halfClosed
+    assert client.transport.halfClosed
 
 
 def test_a_client_that_half_closes_gets_every_answer() -> None:
@@ -645,22 +629,22 @@ def test_a_client_that_half_closes_too_early(octets: bytes) -> None:
 
 def test_a_client_that_takes_no_answers_gets_no_more_of_them() -> None:
     client = Connection()
-    client.transport.producer.pauseProducing()
+    client.producer.pauseProducing()
     client.send(get() * 3)
     assert client.requests == []
     assert client.transport.producerState == "paused"
-    client.transport.producer.resumeProducing()
+    client.producer.resumeProducing()
     assert client.take() == answer() * 3
     assert client.transport.producerState == "producing"
 
 
 def test_a_client_that_takes_no_answers_and_half_closes() -> None:
     client = Connection()
-    client.transport.producer.pauseProducing()
+    client.producer.pauseProducing()
     client.send(get())
     client.end()
     assert not client.closing
-    client.transport.producer.resumeProducing()
+    client.producer.resumeProducing()
     assert client.take() == answer()
     assert client.transport.disconnecting
 
@@ -675,7 +659,7 @@ def test_a_head_has_its_time() -> None:
     assert client.take() == b""
     client.clock.advance(1)
     assert client.statuses() == [408]
-    assert client.halfClosed
+    assert client.transport.halfClosed
 
 
 def test_a_head_in_time_stops_the_clock() -> None:
@@ -698,14 +682,14 @@ def test_content_has_its_time() -> None:
     assert client.take() == b""
     client.clock.advance(1)
     assert client.statuses() == [408]
-    assert client.halfClosed
+    assert client.transport.halfClosed
 
 
 def test_content_that_is_dropped_has_its_time() -> None:
     client = Connection(contentTimeout=10.0, idleTimeout=0)
     client.send(post(b"", length=100))
     client.clock.advance(10)
-    assert client.aborted
+    assert client.transport.aborted
 
 
 def test_a_handler_that_does_not_read_may_take_its_time() -> None:
@@ -735,7 +719,7 @@ def test_an_idle_connection_is_ended() -> None:
     client.send(get())
     for _ in range(12):
         client.clock.advance(1)
-    assert client.aborted
+    assert client.transport.aborted
     assert client.statuses() == [200]
 
 
@@ -749,11 +733,11 @@ def test_content_that_stops_coming() -> None:
 
 def test_a_client_that_stops_taking_answers() -> None:
     client = Connection(idleTimeout=8.0)
-    client.transport.producer.pauseProducing()
+    client.producer.pauseProducing()
     client.send(get())
     for _ in range(12):
         client.clock.advance(1)
-    assert client.aborted
+    assert client.transport.aborted
 
 
 def test_the_service_stops_between_requests() -> None:

@@ -116,7 +116,7 @@ def test_head_has_no_content(length: int | None) -> None:
 
 
 def test_trailers() -> None:
-    trailers = []
+    trailers: list[tuple[bytes, bytes]] = []
     client, source = streaming(length=5, trailers=lambda: trailers)
     client.send(get(b"/", b"TE: deflate, Trailers"))
     source.give(b"hello")
@@ -148,18 +148,16 @@ def test_pieces_wait_for_a_client_that_takes_none() -> None:
             given += 1
             yield b"a"
 
-    written: list[bytes] = []
     client = Connection(lambda request: Response(200, pieces()))
 
-    def write(data: bytes) -> None:
-        written.append(data)
-        if len(written) % 10 == 0:
-            client.transport.producer.pauseProducing()
+    def wrote() -> None:
+        if len(client.transport.writes) % 10 == 0:
+            client.producer.pauseProducing()
 
-    client.transport.write = write
+    client.transport.wrote = wrote
     client.send(get())
     assert given == 9
-    client.transport.producer.resumeProducing()
+    client.producer.resumeProducing()
     assert given == 19
     client.lose()
 
@@ -167,17 +165,9 @@ def test_pieces_wait_for_a_client_that_takes_none() -> None:
 def test_large_octets_are_written_piece_by_piece() -> None:
     content = bytes(range(256)) * 4096
     client = Connection(lambda request: Response(200, content))
-    sizes = []
-    write = client.transport.write
-
-    def counting(data: bytes) -> None:
-        sizes.append(len(data))
-        write(data)
-
-    client.transport.write = counting
     client.send(get())
     assert client.take() == answer(content)
-    assert max(sizes) == 2**16
+    assert max(client.transport.writes) == 2**16
 
 
 @pytest.mark.parametrize("congested", [False, True])
@@ -185,7 +175,7 @@ def test_the_clients_going_away_closes_the_source(congested: bool) -> None:
     client, source = streaming()
     client.send(get())
     if congested:
-        client.transport.producer.pauseProducing()
+        client.producer.pauseProducing()
     source.give(b"hello")
     client.lose(ConnectionLost())
     assert source.closed
@@ -233,7 +223,7 @@ def test_content_that_is_not_whole_ends_in_an_abort(
     client.send(get())
     source.give(b"hello")
     spoil(source)
-    assert client.aborted
+    assert client.transport.aborted
     assert error in str(takeFailure(logged))
     assert b"500" not in client.take()
 
@@ -260,7 +250,7 @@ def test_content_that_is_bad_while_it_is_answered() -> None:
     client.send(CHUNKED + b"3\r\nabc\r\n")
     client.send(b"x\r\n")
     assert client.take() == CHUNKS + b"3\r\nabc\r\n"
-    assert client.aborted
+    assert client.transport.aborted
 
 
 @pytest.mark.parametrize(("length", "kept"), [(6, True), (10**6, False)])
@@ -271,7 +261,7 @@ def test_content_that_is_left_over(length: int, kept: bool) -> None:
     assert client.take() == CHUNKS + b"0\r\n\r\n"
     client.send(b"bcdef" + get())
     assert client.take() == (CHUNKS + b"0\r\n\r\n" if kept else b"")
-    assert client.halfClosed is not kept
+    assert client.transport.halfClosed is not kept
 
 
 def test_a_slow_source_may_take_its_time() -> None:
@@ -317,10 +307,10 @@ def test_a_body_producer() -> None:
     client = Connection(lambda request: Response(200, producer))
     client.send(get())
     producer.consumer.write(b"hello")
-    client.transport.producer.pauseProducing()
-    client.transport.producer.resumeProducing()
+    client.producer.pauseProducing()
+    client.producer.resumeProducing()
     producer.finish()
-    client.transport.producer.pauseProducing()
+    client.producer.pauseProducing()
     assert producer.calls == ["pause", "resume"]
     assert client.take() == CHUNKS + b"5\r\nhello\r\n0\r\n\r\n"
 
@@ -347,7 +337,7 @@ def test_a_body_producer_that_fails(logged: list[LogEvent]) -> None:
     client = Connection(lambda request: Response(200, producer))
     client.send(get())
     producer.done.errback(RuntimeError("broken"))
-    assert client.aborted
+    assert client.transport.aborted
     assert producer.calls == []
     assert str(takeFailure(logged)) == "broken"
 

@@ -78,7 +78,7 @@ def test_the_connection_is_handed_over(rest: bytes) -> None:
 
 
 def test_the_handler_may_take_its_time() -> None:
-    waiting = Deferred[Upgrade]()
+    waiting = Deferred[Response | Upgrade]()
     client = Connection(lambda request: waiting)
     client.send(UPGRADING + b"more")
     assert client.transport.producerState == "paused"
@@ -161,11 +161,12 @@ class Legacy(Resource):
     isLeaf = True
 
     def render_POST(self, request: IRequest) -> bytes:
-        content = request.content.read()
-        return b"legacy " + request.uri + b" " + content
+        content: bytes = request.content.read()
+        uri: bytes = request.uri
+        return b"legacy " + uri + b" " + content
 
 
-def test_twisted_web_on_the_same_port() -> None:
+def test_twisted_web_on_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Its site takes over the connection, as if that had been its own from the start.
     """
@@ -177,7 +178,7 @@ def test_twisted_web_on_the_same_port() -> None:
         return Response(200, b"hello")
 
     client = Connection(handler)
-    client.transport.loseConnection = lambda: None
+    monkeypatch.setattr(client.transport, "loseConnection", lambda: None)
     client.send(get() + post(b"ab", length=4).replace(b"/", b"/legacy", 1))
     assert client.take() == answer()
     client.send(b"cd")
@@ -243,7 +244,7 @@ def test_half_closing_of_a_protocol_that_knows_none() -> None:
 
 
 def test_a_half_close_before_the_upgrade() -> None:
-    waiting = Deferred[Upgrade]()
+    waiting = Deferred[Response | Upgrade]()
     client = Connection(lambda request: waiting)
     client.send(UPGRADING)
     client.end()
@@ -256,7 +257,7 @@ def test_silence_is_for_the_other_protocol_to_judge() -> None:
     client = upgrading(Other(), idleTimeout=4.0)
     client.send(UPGRADING)
     client.clock.pump([1] * 100)
-    assert not client.aborted
+    assert not client.transport.aborted
 
 
 def test_the_service_stops() -> None:
@@ -267,10 +268,12 @@ def test_the_service_stops() -> None:
     client.lose()
 
 
-def test_the_service_stops_as_the_other_protocol_likes() -> None:
+def test_the_service_stops_as_the_other_protocol_likes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     other = EchoFactory(clock=Connection().clock).buildProtocol(None)
-    stopped = []
-    other.serviceStopping = lambda: stopped.append(True)
+    stopped: list[bool] = []
+    monkeypatch.setattr(other, "serviceStopping", lambda: stopped.append(True))
     client = Connection(lambda request: Upgrade(other))
     client.send(UPGRADING)
     Deferred.fromCoroutine(client.factory.closeConnections(5))

@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-import pytest_twisted  # type: ignore[import-untyped]
+import pytest_twisted
 from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
@@ -152,7 +152,7 @@ class Client(WebSocketProtocol):
         (autobahn, "tcp"),
     ],
 )
-@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
+@pytest_twisted.ensureDeferred
 async def test_client(
     peer: Callable[..., Any], transport: str, folder: Path, certificate: dict[str, str]
 ) -> None:

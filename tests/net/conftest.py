@@ -5,6 +5,7 @@ Fixtures for tests of L{netkit.net}.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest_twisted
 from twisted.internet.defer import Deferred
@@ -48,7 +49,7 @@ async def connect(listen: Listen) -> AsyncIterator[Connect]:
     factory = Factory.forProtocol(lambda: Peer(lambda peer: made[-1].callback(peer)))
     endpoint = await listen(factory)
 
-    async def connect(**options: object) -> tuple[net.Socket, Peer]:
+    async def connect(**options: Any) -> tuple[net.Socket, Peer]:
         made.append(Deferred())
         socket = await net.createConnection(endpoint, **options)
         sockets.append(socket)

@@ -7,7 +7,9 @@ FOLDER} prints what was said.
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
 from importlib import import_module
+from typing import Any
 
 name, folder = sys.argv[1:]
 if name == "uvloop":
@@ -15,6 +17,7 @@ if name == "uvloop":
 else:
     import_module(f"twisted.internet.{name}reactor").install()
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks
 from twisted.internet.task import react
 
@@ -40,18 +43,20 @@ async def ask(endpoint: str) -> int:
 
 
 @inlineCallbacks
-def askWithDeferreds(endpoint: str):
+def askWithDeferreds(endpoint: str) -> Generator[Deferred[Any], Any, bytes]:
     socket = yield net.createConnection(endpoint)
     yield socket.end(b"request")
-    reply = yield socket.read()
+    reply: bytes = yield socket.read()
     return reply
 
 
 async def main() -> None:
     server = net.createServer(connected, allowHalfOpen=True)
     tcp = await server.listen("tcp:0:interface=127.0.0.1")
+    assert isinstance(tcp, IPv4Address)
     await server.listen(f"unix:{folder}/s")
     shared = await server.listen("tcp:0:interface=127.0.0.1", reusePort=True)
+    assert isinstance(shared, IPv4Address)
     endpoints = [f"tcp:127.0.0.1:{tcp.port}", f"unix:{folder}/s", f"tcp:127.0.0.1:{shared.port}"]
     asking = [Deferred.fromCoroutine(ask(endpoint)) for endpoint in endpoints]
     assert await gatherResults(asking) == [2 * LENGTH] * 3

@@ -18,7 +18,8 @@ from twisted.internet.error import (
     SSLError,
     TimeoutError,
 )
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
@@ -42,8 +43,8 @@ class Never:
     def __str__(self) -> str:
         return "never"
 
-    def connect(self, factory: object) -> Deferred[object]:
-        def cancel(connecting: Deferred[object]) -> None:
+    def connect(self, factory: object) -> Deferred[IProtocol]:
+        def cancel(connecting: Deferred[IProtocol]) -> None:
             self.cancelled = True
 
         return Deferred(cancel)
@@ -51,7 +52,7 @@ class Never:
 
 @implementer(IStreamClientEndpoint)
 class Broken:
-    def connect(self, factory: object) -> Deferred[object]:
+    def connect(self, factory: object) -> Deferred[IProtocol]:
         return fail(LookupError("a bug"))
 
 
@@ -141,10 +142,10 @@ class TLS:
         wrapped = (
             self.protocol if wrapper is None else wrapper(WrappingFactory(None), self.protocol)
         )
-        factory = TLSMemoryBIOFactory(optionsForClientTLS("localhost"), True, None, self.clock)
+        options = optionsForClientTLS("localhost")
+        factory = TLSMemoryBIOFactory(options, True, Factory(), self.clock)
         self.tls = factory.protocol(factory, wrapped)
         self.transport = StringTransport()
-        self.transport.protocol = self.tls
         self.tls.makeConnection(self.transport)
 
 

@@ -18,9 +18,10 @@ from netkit.net.inbox import Inbox
 from tests.net.results import now
 
 Read = Callable[[Inbox], Deferred[bytes]]
+Arrive = Callable[[Inbox, Read, bytes], Deferred[bytes]]
 
 # A read, what arrives for it, what it gives, and what it leaves.
-CASES = {
+CASES: dict[str, tuple[Read, bytes, bytes]] = {
     "all": (lambda inbox: inbox.everything(10), b"0123456789", b"0123456789"),
     "none": (lambda inbox: inbox.everything(10), b"", b""),
     "exactly": (lambda inbox: inbox.exactly(4), b"0123", b"0123"),
@@ -32,7 +33,7 @@ CASES = {
 
 
 @pytest.fixture(params=["whole", "byte by byte", "before"])
-def arrive(request: pytest.FixtureRequest) -> Callable[[Inbox, Read, bytes], Deferred[bytes]]:
+def arrive(request: pytest.FixtureRequest) -> Arrive:
     def arrive(inbox: Inbox, read: Read, data: bytes) -> Deferred[bytes]:
         if request.param == "before":
             inbox.received(data)
@@ -57,7 +58,7 @@ def inbox(ends: list[None]) -> Inbox:
 
 
 @pytest.mark.parametrize(("read", "data", "expected"), CASES.values(), ids=list(CASES))
-def test_read(inbox: Inbox, arrive, read: Read, data: bytes, expected: bytes) -> None:
+def test_read(inbox: Inbox, arrive: Arrive, read: Read, data: bytes, expected: bytes) -> None:
     reading = arrive(inbox, read, data)
     inbox.end()
     assert now(reading) == expected
@@ -65,7 +66,7 @@ def test_read(inbox: Inbox, arrive, read: Read, data: bytes, expected: bytes) ->
 
 
 @pytest.mark.parametrize("case", ["exactly", "until", "until two", "until limit"])
-def test_what_follows_is_left(inbox: Inbox, arrive, case: str) -> None:
+def test_what_follows_is_left(inbox: Inbox, arrive: Arrive, case: str) -> None:
     read, data, expected = CASES[case]
     assert now(arrive(inbox, read, data + b"rest")) == expected
     inbox.end()
@@ -104,7 +105,7 @@ def test_nothing_is_lost_or_added(data: bytes, arrivals: list[int], reads: list[
     assert taken == data
 
 
-def test_everything_is_limited(inbox: Inbox, arrive) -> None:
+def test_everything_is_limited(inbox: Inbox, arrive: Arrive) -> None:
     reading = arrive(inbox, lambda inbox: inbox.everything(4), b"01234")
     with pytest.raises(LimitExceededError, match="more than 4 bytes") as caught:
         now(reading)
@@ -113,7 +114,7 @@ def test_everything_is_limited(inbox: Inbox, arrive) -> None:
     assert now(inbox.some(9)) == b"01234"
 
 
-def test_until_is_limited(inbox: Inbox, arrive) -> None:
+def test_until_is_limited(inbox: Inbox, arrive: Arrive) -> None:
     reading = arrive(inbox, lambda inbox: inbox.until(b"\r\n", 4), b"012\r\n")
     with pytest.raises(LimitExceededError, match=r"no b'\\r\\n' within 4 bytes"):
         now(reading)
@@ -128,7 +129,7 @@ def test_until_is_limited(inbox: Inbox, arrive) -> None:
     ],
     ids=["exactly", "until"],
 )
-def test_the_end_in_the_middle(inbox: Inbox, arrive, read: Read, awaited: str) -> None:
+def test_the_end_in_the_middle(inbox: Inbox, arrive: Arrive, read: Read, awaited: str) -> None:
     reading = arrive(inbox, read, b"part")
     inbox.end()
     with pytest.raises(IncompleteReadError, match=awaited) as caught:
@@ -146,7 +147,7 @@ def test_the_end_in_the_middle(inbox: Inbox, arrive, read: Read, awaited: str) -
     ],
     ids=["all", "exactly", "until"],
 )
-def test_a_loss_in_the_middle(inbox: Inbox, arrive, read: Read) -> None:
+def test_a_loss_in_the_middle(inbox: Inbox, arrive: Arrive, read: Read) -> None:
     """
     What had arrived can still be read, and then the loss is met.
     """

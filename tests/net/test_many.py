@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import ConnectionDone
 
 from netkit import net
+from tests.narrow import present, tcpAddress
 
 # On a UNIX socket the same code runs.
 SOCKETS = {"tcp": 1000, "unix": 200}
@@ -62,7 +63,7 @@ class Side:
         self._begin = begin if waits == client else 0
 
     async def run(self) -> None:
-        sending = None
+        sending: Deferred[None] | None = None
         received = 0
         if not self._begin:
             sending = Deferred.fromCoroutine(self._send())
@@ -73,7 +74,7 @@ class Side:
             if sending is None and received >= self._begin:
                 sending = Deferred.fromCoroutine(self._send())
         assert received == LENGTH
-        await sending
+        await present(sending)
         assert isinstance(await self._socket.closed, ConnectionDone)
 
     async def _send(self) -> None:
@@ -109,7 +110,7 @@ async def test_no_byte_is_lost(transport: str, tmp_path: Path) -> None:
     address = await server.listen(description, backlog=count)
     client = f"unix:{tmp_path / 's'}"
     if transport == "tcp":
-        client = f"tcp:127.0.0.1:{address.port}"
+        client = f"tcp:127.0.0.1:{tcpAddress(address).port}"
 
     async def talk(number: int) -> None:
         socket = await net.createConnection(client, allowHalfOpen=True)

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.narrow import present
+
 CHILD = Path(__file__).with_name("memory_child.py")
 MEBIBYTES = 1024 if os.environ.get("NETKIT_FULL") == "1" else 24
 # Bytes a second.
@@ -73,7 +75,7 @@ def test_a_slow_reader(listener: tuple[socket.socket, str]) -> None:
             # What makes the reader slow.
             time.sleep(max(0.0, begin + received / RATE - time.monotonic()))
         connection.close()
-        growth = int(process.stdout.read())
+        growth = int(present(process.stdout).read())
     assert received == MEBIBYTES * 2**20
     print(f"\n{MEBIBYTES} MiB at {RATE} bytes a second: grown by {growth} bytes")
     assert growth < GROWTH
@@ -89,8 +91,8 @@ def test_a_reader_that_stops(listener: tuple[socket.socket, str]) -> None:
         # Until nothing goes any more for a while: it has stopped.
         while select.select([], [connection], [], 1)[1]:
             sent += connection.send(bytes(2**18))
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-        growth = int(process.stdout.readline())
+        present(process.stdin).write(b"\n")
+        present(process.stdin).flush()
+        growth = int(present(process.stdout).readline())
     print(f"\n{sent} bytes sent: grown by {growth} bytes")
     assert growth < GROWTH

@@ -4,6 +4,8 @@ Tests for L{netkit.net.outbox}.
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -35,7 +37,7 @@ class Transport(StringTransport):
         """
         Send what was written, and ask for more.
         """
-        data = self.value()
+        data: bytes = self.value()
         self.clear()
         if self.producer is not None:
             self.producer.resumeProducing()
@@ -59,7 +61,7 @@ def moves() -> list[None]:
 
 @pytest.fixture
 def outbox(transport: Transport, moves: list[None]) -> Outbox:
-    return Outbox(transport, 10, lambda: moves.append(None))
+    return Outbox(cast(ITCPTransport, transport), 10, lambda: moves.append(None))
 
 
 def pending(deferred: Deferred[None]) -> bool:
@@ -190,7 +192,7 @@ def test_a_writer_that_writes_on_and_ends(outbox: Outbox, transport: Transport) 
 
 def test_a_transport_without_halves(transport: Transport) -> None:
     alsoProvides(transport, ISSLTransport)
-    outbox = Outbox(transport, 10, lambda: None)
+    outbox = Outbox(cast(ITCPTransport, transport), 10, lambda: None)
     ending = outbox.end(b"data", CLOSED)
     assert transport.disconnecting
     assert not transport.halfClosing
@@ -199,7 +201,7 @@ def test_a_transport_without_halves(transport: Transport) -> None:
 
 
 def test_halves() -> None:
-    assert not hasHalves(StringTransport())
+    assert not hasHalves(cast(ITCPTransport, StringTransport()))
 
 
 @pytest.mark.parametrize("clean", [True, False])

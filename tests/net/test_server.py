@@ -7,12 +7,13 @@ from __future__ import annotations
 import socket as system
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import pytest_twisted
-from twisted.application.service import Application, IServiceCollection
+from twisted.application.service import Application, IService
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import (
     CannotListenError,
@@ -20,7 +21,12 @@ from twisted.internet.error import (
     ConnectionDone,
     ConnectionRefusedError,
 )
-from twisted.internet.interfaces import IAddress, IStreamServerEndpoint
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IStreamServerEndpoint,
+    ITCPTransport,
+)
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent
@@ -30,6 +36,7 @@ from zope.interface import implementer
 from netkit import net
 from netkit.net.binding import Binding
 from netkit.net.networks import Networks
+from tests.narrow import present, tcpAddress
 from tests.net.results import now
 
 LOCAL = "tcp:0:interface=127.0.0.1"
@@ -44,7 +51,7 @@ async def serve() -> AsyncIterator[Serve]:
     """
     servers: list[net.Server] = []
 
-    def serve(callback: Callable[[net.Socket], object], **options: object) -> net.Server:
+    def serve(callback: Callable[[net.Socket], object], **options: Any) -> net.Server:
         servers.append(net.createServer(callback, **options))
         return servers[-1]
 
@@ -58,12 +65,13 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return LOCAL if request.param == "tcp" else f"unix:{tmp_path / 's'}"
 
 
-def client(address: IAddress) -> str:
+def client(address: IAddress | None) -> str:
     """
     The client endpoint string for where a server listens.
     """
     if isinstance(address, UNIXAddress):
-        return f"unix:{address.name.decode()}"
+        return f"unix:{present(address.name).decode()}"
+    address = tcpAddress(address)
     return f"tcp:{address.host.replace(':', chr(92) + ':')}:{address.port}"
 
 
@@ -71,7 +79,7 @@ async def respond(socket: net.Socket) -> None:
     await socket.end(b"got " + await socket.read())
 
 
-async def ask(address: IAddress, request: bytes = b"request") -> bytes:
+async def ask(address: IAddress | None, request: bytes = b"request") -> bytes:
     socket = await net.createConnection(client(address))
     await socket.end(request)
     reply = await socket.read()
@@ -275,7 +283,7 @@ def test_a_bad_string(description: str) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_a_taken_port(serve: Serve) -> None:
-    address = await serve(respond).listen(LOCAL)
+    address = tcpAddress(await serve(respond).listen(LOCAL))
     with pytest.raises(CannotListenError, match=rf"127\.0\.0\.1:{address.port}"):
         await serve(respond).listen(f"tcp:{address.port}:interface=127.0.0.1")
 
@@ -285,13 +293,14 @@ async def test_reuse_port(serve: Serve) -> None:
     """
     Two servers share a port; neither takes it from one that does not share.
     """
-    address = await serve(respond, allowHalfOpen=True).listen(LOCAL, reusePort=True, backlog=9)
+    shared = await serve(respond, allowHalfOpen=True).listen(LOCAL, reusePort=True, backlog=9)
+    address = tcpAddress(shared)
     same = f"tcp:{address.port}:interface=127.0.0.1"
     assert await serve(respond, allowHalfOpen=True).listen(same, reusePort=True) == address
     assert await ask(address) == b"got request"
     with pytest.raises(CannotListenError, match=str(address.port)):
         await serve(respond).listen(same)
-    alone = await serve(respond).listen(LOCAL)
+    alone = tcpAddress(await serve(respond).listen(LOCAL))
     with pytest.raises(CannotListenError, match=str(alone.port)):
         await serve(respond).listen(f"tcp:{alone.port}:interface=127.0.0.1", reusePort=True)
 
@@ -301,9 +310,9 @@ async def test_ipv6_only(serve: Serve) -> None:
     if not hasIPv6():
         pytest.skip("this machine has no IPv6")
     server = serve(respond, allowHalfOpen=True)
-    both = await server.listen(r"tcp:0:interface=\:\:")
+    both = tcpAddress(await server.listen(r"tcp:0:interface=\:\:"))
     assert await ask(IPv4Address("TCP", "127.0.0.1", both.port)) == b"got request"
-    alone = await server.listen(r"tcp:0:interface=\:\:", ipv6Only=True)
+    alone = tcpAddress(await server.listen(r"tcp:0:interface=\:\:", ipv6Only=True))
     assert await ask(IPv6Address("TCP", "::1", alone.port)) == b"got request"
     with pytest.raises(ConnectionRefusedError):
         await ask(IPv4Address("TCP", "127.0.0.1", alone.port))
@@ -327,10 +336,10 @@ async def test_backlog(serve: Serve, tmp_path: Path) -> None:
 
 @implementer(IStreamServerEndpoint)
 class Broken:
-    def __init__(self, result: Deferred[object]) -> None:
+    def __init__(self, result: Deferred[Any]) -> None:
         self.result = result
 
-    def listen(self, factory: object) -> Deferred[object]:
+    def listen(self, factory: object) -> Deferred[IListeningPort]:
         return self.result
 
 
@@ -434,7 +443,7 @@ def test_grace_is_over_before_there_is_a_socket(logged: list[LogEvent]) -> None:
     factory = server._factory
     protocol = factory.buildProtocol(None)
     transport = StringTransport()
-    protocol.transport = transport
+    protocol.transport = cast(ITCPTransport, transport)
     factory.connectionOpened(protocol)
     closing = server.close(1)
     clock.advance(1)
@@ -450,13 +459,13 @@ async def test_a_service(where: str) -> None:
     server = net.createServer(respond, allowHalfOpen=True)
     service = net.ServerService(server, where)
     service.setServiceParent(application)
-    collection = IServiceCollection(application)
-    collection.privilegedStartService()
+    services = IService(application)
+    services.privilegedStartService()
     address = server.address()
-    collection.startService()
+    services.startService()
     assert server.address() == address
     assert await ask(address) == b"got request"
-    await collection.stopService()
+    await maybeDeferred(services.stopService)
     assert server.address() is None
     # It may be started again, by startService alone.
     service.startService()

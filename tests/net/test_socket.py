@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import socket as system
+from typing import Any
 
 import pytest
 import pytest_twisted
@@ -17,13 +18,14 @@ from twisted.internet.error import (
     ConnectionLost,
     TimeoutError,
 )
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IPushProducer, IReactorTime, ISystemHandle
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from netkit import net
 from netkit.net.protocol import SocketOptions, SocketProtocol
+from tests.narrow import present
 from tests.net.conftest import Connect, Peer
 from tests.net.results import now
 
@@ -33,7 +35,7 @@ class Fake:
     A socket on a transport in memory.
     """
 
-    def __init__(self, **options: object) -> None:
+    def __init__(self, **options: Any) -> None:
         self.clock = Clock()
         self.transport = StringTransport()
         self.sockets: list[net.Socket] = []
@@ -151,7 +153,7 @@ async def test_a_reset(connect: Connect) -> None:
     socket, peer = await connect()
     reading, closed = socket.readExactly(9), [socket.closed, socket.closed]
     writing = socket.write(b"x" * 2**24)
-    peer.transport.pauseProducing()
+    IPushProducer(peer.transport).pauseProducing()
     peer.transport.write(b"data")
     while not socket.bytesRead:
         await later()
@@ -159,8 +161,8 @@ async def test_a_reset(connect: Connect) -> None:
     for waiting in (reading, writing):
         with pytest.raises(ConnectionLost, match="ClientEndpoint"):
             await waiting
-    for waiting in [*closed, socket.closed]:
-        assert isinstance(await waiting, ConnectionLost)
+    for closing in [*closed, socket.closed]:
+        assert isinstance(await closing, ConnectionLost)
     assert await socket.read(9) == b"data"
     with pytest.raises(ConnectionLost):
         await socket.read(9)
@@ -227,7 +229,8 @@ async def test_options(connect: Connect) -> None:
     On TCP they are the system's; on a UNIX socket they are nothing.
     """
     socket, _ = await connect(noDelay=True, keepAlive=True, keepAliveInitialDelay=77.0)
-    handle = socket.transport.getHandle()
+    handle = ISystemHandle(socket.transport).getHandle()
+    assert isinstance(handle, system.socket)
     if isinstance(socket.remoteAddress, UNIXAddress):
         socket.setNoDelay(False)
         socket.setKeepAlive(False)
@@ -310,7 +313,7 @@ def test_a_timeout() -> None:
     for step in (
         lambda: fake.protocol.dataReceived(b"data"),
         lambda: fake.socket.write(b"data"),
-        lambda: fake.transport.producer.resumeProducing(),
+        lambda: present(fake.transport.producer).resumeProducing(),
     ):
         step()
         fake.clock.advance(9.9)

@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.error import SSLError
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import ISSLTransport, IStreamClientEndpoint
 from twisted.internet.ssl import Certificate, optionsForClientTLS
 from twisted.logger import LogEvent
 
 from netkit import net
+from tests.narrow import tcpAddress
 
 # Twisted's own use of pyOpenSSL.
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
@@ -73,14 +74,14 @@ async def port(pem: Path) -> AsyncIterator[int]:
     server = net.createServer(connected)
     # The reuse of the port is asked for to see that it goes with TLS.
     address = await server.listen(f"ssl:0:interface=127.0.0.1:privateKey={pem}", reusePort=True)
-    yield address.port
+    yield tcpAddress(address).port
     await server.close(0)
 
 
 def trusting(port: int, pem: Path, name: str = "localhost") -> IStreamClientEndpoint:
     from twisted.internet import reactor
 
-    certificate = pem.read_text()[pem.read_text().index("-----BEGIN CERT") :]
+    certificate = pem.read_bytes()[pem.read_bytes().index(b"-----BEGIN CERT") :]
     options = optionsForClientTLS(name, trustRoot=Certificate.loadPEM(certificate))
     return wrapClientTLS(options, TCP4ClientEndpoint(reactor, "127.0.0.1", port))
 
@@ -91,7 +92,7 @@ async def test_a_conversation(port: int, pem: Path) -> None:
         trusting(port, pem), noDelay=True, keepAlive=True, keepAliveInitialDelay=9
     )
     # The handshake is done, so that who is there is known.
-    assert socket.transport.getPeerCertificate() is not None
+    assert ISSLTransport(socket.transport).getPeerCertificate() is not None
     assert socket.peerCredentials is None
     content = CONTENT.replace(b"!", b"?")
     writing = socket.write(content)
@@ -111,7 +112,7 @@ async def test_end_closes_after_what_was_written(pem: Path) -> None:
 
     server = net.createServer(connected)
     address = await server.listen(f"ssl:0:interface=127.0.0.1:privateKey={pem}")
-    socket = await net.createConnection(trusting(address.port, pem))
+    socket = await net.createConnection(trusting(tcpAddress(address).port, pem))
     await socket.end(CONTENT)
     assert await received == CONTENT
     await socket.closed
@@ -143,4 +144,5 @@ async def test_no_tls_at_all(logged: list[LogEvent], port: int) -> None:
     await socket.closed
     lines = [event for event in logged if "agreed on no connection" in event["log_format"]]
     assert len(lines) == 1
-    assert f"{socket.localAddress.host}:{socket.localAddress.port}: " in lines[0]["reason"]
+    address = tcpAddress(socket.localAddress)
+    assert f"{address.host}:{address.port}: " in lines[0]["reason"]

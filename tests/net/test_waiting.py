@@ -26,7 +26,7 @@ def test_who_cancels_waits_no_longer() -> None:
     """
     Before the others get their result, or while they get it.
     """
-    waiting: Waiting[int] = Waiting()
+    waiting: Waiting[object] = Waiting()
     early, first, late, failed = (waiting.wait() for _ in range(4))
     for deferred in (early, late, failed):
         deferred.addErrback(lambda failure: failure.trap(CancelledError))

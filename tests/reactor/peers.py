@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString, connectProtocol, serverFromString
 from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -33,7 +33,7 @@ class Peer(Protocol):
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
         self.events: list[str] = []
-        self.lost = Deferred[Exception]()
+        self.lost = Deferred[BaseException | None]()
         self._awaited: tuple[int, Deferred[None]] | None = None
 
     @property
@@ -49,7 +49,7 @@ class Peer(Protocol):
             (_, done), self._awaited = self._awaited, None
             done.callback(None)
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.events.append("lost")
         self.lost.callback(reason.value)
 

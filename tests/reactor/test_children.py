@@ -15,13 +15,14 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from netkit.reactor import UvloopReactor
+from tests.narrow import present
 from tests.reactor.conftest import Run
 
 
 class Child(ProcessProtocol):
     def __init__(self) -> None:
         self.output = b""
-        self.ended = Deferred[Exception]()
+        self.ended = Deferred[BaseException | None]()
 
     def outReceived(self, data: bytes) -> None:
         self.output += data
@@ -55,7 +56,7 @@ def test_reapsChildren(run: Run) -> None:
 def test_reapsWhatWasKilled(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         child = spawn(reactor, "exec sleep 60", usePTY=True)
-        child.transport.signalProcess("KILL")
+        present(child.transport).signalProcess("KILL")
         reason = await child.ended
         assert isinstance(reason, ProcessTerminated)
         assert reason.signal == signal.SIGKILL

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import UnsupportedAddressFamily
 from twisted.internet.interfaces import (
     IReactorCore,
@@ -32,6 +32,7 @@ from twisted.logger import LogEvent
 from zope.interface.verify import verifyObject
 
 from netkit.reactor import UvloopReactor
+from tests.narrow import tcpAddress
 from tests.reactor.conftest import Run
 from tests.reactor.peers import Peer, later
 from tests.reactor.test_stream import Echo, failures
@@ -173,7 +174,9 @@ def test_servesAsyncioClients(run: Run) -> None:
         port = reactor.listenTCP(0, Factory.forProtocol(lambda: server), interface="127.0.0.1")
 
         async def client() -> bytes:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port.getHost().port)
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", tcpAddress(port.getHost()).port
+            )
             writer.write(b"between two worlds\n")
             line = await reader.readline()
             writer.close()
@@ -183,7 +186,7 @@ def test_servesAsyncioClients(run: Run) -> None:
         task = reactor.eventloop.create_task(client())
         assert await Deferred.fromFuture(task) == b"between two worlds\n"
         await server.lost
-        await port.stopListening()
+        await maybeDeferred(port.stopListening)
 
     run(scenario)
 

@@ -22,6 +22,7 @@ from netkit.services.listening import ListeningService
 from netkit.services.output import Output
 
 from ..clients import Client, connect
+from ..narrow import tcpAddress
 
 # Twisted leaves a socket that it could not bind to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -46,9 +47,9 @@ async def test_several_endpoints(tmp_path: Path, logged: list[LogEvent]) -> None
     listening.startService()
     tcp, unix, tcp6 = listening.addresses
     for address in (
-        f"tcp:127.0.0.1:{tcp.port}",
+        f"tcp:127.0.0.1:{tcpAddress(tcp).port}",
         addressText(unix),
-        f"tcp:\\:\\:1:{tcp6.port}",
+        f"tcp:\\:\\:1:{tcpAddress(tcp6).port}",
     ):
         its = await client(address)
         its.transport.write(b"hello")

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 
 from netkit.http import Response
 from netkit.services.http import Answers
+from netkit.wire.http import ResponseHead
 
 from ..http.connected import Connection, get
 from ..wire.http.feeding import parsed
@@ -29,6 +30,7 @@ def answered(client: Connection) -> tuple[int, bytes, bytes | None]:
     What the server wrote: one response's status, content and content type.
     """
     [message] = parsed(client.take(), methods=(b"GET",))
+    assert isinstance(message.head, ResponseHead)
     return message.head.status, message.content, message.head.fields.get(b"content-type")
 
 

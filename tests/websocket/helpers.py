@@ -4,7 +4,7 @@ Both ends of a WebSocket connection, in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredQueue
@@ -81,14 +81,21 @@ class Echo(Recorder):
 class Link(StringTransport):
     """
     A transport with a half-close, that counts the writes.
+
+    @ivar wrote: called after each write.
     """
 
     halfClosed = False
     writes = 0
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.wrote: Callable[[], None] = lambda: None
+
     def write(self, data: bytes) -> None:
         self.writes += 1
         super().write(data)
+        self.wrote()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         self.write(b"".join(data))
@@ -128,8 +135,9 @@ class Server:
         self.clock: Clock = arguments.setdefault("clock", Clock())
         self.application = application if application is not None else Application()
         self.factory = WebSocketFactory(self.application, **arguments)
-        self.protocol = self.factory.buildProtocol(None)
-        assert isinstance(self.protocol, WebSocketServerConnection)
+        protocol = self.factory.buildProtocol(None)
+        assert isinstance(protocol, WebSocketServerConnection)
+        self.protocol = protocol
         self.transport = Link()
         self.protocol.makeConnection(self.transport)
         self.client = Connection(client=True)
@@ -148,7 +156,8 @@ class Server:
         """
         What the server answered.
         """
-        return self.transport.value()
+        octets: bytes = self.transport.value()
+        return octets
 
     @property
     def app(self) -> Recorder:
@@ -191,7 +200,7 @@ class Waiter(WebSocketProtocol):
 
     def __init__(self) -> None:
         self._events: DeferredQueue[Any] = DeferredQueue()
-        self.lost: Deferred[tuple[Exception]] = Deferred()
+        self.lost: Deferred[tuple[BaseException | None]] = Deferred()
 
     async def next(self) -> Any:
         """

@@ -12,9 +12,11 @@ from netkit.websocket import broadcast
 from netkit.wire.errors import LocalProtocolError
 from netkit.wire.websocket import broadcast as wire
 from netkit.wire.websocket.broadcast import PreparedMessage
+from netkit.wire.websocket.codec import serialize_frame
 from netkit.wire.websocket.connection import Connection
 from netkit.wire.websocket.deflate import PerMessageDeflate
 
+from ..narrow import present
 from .helpers import Server
 
 
@@ -23,8 +25,7 @@ def test_to_all_that_are_open() -> None:
     transports = [server.app.transport for server in servers]
     transports[1].loseConnection()
     servers[1].sent()
-    producer = servers[2].transport.producer
-    producer.pauseProducing()  # type: ignore[union-attr]
+    present(servers[2].transport.producer).pauseProducing()
     assert broadcast("news", transports) == 3
     assert broadcast(b"more", transports, dropSlow=True) == 2
     assert [server.sent() for server in servers] == [
@@ -49,7 +50,7 @@ def pair(bits: int | None) -> tuple[Connection, Connection]:
 def test_serialised_and_compressed_once() -> None:
     pairs = [pair(bits) for bits in (None, None, 12, 12, 15)]
     text = "a longer text that repeats, repeats and repeats itself " * 10
-    with patch.object(wire, "serialize_frame", wraps=wire.serialize_frame) as serialized:
+    with patch.object(wire, "serialize_frame", wraps=serialize_frame) as serialized:
         for _ in range(2):
             prepared = PreparedMessage(text)
             for server, client in pairs:

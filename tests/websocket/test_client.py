@@ -10,6 +10,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.internet.testing import (
     AccumulatingProtocol,
@@ -17,6 +18,7 @@ from twisted.internet.testing import (
     StringTransport,
 )
 from twisted.web.client import URI
+from zope.interface import implementer
 
 from netkit.websocket import (
     Acceptance,
@@ -106,9 +108,7 @@ class _Refusing:
 @pytest_twisted.ensureDeferred
 async def test_refused(listen: Listen) -> None:
     rejection = Rejection(status=401, headers=((b"WWW-Authenticate", b"Basic"),), body=b"who?")
-    endpoint = WebSocketClientEndpoint.over(
-        await listen(WebSocketFactory(_Refusing(rejection)))  # type: ignore[arg-type]
-    )
+    endpoint = WebSocketClientEndpoint.over(await listen(WebSocketFactory(_Refusing(rejection))))
     clients = Waiters()
     with pytest.raises(ConnectionRejected, match="the server answers 401 Unauthorized") as raised:
         await endpoint.connect(clients)
@@ -296,13 +296,15 @@ class Client:
             return self.app
 
         factory: Any = type("F", (), {"buildProtocol": staticmethod(build)})()
+        linked = _Linked(self.link)
         endpoint = WebSocketClientEndpoint.over(
-            _Linked(self.link),  # type: ignore[arg-type]
+            linked,
             options=WebSocketOptions(**options),
             clock=self.clock,
         )
         self.connecting = Deferred.fromCoroutine(endpoint.connect(factory))
-        self.protocol: WebSocketClientConnection = self.link.protocol  # type: ignore[attr-defined]
+        assert isinstance(linked.protocol, WebSocketClientConnection)
+        self.protocol = linked.protocol
 
     def response(self) -> bytes:
         """
@@ -342,7 +344,10 @@ class Client:
         return value
 
 
+@implementer(IStreamClientEndpoint)
 class _Linked:
+    protocol: object = None
+
     def __init__(self, link: Link) -> None:
         self._link = link
 
@@ -350,7 +355,7 @@ class _Linked:
         from twisted.internet.defer import succeed
 
         protocol = factory.buildProtocol(None)
-        self._link.protocol = protocol  # type: ignore[attr-defined]
+        self.protocol = protocol
         protocol.makeConnection(self._link)
         return succeed(protocol)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pickle
 from copy import copy
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -18,12 +19,14 @@ from zope.interface import implementer
 
 from netkit.websocket import NotConnected, WebSocketClosed, WebSocketFactory, WebSocketOptions
 from netkit.websocket.protocol import WebSocketTransport
+from netkit.websocket.server import WebSocketServerConnection
 from netkit.wire.websocket.events import Close, Ping, Pong
 
+from ..narrow import present
 from .helpers import Application, Echo, Recorder, Server
 
 
-def opened(protocol: type[Recorder] = Recorder, **arguments: object) -> Server:
+def opened(protocol: type[Recorder] = Recorder, **arguments: Any) -> Server:
     """
     An open connection.
     """
@@ -259,17 +262,18 @@ def test_the_application_fails_at_once(logged: list[LogEvent]) -> None:
 def test_nothing_can_be_sent_before_the_handshake() -> None:
     factory = WebSocketFactory(Application(), clock=Clock())
     protocol = factory.buildProtocol(None)
+    assert isinstance(protocol, WebSocketServerConnection)
     transport = StringTransport()
     protocol.makeConnection(transport)
     for send in (
-        lambda: protocol.sendTextMessage("x"),  # type: ignore[attr-defined]
-        lambda: protocol.sendBytesMessage(b"x"),  # type: ignore[attr-defined]
-        lambda: protocol.sendTextPiece("x", True),  # type: ignore[attr-defined]
-        lambda: protocol.ping(),  # type: ignore[attr-defined]
+        lambda: protocol.sendTextMessage("x"),
+        lambda: protocol.sendBytesMessage(b"x"),
+        lambda: protocol.sendTextPiece("x", True),
+        lambda: protocol.ping(),
     ):
         with pytest.raises(NotConnected):
             send()
-    protocol.loseConnection()  # type: ignore[attr-defined]
+    protocol.loseConnection()
     assert transport.disconnecting
 
 
@@ -304,38 +308,31 @@ def test_the_application_pauses() -> None:
 
 def test_who_does_not_read_is_not_read_from() -> None:
     server = opened(Echo)
-    producer = server.transport.producer
-    assert isinstance(producer, object)
+    producer = present(server.transport.producer)
     assert server.transport.streaming
-    producer.pauseProducing()  # type: ignore[union-attr]
+    producer.pauseProducing()
     assert server.transport.producerState == "paused"
     server.receive(server.client.send_text("later"))
     assert server.app.events == ["open"]
-    producer.resumeProducing()  # type: ignore[union-attr]
+    producer.resumeProducing()
     assert server.app.events == ["open", "later"]
     assert server.transport.producerState == "producing"
-    producer.pauseProducing()  # type: ignore[union-attr]
+    producer.pauseProducing()
     server.app.transport.pauseProducing()
-    producer.resumeProducing()  # type: ignore[union-attr]
+    producer.resumeProducing()
     assert server.transport.producerState == "paused"
     server.app.transport.resumeProducing()
     server.app.transport.resumeProducing()
     assert server.transport.producerState == "producing"
-    producer.stopProducing()  # type: ignore[union-attr]
+    producer.stopProducing()
 
 
 def test_who_does_not_read_gets_no_more_answers_than_fit() -> None:
     server = opened(Echo)
-    producer = server.transport.producer
-    written = []
-
-    def full(data: bytes) -> None:
-        written.append(data)
-        producer.pauseProducing()  # type: ignore[union-attr]
-
-    server.transport.write = full  # type: ignore[method-assign]
+    server.transport.writes = 0
+    server.transport.wrote = present(server.transport.producer).pauseProducing
     server.receive(b"".join(server.client.send_bytes(bytes(5000)) for _ in range(50)))
-    assert len(written) == 1
+    assert server.transport.writes == 1
     assert len(server.app.events) == 2
 
 

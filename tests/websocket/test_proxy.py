@@ -10,12 +10,13 @@ import pytest
 import pytest_twisted
 from twisted.internet.endpoints import TCP4ServerEndpoint, clientFromString
 from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
-from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from netkit.websocket import ProxyFailed, WebSocketClientEndpoint, WebSocketFactory
 
+from ..narrow import present
 from .helpers import Waiters, lost
 
 OPEN = b"HTTP/1.1 200 Connection established\r\nX: y\r\n\r\n"
@@ -25,6 +26,8 @@ class Proxy(Protocol):
     """
     A proxy with one answer, that connects to one place.
     """
+
+    transport: ITransport
 
     def __init__(self, answer: bytes, port: int) -> None:
         self._answer = answer
@@ -40,8 +43,8 @@ class Proxy(Protocol):
         if not self.request.endswith(b"\r\n\r\n"):
             return
         if not self._answer.startswith(b"HTTP/1.1 200"):
-            self.transport.write(self._answer)  # type: ignore[union-attr]
-            self.transport.loseConnection()  # type: ignore[union-attr]
+            self.transport.write(self._answer)
+            self.transport.loseConnection()
             return
         from twisted.internet import reactor
 
@@ -50,10 +53,10 @@ class Proxy(Protocol):
         class Onward(Protocol):
             def connectionMade(self) -> None:
                 proxy._onward = self
-                proxy.transport.write(proxy._answer)  # type: ignore[union-attr]
+                proxy.transport.write(proxy._answer)
 
             def dataReceived(self, data: bytes) -> None:
-                proxy.transport.write(data)  # type: ignore[union-attr]
+                proxy.transport.write(data)
 
         clientFromString(reactor, f"tcp:127.0.0.1:{self._port}").connect(
             Factory.forProtocol(Onward)
@@ -146,7 +149,7 @@ def test_tls_goes_through() -> None:
     from .helpers import Link
 
     link = Link()
-    protocol = factory.buildProtocol(None)
+    protocol = present(factory.buildProtocol(None))
     protocol.makeConnection(link)
     assert link.value().startswith(b"CONNECT example.com:443 HTTP/1.1\r\n")
     link.clear()
@@ -155,7 +158,6 @@ def test_tls_goes_through() -> None:
         protocol.dataReceived(bytes([octet]))
     # A TLS handshake record.
     assert link.value().startswith(b"\x16\x03")
-    assert TLSMemoryBIOProtocol
     connecting.cancel()
     connecting.addErrback(lambda reason: None)
 
@@ -169,7 +171,7 @@ def test_given_up() -> None:
     from .helpers import Link
 
     link = Link()
-    protocol = reactor.tcpClients[0][2].buildProtocol(None)
+    protocol = present(reactor.tcpClients[0][2].buildProtocol(None))
     protocol.makeConnection(link)
     connecting.cancel()
     failures: list[Any] = []

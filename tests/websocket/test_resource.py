@@ -50,7 +50,8 @@ class Channel:
         Send a request, and give what answers it.
         """
         self.channel.dataReceived((HANDSHAKE % fields).replace(old, new))
-        return self.link.value()
+        octets: bytes = self.link.value()
+        return octets
 
 
 def test_messages() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import LogEvent
 
@@ -54,11 +55,9 @@ def test_what_is_sent_at_once_goes_out_with_the_response() -> None:
             self.transport.sendBytesMessage(b"!")
 
     server = Server(Application(Greeter))
-    writes: list[bytes] = []
-    server.transport.write = writes.append  # type: ignore[method-assign]
     server.receive(server.request)
-    (write,) = writes
-    head, rest = write.split(b"\r\n\r\n", 1)
+    assert server.transport.writes == 1
+    head, rest = server.response().split(b"\r\n\r\n", 1)
     assert head.startswith(b"HTTP/1.1 101 ")
     assert list(server.client.receive_data(rest)) == ["welcome", b"!"]
 
@@ -209,7 +208,7 @@ def test_the_application_may_decline() -> None:
 
 
 def test_lost_while_deciding() -> None:
-    cancelled = []
+    cancelled: list[Deferred[Decision]] = []
     deciding: Deferred[Decision] = Deferred(cancelled.append)
     server = Server(Acceptor(deciding))
     server.receive(server.request)
@@ -247,6 +246,7 @@ class Plain(Protocol):
     Another protocol on the same port.
     """
 
+    transport: ITransport
     lost: object = None
 
     def connectionMade(self) -> None:
@@ -254,7 +254,7 @@ class Plain(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.received += data
-        self.transport.write(b"plain")  # type: ignore[union-attr]
+        self.transport.write(b"plain")
 
     def connectionLost(self, reason: object = None) -> None:
         self.lost = reason

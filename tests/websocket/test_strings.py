@@ -311,4 +311,4 @@ def test_nothing_to_half_close_before_it_is_open() -> None:
 
     server = Server()
     with pytest.raises(NotConnected):
-        server.protocol.loseWriteConnection()  # type: ignore[attr-defined]
+        server.protocol.loseWriteConnection()

@@ -59,8 +59,8 @@ def messages(
     Feed a receiver piece by piece; yield each message at its head and fill it as it goes on.
     """
     message: Message | None = None
-    pieces = [*pieces, None] if ended else list(pieces)
-    for piece in pieces:
+    arriving: list[bytes | None] = [*pieces, None] if ended else [*pieces]
+    for piece in arriving:
         if piece is None:
             receiver.receive_end()
         else:

@@ -218,7 +218,7 @@ def test_chunks_that_end_early(content: bytes) -> None:
 def test_chunks_in_any_pieces(chunks: list[bytes], cuts: list[int]) -> None:
     encoder = ContentEncoder(1, None)
     octets = HEAD + b"".join(map(encoder.encode, chunks)) + encoder.finish([(b"X", b"y")])
-    pieces = []
+    pieces: list[bytes] = []
     rest = octets
     while rest:
         length = cuts[len(pieces) % len(cuts)]

@@ -8,6 +8,7 @@ import os
 import tracemalloc
 from array import array
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -199,7 +200,7 @@ def test_payload_is_given_out_once_and_whole(codec: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("4",), (4, b"123"), (4, "1234")])
-def test_wrong_payloads_are_errors(arguments: tuple[object, ...]) -> None:
+def test_wrong_payloads_are_errors(arguments: tuple[Any, ...]) -> None:
     """
     In Python that is for the type checker to see; in C it keeps memory safe.
     """

@@ -5,6 +5,7 @@ Messages, from octets and to octets, from either side.
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 
@@ -78,8 +79,7 @@ def fail(connection: Connection, *segments: bytes) -> tuple[list[Event], RemoteP
 )
 def test_messages_arrive_as_they_were_sent(client: bool, message: str | bytes) -> None:
     sender = Connection(client=not client)
-    send = sender.send_text if isinstance(message, str) else sender.send_bytes
-    octets = send(message)  # type: ignore[operator]
+    octets = sender.send_text(message) if isinstance(message, str) else sender.send_bytes(message)
     pings = sender.send_ping(b"then")
     assert receive(Connection(client=client), octets) == [message]
     segments = octetByOctet(octets + pings)
@@ -235,6 +235,7 @@ def test_misuse() -> None:
     with pytest.raises(LocalProtocolError, match="ping carries 126 octets"):
         connection.send_ping(bytes(126))
     connection.send_piece("a", False)
+    send: Callable[[], object]
     for send in (lambda: connection.send_text("b"), lambda: connection.send_bytes(b"b")):
         with pytest.raises(LocalProtocolError, match="in pieces is not finished"):
             send()
