@@ -26,7 +26,11 @@ from .response import Response, Upgrade
 Answer = Response | Upgrade
 Handler = Callable[
     [Request],
-    Answer | Deferred[Response] | Deferred[Answer] | Coroutine[Deferred[Any], Any, Answer],
+    Answer
+    | Deferred[Response]
+    | Deferred[Upgrade]
+    | Deferred[Answer]
+    | Coroutine[Deferred[Any], Any, Answer],
 ]
 
 
