@@ -44,6 +44,7 @@ class _DescriptorPassing(StreamMixin):
             return
         reading, writing = self.isReading(), self.isWriting()
         self.stopReading()
+        self._queueWrites()
         self._native = self._scheduled = False
         self.reactor._streams.discard(self)
         if reading:
