@@ -487,6 +487,32 @@ def test_isToldWhenTheReactorStops(run: Run, kind: str) -> None:
     assert isinstance(client.lost.result, ConnectionLost)
 
 
+def test_showsItsSocket(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (_, server):
+            handle = server.transport.getHandle()
+            assert handle.family == (socket.AF_INET if kind == "tcp" else socket.AF_UNIX)
+            assert handle.type == socket.SOCK_STREAM
+            with handle.dup() as other:
+                assert (other.family, other.type) == (handle.family, handle.type)
+                assert other.getsockname() == handle.getsockname()
+
+    run(scenario)
+
+
+def test_acceptsWhereSocketsHaveATimeout(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind, server=Echo()) as (client, _):
+            client.transport.write(b"data")
+            assert await client.receive(4) == b"data"
+
+    socket.setdefaulttimeout(60)
+    try:
+        run(scenario)
+    finally:
+        socket.setdefaulttimeout(None)
+
+
 def test_adoptsSockets(run: Run, kind: str) -> None:
     family = socket.AF_INET if kind == "tcp" else socket.AF_UNIX
 
