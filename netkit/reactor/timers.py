@@ -208,7 +208,9 @@ class TimedCalls:
         Drop dead entries.
         """
         self._dead.clear()
-        self._waiting[:] = [c for c in self._waiting if not (c.called or c.cancelled)]
+        # One that was moved is there more than once.
+        once = dict.fromkeys(self._waiting)
+        self._waiting[:] = [call for call in once if not (call.called or call.cancelled)]
         self._earliest = min(map(_time, self._waiting), default=inf)
         self._heap[:] = [
             entry for entry in self._heap if entry[2].active() and entry[2].time == entry[0]

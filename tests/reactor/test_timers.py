@@ -185,6 +185,21 @@ def test_doesNotKeepTheCancelled(run: Run) -> None:
     run(scenario)
 
 
+def test_keepsOnceWhatIsMovedOften(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        call = reactor.callLater(60, int)
+        for number in range(2000):
+            call.reset(60 - number / 100)
+            if number % 100 == 0:
+                await later(reactor)
+        await later(reactor)
+        assert len(reactor._timedCalls._waiting) < 300
+        assert reactor.getDelayedCalls().count(call) == 1
+        call.cancel()
+
+    run(scenario)
+
+
 def test_logsWhatACallRaises(
     run: Run, logged: list[LogEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
