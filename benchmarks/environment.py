@@ -95,7 +95,8 @@ def run(command: list[str], folder: Path | None = None) -> None:
 
 def prepare() -> Environment:
     """
-    Install the peers, and compile what is in C. What is there already stays.
+    Install the peers, and compile what is in C, netkit's own parts too. What is there already
+    stays.
     """
     python = FOLDER / "venv" / "bin" / "python"
     if _stale("python", HERE / "peers" / "requirements.txt"):
@@ -110,6 +111,7 @@ def prepare() -> Environment:
         run(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"], FOLDER)
         _fresh("node", HERE / "peers" / "package.json")
     compileAll(FOLDER)
+    _buildExtensions(ROOT)
     return Environment(str(python), FOLDER)
 
 
@@ -148,8 +150,19 @@ def extract(commit: str) -> Path:
         archive = part / "archive.tar"
         run(["git", "-C", str(ROOT), "archive", f"--output={archive}", found.stdout.strip()])
         shutil.unpack_archive(archive, part)
+        _buildExtensions(part)
         part.rename(folder)
     return folder
+
+
+def _buildExtensions(tree: Path) -> None:
+    """
+    Compile what netkit itself has in C, into a source tree.
+    """
+    if (tree / "setup.py").exists():
+        python = str(FOLDER / "venv" / "bin" / "python")
+        command = [python, "setup.py", "build_ext", "--inplace"]
+        run([*command, "--build-temp", str(FOLDER / "build")], tree)
 
 
 def _compile(sources: list[Path], flags: list[str], target: Path) -> None:

@@ -128,9 +128,10 @@ def _machine(environment: Environment, bounds: Bounds) -> list[str]:
     pairs = (
         f"{bounds.pairs} pairs of {bounds.seconds:g} s each after {bounds.warmup:g} s of warm-up"
     )
+    codec = "in C" if list(environment.tree.glob("netkit/wire/*/codec/*.so")) else "in Python"
     commit = _said(["git", "describe", "--always", "--dirty"])
     return [
-        f"- Date: {datetime.now(UTC):%Y-%m-%d}; netkit at {commit}",
+        f"- Date: {datetime.now(UTC):%Y-%m-%d}; netkit at {commit}, its WebSocket codec {codec}",
         f"- Machine: {_processor()}, Linux {platform.release()}; {where}",
         f"- Versions: {versions}",
         f"- {pairs}; medians; in brackets the worst and the best pair",

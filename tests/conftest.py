@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,10 @@ if os.environ.get("NETKIT_TEST_REACTOR") == "uvloop":
     import netkit.reactor
 
     netkit.reactor.install()
+
+if os.environ.get("NETKIT_TEST_CODEC") == "python":
+    # As if there had been no compiler.
+    sys.modules["netkit.wire.websocket.codec.native"] = None  # type: ignore[assignment]
 
 Listen = Callable[[IProtocolFactory], Awaitable[IStreamClientEndpoint]]
 

@@ -10,13 +10,17 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport
 from zope.interface import implementer
 
+# So much is written without waiting for what follows: one more write is cheaper than a copy then.
+_TOGETHER = 2**13
+
 
 @implementer(IPushProducer)
 class WriteFlow:
     """
-    Knows whether the peer takes what is written to a connection.
+    Writes to a connection, and knows whether the peer takes it.
 
     @ivar congested: whether so much waits to be sent that no more should be written.
+    @ivar held: what waits for something else to leave with.
     @ivar producer: what is paused with it, where there is something.
     """
 
@@ -29,9 +33,34 @@ class WriteFlow:
         @param relieved: called when the peer has taken what was waiting.
         """
         self.congested = False
+        self.held = b""
         self._relieved = relieved
-        self._transport: IConsumer | None = IConsumer(transport)
-        self._transport.registerProducer(self, True)
+        self._transport = transport
+        self._consumer: IConsumer | None = IConsumer(transport)
+        self._consumer.registerProducer(self, True)
+
+    def write(self, octets: bytes, more: bool = False) -> None:
+        """
+        Write.
+
+        @param octets: what to write, behind all that was written before.
+        @param more: whether something may follow that can leave with it; if nothing does,
+            L{flush} has to be called.
+        """
+        if self.held:
+            octets = self.held + octets
+            self.held = b""
+        if more and len(octets) < _TOGETHER:
+            self.held = octets
+        else:
+            self._transport.write(octets)
+
+    def flush(self) -> None:
+        """
+        Write what waits for something else to leave with.
+        """
+        octets, self.held = self.held, b""
+        self._transport.write(octets)
 
     def ready(self) -> Deferred[None]:
         """
@@ -49,9 +78,11 @@ class WriteFlow:
         """
         Nothing more is written. A transport does not close before it was told so.
         """
-        if self._transport is not None:
-            self._transport.unregisterProducer()
-            self._transport = None
+        if self.held:
+            self.flush()
+        if self._consumer is not None:
+            self._consumer.unregisterProducer()
+            self._consumer = None
 
     def pauseProducing(self) -> None:
         """
@@ -77,4 +108,4 @@ class WriteFlow:
         """
         Called by the transport when the connection is lost, of which the protocol hears too.
         """
-        self._transport = None
+        self._consumer = None

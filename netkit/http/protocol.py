@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from ..addresses import addressText
 from ..wire.errors import LocalProtocolError, RemoteProtocolError
+from ..wire.http import RequestHead
 from ..wire.http.response import ContentEncoder
 from .handover import HandedOver
 from .receiving import ReceivingProtocol
@@ -23,16 +24,18 @@ from .sending import sendContent
 
 _log = Logger()
 
+_ANSWERS = (Response, Upgrade)
+
 
 class HTTPProtocol(ReceivingProtocol):
     """
     Answers the requests of one connection by the factory's handler.
     """
 
-    # What the handler returned for the request that is being answered.
-    _answer: Deferred[Any] | None = None
-    # What the connection was handed over to.
-    _upgraded: HandedOver | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        # What the connection was handed over to.
+        self._upgraded: HandedOver | None = None
 
     def dataReceived(self, data: bytes) -> None:
         self.silentSweeps = 0
@@ -102,16 +105,16 @@ class HTTPProtocol(ReceivingProtocol):
         super().lingeringClose()
 
     def _requestReceived(self, request: Request) -> None:
-        if request.method in self.factory.refusedMethods:
-            raise RemoteProtocolError(
-                f"the method {request.method!r} is not implemented here", 501
-            )
+        factory = self.factory
+        method = request.head.method
+        if method in factory.refusedMethods:
+            raise RemoteProtocolError(f"the method {method!r} is not implemented here", 501)
         try:
-            answer = self.factory.handler(request)
+            answer = factory.handler(request)
         except Exception:
             self._handlerFailed(Failure(), request)
             return
-        if isinstance(answer, (Response, Upgrade)):
+        if isinstance(answer, _ANSWERS):
             self._respond(answer, request)
             return
         try:
@@ -124,35 +127,32 @@ class HTTPProtocol(ReceivingProtocol):
         deferred.addErrback(self._handlerFailed, request)
 
     def _answered(self, answer: Response | Upgrade, request: Request) -> None:
-        if not isinstance(answer, (Response, Upgrade)):
+        if not isinstance(answer, _ANSWERS):
             raise TypeError(f"the handler answered {answer!r}, which is no Response")
         self._respond(answer, request)
 
-    def _respond(self, response: Response | Upgrade, request: Request) -> None:
+    def _respond(self, answer: Response | Upgrade, request: Request) -> None:
         if request is not self._request:
             return
-        if isinstance(response, Upgrade):
-            self._upgrade(response, request)
-            return
-        if response.streamed and response.hasContent(request.head):
-            self._send(response, request)
-            return
-        if not request.complete:
-            self._takeBuffered(request)
-        self._write(response)
-        self._sent(request)
+        if isinstance(answer, Upgrade):
+            self._upgrade(answer, request)
+        elif answer.streamed and answer.hasContent(request.head):
+            self._send(answer, request)
+        else:
+            if not request.complete:
+                self._takeBuffered(request)
+            self._write(answer, request.head)
+            self._sent(request)
 
-    def _write(self, response: Response) -> None:
+    def _write(self, response: Response, head: RequestHead | None) -> None:
         """
-        Write a response to the request under way, or to what was no request.
+        Write a response to a request, or to what was none.
         """
-        head = None if self._request is None else self._request.head
-        if response.closes or (head is not None and not head.framing.keep_alive):
+        method = self._receiver.method if head is None else head.method
+        if response.closes or not (head is None or head.framing.keep_alive):
             self._closing = True
-        method = self._receiver.method
-        self.transport.write(
-            response.encoded(method, head, self.factory.dateLine(), not self._closing)
-        )
+        octets = response.encoded(method, head, self.factory.dateLine(), not self._closing)
+        self._flow.write(octets, more=self._receiver.buffered > 0)
 
     def _send(self, response: Response, request: Request) -> None:
         """
@@ -164,13 +164,14 @@ class HTTPProtocol(ReceivingProtocol):
         encoder = ContentEncoder(head.minor, None if trailers else response.length)
         if response.closes or not (head.framing.keep_alive and encoder.keeps_connection):
             self._closing = True
-        self.transport.write(
+        flow = self._flow
+        flow.write(
             response.encodedHead(head, self.factory.dateLine(), not self._closing, encoder.line)
         )
 
         async def send() -> None:
-            await sendContent(response.content, encoder, self.transport.write, self._flow)
-            self.transport.write(encoder.finish(trailers() if trailers else ()))
+            await sendContent(response.content, encoder, flow)
+            flow.write(encoder.finish(trailers() if trailers else ()))
 
         self._answer = sending = Deferred.fromCoroutine(send())
         sending.addCallback(self._sendingEnded, request)
@@ -184,30 +185,13 @@ class HTTPProtocol(ReceivingProtocol):
         self._sent(request)
 
     def _sent(self, request: Request) -> None:
-        """
-        The answer is written: what is left of the request is dropped.
-        """
         if request.complete or self._closing:
-            self._finish()
+            self._forgetRequest()
+            if self._closing:
+                self._close(lingering=not request.complete or bool(self._receiver.buffered))
         else:
             self._discarding = True
-            self._advance()
-
-    def _finish(self) -> None:
-        """
-        The request under way is answered, and its content is taken unless the connection closes.
-        """
-        request = self._request
-        assert request is not None
-        self._forgetRequest()
-        if self._closing:
-            self._close(lingering=not request.complete or bool(self._receiver.buffered))
-        else:
-            self._advance()
-
-    def _forgetRequest(self) -> None:
-        self._answer = None
-        super()._forgetRequest()
+        self._advance()
 
     def _upgrade(self, upgrade: Upgrade, request: Request) -> None:
         """
@@ -261,7 +245,8 @@ class HTTPProtocol(ReceivingProtocol):
             status=error.code,
             reason=str(error),
         )
-        self._write(errorResponse(error.code, str(error)))
+        head = None if self._request is None else self._request.head
+        self._write(errorResponse(error.code, str(error)), head)
 
     def _handlerFailed(self, failure: Failure, request: Request) -> None:
         if request is not self._request:

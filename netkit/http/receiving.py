@@ -9,7 +9,7 @@ the handler reads it. While something waits there that nobody wants, the client 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
@@ -37,22 +37,28 @@ class ReceivingProtocol(ServerProtocol):
     """
 
     factory: HTTPFactory
-    # The request that is being answered, and who waits for a piece of its content.
-    _request: Request | None = None
-    _waiting: Deferred[bytes] | None = None
-    # What the printer will show of it.
-    _octets: bytearray | None = None
-    # The client waits for 100 (Continue).
-    _expected = False
-    # The rest of its content is read and dropped: the answer is written.
-    _discarding = False
-    # The client closed its half.
-    _ended = False
-    # No request will follow.
-    _closing = False
-    _advancing = False
-    _paused = False
-    _deadline: IDelayedCall | None = None
+
+    def __init__(self) -> None:
+        # Not as defaults in the class: CPython's fast access is for attributes it does not have.
+        # The request that is being answered, and what the handler returned for it.
+        self._request: Request | None = None
+        self._answer: Deferred[Any] | None = None
+        # Who waits for a piece of its content.
+        self._waiting: Deferred[bytes] | None = None
+        # What the printer will show of it.
+        self._octets: bytearray | None = None
+        # The client waits for 100 (Continue).
+        self._expected = False
+        # The rest of its content is read and dropped: the answer is written.
+        self._discarding = False
+        # The client closed its half.
+        self._ended = False
+        # No request will follow.
+        self._closing = False
+        self.lingering = False
+        self._advancing = False
+        self._paused = False
+        self._deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -73,9 +79,9 @@ class ReceivingProtocol(ServerProtocol):
         """
 
     @abstractmethod
-    def _finish(self) -> None:
+    def _sent(self, request: Request) -> None:
         """
-        The request under way is answered, and its content is taken unless the connection closes.
+        The answer is written: what is left of the request is dropped.
         """
 
     def nextContent(self, request: Request) -> Deferred[bytes]:
@@ -90,7 +96,7 @@ class ReceivingProtocol(ServerProtocol):
             return waiting
         self._waiting = waiting
         if self._expected and not self._receiver.buffered:
-            self.transport.write(CONTINUE)
+            self._flow.write(CONTINUE)
         self._expected = False
         self._advance()
         return waiting
@@ -109,12 +115,18 @@ class ReceivingProtocol(ServerProtocol):
         if self._advancing:
             return
         self._advancing = True
+        starved = False
         try:
-            while self._wanting():
+            while not starved:
+                if self._request is None:
+                    if self._closing or self._flow.congested:
+                        break
+                elif self._waiting is None and not self._discarding:
+                    break
                 event = self._receiver.next_event()
                 if event is None:
-                    break
-                if isinstance(event, RequestHead):
+                    starved = True
+                elif isinstance(event, RequestHead):
                     self._headReceived(event)
                 elif isinstance(event, Content):
                     self._contentReceived(event)
@@ -122,28 +134,24 @@ class ReceivingProtocol(ServerProtocol):
                     self._messageEnded(event)
         except RemoteProtocolError as error:
             self._refuse(error)
+            # The handler may read on, in vain.
+            starved = self._waiting is not None
         finally:
+            if self._flow.held:
+                self._flow.flush()
             self._advancing = False
-        self._settle()
-
-    def _wanting(self) -> bool:
-        if self._request is None:
-            return not (self._closing or self._flow.congested)
-        return self._waiting is not None or self._discarding
+        self._settle(starved)
 
     def _headReceived(self, head: RequestHead) -> None:
         self._endDeadline()
         self._request = request = Request(head, self)
-        framing = head.framing
-        if framing.content_length or framing.chunked:
-            self._expected = framing.expects_continue
-            if self.factory.printer is not None:
+        printer = self.factory.printer
+        if not request.complete:
+            self._expected = head.framing.expects_continue
+            if printer is not None:
                 self._octets = bytearray(head.raw)
-        else:
-            self._receiver.next_event()
-            request.complete = True
-            if self.factory.printer is not None:
-                self.factory.printer.received(self.transport.getPeer(), head.raw)
+        elif printer is not None:
+            printer.received(self.transport.getPeer(), head.raw)
         self._requestReceived(request)
 
     def _contentReceived(self, event: Content) -> None:
@@ -170,7 +178,7 @@ class ReceivingProtocol(ServerProtocol):
             waiting, self._waiting = self._waiting, None
             waiting.callback(b"")
         elif self._discarding:
-            self._finish()
+            self._sent(request)
 
     def _takeBuffered(self, request: Request) -> None:
         """
@@ -197,31 +205,34 @@ class ReceivingProtocol(ServerProtocol):
         """
         The request under way is over.
         """
-        self._request = self._octets = None
+        self._request = self._answer = self._octets = None
         self._expected = self._discarding = False
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             waiting.errback(ConnectionLost("the request is over"))
 
-    def _settle(self) -> None:
+    def _settle(self, starved: bool) -> None:
         """
         Nothing more can be done now: see to what makes it go on.
+
+        @param starved: whether more was wanted than has arrived.
         """
-        waitsForHead = self._request is None
-        if waitsForHead:
+        if self._request is None:
             if self._closing:
                 return
-            if self._ended and not self._flow.congested:
+            if self._flow.congested:
+                starved = False
+            elif self._ended:
                 self._close(lingering=False)
                 return
-        if not self._receiver.buffered or self._wanting():
+        if starved or not self._receiver.buffered:
             self._resume()
         elif not (self._paused or self._ended):
             self._paused = True
             self._reading.pauseProducing()
-        if self._deadline is not None or not self._wanting():
+        if not starved or self._deadline is not None:
             return
-        if not waitsForHead:
+        if self._request is not None:
             self._startDeadline(self.factory.contentTimeout)
         elif self._receiver.buffered:
             self._startDeadline(self.factory.headTimeout)

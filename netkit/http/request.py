@@ -31,11 +31,11 @@ class Request:
 
     def __init__(self, head: RequestHead, connection: ReceivingProtocol) -> None:
         """
-        @param head: the head.
+        @param head: the head, with which a request without content is complete.
         @param connection: what the request came by.
         """
         self.head = head
-        self.complete = False
+        self.complete = not head.framing.has_content
         self.touched = False
         self.trailers = _NO_TRAILERS
         self._connection = connection

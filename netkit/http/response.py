@@ -38,9 +38,10 @@ class Response:
     """
 
     __slots__ = (
+        "_dateLine",
         "_fields",
         "_hasDate",
-        "_rest",
+        "_octets",
         "_statusLine",
         "closes",
         "content",
@@ -76,29 +77,34 @@ class Response:
         """
         if status < 200:
             raise LocalProtocolError(f"{status} is not the status of a final response")
-        headers = list(headers)
-        for name, value in headers:
-            if name.lower() == b"connection" and value.lower() != b"close":
-                raise LocalProtocolError(f"{value!r} cannot be the value of {name!r}: close can")
         self.status = status
         self.content = content
         self.trailers = trailers
+        self.closes = self._hasDate = False
+        fields = []
+        for name, value in headers:
+            known = name.lower()
+            if known != b"connection":
+                fields.append((name, value))
+                self._hasDate |= known == b"date"
+            elif value.lower() == b"close":
+                self.closes = True
+            else:
+                raise LocalProtocolError(f"{value!r} cannot be the value of {name!r}: close can")
         self._statusLine = status_line(status)
-        others = [pair for pair in headers if pair[0].lower() != b"connection"]
-        self.closes = len(others) < len(headers)
-        self._fields = encode_response_fields(others)
-        self._hasDate = any(name.lower() == b"date" for name, _ in headers)
+        self._fields = encode_response_fields(fields)
         if status == 205 and content != b"":
             raise LocalProtocolError("205 has no content (RFC 9110 section 15.3.6)")
         self.streamed = True
         if isinstance(content, bytes):
             length = len(content)
-            if length <= _AT_ONCE and trailers is None:
-                self.streamed = False
-                self._rest = b"%bcontent-length: %d\r\n\r\n%b" % (self._fields, length, content)
+            self.streamed = length > _AT_ONCE or trailers is not None
         elif IBodyProducer.providedBy(content) and isinstance(content.length, int):
             length = content.length
         self.length = length
+        # What was last sent on a connection that went on, and the date in it.
+        self._octets = b""
+        self._dateLine: bytes | None = None
 
     def encoded(
         self, method: bytes | None, head: RequestHead | None, dateLine: bytes, keepAlive: bool
@@ -112,14 +118,18 @@ class Response:
         @param keepAlive: whether the connection can carry another request.
         """
         method = method or b"GET"
-        if not has_content(method, self.status):
-            return self.encodedHead(head, dateLine, keepAlive, self._lengthLine(method))
-        return b"%b%b%b%b" % (
-            self._statusLine,
-            b"" if self._hasDate else dateLine,
-            connection_line(head, keepAlive),
-            self._rest,
-        )
+        hasContent = has_content(method, self.status)
+        # The same for all requests but a few, as long as the date is.
+        usual = hasContent and keepAlive and head is not None and head.minor > 0
+        if usual and self._dateLine is dateLine:
+            return self._octets
+        octets = self.encodedHead(head, dateLine, keepAlive, self._lengthLine(method))
+        if hasContent:
+            assert isinstance(self.content, bytes)
+            octets += self.content
+        if usual:
+            self._octets, self._dateLine = octets, dateLine
+        return octets
 
     def encodedHead(
         self, head: RequestHead | None, dateLine: bytes, keepAlive: bool, framingLine: bytes

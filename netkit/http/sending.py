@@ -4,7 +4,7 @@ Content that is written piece by piece, as the client takes it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IConsumer, IProducer
@@ -21,7 +21,6 @@ _PIECE = 2**16
 async def sendContent(
     content: bytes | AsyncIterable[bytes] | IBodyProducer,
     encoder: ContentEncoder,
-    write: Callable[[bytes], None],
     flow: WriteFlow,
 ) -> None:
     """
@@ -32,17 +31,16 @@ async def sendContent(
 
     @param content: what to write.
     @param encoder: how to write it.
-    @param write: writes.
-    @param flow: knows when to.
+    @param flow: writes, and knows when to.
     """
     if isinstance(content, bytes):
         content = _sliced(content)
     elif IBodyProducer.providedBy(content):
-        await _produce(content, encoder, write, flow)
+        await _produce(content, encoder, flow)
         return
     try:
         async for piece in content:
-            write(encoder.encode(piece))
+            flow.write(encoder.encode(piece))
             await flow.ready()
     finally:
         close = getattr(content, "aclose", None)
@@ -58,11 +56,10 @@ async def _sliced(content: bytes) -> AsyncIterator[bytes]:
 async def _produce(
     producer: IBodyProducer,
     encoder: ContentEncoder,
-    write: Callable[[bytes], None],
     flow: WriteFlow,
 ) -> None:
     await flow.ready()
-    produced = producer.startProducing(_Encoded(encoder, write))
+    produced = producer.startProducing(_Encoded(encoder, flow))
     flow.producer = producer
     try:
         await produced
@@ -79,12 +76,12 @@ class _Encoded:
     What a body producer writes to.
     """
 
-    def __init__(self, encoder: ContentEncoder, write: Callable[[bytes], None]) -> None:
+    def __init__(self, encoder: ContentEncoder, flow: WriteFlow) -> None:
         self._encoder = encoder
-        self._write = write
+        self._flow = flow
 
     def write(self, data: bytes) -> None:
-        self._write(self._encoder.encode(data))
+        self._flow.write(self._encoder.encode(data))
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """

@@ -72,6 +72,9 @@ class WebSocketFactory(ServerFactory):
         """
         super().__init__(maxConnections=maxConnections, idleTimeout=idleTimeout, clock=clock)
         self.application = application
+        self._accept = (
+            application.acceptConnection if isinstance(application, ConnectionAcceptor) else None
+        )
         self.path = path
         self.subprotocols = frozenset(subprotocols)
         self.origins = None if origins is None else frozenset(map(str.lower, origins))
@@ -107,8 +110,8 @@ class WebSocketFactory(ServerFactory):
             origin = request.getHeader(b"origin")
             if origin is not None and origin.decode("latin-1").lower() not in self.origins:
                 return Rejection(status=403)
-        if isinstance(self.application, ConnectionAcceptor):
-            decision = self.application.acceptConnection(request)
+        if self._accept is not None:
+            decision = self._accept(request)
             return ensureDeferred(decision) if isinstance(decision, Coroutine) else decision
         return None
 

@@ -170,7 +170,6 @@ class WebSocketProtocol(Protocol):
         return
 
 
-@runtime_checkable
 class PieceReceiver(Protocol):
     """
     A L{WebSocketProtocol} that takes messages in pieces, as they arrive, instead of whole. The
@@ -194,7 +193,6 @@ class PieceReceiver(Protocol):
         """
 
 
-@runtime_checkable
 class PingReceiver(Protocol):
     """
     A L{WebSocketProtocol} that wants to know of pings, which are answered without it.
@@ -206,7 +204,6 @@ class PingReceiver(Protocol):
         """
 
 
-@runtime_checkable
 class CloseReceiver(Protocol):
     """
     A L{WebSocketProtocol} that answers the peer's Close frame itself, by C{loseConnection}; until

@@ -17,7 +17,7 @@ from ..server import ServerProtocol
 from ..wire.errors import RemoteProtocolError
 from ..wire.http.connection import RequestReceiver
 from ..wire.http.head import RequestHead
-from ..wire.websocket.frames import CloseCode
+from ..wire.websocket.codes import CloseCode
 from ..wire.websocket.handshake import Agreement, Offer, read_request, refuse, wants_upgrade
 from .connection import WebSocketConnection
 from .protocol import Decision, Rejection, WebSocketProtocol

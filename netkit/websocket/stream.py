@@ -25,7 +25,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..wire.websocket.frames import CloseCode
+from ..wire.websocket.codes import CloseCode
 from .connection import WebSocketConnection
 from .protocol import WebSocketProtocol, WebSocketTransport
 

@@ -4,6 +4,7 @@ Tests for L{netkit.http.protocol}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,6 +28,24 @@ def takeFailure(logged: list[LogEvent]) -> Any:
     [event] = [event for event in logged if event.get("log_failure") is not None]
     logged.remove(event)
     return event["log_failure"].value
+
+
+def countWrites(client: Connection, then: Callable[[], None] = lambda: None) -> list[int]:
+    """
+    Note how much is written at a time.
+
+    @param then: called after each.
+    """
+    writes = []
+    write = client.transport.write
+
+    def counting(octets: bytes) -> None:
+        writes.append(len(octets))
+        write(octets)
+        then()
+
+    client.transport.write = counting
+    return writes
 
 
 def test_a_request_is_answered_and_the_connection_kept() -> None:
@@ -53,6 +72,55 @@ def test_pipelined_requests_are_answered_in_order() -> None:
     client = Connection(lambda request: Response(200, request.target))
     client.send(b"".join(get(b"/%d" % number) for number in range(5)))
     assert client.take() == b"".join(answer(b"/%d" % number) for number in range(5))
+
+
+def test_the_answers_to_pipelined_requests_leave_together() -> None:
+    client = Connection()
+    writes = countWrites(client)
+    client.send(get() * 5 + get()[:5])
+    assert writes == [len(client.transport.value())]
+    client.send(get()[5:])
+    assert len(writes) == 2
+    assert client.take() == answer() * 6
+
+
+def test_many_answers_do_not_wait_for_one_another() -> None:
+    """
+    What the client does not take is not made.
+    """
+    client = Connection(lambda request: Response(200, b"a" * 3_000))
+    writes = countWrites(client, client.transport.producer.pauseProducing)
+    client.send(get() * 9)
+    assert len(client.requests) == 3
+    assert len(writes) == 1
+    client.transport.producer.resumeProducing()
+    assert len(client.requests) == 6
+
+
+def test_an_answer_does_not_wait_for_one_that_takes_its_time() -> None:
+    later = Deferred[Response]()
+    answers = [Response(200, b"hello"), later, Response(200, b"hello")]
+    client = Connection(lambda request: answers.pop(0))
+    client.send(get() * 3)
+    assert client.take() == answer()
+    later.callback(Response(200, b"later"))
+    assert client.take() == answer(b"later") + answer()
+
+
+def test_a_head_waits_for_answers_to_be_taken() -> None:
+    """
+    It is the client who keeps us waiting for them, so its time does not run.
+    """
+    client = Connection(headTimeout=10.0, idleTimeout=0)
+    countWrites(client, client.transport.producer.pauseProducing)
+    client.send(get() * 2 + get()[:5])
+    assert client.transport.producerState == "paused"
+    client.clock.advance(11)
+    assert client.take() == answer() * 2
+    client.transport.producer.resumeProducing()
+    assert client.transport.producerState == "producing"
+    client.clock.advance(10)
+    assert client.statuses() == [408]
 
 
 def test_pipelined_requests_wait_for_the_answer_before() -> None:
@@ -287,6 +355,26 @@ def test_a_handler_can_answer_an_error_in_the_content() -> None:
     assert told.startswith(b"HTTP/1.1 422")
     assert CLOSE in told
     assert client.halfClosed
+
+
+def test_a_handler_that_reads_on_after_an_error() -> None:
+    errors = []
+
+    async def handler(request: Request) -> Response:
+        while len(errors) < 2:
+            try:
+                await request.read()
+            except RemoteProtocolError as error:
+                errors.append(error)
+        return Response(422)
+
+    client = Connection(handler)
+    client.send(CHUNKED + b"x\r\n")
+    assert len(errors) == 1
+    assert client.transport.producerState == "producing"
+    client.send(b"more")
+    assert errors[0] is errors[1]
+    assert client.statuses() == [422]
 
 
 def test_a_handler_that_fails(logged: list[LogEvent]) -> None:

@@ -42,6 +42,32 @@ def test_connection_close() -> None:
         Response(headers=[(b"Connection", b"keep-alive")])
 
 
+def test_one_response_to_many_requests() -> None:
+    """
+    Whatever it was sent to before.
+    """
+    response = Response(200, b"hello")
+    client = Connection(lambda request: response)
+    old = get(b"/", b"Connection: keep-alive", version=b"1.0")
+    kept = answer(b"hello", b"connection: keep-alive")
+    head = answer(b"hello").removesuffix(b"hello")
+    for _ in range(2):
+        client.send(get() + get().replace(b"GET", b"HEAD") + old + get())
+        assert client.take() == answer() + head + kept + answer()
+    client.send(get(b"/", CLOSE))
+    assert client.take() == answer(b"hello", CLOSE)
+
+
+def test_one_response_at_many_times() -> None:
+    response = Response(200, b"hello")
+    for at in (0, 0, 1, 2.5):
+        client = Connection(lambda request: response)
+        client.clock.advance(at)
+        client.send(get() * 2)
+        date = b"\r\ndate: Thu, 01 Jan 1970 00:00:%02d GMT\r\n" % at
+        assert client.transport.value().count(date) == 2
+
+
 def test_rfc9110_15_3_6_reset_content_has_none() -> None:
     client = Connection(lambda request: Response(205))
     client.send(get())

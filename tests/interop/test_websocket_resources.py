@@ -12,10 +12,11 @@ from contextlib import suppress
 import psutil
 import pytest
 
+from netkit.wire.websocket.codec import serialize_frame
+from netkit.wire.websocket.codes import FIN, RSV1, Opcode
 from netkit.wire.websocket.connection import Connection
 from netkit.wire.websocket.deflate import PerMessageDeflate
 from netkit.wire.websocket.events import Close
-from netkit.wire.websocket.frames import FIN, RSV1, Opcode, serialize_frame
 from tests.interop.peers import PATIENCE, Daemon
 
 KIB, MIB = 2**10, 2**20

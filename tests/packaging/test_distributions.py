@@ -4,6 +4,7 @@ What people install: the sdist and the wheel, built, installed, run and uninstal
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -22,17 +23,29 @@ ROOT = Path(__file__).parents[2]
 
 # What a working copy has beside its sources.
 LEFTOVERS = shutil.ignore_patterns(
-    ".git", ".venv*", ".*_cache", "*.egg-info", "__pycache__", "build", "dist", "node_modules"
+    ".git",
+    ".venv*",
+    ".*_cache",
+    "*.egg-info",
+    "*.so",
+    "__pycache__",
+    "build",
+    "dist",
+    "node_modules",
 )
+
+CODEC = "netkit/wire/websocket/codec"
+CODEC_USED = "from netkit.wire.websocket import codec; print(codec.serialize_frame.__module__)"
 
 # Far beyond what a download takes.
 PATIENCE = 300
 
 
-def call(*command: str | Path, cwd: Path) -> str:
+def call(*command: str | Path, cwd: Path, **environment: str) -> str:
     done = subprocess.run(
         command,
         cwd=cwd,
+        env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -48,7 +61,8 @@ def sources() -> set[str]:
     The files that an installation has to have.
     """
     files = [*(ROOT / "netkit").rglob("*.py"), *(ROOT / "twisted" / "plugins").glob("*.py")]
-    return {str(path.relative_to(ROOT)) for path in files} | {"netkit/py.typed"}
+    named = {str(path.relative_to(ROOT)) for path in files}
+    return named | {"netkit/py.typed", f"{CODEC}/native.pyi"}
 
 
 def pluginNames() -> set[str]:
@@ -75,16 +89,38 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_wheel_has_all_and_nothing_else(distributions: dict[str, Path]) -> None:
     with ZipFile(distributions["wheel"]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert names == sources() | {f"{CODEC}/native.abi3.so"}
+
+
+def test_without_a_compiler_it_is_python_alone(
+    distributions: dict[str, Path], tmp_path: Path
+) -> None:
+    """
+    What is compiled is left out where that fails, and what stands in for it is used.
+    """
+    call(
+        *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", distributions["sdist"]),
+        cwd=tmp_path,
+        CC="false",
+    )
+    [wheel] = tmp_path.glob("*.whl")
+    with ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        archive.extractall(tmp_path / "unpacked")
     assert names == sources()
+    used = call(sys.executable, "-c", CODEC_USED, cwd=tmp_path / "unpacked")
+    assert used.strip() == "netkit.wire.websocket.codec.python"
 
 
 def test_sdist_has_all_to_build_and_test(distributions: dict[str, Path]) -> None:
     with tarfile.open(distributions["sdist"]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     wanted = sources() | {
+        f"{CODEC}/native.c",
         "Makefile",
         "README.md",
         "setup.cfg",
+        "setup.py",
         "pyproject.toml",
         "tests/conftest.py",
         "tests/interop/client.mjs",
@@ -120,6 +156,9 @@ def test_install_run_uninstall(installed: Path, tmp_path: Path) -> None:
     names = pluginNames()
     assert "netkit-echo" in names
     assert names == set(re.findall(r"^ +(netkit\S*)  ", offered, re.MULTILINE))
+
+    used = call(installed / "python", "-c", CODEC_USED, cwd=tmp_path)
+    assert used.strip() == "netkit.wire.websocket.codec.native"
 
     daemon = Daemon(
         "netkit-echo", "-l", "tcp:0:interface=127.0.0.1", cwd=tmp_path, scripts=installed

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pickle
 from copy import copy
+from unittest.mock import patch
 
 import pytest
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -45,6 +46,20 @@ def test_what_arrives_together_is_answered_together() -> None:
     server.receive(b"".join(server.client.send_text(f"{i}") for i in range(64)))
     assert server.transport.writes == 1
     assert server.sent() == [f"{i}" for i in range(64)]
+
+
+def test_large_messages_are_written_without_a_copy() -> None:
+    server = opened()
+    large = bytes(70_000)
+    with patch.object(
+        server.transport, "writeSequence", wraps=server.transport.writeSequence
+    ) as write:
+        server.app.transport.sendBytesMessage(b"small")
+        server.app.transport.sendBytesMessage(large)
+        server.app.transport.sendTextMessage("l" * 70_000)
+        server.app.transport.sendBytesMessage(b"small")
+    assert any(part is large for call in write.call_args_list for part in call.args[0])
+    assert server.sent() == [b"small", large, "l" * 70_000, b"small"]
 
 
 def test_large_batches_go_out_in_between() -> None:

@@ -9,6 +9,10 @@ A message is a head, any number of L{Content}, and an L{EndOfMessage}:
                              | Content ^
                              +---------+
 
+Most requests have no content: such a one is complete with its head, and the next event is the next
+request's (L{Framing.has_content <netkit.wire.http.framing.Framing>}). A response always has its
+end told.
+
 Whoever feeds a receiver asks it for one event at a time, and so decides when the content is taken
 and when the next message is; what has not been asked for stays in the receiver as it came.
 """
@@ -31,11 +35,9 @@ from .framing import Framing
 from .head import RequestHead, RequestHeadParser, ResponseHead, ResponseHeadParser
 from .limits import Limits
 
-# Without anything left, it is the same for all.
-_NO_CONTENT = LengthDecoder(0)
-
 # A server ignores these before a request (RFC 9112 section 2.2).
-_EMPTY_LINES = re.compile(rb"(?:\r\n)++")
+_EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
+_CR = 13
 
 
 class _Receiver:
@@ -96,9 +98,7 @@ class _Receiver:
         return rest
 
     def _start_content(self, framing: Framing) -> None:
-        if framing.content_length == 0 and not framing.chunked:
-            self._decoder = _NO_CONTENT
-        elif framing.chunked:
+        if framing.chunked:
             self._decoder = ChunkedDecoder(self._limits)
         elif framing.content_length is None:
             self._decoder = EndDecoder(self._limits)
@@ -154,15 +154,18 @@ class RequestReceiver(_Receiver):
         try:
             if self._decoder is not None:
                 return self._next_content(self._decoder)
-            if self._buffer.startswith(b"\r\n", self._position):
+            if self._position == len(self._buffer):
+                return None
+            if self._buffer[self._position] == _CR:
                 lines = _EMPTY_LINES.match(self._buffer, self._position)
-                self._position = lines.end()  # type: ignore[union-attr]
+                self._position = lines.end()  # type: ignore[union-attr] # matches nothing too
             found = self._head.parse(self._buffer, self._position)
             if found is None:
                 self._check_end()
                 return None
             head, self._position = found
-            self._start_content(head.framing)
+            if head.framing.has_content:
+                self._start_content(head.framing)
             return head
         except RemoteProtocolError as error:
             self._error = error

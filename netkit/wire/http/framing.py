@@ -37,13 +37,21 @@ class Framing:
     @ivar chunked: whether the content comes in chunks.
     @ivar content_length: how many octets of content there are if it does not come in chunks;
         C{None} in a response that does not say.
+    @ivar has_content: whether there is content after the head; of a length of 0 there is none.
     @ivar keep_alive: whether the connection can carry another request after this one.
     @ivar expects_continue: whether the client waits for 100 (Continue) before it sends content.
     @ivar upgrade: whether the client offers to go on in one of the protocols that its Upgrade
         fields list.
     """
 
-    __slots__ = ("chunked", "content_length", "expects_continue", "keep_alive", "upgrade")
+    __slots__ = (
+        "chunked",
+        "content_length",
+        "expects_continue",
+        "has_content",
+        "keep_alive",
+        "upgrade",
+    )
 
     def __init__(
         self,
@@ -55,6 +63,7 @@ class Framing:
     ) -> None:
         self.chunked = chunked
         self.content_length = content_length
+        self.has_content = chunked or content_length != 0
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
         self.upgrade = upgrade
@@ -84,8 +93,7 @@ def _options(found: _Found) -> list[bytes]:
     """
     The connection options (RFC 9110 section 7.6.1).
     """
-    value = found.get(b"connection")
-    return split_list(value) if value else []
+    return split_list(found[b"connection"]) if b"connection" in found else []
 
 
 def _keeps_alive(options: list[bytes], minor: int) -> bool:
@@ -95,13 +103,10 @@ def _keeps_alive(options: list[bytes], minor: int) -> bool:
     return b"close" not in options and (minor >= 1 or b"keep-alive" in options)
 
 
-def _length(found: _Found) -> int | None:
+def _length(value: bytes) -> int:
     """
     The value of Content-Length (RFC 9110 section 8.6).
     """
-    value = found.get(b"content-length")
-    if value is None:
-        return None
     value = value.strip(b" \t")
     if not _DIGITS.fullmatch(value):
         raise _refused("Content-Length is not a number", value)
@@ -111,14 +116,23 @@ def _length(found: _Found) -> int | None:
     return int(digits or b"0")
 
 
-def _chunked(found: _Found, minor: int) -> bool:
+def _content(found: _Found, minor: int) -> tuple[bool, int | None]:
     """
-    Whether Transfer-Encoding says that the chunked coding, and it alone, was applied (RFC 9112
+    Whether the content comes in chunks, and what its length is said to be.
+    """
+    chunked = b"transfer-encoding" in found
+    if chunked:
+        _check_chunked(found, minor)
+    length = _length(found[b"content-length"]) if b"content-length" in found else None
+    return chunked, length
+
+
+def _check_chunked(found: _Found, minor: int) -> None:
+    """
+    See that Transfer-Encoding says that the chunked coding, and it alone, was applied (RFC 9112
     sections 6.1 and 7).
     """
-    value = found.get(b"transfer-encoding")
-    if value is None:
-        return False
+    value = found[b"transfer-encoding"]
     if minor == 0:
         raise _refused("HTTP/1.0 has no Transfer-Encoding", value)
     if b"content-length" in found:
@@ -132,7 +146,6 @@ def _chunked(found: _Found, minor: int) -> bool:
         raise RemoteProtocolError(
             f"no transfer coding but chunked is implemented: {show(value)}", 501
         )
-    return True
 
 
 def _check_host(found: _Found, minor: int) -> None:
@@ -147,13 +160,10 @@ def _check_host(found: _Found, minor: int) -> None:
         raise _refused("Host is not a host and a port", value)
 
 
-def _expects_continue(found: _Found, minor: int) -> bool:
+def _expects_continue(value: bytes) -> bool:
     """
-    Whether the client waits for 100 (Continue), as one of HTTP/1.1 can (RFC 9110 section 10.1.1).
+    Whether the client waits for 100 (Continue) (RFC 9110 section 10.1.1).
     """
-    value = found.get(b"expect")
-    if value is None or minor == 0:
-        return False
     expectations = set(split_list(value))
     if expectations - {b"100-continue"}:
         raise RemoteProtocolError(
@@ -179,13 +189,14 @@ def request_framing(fields: Fields, minor: int) -> Framing:
     found = _find(fields)
     _check_host(found, minor)
     options = _options(found)
-    chunked = _chunked(found, minor)
+    chunked, length = _content(found, minor)
     return Framing(
         chunked,
-        _length(found) or 0,
+        length or 0,
         _keeps_alive(options, minor),
-        _expects_continue(found, minor),
-        b"upgrade" in options and b"upgrade" in found and minor >= 1,
+        # HTTP/1.0 has neither.
+        minor >= 1 and b"expect" in found and _expects_continue(found[b"expect"]),
+        minor >= 1 and b"upgrade" in found and b"upgrade" in options,
     )
 
 
@@ -217,8 +228,7 @@ def response_framing(fields: Fields, minor: int, status: int, method: bytes) -> 
     """
     found = _find(fields)
     options = _options(found)
-    chunked = _chunked(found, minor)
-    length = _length(found)
+    chunked, length = _content(found, minor)
     if not has_content(method, status):
         chunked, length = False, 0
     return Framing(

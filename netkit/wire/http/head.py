@@ -36,19 +36,43 @@ _TOKEN = re.compile(TOKEN)
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
 
 
-class RequestHead:
+class Head:
+    """
+    A first line and a header section.
+
+    @ivar minor: the minor version of HTTP/1.
+    @ivar fields: the header section.
+    @ivar framing: what the header section says about the content and the connection.
+    @ivar line: the first line as sent, with its end.
+    """
+
+    __slots__ = ("fields", "framing", "line", "minor")
+
+    minor: int
+    fields: Fields
+    framing: Framing
+    line: bytes
+
+    @property
+    def raw(self) -> bytes:
+        """
+        The head as sent, with the empty line that ends it.
+        """
+        return self.line + self.fields.raw
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {show(self.line)}>"
+
+
+class RequestHead(Head):
     """
     A request line and a header section.
 
     @ivar method: the method, whose case matters.
     @ivar target: the request target as sent, in whichever form (RFC 9112 section 3.2).
-    @ivar minor: the minor version of HTTP/1.
-    @ivar fields: the header section.
-    @ivar framing: what the header section says about the content and the connection.
-    @ivar line: the request line as sent, with its end.
     """
 
-    __slots__ = ("fields", "framing", "line", "method", "minor", "target")
+    __slots__ = ("method", "target")
 
     def __init__(
         self,
@@ -66,30 +90,16 @@ class RequestHead:
         self.framing = framing
         self.line = line
 
-    @property
-    def raw(self) -> bytes:
-        """
-        The head as sent, with the empty line that ends it.
-        """
-        return self.line + self.fields.raw
 
-    def __repr__(self) -> str:
-        return f"<RequestHead {show(self.line)}>"
-
-
-class ResponseHead:
+class ResponseHead(Head):
     """
     A status line and a header section.
 
     @ivar status: the status code.
     @ivar reason: the reason phrase.
-    @ivar minor: the minor version of HTTP/1.
-    @ivar fields: the header section.
-    @ivar framing: what the header section says about the content and the connection.
-    @ivar line: the status line as sent, with its end.
     """
 
-    __slots__ = ("fields", "framing", "line", "minor", "reason", "status")
+    __slots__ = ("reason", "status")
 
     def __init__(
         self,
@@ -106,16 +116,6 @@ class ResponseHead:
         self.fields = fields
         self.framing = framing
         self.line = line
-
-    @property
-    def raw(self) -> bytes:
-        """
-        The head as sent, with the empty line that ends it.
-        """
-        return self.line + self.fields.raw
-
-    def __repr__(self) -> str:
-        return f"<ResponseHead {show(self.line)}>"
 
 
 class RequestHeadParser:
@@ -135,8 +135,8 @@ class RequestHeadParser:
         self._max_line = limits.request_line
         self._section = SectionParser("header section", limits.header_section, limits.fields)
         self.method: bytes | None = None
-        # The last request's header section: clients send the same one again and again.
-        self._last: tuple[Fields, Framing, int] | None = None
+        # Clients send the same header section again and again, and often the same line.
+        self._last: RequestHead | None = None
 
     def parse(self, buffer: bytes, start: int) -> tuple[RequestHead, int] | None:
         """
@@ -148,33 +148,26 @@ class RequestHeadParser:
         @return: the head and the offset behind it, or C{None} when more is needed.
         @raise RemoteProtocolError: with the status to answer.
         """
-        line = _REQUEST_LINE.match(buffer, start)
-        if line is None:
-            self.method = None
-            faulty = _complete_line(buffer, start, self._max_line, 414)
-            if faulty is not None:
-                raise _diagnosed_request(faulty)
-            return None
-        section = line.end()
-        if section - start - 2 > self._max_line:
-            raise _line_too_long(self._max_line, 414)
-        method, target, other, digit = line.groups()
-        self.method = method
-        minor = digit[0] - 48
-        if other is not None:
-            target = other
-            _check_other_form(method, target)
-        elif method == b"CONNECT":
-            raise _bad_target(method, target)
         last = self._last
+        if last is not None and buffer.startswith(last.line, start):
+            line, method, target, minor = last.line, last.method, last.target, last.minor
+            self.method = method
+        else:
+            parsed = self._parse_line(buffer, start)
+            if parsed is None:
+                return None
+            line, method, target, minor = parsed
+        section = start + len(line)
         if (
             last is not None
-            and last[2] == minor
+            and last.minor == minor
             and not self._section.checked
-            and buffer.startswith(last[0].raw, section)
+            and buffer.startswith(last.fields.raw, section)
         ):
-            fields, framing, _ = last
+            fields, framing = last.fields, last.framing
             end = section + len(fields.raw)
+            if line is last.line:
+                return last, end
         else:
             found = self._section.parse(buffer, section)
             if found is None:
@@ -182,8 +175,31 @@ class RequestHeadParser:
             end = found
             fields = Fields(buffer[section:end])
             framing = request_framing(fields, minor)
-            self._last = fields, framing, minor
-        return RequestHead(method, target, minor, fields, framing, buffer[start:section]), end
+        self._last = RequestHead(method, target, minor, fields, framing, line)
+        return self._last, end
+
+    def _parse_line(self, buffer: bytes, start: int) -> tuple[bytes, bytes, bytes, int] | None:
+        """
+        Parse a request line.
+
+        @return: the line, its method, target and minor version, or C{None} when more is needed.
+        """
+        self.method = None
+        match = _REQUEST_LINE.match(buffer, start)
+        if match is None:
+            faulty = _complete_line(buffer, start, self._max_line, 414)
+            if faulty is not None:
+                raise _diagnosed_request(faulty)
+            return None
+        line = buffer[start : match.end()]
+        if len(line) - 2 > self._max_line:
+            raise _line_too_long(self._max_line, 414)
+        method, origin, other, digit = match.groups()
+        self.method = method
+        target = origin or other
+        if origin is None or method == b"CONNECT":
+            _check_other_form(method, target)
+        return line, method, target, digit[0] - 48
 
 
 class ResponseHeadParser:
@@ -264,7 +280,7 @@ def _bad_target(method: bytes, target: bytes) -> RemoteProtocolError:
 
 def _check_other_form(method: bytes, target: bytes) -> None:
     """
-    Check a target that is not in origin-form (RFC 9112 section 3.2).
+    Check a target that is not in origin-form, or must not be (RFC 9112 section 3.2).
     """
     if method == b"CONNECT":
         valid = _AUTHORITY_FORM.fullmatch(target) is not None

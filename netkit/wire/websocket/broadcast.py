@@ -4,8 +4,10 @@ A message that is serialised once and sent on many connections.
 
 from __future__ import annotations
 
+from .codec import serialize_frame
+from .codes import FIN, RSV1, Opcode
 from .deflate import PerMessageDeflate
-from .frames import FIN, RSV1, MaskingKeys, Opcode, serialize_frame
+from .frames import MaskingKeys
 from .messages import encode_text
 
 _keys = MaskingKeys()

@@ -12,32 +12,20 @@ Control frames may come at any point before CLOSED, also within a message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterator, Sequence
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from .broadcast import PreparedMessage
+from .codec import serialize_frame, serialize_header, whole_message
+from .codes import CONTROL, FIN, MASK, MAX_CONTROL_PAYLOAD, RSV1, CloseCode, Opcode
 from .deflate import PerMessageDeflate
 from .events import Close, Event, Piece, Ping, Pong
-from .frames import (
-    CONTROL,
-    FIN,
-    MAX_CONTROL_PAYLOAD,
-    RSV1,
-    CloseCode,
-    FrameReader,
-    MaskingKeys,
-    Opcode,
-    apply_mask,
-    serialize_frame,
-)
+from .frames import FrameReader, MaskingKeys
 from .messages import IncomingMessage, decode_text, encode_text
 
 _TEXT_WHOLE = FIN | Opcode.TEXT
 _BINARY_WHOLE = FIN | Opcode.BINARY
-
-# The two octets before the payload of a short whole message from a server.
-_TEXT_HEADERS = [bytes((_TEXT_WHOLE, length)) for length in range(126)]
-_BINARY_HEADERS = [bytes((_BINARY_WHOLE, length)) for length in range(126)]
 
 _keys = MaskingKeys()
 
@@ -51,17 +39,17 @@ class Connection:
     """
 
     __slots__ = (
+        "_as_is",
         "_between",
         "_client",
         "_deflate",
         "_incoming",
+        "_mask_bit",
         "_max_fragments",
         "_max_message_size",
-        "_overhead",
         "_pieces",
         "_reader",
         "_sending",
-        "_short",
         "close_received",
         "close_sent",
     )
@@ -94,51 +82,46 @@ class Connection:
             rsv1=deflate is not None,
             # What a compressed frame grows to is known when it is inflated.
             max_payload=0 if deflate is not None else max_message_size,
+            # With compression, a frame's size is not looked at before it is all there.
+            collect=deflate is None and not pieces,
         )
         self._incoming: IncomingMessage | None = None
         self._sending = 0
         self.close_received: Close | None = None
         self.close_sent: Close | None = None
-        # The shortest path: what arrived is one short whole frame, and nothing else goes on.
+        # Whether what arrives next may be a whole message.
         self._between = not pieces
-        self._overhead = 2 if client else 6
-        self._short = min(125, max_message_size or 125)
+        self._mask_bit = 0 if client else MASK
+        # Whether payloads are sent as they are: not masked, not compressed.
+        self._as_is = not client and deflate is None
 
     # Receiving
 
-    def receive_data(self, data: bytes) -> Iterable[Event]:
+    def receive_data(self, data: bytes) -> tuple[Event] | Iterator[Event]:
         """
         Parse what arrived. The caller goes through the events to their end, at any pace, before
         it hands in more.
 
         @param data: the octets; what follows a Close frame is dropped.
-        @return: what they mean, in order.
+        @return: what they mean, in order; a tuple of one where they are one message and no more.
         @raise RemoteProtocolError: from the iteration, after the events that came before: the
             peer broke the protocol or went over a limit. Its code is to be sent in a Close
             frame; nothing more is to be handed in.
         """
-        length = len(data) - self._overhead
-        if self._between and 0 <= length <= self._short:
-            first = data[0]
-            if self._client:
-                if data[1] == length:
-                    if first == _TEXT_WHOLE:
-                        return (decode_text(data[2:]),)
-                    if first == _BINARY_WHOLE:
-                        return (data[2:],)
-            elif data[1] == length | 0x80:
-                if first == _TEXT_WHOLE:
-                    return (decode_text(apply_mask(data[6:], data[2:6])),)
-                if first == _BINARY_WHOLE:
-                    return (apply_mask(data[6:], data[2:6]),)
+        if self._between:
+            # By far the most of what arrives, from peers that wait for an answer.
+            message = whole_message(data, self._mask_bit, self._max_message_size)
+            if message is not None:
+                return (message,)
         return self._events(data)
 
     def _events(self, data: bytes) -> Iterator[Event]:
         self._between = False
         if self.close_received is not None:
             return
+        limit = self._max_message_size or sys.maxsize
         for first, payload, finished in self._reader.read(data):
-            if self._incoming is None and finished and not self._pieces:
+            if finished and len(payload) <= limit and self._incoming is None and not self._pieces:
                 if first == _TEXT_WHOLE:
                     yield decode_text(payload)
                     continue
@@ -210,9 +193,9 @@ class Connection:
         if self.close_sent is not None or self._sending:
             raise self._cannot_send()
         payload = encode_text(text)
-        if self._deflate is None and not self._client and len(payload) < 126:
-            return _TEXT_HEADERS[len(payload)] + payload
-        return self._whole(Opcode.TEXT, payload)
+        if self._as_is:
+            return serialize_frame(_TEXT_WHOLE, payload)
+        return self._whole(_TEXT_WHOLE, payload)
 
     def send_bytes(self, data: bytes | bytearray | memoryview) -> bytes:
         """
@@ -222,9 +205,27 @@ class Connection:
         """
         if self.close_sent is not None or self._sending:
             raise self._cannot_send()
-        if self._deflate is None and not self._client and len(data) < 126:
-            return _BINARY_HEADERS[len(data)] + data
-        return self._whole(Opcode.BINARY, bytes(data))
+        if self._as_is:
+            return serialize_frame(_BINARY_WHOLE, data)
+        return self._whole(_BINARY_WHOLE, data)
+
+    def send_large(self, message: str | bytes | bytearray | memoryview) -> Sequence[bytes]:
+        """
+        Give the octets of a text message or a binary one, where that can be had in two parts: a
+        header, and the payload itself instead of a copy of it.
+
+        @raise LocalProtocolError: as for L{send_text}.
+        """
+        if isinstance(message, str):
+            message = encode_text(message)
+            first = _TEXT_WHOLE
+        else:
+            first = _BINARY_WHOLE
+        if self.close_sent is not None or self._sending:
+            raise self._cannot_send()
+        if self._as_is and isinstance(message, bytes):
+            return serialize_header(first, len(message), 0), message
+        return (self._whole(first, message),)
 
     def send_prepared(self, message: PreparedMessage) -> bytes:
         """
@@ -304,8 +305,7 @@ class Connection:
         self.close_sent = Close(code, reason)
         return octets
 
-    def _whole(self, opcode: int, payload: bytes) -> bytes:
-        first = FIN | opcode
+    def _whole(self, first: int, payload: bytes | bytearray | memoryview) -> bytes:
         if self._deflate is not None:
             payload = self._deflate.compress(payload, True)
             first |= RSV1
@@ -321,7 +321,7 @@ class Connection:
             )
         return self._frame(FIN | opcode, payload)
 
-    def _frame(self, first: int, payload: bytes) -> bytes:
+    def _frame(self, first: int, payload: bytes | bytearray | memoryview) -> bytes:
         return serialize_frame(first, payload, _keys.next() if self._client else None)
 
     def _cannot_send(self) -> LocalProtocolError:

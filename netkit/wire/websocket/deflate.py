@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import RemoteProtocolError
+from .codes import CloseCode
 from .extensions import Extension
-from .frames import CloseCode
 
 NAME = "permessage-deflate"
 
@@ -87,7 +87,7 @@ class PerMessageDeflate:
         self._deflater: zlib._Compress | None = None
         self._inflater: zlib._Decompress | None = None
 
-    def compress(self, payload: bytes, last: bool) -> bytes:
+    def compress(self, payload: bytes | bytearray | memoryview, last: bool) -> bytes:
         """
         Compress a part of a message.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from .frames import CloseCode
+from .codes import CloseCode
 
 
 class Piece(NamedTuple):

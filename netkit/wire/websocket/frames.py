@@ -1,63 +1,17 @@
 """
-Frames (RFC 6455 section 5): their octets parsed and serialised, masked and unmasked.
-
-This is the innermost loop of everything WebSocket. It goes frame by frame, never octet by octet:
-what has to look at each octet is one call into the interpreter's C code.
+Frames (RFC 6455 section 5), as they arrive.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import IntEnum
 from os import urandom
-from typing import Final
 
 from ..errors import RemoteProtocolError
+from .codec import Payload, apply_mask
+from .codes import CONTROL, FIN, MASK, MAX_CONTROL_PAYLOAD, RSV1, CloseCode, Opcode
 
-
-class Opcode(IntEnum):
-    """
-    What a frame is (RFC 6455 section 5.2).
-    """
-
-    CONTINUATION = 0x0
-    TEXT = 0x1
-    BINARY = 0x2
-    CLOSE = 0x8
-    PING = 0x9
-    PONG = 0xA
-
-
-class CloseCode(IntEnum):
-    """
-    Why a connection ended (RFC 6455 section 7.4, and IANA's registry).
-    """
-
-    NORMAL_CLOSURE = 1000
-    GOING_AWAY = 1001
-    PROTOCOL_ERROR = 1002
-    UNSUPPORTED_DATA = 1003
-    NO_STATUS_RECEIVED = 1005
-    ABNORMAL_CLOSURE = 1006
-    INVALID_PAYLOAD = 1007
-    POLICY_VIOLATION = 1008
-    MESSAGE_TOO_BIG = 1009
-    MANDATORY_EXTENSION = 1010
-    INTERNAL_ERROR = 1011
-    SERVICE_RESTART = 1012
-    TRY_AGAIN_LATER = 1013
-    BAD_GATEWAY = 1014
-    TLS_HANDSHAKE = 1015
-
-
-FIN: Final = 0x80
-RSV1: Final = 0x40
-MASK: Final = 0x80
-MAX_CONTROL_PAYLOAD: Final = 125
-
-# Opcode bit 3 tells control frames from data frames.
-CONTROL: Final = 0x08
-
+_BINARY_WHOLE = FIN | Opcode.BINARY
 _RSV = 0x70
 _CONTROL_FIRSTS = frozenset(FIN | op for op in (Opcode.CLOSE, Opcode.PING, Opcode.PONG))
 _DATA_FIRSTS = frozenset(
@@ -70,47 +24,6 @@ _FIRSTS = _CONTROL_FIRSTS | _DATA_FIRSTS
 _FIRSTS_RSV1 = _FIRSTS | {
     fin | RSV1 | op for fin in (0, FIN) for op in (Opcode.TEXT, Opcode.BINARY)
 }
-
-# The C loops of int are the quickest on short payloads, those of bytes.translate on long ones.
-_LONG = 1200
-
-# What is longer goes in blocks: the copies of all of it would be new memory each time, whose pages
-# cost more than the masking.
-_BLOCK = 2**17
-
-
-def _xor_integers(data: bytes, key: bytes) -> bytes:
-    length = len(data)
-    pad = (key * ((length + 3) >> 2))[:length]
-    return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(
-        length, "little"
-    )
-
-
-_XOR_TABLES = [_xor_integers(bytes(range(256)), bytes([octet]) * 4) for octet in range(256)]
-
-
-def apply_mask(data: bytes, key: bytes) -> bytes:
-    """
-    Mask C{data}, or unmask it, which is the same (RFC 6455 section 5.3).
-
-    @param data: the octets.
-    @param key: the four octets of the masking key.
-    """
-    length = len(data)
-    if length < _LONG:
-        pad = (key * ((length + 3) >> 2))[:length]
-        return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(
-            length, "little"
-        )
-    if length > _BLOCK:
-        # A block is a multiple of the key's length, so each begins with the key's first octet.
-        blocks = (data[at : at + _BLOCK] for at in range(0, length, _BLOCK))
-        return b"".join([apply_mask(block, key) for block in blocks])
-    masked = bytearray(length)
-    for i, octet in enumerate(key):
-        masked[i::4] = data[i::4].translate(_XOR_TABLES[octet])
-    return bytes(masked)
 
 
 class MaskingKeys:
@@ -139,29 +52,6 @@ class MaskingKeys:
         return self._pool[at : at + 4]
 
 
-def serialize_frame(first: int, payload: bytes, key: bytes | None = None) -> bytes:
-    """
-    Give the octets of one frame.
-
-    @param first: its first octet: L{FIN}, L{RSV1} and the opcode.
-    @param payload: what it carries, not yet masked.
-    @param key: the masking key, for a client's frame; without one the frame is not masked.
-    """
-    length = len(payload)
-    if key is None:
-        if length < 126:
-            return bytes((first, length)) + payload
-        if length < 65536:
-            return b"%c\x7e%b%b" % (first, length.to_bytes(2, "big"), payload)
-        return b"%c\x7f%b%b" % (first, length.to_bytes(8, "big"), payload)
-    masked = apply_mask(payload, key)
-    if length < 126:
-        return bytes((first, MASK | length)) + key + masked
-    if length < 65536:
-        return b"%c\xfe%b%b%b" % (first, length.to_bytes(2, "big"), key, masked)
-    return b"%c\xff%b%b%b" % (first, length.to_bytes(8, "big"), key, masked)
-
-
 class FrameReader:
     """
     Parses the frames of one direction of a connection, in whatever portions they arrive.
@@ -169,18 +59,34 @@ class FrameReader:
     @ivar between_frames: whether the octets read so far end with a frame's last.
     """
 
-    __slots__ = ("_first", "_firsts", "_key", "_mask_bit", "_remaining", "_rest", "max_payload")
+    __slots__ = (
+        "_collect",
+        "_first",
+        "_firsts",
+        "_key",
+        "_mask_bit",
+        "_payload",
+        "_remaining",
+        "_rest",
+        "max_payload",
+    )
 
-    def __init__(self, *, masked: bool, rsv1: bool = False, max_payload: int = 0) -> None:
+    def __init__(
+        self, *, masked: bool, rsv1: bool = False, max_payload: int = 0, collect: bool = False
+    ) -> None:
         """
         @param masked: whether the frames must be masked: those of a client must, those of a
             server must not.
         @param rsv1: whether an extension gave a meaning to the first reserved bit.
         @param max_payload: how many octets a data frame may carry; 0 for no limit.
+        @param collect: whether to give out the payload of a frame that is a whole binary message
+            as one, also where it arrives in portions.
         """
         self._mask_bit = MASK if masked else 0
         self._firsts = _FIRSTS_RSV1 if rsv1 else _FIRSTS
         self.max_payload = max_payload
+        self._collect = collect
+        self._payload: Payload | None = None
         # What arrived of a header, or of a control frame, that is not whole.
         self._rest = b""
         # The data frame whose payload is arriving: its first octet, its masking key turned to
@@ -214,10 +120,13 @@ class FrameReader:
         if self._remaining and end:
             position = min(self._remaining, end)
             self._remaining -= position
-            payload = data[:position]
-            if mask_bit:
-                payload = self._unmask_part(payload)
-            yield self._first, payload, not self._remaining
+            if self._payload is None:
+                yield self._first, self._part(data, 0, position), not self._remaining
+            else:
+                self._payload.take(data, 0, position)
+                if not self._remaining:
+                    payload, self._payload = self._payload.end(), None
+                    yield self._first, payload, True
         key = b""
         while end - position >= 2:
             first = data[position]
@@ -259,18 +168,24 @@ class FrameReader:
             self._first = first
             self._key = key
             self._remaining = stop - end
-            payload = data[start:]
-            if mask_bit:
-                payload = self._unmask_part(payload)
-            yield first, payload, False
+            if self._collect and first == _BINARY_WHOLE:
+                self._payload = Payload(length, key or None)
+                self._payload.take(data, start, end)
+            else:
+                yield first, self._part(data, start, end), False
             return
         self._rest = data[position:]
 
-    def _unmask_part(self, part: bytes) -> bytes:
+    def _part(self, data: bytes, start: int, end: int) -> bytes:
+        """
+        The part of a frame's payload between two offsets, unmasked.
+        """
+        if not self._mask_bit:
+            return data[start:end]
         key = self._key
-        turn = len(part) & 3
+        turn = (end - start) & 3
         self._key = key[turn:] + key[:turn]
-        return apply_mask(part, key)
+        return apply_mask(memoryview(data)[start:end], key)
 
     def _too_big(self, length: int) -> RemoteProtocolError:
         return RemoteProtocolError(

@@ -16,9 +16,9 @@ from ..http.fields import Fields, encode_fields
 from ..http.head import RequestHead
 from ..http.response import status_line
 from . import deflate
+from .codes import CloseCode
 from .deflate import DeflateSettings, PerMessageDeflate
 from .extensions import Extension, parse_extensions
-from .frames import CloseCode
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 

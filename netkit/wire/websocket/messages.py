@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from io import StringIO
 
 from ..errors import LocalProtocolError, RemoteProtocolError
+from .codes import CloseCode
 from .deflate import PerMessageDeflate
-from .frames import CloseCode
 
 _new_decoder = codecs.getincrementaldecoder("utf-8")
 

@@ -67,7 +67,7 @@ def messages(
             receiver.receive(piece)
         while (event := receiver.next_event()) is not None:
             if isinstance(event, (RequestHead, ResponseHead)):
-                message = Message(event, raw=event.raw)
+                message = Message(event, raw=event.raw, complete=isComplete(event))
                 yield message
                 continue
             assert message is not None
@@ -75,9 +75,18 @@ def messages(
             if isinstance(event, Content):
                 message.content += event.data
             else:
-                assert isinstance(event, EndOfMessage)
+                assert not message.complete
                 message.trailers = event.trailers
                 message.complete = True
+
+
+def isComplete(event: RequestHead | ResponseHead | Content | EndOfMessage) -> bool:
+    """
+    Whether a message is complete with an event.
+    """
+    if isinstance(event, RequestHead):
+        return not event.framing.has_content
+    return isinstance(event, EndOfMessage)
 
 
 def octetByOctet(octets: bytes) -> list[bytes]:
@@ -119,7 +128,9 @@ def parsed(
         followed.receive(octets + TRAILING)
         ends = 0
         while ends < len(whole):
-            ends += isinstance(followed.next_event(), EndOfMessage)
+            event = followed.next_event()
+            assert event is not None
+            ends += isComplete(event)
         assert followed.buffered == len(TRAILING)
         assert followed.detach() == TRAILING
         assert followed.buffered == 0

@@ -41,18 +41,33 @@ def test_one_event_is_taken_at_a_time() -> None:
     receiver = RequestReceiver()
     receiver.receive(request() * 2)
     assert isinstance(receiver.next_event(), RequestHead)
-    assert isinstance(receiver.next_event(), EndOfMessage)
     assert receiver.buffered == len(request())
     receiver.receive(request())
     assert receiver.buffered == 2 * len(request())
     assert isinstance(receiver.next_event(), RequestHead)
 
 
+@pytest.mark.parametrize("lines", [(), (b"Content-Length: 0",)])
+def test_a_request_without_content_is_complete_with_its_head(lines: tuple[bytes, ...]) -> None:
+    receiver = RequestReceiver()
+    receiver.receive(request(*lines))
+    head = receiver.next_event()
+    assert isinstance(head, RequestHead)
+    assert not head.framing.has_content
+    assert receiver.next_event() is None
+
+
+def test_the_end_of_an_empty_response_is_told() -> None:
+    receiver = responses(b"GET")
+    receiver.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert isinstance(receiver.next_event(), ResponseHead)
+    assert isinstance(receiver.next_event(), EndOfMessage)
+
+
 def test_requests_before_an_error_are_told() -> None:
     receiver = RequestReceiver()
     receiver.receive(request() + b"\x00")
     assert isinstance(receiver.next_event(), RequestHead)
-    assert isinstance(receiver.next_event(), EndOfMessage)
     with pytest.raises(RemoteProtocolError):
         receiver.next_event()
 
@@ -63,7 +78,6 @@ def test_what_follows_an_upgrade_is_given_up() -> None:
     head = receiver.next_event()
     assert isinstance(head, RequestHead)
     assert head.framing.upgrade
-    assert isinstance(receiver.next_event(), EndOfMessage)
     assert receiver.detach() == b"not HTTP"
 
 

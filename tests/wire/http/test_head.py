@@ -61,6 +61,23 @@ def test_the_same_header_section_again() -> None:
     assert one.head.fields is two.head.fields
 
 
+def test_the_same_head_again() -> None:
+    """
+    And with another one in between.
+    """
+    receiver = RequestReceiver()
+    receiver.receive(request() * 2 + request(line=b"HEAD / HTTP/1.1") * 2 + request(b"X: 1"))
+    heads = []
+    while (head := receiver.next_event()) is not None:
+        assert isinstance(head, RequestHead)
+        assert receiver.method == head.method
+        heads.append(head)
+    assert heads[0] is heads[1]
+    assert heads[2] is heads[3]
+    assert [head.method for head in heads] == [b"GET", b"GET", b"HEAD", b"HEAD", b"GET"]
+    assert heads[4].fields.get(b"x") == b"1"
+
+
 def test_the_same_header_section_in_another_version() -> None:
     same = b"\r\nHost: a\r\n\r\n"
     one, zero, again = parsed(

@@ -16,9 +16,10 @@ from itertools import pairwise
 from netkit.wire.errors import RemoteProtocolError
 from netkit.wire.http.connection import RequestReceiver, ResponseReceiver
 from netkit.wire.http.head import RequestHead, ResponseHead
+from netkit.wire.websocket.codec import serialize_frame
+from netkit.wire.websocket.codes import FIN, RSV1, Opcode
 from netkit.wire.websocket.connection import Connection
 from netkit.wire.websocket.deflate import DeflateSettings, PerMessageDeflate
-from netkit.wire.websocket.frames import FIN, RSV1, Opcode, serialize_frame
 from netkit.wire.websocket.handshake import ClientHandshake, accept, read_request
 
 KEY = b"\x9a\x10\x00\xff"

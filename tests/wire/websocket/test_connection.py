@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netkit.wire.errors import LocalProtocolError, RemoteProtocolError
+from netkit.wire.websocket.codec import serialize_frame
+from netkit.wire.websocket.codes import FIN, RSV1, CloseCode, Opcode
 from netkit.wire.websocket.connection import Connection
 from netkit.wire.websocket.deflate import PerMessageDeflate
 from netkit.wire.websocket.events import Close, Event, Piece, Ping, Pong
-from netkit.wire.websocket.frames import FIN, RSV1, CloseCode, Opcode, serialize_frame
 
 KEY = b"\x12\x34\x56\x78"
 
@@ -175,9 +176,14 @@ def test_text_is_refused_at_the_octet_that_is_wrong(bad: str) -> None:
 
 
 @ROLES
-def test_limits(client: bool) -> None:
+@pytest.mark.parametrize("deflate", [None, PerMessageDeflate()], ids=["plain", "deflate"])
+def test_limits(client: bool, deflate: PerMessageDeflate | None) -> None:
+    """
+    They hold for what is not compressed also where it might have been.
+    """
+
     def connection() -> Connection:
-        return Connection(client=client, max_message_size=10, max_fragments=3)
+        return Connection(client=client, max_message_size=10, max_fragments=3, deflate=deflate)
 
     whole = frame(client, FIN | Opcode.TEXT, b"x" * 10)
     assert receive(connection(), whole) == ["x" * 10]
@@ -239,6 +245,7 @@ def test_misuse() -> None:
     for send in (
         lambda: connection.send_text("b"),
         lambda: connection.send_bytes(b"b"),
+        lambda: connection.send_large(b"b"),
         lambda: connection.send_piece("b", True),
         lambda: connection.send_pong(b""),
         connection.send_close,
@@ -287,6 +294,21 @@ def test_what_does_not_inflate() -> None:
     error = fail(server, octets)[1]
     assert error.code == CloseCode.INVALID_PAYLOAD
     assert "cannot be inflated" in str(error)
+
+
+@pytest.mark.parametrize("message", ["text", b"octets"])
+def test_large_messages_are_sent_without_a_copy(message: str | bytes) -> None:
+    """
+    Where the payload goes out as it is, it is not copied; the octets are the same in any case.
+    """
+    for client, deflate in [(False, None), (True, None), (False, PerMessageDeflate())]:
+        sender = Connection(client=client, deflate=deflate)
+        parts = sender.send_large(message * 20_000)
+        assert (len(parts) == 2) == (not client and deflate is None)
+        receiver = Connection(client=not client, deflate=deflate and PerMessageDeflate())
+        assert receive(receiver, b"".join(parts)) == [message * 20_000]
+    payload = bytes(100_000)
+    assert Connection(client=False).send_large(payload)[1] is payload
 
 
 def test_inflated_size_is_limited_while_inflating() -> None:

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from netkit.wire.websocket.codec import serialize_frame
+from netkit.wire.websocket.codes import FIN, Opcode
 from netkit.wire.websocket.connection import Connection
 from netkit.wire.websocket.deflate import PerMessageDeflate
-from netkit.wire.websocket.frames import FIN, Opcode, serialize_frame
 
 MIB = 2**20
 KEY = b"\x01\x02\x03\x04"

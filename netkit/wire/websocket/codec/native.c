@@ -1,0 +1,435 @@
+/*
+ * What python.py beside this does, in C: the same functions with the same results. It is built where
+ * there is a compiler, and nothing but speed depends on it.
+ *
+ * Nothing is diagnosed here. What is not the plain case is given back to the caller, who has the
+ * rest of the protocol in Python.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdint.h>
+#include <string.h>
+
+#define FIN_TEXT 0x81
+#define FIN_BINARY 0x82
+#define MASK 0x80
+
+/* Text up to this size is unmasked on the stack on its way to a str. */
+#define ON_STACK 4096
+
+/* RFC 6455 section 5.3. Words of eight octets are two turns of the key each. */
+static void
+mask_into(unsigned char *to, const unsigned char *from, Py_ssize_t length,
+          const unsigned char *key)
+{
+    uint64_t pad, word;
+    Py_ssize_t at = 0;
+
+    memcpy(&pad, key, 4);
+    memcpy((unsigned char *)&pad + 4, key, 4);
+    for (; at + 8 <= length; at += 8) {
+        memcpy(&word, from + at, 8);
+        word ^= pad;
+        memcpy(to + at, &word, 8);
+    }
+    for (; at < length; at++)
+        to[at] = from[at] ^ key[at & 3];
+}
+
+static const unsigned char *
+key_octets(PyObject *key)
+{
+    char *octets;
+    Py_ssize_t length;
+
+    if (PyBytes_AsStringAndSize(key, &octets, &length) < 0)
+        return NULL;
+    if (length != 4) {
+        PyErr_Format(PyExc_ValueError, "a masking key has 4 octets, not %zd", length);
+        return NULL;
+    }
+    return (const unsigned char *)octets;
+}
+
+/* The octets of any object that has some, a view of every second one among them. */
+static int
+get_octets(PyObject *object, Py_buffer *octets)
+{
+    PyObject *copy;
+    int result;
+
+    if (PyObject_GetBuffer(object, octets, PyBUF_SIMPLE) == 0)
+        return 0;
+    if (!PyErr_ExceptionMatches(PyExc_BufferError))
+        return -1;
+    PyErr_Clear();
+    if ((copy = PyBytes_FromObject(object)) == NULL)
+        return -1;
+    result = PyObject_GetBuffer(copy, octets, PyBUF_SIMPLE);
+    Py_DECREF(copy);
+    return result;
+}
+
+static int
+wrong_number(const char *name, Py_ssize_t given)
+{
+    PyErr_Format(PyExc_TypeError, "%s() does not take %zd arguments", name, given);
+    return -1;
+}
+
+PyDoc_STRVAR(apply_mask_doc,
+"apply_mask(data, key, /)\n--\n\n"
+"Mask data, or unmask it, which is the same (RFC 6455 section 5.3).");
+
+static PyObject *
+apply_mask(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    const unsigned char *key;
+    Py_buffer data;
+    PyObject *masked;
+
+    if (nargs != 2 && wrong_number("apply_mask", nargs))
+        return NULL;
+    if ((key = key_octets(args[1])) == NULL)
+        return NULL;
+    if (get_octets(args[0], &data) < 0)
+        return NULL;
+    masked = PyBytes_FromStringAndSize(NULL, data.len);
+    if (masked != NULL)
+        mask_into((unsigned char *)PyBytes_AsString(masked), data.buf, data.len, key);
+    PyBuffer_Release(&data);
+    return masked;
+}
+
+PyDoc_STRVAR(serialize_frame_doc,
+"serialize_frame(first, payload, key=None, /)\n--\n\n"
+"Give the octets of one frame.");
+
+static PyObject *
+serialize_frame(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    const unsigned char *key = NULL;
+    unsigned char header[14];
+    unsigned char *octets;
+    Py_ssize_t size;
+    Py_buffer payload;
+    PyObject *frame;
+    long first;
+
+    if (nargs != 2 && nargs != 3 && wrong_number("serialize_frame", nargs))
+        return NULL;
+    first = PyLong_AsLong(args[0]);
+    if (first == -1 && PyErr_Occurred())
+        return NULL;
+    if (nargs == 3 && args[2] != Py_None && (key = key_octets(args[2])) == NULL)
+        return NULL;
+    if (get_octets(args[1], &payload) < 0)
+        return NULL;
+
+    header[0] = (unsigned char)first;
+    if (payload.len < 126) {
+        header[1] = (unsigned char)payload.len;
+        size = 2;
+    } else {
+        /* Big-endian, in as few octets as RFC 6455 section 5.2 allows. */
+        int octet, width = payload.len < 65536 ? 2 : 8;
+        header[1] = width == 2 ? 126 : 127;
+        for (octet = 0; octet < width; octet++)
+            header[1 + width - octet] = (unsigned char)((uint64_t)payload.len >> 8 * octet);
+        size = 2 + width;
+    }
+    if (key != NULL) {
+        header[1] |= MASK;
+        memcpy(header + size, key, 4);
+        size += 4;
+    }
+
+    frame = PyBytes_FromStringAndSize(NULL, size + payload.len);
+    if (frame != NULL) {
+        octets = (unsigned char *)PyBytes_AsString(frame);
+        memcpy(octets, header, size);
+        if (key != NULL)
+            mask_into(octets + size, payload.buf, payload.len, key);
+        else if (payload.len)
+            memcpy(octets + size, payload.buf, payload.len);
+    }
+    PyBuffer_Release(&payload);
+    return frame;
+}
+
+/* The text of a payload; NULL without an exception where it is not UTF-8. */
+static PyObject *
+text_of(const unsigned char *payload, Py_ssize_t length, const unsigned char *key)
+{
+    unsigned char on_stack[ON_STACK], *unmasked = on_stack;
+    PyObject *text;
+
+    if (key != NULL) {
+        if (length > ON_STACK && (unmasked = PyMem_Malloc(length)) == NULL)
+            return PyErr_NoMemory();
+        mask_into(unmasked, payload, length, key);
+        payload = unmasked;
+    }
+    text = PyUnicode_DecodeUTF8((const char *)payload, length, NULL);
+    if (unmasked != on_stack)
+        PyMem_Free(unmasked);
+    if (text == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
+        PyErr_Clear();
+    return text;
+}
+
+PyDoc_STRVAR(whole_message_doc,
+"whole_message(data, mask_bit, limit, /)\n--\n\n"
+"Read data as one whole message.");
+
+static PyObject *
+whole_message(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    const unsigned char *octets, *payload, *key = NULL;
+    PyObject *message;
+    Py_ssize_t size, limit;
+    uint64_t length;
+    char *data;
+    long mask_bit;
+
+    if (nargs != 3 && wrong_number("whole_message", nargs))
+        return NULL;
+    if (PyBytes_AsStringAndSize(args[0], &data, &size) < 0)
+        return NULL;
+    mask_bit = PyLong_AsLong(args[1]);
+    limit = PyLong_AsSsize_t(args[2]);
+    if ((mask_bit == -1 || limit == -1) && PyErr_Occurred())
+        return NULL;
+
+    octets = payload = (const unsigned char *)data;
+    if (size < 2 || (octets[0] != FIN_TEXT && octets[0] != FIN_BINARY))
+        Py_RETURN_NONE;
+    length = octets[1] ^ mask_bit;
+    payload += 2;
+    if (length == 126) {
+        if (size < 4)
+            Py_RETURN_NONE;
+        length = (uint64_t)octets[2] << 8 | octets[3];
+        if (length < 126)
+            Py_RETURN_NONE;
+        payload += 2;
+    } else if (length == 127) {
+        int octet;
+        if (size < 10)
+            Py_RETURN_NONE;
+        for (length = 0, octet = 2; octet < 10; octet++)
+            length = length << 8 | octets[octet];
+        if (length < 65536)
+            Py_RETURN_NONE;
+        payload += 8;
+    } else if (length > 127) {
+        Py_RETURN_NONE;
+    }
+    if (mask_bit) {
+        key = payload;
+        payload += 4;
+    }
+    /* A length that is more than all of the data overflows nothing: it is compared unsigned. */
+    if (payload - octets > size || length != (uint64_t)(size - (payload - octets)))
+        Py_RETURN_NONE;
+    if (limit && (Py_ssize_t)length > limit)
+        Py_RETURN_NONE;
+
+    if (octets[0] == FIN_TEXT) {
+        message = text_of(payload, (Py_ssize_t)length, key);
+        if (message == NULL && !PyErr_Occurred())
+            Py_RETURN_NONE;
+        return message;
+    }
+    message = PyBytes_FromStringAndSize(key == NULL ? (const char *)payload : NULL,
+                                        (Py_ssize_t)length);
+    if (message != NULL && key != NULL)
+        mask_into((unsigned char *)PyBytes_AsString(message), payload, (Py_ssize_t)length, key);
+    return message;
+}
+
+/* A payload that arrives in parts: each is unmasked to where it belongs. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *octets;
+    Py_ssize_t length;
+    Py_ssize_t arrived;
+    Py_ssize_t reserved;
+    int masked;
+    unsigned char key[4];
+} Payload;
+
+/* So many times what has arrived is reserved, and no more: a length alone costs its sender nothing. */
+#define AHEAD 8
+
+static int
+payload_init(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    Payload *self = (Payload *)object;
+    const unsigned char *octets;
+    PyObject *key = Py_None;
+
+    if (keywords != NULL && PyDict_Size(keywords)) {
+        PyErr_SetString(PyExc_TypeError, "Payload() takes no keyword arguments");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(args, "n|O:Payload", &self->length, &key))
+        return -1;
+    self->masked = key != Py_None;
+    if (self->masked) {
+        if ((octets = key_octets(key)) == NULL)
+            return -1;
+        memcpy(self->key, octets, 4);
+    }
+    return 0;
+}
+
+static void
+payload_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+
+    Py_XDECREF(((Payload *)object)->octets);
+    release(object);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(payload_take_doc,
+"take(data, start, end, /)\n--\n\n"
+"Take the part of the payload that stands in data between two offsets.");
+
+static PyObject *
+payload_take(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+{
+    Payload *self = (Payload *)object;
+    unsigned char key[4], *to;
+    Py_ssize_t size, start, end, arrived;
+    char *data;
+    int octet;
+
+    if (nargs != 3 && wrong_number("take", nargs))
+        return NULL;
+    if (PyBytes_AsStringAndSize(args[0], &data, &size) < 0)
+        return NULL;
+    start = PyLong_AsSsize_t(args[1]);
+    end = PyLong_AsSsize_t(args[2]);
+    if ((start == -1 || end == -1) && PyErr_Occurred())
+        return NULL;
+    if (start < 0 || end < start || size < end || self->length - self->arrived < end - start) {
+        PyErr_SetString(PyExc_ValueError, "no part of the payload stands there");
+        return NULL;
+    }
+    if (start == end)
+        Py_RETURN_NONE;
+    arrived = self->arrived + (end - start);
+    if (arrived > self->reserved) {
+        Py_ssize_t reserve = arrived > self->length / AHEAD ? self->length : arrived * AHEAD;
+        PyObject *larger = PyBytes_FromStringAndSize(NULL, reserve);
+        if (larger == NULL)
+            return NULL;
+        if (self->arrived)
+            memcpy(PyBytes_AsString(larger), PyBytes_AsString(self->octets), self->arrived);
+        Py_XDECREF(self->octets);
+        self->octets = larger;
+        self->reserved = reserve;
+    }
+    to = (unsigned char *)PyBytes_AsString(self->octets) + self->arrived;
+    if (self->masked) {
+        for (octet = 0; octet < 4; octet++)
+            key[octet] = self->key[(self->arrived + octet) & 3];
+        mask_into(to, (unsigned char *)data + start, end - start, key);
+    } else {
+        memcpy(to, data + start, end - start);
+    }
+    self->arrived = arrived;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(payload_end_doc,
+"end()\n--\n\n"
+"Give the payload, once.");
+
+static PyObject *
+payload_end(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    Payload *self = (Payload *)object;
+    PyObject *octets = self->octets;
+
+    if (self->arrived != self->length) {
+        PyErr_SetString(PyExc_ValueError, "the payload has not arrived");
+        return NULL;
+    }
+    /* From here on it belongs to somebody else, and must not change. */
+    self->octets = NULL;
+    self->arrived = self->reserved = self->length = 0;
+    return octets != NULL ? octets : PyBytes_FromStringAndSize(NULL, 0);
+}
+
+static PyMethodDef payload_methods[] = {
+    {"take", (PyCFunction)(void (*)(void))payload_take, METH_FASTCALL, payload_take_doc},
+    {"end", payload_end, METH_NOARGS, payload_end_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(payload_doc,
+"Payload(length, key=None, /)\n--\n\n"
+"A payload that arrives in parts.");
+
+static PyType_Slot payload_slots[] = {
+    {Py_tp_doc, (void *)payload_doc},
+    {Py_tp_init, payload_init},
+    {Py_tp_dealloc, payload_dealloc},
+    {Py_tp_methods, payload_methods},
+    {0, NULL},
+};
+
+static PyType_Spec payload_spec = {
+    .name = "netkit.wire.websocket.codec.native.Payload",
+    .basicsize = sizeof(Payload),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = payload_slots,
+};
+
+static int
+add_types(PyObject *module)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, &payload_spec, NULL);
+    int result;
+
+    if (type == NULL)
+        return -1;
+    result = PyModule_AddType(module, (PyTypeObject *)type);
+    Py_DECREF(type);
+    return result;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, add_types},
+    {0, NULL},
+};
+
+static PyMethodDef functions[] = {
+    {"apply_mask", (PyCFunction)(void (*)(void))apply_mask, METH_FASTCALL, apply_mask_doc},
+    {"serialize_frame", (PyCFunction)(void (*)(void))serialize_frame, METH_FASTCALL,
+     serialize_frame_doc},
+    {"whole_message", (PyCFunction)(void (*)(void))whole_message, METH_FASTCALL,
+     whole_message_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "native",
+    .m_doc = "The octets of WebSocket frames, in C.",
+    .m_methods = functions,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit_native(void)
+{
+    return PyModuleDef_Init(&definition);
+}

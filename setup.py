@@ -1,0 +1,20 @@
+"""
+The one thing that F{setup.cfg} cannot say: what is compiled.
+"""
+
+from setuptools import Extension, setup
+
+setup(
+    ext_modules=[
+        Extension(
+            "netkit.wire.websocket.codec.native",
+            ["netkit/wire/websocket/codec/native.c"],
+            # Where there is no compiler, or it fails, the same functions in Python are used.
+            optional=True,
+            # One build for this version of Python and all that follow.
+            py_limited_api=True,
+            define_macros=[("Py_LIMITED_API", "0x030B0000")],
+        )
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+)
