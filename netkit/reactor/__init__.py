@@ -14,6 +14,7 @@ What is where:
   - C{timers}: delayed calls on uvloop's timers
   - C{stream}: what a connection is once uvloop moves its bytes
   - C{link}: the hand-over of a connected socket, and uvloop's view of a connection
+  - C{accepting}: the sockets of ports, and of what they accept
   - C{tcp}, C{unix}: the connections, ports and connectors that use them
   - C{children}: child processes, each watched on its own
 """

@@ -12,7 +12,7 @@ from typing import Any
 
 import uvloop
 from twisted.internet._signals import SignalHandling
-from twisted.internet.base import DelayedCall, ReactorBase
+from twisted.internet.base import ReactorBase
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.error import UnsupportedAddressFamily
 from twisted.internet.interfaces import (
@@ -31,7 +31,7 @@ from twisted.python.log import ILogContext
 from netkit.reactor import children, tcp, unix
 from netkit.reactor.link import LogContext
 from netkit.reactor.stream import StreamMixin
-from netkit.reactor.timers import TimedCalls
+from netkit.reactor.timers import Call, TimedCalls
 
 _log = Logger()
 
@@ -116,18 +116,10 @@ class UvloopReactor(EPollReactor):
 
     def callLater(
         self, delay: float, callable: Callable[..., Any], *args: object, **kw: object
-    ) -> DelayedCall:
+    ) -> Call:
         assert delay >= 0, f"{delay} is not greater than or equal to 0 seconds"
         calls = self._timedCalls
-        call = DelayedCall(
-            self.seconds() + delay,
-            callable,
-            args,
-            kw,
-            calls.cancelled,
-            calls.moved,
-            self.seconds,
-        )
+        call = Call(self.seconds() + delay, callable, args, kw, calls)
         # In line, because most programs make a call for each thing that they do.
         if not calls.new:
             calls.expectNew()

@@ -33,16 +33,17 @@ class StreamMixin(Connection):
     reactor's set before that (while it connects) and where bytes are not all there is to move
     (file descriptors on a UNIX socket).
 
-    Writing: the first C{write} after something arrived goes to the kernel at once, with nothing
-    but a flag in between. More of them in the same turn are queued and leave together at its
-    end, in one system call; so does everything that is not a plain write of bytes on a connection
-    that is in order.
+    Writing: the first C{write} in a turn, or after something arrived, goes to the kernel at once,
+    with next to nothing in between. More of them in the same turn are queued and leave together
+    at its end, in one system call; so does everything that is not a plain write of bytes on a
+    connection that is in order.
 
     @ivar _native: whether uvloop has, or is about to have, the socket.
     @ivar _uv: uvloop's transport, as soon as there is one.
     @ivar _wantsReading: what was asked for while uvloop's transport was still to come.
-    @ivar _open: uvloop's C{write} as long as writes need not be queued, or L{None}.
-    @ivar _direct: what the next C{write} may call: C{_open}, or L{None} if there was one already.
+    @ivar _open: writes to the kernel as long as writes need not be queued, or L{None}.
+    @ivar _direct: what the next C{write} may call, or L{None} if there was one already: C{_open}
+        where something arrived, else L{_writeFirst}.
     @ivar _scheduled: whether the queue will be looked at when the turn ends.
     """
 
@@ -172,8 +173,11 @@ class StreamMixin(Connection):
         """
         Act on what was asked for in this turn.
         """
+        if not self._scheduled:
+            if self._open is not None:
+                self._direct = self._writeFirst
         # Without a transport it is too early: L{_handedOver} will come by.
-        if self._scheduled and self._uv is not None:
+        elif self._uv is not None:
             self._scheduled = False
             if self._native and not self.disconnected:
                 try:
@@ -218,9 +222,29 @@ class StreamMixin(Connection):
         """
         Everything is in order: writes need not be queued.
         """
-        # What TLS writes when a connection is aborted must not be out already.
-        if self._uv is not None and not isinstance(self.protocol, TLSMemoryBIOProtocol):
-            self._direct = self._open = self._uv.write
+        # Where TLS was started, what is written is still to be encrypted.
+        if self._uv is not None and not self.TLS:
+            tls = isinstance(self.protocol, TLSMemoryBIOProtocol)
+            self._open = self._writeTls if tls else self._uv.write
+            self._direct = self._writeFirst
+
+    def _writeFirst(self, data: bytes) -> None:
+        """
+        The first write of a turn in which nothing arrived: the next turn may have one as well.
+        """
+        assert self._open is not None
+        self._open(data)
+        self.reactor._flushSoon(self)
+
+    def _writeTls(self, data: bytes) -> None:
+        """
+        Write for TLS. What it says when the connection is aborted must not be out already.
+        """
+        assert self._uv is not None
+        if self.protocol._aborted:  # type: ignore[attr-defined]
+            super().write(data)
+        else:
+            self._uv.write(data)
 
     def _stalled(self) -> None:
         """

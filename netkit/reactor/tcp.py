@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet import tcp
 
+from netkit.reactor.accepting import PortMixin
 from netkit.reactor.stream import StreamMixin
 
 
@@ -33,9 +34,9 @@ class Client(StreamMixin, tcp.Client):
         super()._connectDone()
 
 
-class Port(tcp.Port):
+class Port(PortMixin, tcp.Port):
     """
-    Accepts connections as Twisted's own does: all that wait, in one turn.
+    Makes a L{Server} of each connection.
     """
 
     transport: type[tcp.Server] = Server

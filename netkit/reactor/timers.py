@@ -1,38 +1,81 @@
 """
-Delayed calls: one heap, and one timer of uvloop's for the call that is next.
+Delayed calls: a list for those that wait, a heap, and one timer of uvloop's for the call that is
+next.
 
 A timer of uvloop's for each call costs three times as much to set and cancel, which is what
-happens to most of them: they are time-outs. The heap orders numbers, not calls, so that it is
-kept without running any Python; nothing is ever searched in it.
+happens to most of them: they are time-outs. So a call is put in order only when its time may have
+come, and the heap orders numbers, not calls, so that it is kept without running any Python;
+nothing is ever searched in it.
 """
 
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, TimerHandle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from heapq import heapify, heappop, heappush
 from itertools import count
-from math import ceil
+from math import ceil, inf
+from operator import attrgetter
+from traceback import format_stack
+from typing import Any
 
 from twisted.internet.base import DelayedCall
 from twisted.logger import Logger
 
 _log = Logger()
 
-# Made once: a handler that is made for each call would cost more than the call.
-_failures = _log.failureHandler("while handling timed call")
-
-# So many dead entries are not worth a look at the heap.
+# So many dead entries are not worth a look at all.
 _FEW = 50
+
+_time = attrgetter("time")
+
+
+class Call(DelayedCall):
+    """
+    A delayed call of Twisted's that takes less time to make: programs make one for each thing
+    that they do.
+    """
+
+    def __init__(
+        self,
+        time: float,
+        func: Callable[..., Any],
+        args: Sequence[object],
+        kw: dict[str, object],
+        calls: TimedCalls,
+    ) -> None:
+        """
+        @param time: when to make it, in the time of C{calls.seconds}.
+        @param func: what to call.
+        @param args: its positional arguments.
+        @param kw: its keyword arguments.
+        @param calls: those of the reactor.
+        """
+        self.time = time
+        self.func = func
+        self.args = args
+        self.kw = kw
+        self.canceller = calls.cancelled
+        self.resetter = calls.moved
+        self.seconds = calls.seconds
+        self.cancelled = self.called = 0
+        self.delayed_time = 0.0
+        if self.debug:
+            self.creator = format_stack()[:-2]
 
 
 class TimedCalls:
     """
     The delayed calls of one reactor.
 
-    @ivar new: what was made or moved in this turn. It goes into the heap when the turn is over:
-        what is cancelled before that never gets there.
+    A call is in C{new} until the turn is over; then it waits, in no order, until the first of
+    those that wait may be due; then it is in the heap. What is cancelled gets no further.
+
+    @ivar new: what was made or moved in this turn.
+    @ivar cancelled: to be called with a call that is not to run any more.
+    @ivar moved: to be called with a call that is to run sooner than it was.
+    @ivar seconds: tells the time that the calls' C{time} is on.
     """
 
     def __init__(
@@ -45,13 +88,22 @@ class TimedCalls:
         """
         self._loop = loop
         self._context = context
-        self._seconds = seconds
-        self._serial = count()
+        self.seconds = seconds
         self.new: list[DelayedCall] = []
+        self._waiting: list[DelayedCall] = []
+        # None of those that wait is due before.
+        self._earliest = inf
         # When, in which order for the same time, what. An entry is dead when its call was made or
         # cancelled, or was moved to another time.
         self._heap: list[tuple[float, int, DelayedCall]] = []
-        self._dead = 0
+        self._serial = count()
+        # What is to be made now, the first one last.
+        self._due: list[DelayedCall] = []
+        # What was cancelled or moved since somebody looked: counted so, it runs no Python.
+        self._dead: list[DelayedCall] = []
+        # Here, because a method would be made anew for each call.
+        self.cancelled = self._dead.append
+        self.moved = self._moved
         self._timer: TimerHandle | None = None
         self._timerTime = 0.0
 
@@ -61,17 +113,11 @@ class TimedCalls:
         """
         self._loop.call_soon(self.run, context=self._context)
 
-    def cancelled(self, call: DelayedCall) -> None:
-        """
-        C{call} is not to run any more.
-        """
-        self._dead += 1
+    def _moved(self, call: DelayedCall) -> None:
+        self._dead.append(call)
+        self._renew(call)
 
-    def moved(self, call: DelayedCall) -> None:
-        """
-        C{call} is to run sooner than it was.
-        """
-        self._dead += 1
+    def _renew(self, call: DelayedCall) -> None:
         if not self.new:
             self.expectNew()
         self.new.append(call)
@@ -80,36 +126,96 @@ class TimedCalls:
         """
         The calls that were neither made nor cancelled.
         """
-        calls = dict.fromkeys([call for _, _, call in self._heap] + self.new)
+        ordered = [call for _, _, call in self._heap]
+        calls = dict.fromkeys(self._due + ordered + self._waiting + self.new)
         return [call for call in calls if call.active()]
 
     def run(self) -> None:
         """
         Make the calls whose time has come, and see to it that the next one is not missed.
         """
-        heap, serial = self._heap, self._serial
+        now = self.seconds()
+        due, waiting = self._due, self._waiting
+        if self._earliest <= now:
+            self._order()
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            time, _, call = heappop(heap)
+            if call.time == time and not (call.called or call.cancelled):
+                if call.delayed_time:
+                    call.activate_delay()
+                    heappush(heap, (call.time, next(self._serial), call))
+                else:
+                    due.append(call)
+        # Most are made for this turn, or are cancelled in it: these are in no heap.
         new, self.new = self.new, []
         for call in new:
             if not call.cancelled:
                 if call.delayed_time:
                     call.activate_delay()
+                if call.time <= now:
+                    due.append(call)
+                else:
+                    waiting.append(call)
+                    if call.time < self._earliest:
+                        self._earliest = call.time
+        if due:
+            self._make()
+        if len(self._dead) > max(_FEW, (len(heap) + len(waiting)) // 2):
+            self._forget()
+        time = min(self._earliest, heap[0][0]) if heap else self._earliest
+        if time < inf:
+            self._arm(time)
+
+    def _order(self) -> None:
+        """
+        Put those that wait in order.
+        """
+        heap, serial = self._heap, self._serial
+        for call in self._waiting:
+            if not (call.called or call.cancelled):
                 heappush(heap, (call.time, next(serial), call))
-        now = self._seconds()
-        while heap and heap[0][0] <= now:
-            time, _, call = heappop(heap)
-            if call.called or call.cancelled or call.time != time:
-                self._dead -= 1
-            elif call.delayed_time > 0:
-                call.activate_delay()
-                heappush(heap, (call.time, next(serial), call))
-            else:
-                _make(call)
-        if self._dead > _FEW and self._dead > len(heap) // 2:
-            self._dead = 0
-            heap[:] = [entry for entry in heap if entry[2].active() and entry[2].time == entry[0]]
-            heapify(heap)
-        if heap:
-            self._arm(heap[0][0])
+        self._waiting.clear()
+        self._earliest = inf
+
+    def _make(self) -> None:
+        """
+        Make those that are due.
+        """
+        due = self._due
+        if len(due) > 1:
+            due.sort(key=_time)
+            due.reverse()
+        while due:
+            call = due.pop()
+            if call.called or call.cancelled:
+                continue
+            if call.delayed_time:
+                self._renew(call)
+                continue
+            try:
+                call.called = 1
+                call.func(*call.args, **call.kw)
+            except BaseException:
+                if call.creator is None:
+                    _log.failure("while handling timed call")
+                else:
+                    # Its repr tells where it was made.
+                    _log.failure("while handling timed call {call!r}", call=call)
+
+    def _forget(self) -> None:
+        """
+        Drop dead entries.
+        """
+        self._dead.clear()
+        # One that was moved is there more than once.
+        once = dict.fromkeys(self._waiting)
+        self._waiting[:] = [call for call in once if not (call.called or call.cancelled)]
+        self._earliest = min(map(_time, self._waiting), default=inf)
+        self._heap[:] = [
+            entry for entry in self._heap if entry[2].active() and entry[2].time == entry[0]
+        ]
+        heapify(self._heap)
 
     def _arm(self, time: float) -> None:
         if self._timer is not None:
@@ -118,20 +224,9 @@ class TimedCalls:
             self._timer.cancel()
         self._timerTime = time
         # Whole milliseconds are what libuv counts; it may be up to one early.
-        delay = max(1, ceil((time - self._seconds()) * 1000)) / 1000
+        delay = max(1, ceil((time - self.seconds()) * 1000)) / 1000
         self._timer = self._loop.call_later(delay, self._timerFired, context=self._context)
 
     def _timerFired(self) -> None:
         self._timer = None
         self.run()
-
-
-def _make(call: DelayedCall) -> None:
-    # With C{DelayedCall.debug}, its repr tells where it was made.
-    with (
-        _failures
-        if call.creator is None
-        else _log.failuresHandled("while handling timed call {call!r}", call=call)
-    ):
-        call.called = 1
-        call.func(*call.args, **call.kw)

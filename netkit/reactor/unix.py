@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet import unix
 from twisted.internet.interfaces import IFileDescriptorReceiver, IProtocol
 
+from netkit.reactor.accepting import PortMixin
 from netkit.reactor.stream import StreamMixin
 
 
@@ -44,6 +45,7 @@ class _DescriptorPassing(StreamMixin):
             return
         reading, writing = self.isReading(), self.isWriting()
         self.stopReading()
+        self._queueWrites()
         self._native = self._scheduled = False
         self.reactor._streams.discard(self)
         if reading:
@@ -82,9 +84,9 @@ class Client(_DescriptorPassing, unix.Client):
         super()._connectDone()
 
 
-class Port(unix.Port):
+class Port(PortMixin, unix.Port):
     """
-    Accepts connections as Twisted's own does: all that wait, in one turn.
+    Makes a L{Server} of each connection.
     """
 
     transport = Server

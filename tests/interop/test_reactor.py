@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from websockets.sync.client import connect
 
+from tests.interop.peers import requirePeer
+
 INSTALL = "import netkit.reactor; netkit.reactor.install()\n"
 
 Program = Callable[..., int]
@@ -172,11 +174,21 @@ def test_asyncioLibraryWorksInATwistedProgram() -> None:
     assert ran.stdout == f"{expected}\n"
 
 
-@pytest.mark.parametrize("suite", ["twisted.mail", "twisted.protocols.test.test_tls"])
-def test_passesTwistedsOwnSuites(tmp_path: Path, suite: str) -> None:
+@pytest.mark.parametrize(
+    ("peer", "suites"),
+    [
+        (None, ["twisted.mail"]),
+        (None, ["twisted.protocols.test.test_tls"]),
+        # Of conch's, those with connections and processes: to itself, and to OpenSSH's client.
+        ("ssh", [f"twisted.conch.test.test_{name}" for name in ("conch", "filetransfer", "ssh")]),
+    ],
+)
+def test_passesTwistedsOwnSuites(tmp_path: Path, peer: str | None, suites: list[str]) -> None:
+    if peer is not None:
+        requirePeer(peer)
     trial = [sys.executable, "-c", "from twisted.scripts.trial import run; run()"]
     ran = subprocess.run(
-        [*trial, "--reactor=uvloop", suite],
+        [*trial, "--reactor=uvloop", *suites],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,

@@ -61,6 +61,10 @@ def client(address: Address, path: str = "/chat", **options: Any) -> ClientConne
         trusting = None
         if address.certificate:
             trusting = ssl.create_default_context(cafile=address.certificate)
+            # It reads in a thread of its own. With TLS 1.3, that may be taking the session tickets
+            # while the request is written, and Python lets both use one connection at a time: the
+            # request then waits for something to read, once in a thousand connections.
+            trusting.maximum_version = ssl.TLSVersion.TLSv1_2
         connection = connect(url, proxy=None, ssl=trusting, **settings)
     return connection
 

@@ -103,18 +103,33 @@ def test_isInstalledByTwistd(tmp_path: Path) -> None:
     assert "reactor class: netkit.reactor.core.UvloopReactor." in ran.stdout
 
 
-def test_saysThatUvloopIsMissing() -> None:
+@pytest.mark.parametrize(
+    ("launcher", "command"),
+    [
+        ("twisted.scripts.twistd", ["--reactor=uvloop", "-n", "web"]),
+        ("twisted.application.twist._twist", ["--reactor=uvloop", "web"]),
+        ("twisted.scripts.trial", ["--reactor=uvloop", "twisted.test.test_amp"]),
+    ],
+)
+def test_saysThatUvloopIsMissing(launcher: str, command: list[str]) -> None:
     ran = python(
         "import sys; sys.modules['uvloop'] = None\n"
-        "from twisted.scripts.twistd import run\n"
-        "sys.argv = ['twistd', '--reactor=uvloop', '-n', 'web']\n"
-        "run()\n"
+        f"sys.argv = {['launcher', *command]}\n"
+        f"import {launcher} as launcher\n"
+        "launcher.Twist.main() if hasattr(launcher, 'Twist') else launcher.run()\n"
     )
-    assert ran.returncode == 1
-    assert (
-        "The specified reactor cannot be used, failed with error: "
-        "uvloop is not installed (pip install uvloop).\n"
-    ) in ran.stdout + ran.stderr
+    assert (ran.stdout, ran.stderr, ran.returncode) == (
+        "",
+        "uvloop is not installed (pip install uvloop)\n",
+        1,
+    )
+
+
+def test_cannotBeImportedWithoutUvloop() -> None:
+    ran = python("import sys; sys.modules['uvloop'] = None; import netkit.reactor")
+    assert ran.stderr.endswith(
+        "ModuleNotFoundError: uvloop is not installed (pip install uvloop)\n"
+    )
 
 
 def test_stopsOnSignals() -> None:

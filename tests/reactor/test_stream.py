@@ -66,6 +66,43 @@ def test_writesOfOneTurnLeaveTogether(run: Run, kind: str) -> None:
     run(scenario)
 
 
+def test_sendsTheFirstWriteOfEachTurnAtOnce(run: Run, kind: str) -> None:
+    family = socket.AF_INET if kind == "tcp" else socket.AF_UNIX
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        ours, theirs = socket.socketpair() if kind == "unix" else tcpPair()
+        with ours, theirs:
+            writer = Peer()
+            reactor.adoptStreamConnection(
+                ours.fileno(), family, Factory.forProtocol(lambda: writer)
+            )
+            await later(reactor)
+            for _ in range(5):
+                writer.transport.write(b"first")
+                writer.transport.write(b"second")
+                assert theirs.recv(100, socket.MSG_DONTWAIT) == b"first"
+                await later(reactor)
+                assert theirs.recv(100, socket.MSG_DONTWAIT) == b"second"
+                writer.transport.write(b"only")
+                assert theirs.recv(100, socket.MSG_DONTWAIT) == b"only"
+                await later(reactor)
+            writer.transport.loseConnection()
+            await writer.lost
+
+    run(scenario)
+
+
+def tcpPair() -> tuple[socket.socket, socket.socket]:
+    """
+    Two ends of a TCP connection, the first one fit for a reactor.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        ours = socket.create_connection(listening.getsockname())
+        theirs, _ = listening.accept()
+    ours.setblocking(False)
+    return ours, theirs
+
+
 def test_keepsTheOrderOfWrites(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
@@ -448,6 +485,32 @@ def test_isToldWhenTheReactorStops(run: Run, kind: str) -> None:
     run(scenario)
     assert client.events == server.events == ["made", "lost"]
     assert isinstance(client.lost.result, ConnectionLost)
+
+
+def test_showsItsSocket(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (_, server):
+            handle = server.transport.getHandle()
+            assert handle.family == (socket.AF_INET if kind == "tcp" else socket.AF_UNIX)
+            assert handle.type == socket.SOCK_STREAM
+            with handle.dup() as other:
+                assert (other.family, other.type) == (handle.family, handle.type)
+                assert other.getsockname() == handle.getsockname()
+
+    run(scenario)
+
+
+def test_acceptsWhereSocketsHaveATimeout(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind, server=Echo()) as (client, _):
+            client.transport.write(b"data")
+            assert await client.receive(4) == b"data"
+
+    socket.setdefaulttimeout(60)
+    try:
+        run(scenario)
+    finally:
+        socket.setdefaulttimeout(None)
 
 
 def test_adoptsSockets(run: Run, kind: str) -> None:

@@ -4,6 +4,8 @@ Delayed calls.
 
 from __future__ import annotations
 
+from weakref import WeakSet
+
 import pytest
 from twisted.internet.base import DelayedCall
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
@@ -34,6 +36,31 @@ def test_runsInOrder(run: Run) -> None:
             "0.02",
             "0.03",
         ]
+
+    run(scenario)
+
+
+def test_keepsTheOrderOfManyThatAreMovedAndCancelled(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        made: list[DelayedCall] = []
+        calls: list[DelayedCall] = []
+        for turn in range(20):
+            for number in range(40):
+                call = reactor.callLater((turn * 7 + number * 11) % 30 / 500, lambda: None)
+                call.func, call.args = made.append, (call,)
+                calls.append(call)
+            for number, call in enumerate(call for call in calls[::3] if call.active()):
+                if number % 3 == 0:
+                    call.reset(turn % 5 / 250)
+                elif number % 3 == 1:
+                    call.delay(turn % 5 / 250)
+                else:
+                    call.cancel()
+            await later(reactor, turn % 3 / 500)
+        await later(reactor, 0.2)
+        assert not [call for call in calls if call.active()]
+        assert set(made) == {call for call in calls if not call.cancelled} != set()
+        assert made == sorted(made, key=lambda call: call.time)
 
     run(scenario)
 
@@ -124,15 +151,51 @@ def test_tellsWhatIsPending(run: Run) -> None:
     run(scenario)
 
 
+def test_tellsWhatIsPendingInItsOwnTurn(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        pending: list[set[object]] = []
+        calls = [
+            reactor.callLater(0, lambda: pending.append(set(reactor.getDelayedCalls())))
+            for _ in range(3)
+        ]
+        await later(reactor)
+        assert [seen.intersection(calls) for seen in pending] == [
+            set(calls[1:]),
+            set(calls[2:]),
+            set(),
+        ]
+
+    run(scenario)
+
+
 def test_doesNotKeepTheCancelled(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
-        for _ in range(20):
-            calls = [reactor.callLater(60, lambda: None) for _ in range(100)]
-            await later(reactor)
+        kept: WeakSet[object] = WeakSet()
+        for number in range(20):
+            calls = [reactor.callLater(0.05 if number % 2 else 60, int) for _ in range(100)]
+            kept.update(calls)
+            await later(reactor, 0.002 * number)
             for call in calls:
-                call.cancel()
+                if call.active():
+                    call.cancel()
+        del calls, call
         await later(reactor)
-        assert len(reactor._timedCalls._heap) < 300
+        assert len(kept) < 300
+
+    run(scenario)
+
+
+def test_keepsOnceWhatIsMovedOften(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        call = reactor.callLater(60, int)
+        for number in range(2000):
+            call.reset(60 - number / 100)
+            if number % 100 == 0:
+                await later(reactor)
+        await later(reactor)
+        assert len(reactor._timedCalls._waiting) < 300
+        assert reactor.getDelayedCalls().count(call) == 1
+        call.cancel()
 
     run(scenario)
 

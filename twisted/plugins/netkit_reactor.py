@@ -3,5 +3,7 @@
 from twisted.application.reactors import Reactor
 
 uvloop = Reactor(
-    "uvloop", "netkit.reactor", "uvloop's event loop and transports under any Twisted program."
+    "uvloop",
+    "netkit.services.reactor",
+    "uvloop's event loop and transports under any Twisted program.",
 )
