@@ -49,13 +49,13 @@ def test_keepsTheOrderOfManyThatAreMovedAndCancelled(run: Run) -> None:
                 call = reactor.callLater((turn * 7 + number * 11) % 30 / 500, lambda: None)
                 call.func, call.args = made.append, (call,)
                 calls.append(call)
-            for number, call in enumerate(call for call in calls[::3] if call.active()):
+            for number, waiting in enumerate(call for call in calls[::3] if call.active()):
                 if number % 3 == 0:
-                    call.reset(turn % 5 / 250)
+                    waiting.reset(turn % 5 / 250)
                 elif number % 3 == 1:
-                    call.delay(turn % 5 / 250)
+                    waiting.delay(turn % 5 / 250)
                 else:
-                    call.cancel()
+                    waiting.cancel()
             await later(reactor, turn % 3 / 500)
         await later(reactor, 0.2)
         assert not [call for call in calls if call.active()]
