@@ -142,6 +142,7 @@ class SendingConnection(Protocol):
         """
         Until L{_flush}, collect what is sent.
         """
+        self._registerPressure()
         self._batch = []
         self._write = self._collected
 
@@ -164,11 +165,10 @@ class SendingConnection(Protocol):
 
     def _writeUnderPressure(self, octets: bytes) -> None:
         """
-        Write, and from here on be held up where the peer does not take it.
+        Write for the first time since something may hold us up again.
         """
-        if not (self._attached or self._halt & (CLOSING | OVER)):
-            self._pressure = Pressure(self)
-            IConsumer(self.transport).registerProducer(self._pressure, True)
+        self._registerPressure()
+        if self._pressure is not None:
             self._write = self.transport.write
         self.transport.write(octets)
 
@@ -181,6 +181,14 @@ class SendingConnection(Protocol):
         # Our own is back with the next write.
         self._attached = False
         IConsumer(self.transport).unregisterProducer()
+
+    def _registerPressure(self) -> None:
+        """
+        Be held up from here on where the peer does not take what is sent.
+        """
+        if self._pressure is None and not (self._attached or self._halt & (CLOSING | OVER)):
+            self._pressure = Pressure(self)
+            IConsumer(self.transport).registerProducer(self._pressure, True)
 
     def _unregisterPressure(self) -> None:
         if self._pressure is not None:
