@@ -355,6 +355,16 @@ class Producer:
         self.events.append("stop")
 
 
+def test_what_is_sent_first_holds_up_what_is_received() -> None:
+    class Greeting(Recorder):
+        def negotiationFinished(self) -> None:
+            super().negotiationFinished()
+            self.transport.sendBytesMessage(bytes(70_000))
+
+    producer = opened(Greeting).transport.producer
+    assert IPushProducer.providedBy(producer)
+
+
 def test_attached_producers() -> None:
     server = opened(Echo)
     producer = Producer()

@@ -297,6 +297,25 @@ def test_what_does_not_inflate() -> None:
     assert "cannot be inflated" in str(error)
 
 
+@ROLES
+def test_a_message_alone_is_known_as_that(client: bool) -> None:
+    connection = Connection(client=client)
+    octets = frame(client, FIN | Opcode.TEXT, b"alone")
+    assert connection.receive_data(octets) == ("alone",)
+    assert not isinstance(connection.receive_data(octets * 2), tuple)
+
+
+@ROLES
+def test_long_binary_messages_are_put_together_once(client: bool) -> None:
+    """
+    Where they will stay: they are no array that grew, and are given out without a copy.
+    """
+    octets = frame(client, FIN | Opcode.BINARY, bytes(100_000))
+    [message] = receive(Connection(client=client), octets[:30_000], octets[30_000:])
+    assert type(message) is bytes
+    assert message == bytes(100_000)
+
+
 @pytest.mark.parametrize("message", ["text", b"octets"])
 def test_large_messages_are_sent_without_a_copy(message: str | bytes) -> None:
     """
