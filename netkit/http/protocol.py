@@ -191,7 +191,8 @@ class HTTPProtocol(ReceivingProtocol):
                 self._close(lingering=not request.complete or bool(self._receiver.buffered))
         else:
             self._discarding = True
-        self._advance()
+        if not self._advancing:
+            self._advance()
 
     def _upgrade(self, upgrade: Upgrade, request: Request) -> None:
         """

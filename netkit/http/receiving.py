@@ -121,6 +121,9 @@ class ReceivingProtocol(ServerProtocol):
                 if self._request is None:
                     if self._closing or self._flow.congested:
                         break
+                    if not self._receiver.buffered:
+                        starved = True
+                        break
                 elif self._waiting is None and not self._discarding:
                     break
                 event = self._receiver.next_event()
@@ -143,7 +146,8 @@ class ReceivingProtocol(ServerProtocol):
         self._settle(starved)
 
     def _headReceived(self, head: RequestHead) -> None:
-        self._endDeadline()
+        if self._deadline is not None:
+            self._endDeadline()
         self._request = request = Request(head, self)
         printer = self.factory.printer
         if not request.complete:
@@ -226,7 +230,8 @@ class ReceivingProtocol(ServerProtocol):
                 self._close(lingering=False)
                 return
         if starved or not self._receiver.buffered:
-            self._resume()
+            if self._paused:
+                self._resume()
         elif not (self._paused or self._ended):
             self._paused = True
             self._reading.pauseProducing()

@@ -43,9 +43,12 @@ _CR = 13
 class _Receiver:
     """
     What the receivers of both roles share: the buffer, the content.
+
+    @ivar buffered: how many of the octets that arrived are in no event yet: the last ones of the
+        buffer.
     """
 
-    __slots__ = ("_buffer", "_decoder", "_ended", "_error", "_limits", "_position")
+    __slots__ = ("_buffer", "_decoder", "_ended", "_error", "_limits", "buffered")
 
     def __init__(self, limits: Limits | None = None) -> None:
         """
@@ -53,17 +56,10 @@ class _Receiver:
         """
         self._limits = limits or Limits()
         self._buffer = b""
-        self._position = 0
+        self.buffered = 0
         self._decoder: Decoder | None = None
         self._ended = False
         self._error: RemoteProtocolError | None = None
-
-    @property
-    def buffered(self) -> int:
-        """
-        How many of the octets that arrived are in no event yet.
-        """
-        return len(self._buffer) - self._position
 
     @property
     def remaining(self) -> int | None:
@@ -78,11 +74,8 @@ class _Receiver:
         """
         Take octets that arrived.
         """
-        if self._position == len(self._buffer):
-            self._buffer = data
-        else:
-            self._buffer = self._buffer[self._position :] + data
-        self._position = 0
+        self._buffer = self._rest() + data if self.buffered else data
+        self.buffered = len(self._buffer)
 
     def receive_end(self) -> None:
         """
@@ -94,8 +87,11 @@ class _Receiver:
         """
         Give up the octets that are in no event yet: after a change of protocol they belong to it.
         """
-        rest, self._buffer, self._position = self._buffer[self._position :], b"", 0
+        rest, self._buffer, self.buffered = self._rest(), b"", 0
         return rest
+
+    def _rest(self) -> bytes:
+        return self._buffer[len(self._buffer) - self.buffered :]
 
     def _start_content(self, framing: Framing) -> None:
         if framing.chunked:
@@ -107,7 +103,9 @@ class _Receiver:
             self._decoder = LengthDecoder(framing.content_length)
 
     def _next_content(self, decoder: Decoder) -> Content | EndOfMessage | None:
-        event, self._position = decoder.decode(self._buffer, self._position, self._ended)
+        buffer = self._buffer
+        event, end = decoder.decode(buffer, len(buffer) - self.buffered, self._ended)
+        self.buffered = len(buffer) - end
         if event.__class__ is EndOfMessage:
             self._decoder = None
         return event
@@ -116,7 +114,7 @@ class _Receiver:
         """
         A head is not complete: refuse it if the rest will not come.
         """
-        if self._ended and self._position < len(self._buffer):
+        if self._ended and self.buffered:
             raise RemoteProtocolError("the connection ended in the middle of a head", 400)
 
 
@@ -154,16 +152,20 @@ class RequestReceiver(_Receiver):
         try:
             if self._decoder is not None:
                 return self._next_content(self._decoder)
-            if self._position == len(self._buffer):
+            if not self.buffered:
                 return None
-            if self._buffer[self._position] == _CR:
-                lines = _EMPTY_LINES.match(self._buffer, self._position)
-                self._position = lines.end()  # type: ignore[union-attr] # matches nothing too
-            found = self._head.parse(self._buffer, self._position)
+            buffer = self._buffer
+            start = len(buffer) - self.buffered
+            if buffer[start] == _CR:
+                lines = _EMPTY_LINES.match(buffer, start)
+                start = lines.end()  # type: ignore[union-attr] # matches nothing too
+                self.buffered = len(buffer) - start
+            found = self._head.parse(buffer, start)
             if found is None:
                 self._check_end()
                 return None
-            head, self._position = found
+            head, end = found
+            self.buffered = len(buffer) - end
             if head.framing.has_content:
                 self._start_content(head.framing)
             return head
@@ -207,15 +209,17 @@ class ResponseReceiver(_Receiver):
         try:
             if self._decoder is not None:
                 return self._next_content(self._decoder)
-            if self._position == len(self._buffer):
+            if not self.buffered:
                 return None
             if not self._methods:
                 raise RemoteProtocolError("there is a response to no request", 400)
-            found = self._head.parse(self._buffer, self._position, self._methods[0])
+            buffer = self._buffer
+            found = self._head.parse(buffer, len(buffer) - self.buffered, self._methods[0])
             if found is None:
                 self._check_end()
                 return None
-            head, self._position = found
+            head, end = found
+            self.buffered = len(buffer) - end
             if head.status >= 200:
                 del self._methods[0]
             self._start_content(head.framing)
