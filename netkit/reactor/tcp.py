@@ -4,6 +4,7 @@ TCP connections, ports and connectors on uvloop's transports.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from twisted.internet import tcp
@@ -15,13 +16,32 @@ from netkit.reactor.stream import StreamMixin
 class Server(StreamMixin, tcp.Server):
     """
     A connection that a port accepted.
+
+    What it is called in the log and by C{repr} are two strings that are asked for of few
+    connections: they are made when they are first read. Both name the protocol that the connection
+    began with, whatever took its place since.
     """
 
     _native = True
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        # One that was adopted is named after more than what is known here.
+        if self.server is not None:
+            self._logPrefix = self._getLogPrefix(self.protocol)
+            self._protocolName = type(self.protocol).__name__
+            # The port forgets it when it stops listening.
+            self._portNumber = self.server._realPortNumber
+            del self.logstr, self.repstr
         self._goNative()
+
+    @cached_property
+    def logstr(self) -> str:  # type: ignore[override] # can be assigned to
+        return f"{self._logPrefix},{self.sessionno},{self.hostname}"
+
+    @cached_property
+    def repstr(self) -> str:  # type: ignore[override] # the same
+        return f"<{self._protocolName} #{self.sessionno} on {self._portNumber}>"
 
 
 class Client(StreamMixin, tcp.Client):
