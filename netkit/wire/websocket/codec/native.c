@@ -19,6 +19,14 @@
 /* Text up to this size is unmasked on the stack on its way to a str. */
 #define ON_STACK 4096
 
+/* In place of Py_RETURN_NONE: in the headers of Python 3.12 and later that counts no reference, as
+   None is immortal there. In Python 3.11, where the same build runs, it is not. */
+static PyObject *
+none(void)
+{
+    return Py_NewRef(Py_None);
+}
+
 /* RFC 6455 section 5.3. Words of eight octets are two turns of the key each. */
 static void
 mask_into(unsigned char *to, const unsigned char *from, Py_ssize_t length,
@@ -205,27 +213,27 @@ whole_message(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 
     octets = payload = (const unsigned char *)data;
     if (size < 2 || (octets[0] != FIN_TEXT && octets[0] != FIN_BINARY))
-        Py_RETURN_NONE;
+        return none();
     length = octets[1] ^ mask_bit;
     payload += 2;
     if (length == 126) {
         if (size < 4)
-            Py_RETURN_NONE;
+            return none();
         length = (uint64_t)octets[2] << 8 | octets[3];
         if (length < 126)
-            Py_RETURN_NONE;
+            return none();
         payload += 2;
     } else if (length == 127) {
         int octet;
         if (size < 10)
-            Py_RETURN_NONE;
+            return none();
         for (length = 0, octet = 2; octet < 10; octet++)
             length = length << 8 | octets[octet];
         if (length < 65536)
-            Py_RETURN_NONE;
+            return none();
         payload += 8;
     } else if (length > 127) {
-        Py_RETURN_NONE;
+        return none();
     }
     if (mask_bit) {
         key = payload;
@@ -233,14 +241,14 @@ whole_message(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     }
     /* A length that is more than all of the data overflows nothing: it is compared unsigned. */
     if (payload - octets > size || length != (uint64_t)(size - (payload - octets)))
-        Py_RETURN_NONE;
+        return none();
     if (limit && (Py_ssize_t)length > limit)
-        Py_RETURN_NONE;
+        return none();
 
     if (octets[0] == FIN_TEXT) {
         message = text_of(payload, (Py_ssize_t)length, key);
         if (message == NULL && !PyErr_Occurred())
-            Py_RETURN_NONE;
+            return none();
         return message;
     }
     message = PyBytes_FromStringAndSize(key == NULL ? (const char *)payload : NULL,
@@ -323,7 +331,7 @@ payload_take(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     if (start == end)
-        Py_RETURN_NONE;
+        return none();
     arrived = self->arrived + (end - start);
     if (arrived > self->reserved) {
         Py_ssize_t reserve = arrived > self->length / AHEAD ? self->length : arrived * AHEAD;
@@ -345,7 +353,7 @@ payload_take(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
         memcpy(to, data + start, end - start);
     }
     self->arrived = arrived;
-    Py_RETURN_NONE;
+    return none();
 }
 
 PyDoc_STRVAR(payload_end_doc,
