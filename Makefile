@@ -54,7 +54,7 @@ clean:
 	rm -rf .venv* benchmarks/.peers build dist *.egg-info .coverage* .*_cache .hypothesis twisted/plugins/dropin.cache
 
 # The file says that the installation came to its end.
-$(VENV)/installed-%: setup.cfg setup.py pyproject.toml $(wildcard netkit/wire/*/*/*.c)
+$(VENV)/installed-%: setup.cfg setup.py pyproject.toml $(wildcard netkit/*/*/*.c netkit/*/*/*/*.c)
 	@test -x $(bin)/pip || { $(find-python) && "$$python" -m venv --clear $(VENV); }
 	@echo "installing into $(VENV) ..."
 	@$(bin)/pip install --quiet --disable-pip-version-check --editable '.$(extras-$*)'

@@ -7,14 +7,15 @@ from setuptools import Extension, setup
 setup(
     ext_modules=[
         Extension(
-            "netkit.wire.websocket.codec.native",
-            ["netkit/wire/websocket/codec/native.c"],
-            # Where there is no compiler, or it fails, the same functions in Python are used.
+            f"{package}.native",
+            [f"{package.replace('.', '/')}/native.c"],
+            # Where there is no compiler, or it fails, the same in Python is used.
             optional=True,
             # One build for this version of Python and all that follow.
             py_limited_api=True,
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
         )
+        for package in ("netkit.reactor.traffic", "netkit.wire.websocket.codec")
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

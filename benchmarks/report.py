@@ -128,10 +128,11 @@ def _machine(environment: Environment, bounds: Bounds) -> list[str]:
     pairs = (
         f"{bounds.pairs} pairs of {bounds.seconds:g} s each after {bounds.warmup:g} s of warm-up"
     )
-    codec = "in C" if list(environment.tree.glob("netkit/wire/*/codec/*.so")) else "in Python"
+    compiled = any(environment.tree.glob("netkit/**/native.*.so"))
+    parts = "its parts in C compiled" if compiled else "without its parts in C"
     commit = _said(["git", "describe", "--always", "--dirty"])
     return [
-        f"- Date: {datetime.now(UTC):%Y-%m-%d}; netkit at {commit}, its WebSocket codec {codec}",
+        f"- Date: {datetime.now(UTC):%Y-%m-%d}; netkit at {commit}, {parts}",
         f"- Machine: {_processor()}, Linux {platform.release()}; {where}",
         f"- Versions: {versions}",
         f"- {pairs}; medians; in brackets the worst and the best pair",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from asyncio import Transport
 from collections.abc import Callable, Coroutine
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
@@ -27,20 +28,23 @@ class LogContext(dict[str, str]):
     """
     The log context of a reactor's thread: events are logged in the name of the connection whose
     application has the word, as C{callWithLogger} sees to elsewhere, at the cost of a flag.
+
+    @ivar floor: its one item is that connection, or L{None}.
     """
 
-    __slots__ = ("speaker",)
+    __slots__ = ("floor",)
 
     def __init__(self) -> None:
         """
         Nobody speaks.
         """
         super().__init__(system="-")
-        self.speaker: StreamMixin | None = None
+        self.floor: list[StreamMixin | None] = [None]
 
     def __getitem__(self, key: str) -> str:
-        if key == "system" and self.speaker is not None:
-            return self.speaker.logPrefix()
+        speaker = self.floor[0]
+        if key == "system" and speaker is not None:
+            return speaker.logPrefix()
         return super().__getitem__(key)
 
     def copy(self) -> dict[str, str]:
@@ -57,30 +61,19 @@ class Link:
     An asyncio.Protocol in all but its base class, which would give each one a C{__dict__}.
     """
 
-    __slots__ = ("_logContext", "_stream")
+    __slots__ = ("_stream",)
 
-    def __init__(self, stream: StreamMixin, logContext: LogContext) -> None:
+    def __init__(self, stream: StreamMixin) -> None:
         """
         @param stream: the connection.
-        @param logContext: where to say who speaks while the application has the word.
         """
         self._stream = stream
-        self._logContext = logContext
 
     def connection_made(self, transport: Transport) -> None:
         self._stream._uv = transport
 
-    def data_received(self, data: bytes) -> None:
-        # The one Python frame between uvloop and the application: C{protocol} may be another one
-        # by now, and its C{dataReceived} may have been assigned to.
-        stream = self._stream
-        stream._direct = stream._open
-        self._logContext.speaker = stream
-        try:
-            stream.protocol.dataReceived(data)
-        except BaseException:
-            stream._raised()
-        self._logContext.speaker = None
+    # uvloop asks for it once: no call of ours is on the way of what arrives.
+    data_received = property(attrgetter("_stream._received"))
 
     def eof_received(self) -> bool:
         self._tell(self._stream.readConnectionLost, _DONE)
@@ -100,12 +93,13 @@ class Link:
             self._tell(stream.connectionLost, _DONE if exc is None else _LOST)
 
     def _tell(self, told: Callable[[Failure], None], reason: Failure) -> None:
-        self._logContext.speaker = self._stream
+        stream = self._stream
+        stream._floor[0] = stream
         try:
             told(reason)
         except BaseException:
-            _log.failure("{stream}: unhandled error", stream=self._stream)
-        self._logContext.speaker = None
+            _log.failure("{stream}: unhandled error", stream=stream)
+        stream._floor[0] = None
 
 
 def handOver(reactor: UvloopReactor, stream: StreamMixin) -> None:
@@ -117,7 +111,8 @@ def handOver(reactor: UvloopReactor, stream: StreamMixin) -> None:
     @param stream: the connection; uvloop closes its socket.
     """
     loop = reactor.eventloop
-    link = Link(stream, reactor._logContext)
+    stream._floor = reactor._logContext.floor
+    link = Link(stream)
     # The coroutine opens the transport, then waits for it to be told to its protocol. It is run by
     # hand, because a task for each connection would cost more than all else that is done here.
     opening = loop.connect_accepted_socket(lambda: link, stream.socket)  # type: ignore

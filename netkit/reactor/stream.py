@@ -4,8 +4,6 @@ A stream connection whose bytes uvloop moves.
 
 from __future__ import annotations
 
-from asyncio import Transport
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.main import CONNECTION_DONE
@@ -15,6 +13,8 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from netkit.reactor.link import handOver
+from netkit.reactor.traffic import Traffic
+from netkit.reactor.traffic.states import FIRST, QUEUED, STRAIGHT, THROUGH_TLS
 
 if TYPE_CHECKING:
     from netkit.reactor.core import UvloopReactor
@@ -24,7 +24,7 @@ _log = Logger()
 _DONE = Failure(CONNECTION_DONE)
 
 
-class StreamMixin(Connection):
+class StreamMixin(Traffic, Connection):
     """
     Takes the place of Twisted's own reading and writing in a L{Connection}; its states, its
     reasons and the order of its callbacks are Twisted's.
@@ -39,11 +39,7 @@ class StreamMixin(Connection):
     connection that is in order.
 
     @ivar _native: whether uvloop has, or is about to have, the socket.
-    @ivar _uv: uvloop's transport, as soon as there is one.
     @ivar _wantsReading: what was asked for while uvloop's transport was still to come.
-    @ivar _open: writes to the kernel as long as writes need not be queued, or L{None}.
-    @ivar _direct: what the next C{write} may call, or L{None} if there was one already: C{_open}
-        where something arrived, else L{_writeFirst}.
     @ivar _scheduled: whether the queue will be looked at when the turn ends.
     """
 
@@ -52,10 +48,9 @@ class StreamMixin(Connection):
 
     def __init__(self, *args: Any) -> None:
         # Not as defaults in the class: CPython's fast access is for attributes it does not have.
-        self._uv: Transport | None = None
+        self._uv = None
+        self._open = self._next = QUEUED
         self._wantsReading = False
-        self._open: Callable[[bytes], None] | None = None
-        self._direct: Callable[[bytes], None] | None = None
         self._scheduled = False
         super().__init__(*args)
 
@@ -76,6 +71,7 @@ class StreamMixin(Connection):
         if self.disconnected:
             uv.abort()
             return
+        self._fileno = self.fileno
         # So that "paused" means that something is left to send, and "resumed" that nothing is.
         uv.set_write_buffer_limits(0)
         if not (self._native and self._wantsReading):
@@ -126,11 +122,18 @@ class StreamMixin(Connection):
         if not self._native:
             super().stopWriting()
 
-    def write(self, data: bytes) -> None:
-        direct = self._direct
-        if direct is not None and type(data) is bytes:
-            self._direct = None
-            direct(data)
+    write = Traffic._write
+
+    def _writeOther(self, data: bytes) -> None:
+        """
+        Write what may not just go to the kernel.
+        """
+        may = self._next
+        if may & THROUGH_TLS and type(data) is bytes:
+            self._next = QUEUED
+            self._writeTls(data)
+            if may & FIRST:
+                self.reactor._flushSoon(self)
         else:
             super().write(data)
 
@@ -138,7 +141,7 @@ class StreamMixin(Connection):
         if not streaming:
             # It is asked for more when what was written is sent: each of its writes has to be
             # seen, and one that has just gone out is to count as well.
-            if self._open is not None and self._direct is None:
+            if self._open and not self._next:
                 self.startWriting()
             self._queueWrites()
         super().registerProducer(producer, streaming)
@@ -167,23 +170,23 @@ class StreamMixin(Connection):
         """
         Until further notice, have each write seen.
         """
-        self._direct = self._open = None
+        self._next = self._open = QUEUED
 
     def _turnEnded(self) -> None:
         """
         Act on what was asked for in this turn.
         """
         if not self._scheduled:
-            if self._open is not None:
-                self._direct = self._writeFirst
+            if self._open:
+                self._next = self._open | FIRST
         # Without a transport it is too early: L{_handedOver} will come by.
         elif self._uv is not None:
             self._scheduled = False
             if self._native and not self.disconnected:
                 try:
                     self._flush()
-                except BaseException:
-                    self._raised()
+                except BaseException as error:
+                    self._raised(error)
 
     def _flush(self) -> None:
         """
@@ -225,16 +228,8 @@ class StreamMixin(Connection):
         # Where TLS was started, what is written is still to be encrypted.
         if self._uv is not None and not self.TLS:
             tls = isinstance(self.protocol, TLSMemoryBIOProtocol)
-            self._open = self._writeTls if tls else self._uv.write
-            self._direct = self._writeFirst
-
-    def _writeFirst(self, data: bytes) -> None:
-        """
-        The first write of a turn in which nothing arrived: the next turn may have one as well.
-        """
-        assert self._open is not None
-        self._open(data)
-        self.reactor._flushSoon(self)
+            self._open = THROUGH_TLS if tls else STRAIGHT
+            self._next = self._open | FIRST
 
     def _writeTls(self, data: bytes) -> None:
         """
@@ -261,10 +256,10 @@ class StreamMixin(Connection):
             self._scheduled = True
             self._turnEnded()
 
-    def _raised(self) -> None:
+    def _raised(self, error: BaseException) -> None:
         """
         The application raised: log that, and end the connection.
         """
-        failure = Failure()
+        failure = Failure(error)
         _log.failure("{stream}: unhandled error, the connection is closed", failure, stream=self)
         self.connectionLost(failure)

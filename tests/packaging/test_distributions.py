@@ -34,8 +34,12 @@ LEFTOVERS = shutil.ignore_patterns(
     "node_modules",
 )
 
-CODEC = "netkit/wire/websocket/codec"
-CODEC_USED = "from netkit.wire.websocket import codec; print(codec.serialize_frame.__module__)"
+# What has a part in C, and a program that says which one is used of each.
+COMPILED = "netkit/reactor/traffic", "netkit/wire/websocket/codec"
+USED = (
+    "from netkit.reactor import traffic; from netkit.wire.websocket import codec;"
+    "print(traffic.Traffic.__module__, codec.serialize_frame.__module__)"
+)
 
 # Far beyond what a download takes.
 PATIENCE = 300
@@ -62,7 +66,7 @@ def sources() -> set[str]:
     """
     files = [*(ROOT / "netkit").rglob("*.py"), *(ROOT / "twisted" / "plugins").glob("*.py")]
     named = {str(path.relative_to(ROOT)) for path in files}
-    return named | {"netkit/py.typed", f"{CODEC}/native.pyi"}
+    return named | {"netkit/py.typed", *(f"{folder}/native.pyi" for folder in COMPILED)}
 
 
 def pluginNames() -> set[str]:
@@ -89,7 +93,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_wheel_has_all_and_nothing_else(distributions: dict[str, Path]) -> None:
     with ZipFile(distributions["wheel"]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert names == sources() | {f"{CODEC}/native.abi3.so"}
+    assert names == sources() | {f"{folder}/native.abi3.so" for folder in COMPILED}
 
 
 def test_without_a_compiler_it_is_python_alone(
@@ -108,15 +112,15 @@ def test_without_a_compiler_it_is_python_alone(
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
         archive.extractall(tmp_path / "unpacked")
     assert names == sources()
-    used = call(sys.executable, "-c", CODEC_USED, cwd=tmp_path / "unpacked")
-    assert used.strip() == "netkit.wire.websocket.codec.python"
+    used = call(sys.executable, "-c", USED, cwd=tmp_path / "unpacked")
+    assert used.split() == ["netkit.reactor.traffic.python", "netkit.wire.websocket.codec.python"]
 
 
 def test_sdist_has_all_to_build_and_test(distributions: dict[str, Path]) -> None:
     with tarfile.open(distributions["sdist"]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     wanted = sources() | {
-        f"{CODEC}/native.c",
+        *(f"{folder}/native.c" for folder in COMPILED),
         "Makefile",
         "README.md",
         "setup.cfg",
@@ -157,8 +161,8 @@ def test_install_run_uninstall(installed: Path, tmp_path: Path) -> None:
     assert "netkit-echo" in names
     assert names == set(re.findall(r"^ +(netkit\S*)  ", offered, re.MULTILINE))
 
-    used = call(installed / "python", "-c", CODEC_USED, cwd=tmp_path)
-    assert used.strip() == "netkit.wire.websocket.codec.native"
+    used = call(installed / "python", "-c", USED, cwd=tmp_path)
+    assert used.split() == ["netkit.reactor.traffic.native", "netkit.wire.websocket.codec.native"]
 
     daemon = Daemon(
         "netkit-echo", "-l", "tcp:0:interface=127.0.0.1", cwd=tmp_path, scripts=installed
