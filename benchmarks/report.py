@@ -130,7 +130,10 @@ def _machine(environment: Environment, bounds: Bounds) -> list[str]:
     )
     compiled = any(environment.tree.glob("netkit/**/native.*.so"))
     parts = "its parts in C compiled" if compiled else "without its parts in C"
-    commit = _said(["git", "describe", "--always", "--dirty"])
+    commit = _said(["git", "rev-parse", "--short", "HEAD"])
+    # Elsewhere, this run's own results are a change.
+    if _said(["git", "status", "--porcelain", "--", "netkit", "setup.py"]):
+        commit += " with changes"
     return [
         f"- Date: {datetime.now(UTC):%Y-%m-%d}; netkit at {commit}, {parts}",
         f"- Machine: {_processor()}, Linux {platform.release()}; {where}",
