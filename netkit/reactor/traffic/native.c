@@ -57,6 +57,19 @@ give_floor(Traffic *self, PyObject *speaker)
     return -1;
 }
 
+/* object.attribute.method(argument) */
+static PyObject *
+call_on(PyObject *object, PyObject *attribute, PyObject *method, PyObject *argument)
+{
+    PyObject *value = PyObject_GetAttr(object, attribute), *result;
+
+    if (value == NULL)
+        return NULL;
+    result = PyObject_CallMethodObjArgs(value, method, argument, NULL);
+    Py_DECREF(value);
+    return result;
+}
+
 /* Tell the subclass of the exception that is set. */
 static PyObject *
 report(PyObject *self)
@@ -82,17 +95,13 @@ static PyObject *
 received(PyObject *object, PyObject *data)
 {
     Traffic *self = (Traffic *)object;
-    PyObject *protocol, *result = NULL;
+    PyObject *result;
 
     self->next = self->open;
     if (give_floor(self, object) < 0)
         return NULL;
     /* It may be another one by now, or its method may have been assigned to. */
-    protocol = PyObject_GetAttr(object, names.protocol);
-    if (protocol != NULL) {
-        result = PyObject_CallMethodObjArgs(protocol, names.dataReceived, data, NULL);
-        Py_DECREF(protocol);
-    }
+    result = call_on(object, names.protocol, names.dataReceived, data);
     if (result == NULL && (result = report(object)) == NULL)
         return NULL;
     Py_DECREF(result);
@@ -130,7 +139,6 @@ static PyObject *
 write_data(PyObject *object, PyObject *data)
 {
     Traffic *self = (Traffic *)object;
-    PyObject *reactor, *result;
     Py_ssize_t length, sent;
     int may = self->next;
     char *octets;
@@ -144,8 +152,8 @@ write_data(PyObject *object, PyObject *data)
     if ((sent = send_now(self, octets, length)) < 0)
         return NULL;
     if (sent < length) {
-        PyObject *rest = sent ? PyBytes_FromStringAndSize(octets + sent, length - sent)
-                              : Py_NewRef(data);
+        PyObject *result, *rest;
+        rest = sent ? PyBytes_FromStringAndSize(octets + sent, length - sent) : Py_NewRef(data);
         if (rest == NULL)
             return NULL;
         result = PyObject_CallMethodObjArgs(self->uv, names.write, rest, NULL);
@@ -154,13 +162,8 @@ write_data(PyObject *object, PyObject *data)
             return NULL;
         Py_DECREF(result);
     }
-    if (may & FIRST) {
-        if ((reactor = PyObject_GetAttr(object, names.reactor)) == NULL)
-            return NULL;
-        result = PyObject_CallMethodObjArgs(reactor, names.flushSoon, object, NULL);
-        Py_DECREF(reactor);
-        return result;
-    }
+    if (may & FIRST)
+        return call_on(object, names.reactor, names.flushSoon, object);
     return none();
 }
 

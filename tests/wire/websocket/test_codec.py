@@ -4,7 +4,6 @@ The octets of whole frames: in C and in Python the same.
 
 from __future__ import annotations
 
-import os
 import sys
 import tracemalloc
 from array import array
@@ -17,13 +16,9 @@ from hypothesis import strategies as st
 
 from netkit.wire.websocket.codec import python
 from netkit.wire.websocket.codes import FIN, MASK, RSV1, Opcode
+from tests.compiled import compiled
 
-try:
-    from netkit.wire.websocket.codec import native
-except ImportError:
-    if os.environ.get("NETKIT_REQUIRE_PEERS"):
-        raise
-    native = None  # type: ignore[assignment]
+native = compiled("netkit.wire.websocket.codec")
 
 KEY = b"\x37\xfa\x21\x3d"
 KEYS = st.binary(min_size=4, max_size=4)
