@@ -53,14 +53,21 @@ class EchoFactory(ServerFactory):
         *,
         printer: IPrinter | None = None,
         maxConnections: int = 10_000,
+        maxBuffered: int = 256 * 2**20,
         idleTimeout: float = 600.0,
         clock: IReactorTime | None = None,
     ) -> None:
         """
         @param printer: what shows each piece received; nothing by default.
         @param maxConnections: as in L{ServerFactory}.
+        @param maxBuffered: as in L{ServerFactory}.
         @param idleTimeout: as in L{ServerFactory}.
         @param clock: as in L{ServerFactory}.
         """
-        super().__init__(maxConnections=maxConnections, idleTimeout=idleTimeout, clock=clock)
+        super().__init__(
+            maxConnections=maxConnections,
+            maxBuffered=maxBuffered,
+            idleTimeout=idleTimeout,
+            clock=clock,
+        )
         self.printer = printer

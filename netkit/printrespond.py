@@ -14,6 +14,7 @@ from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 
 from .addresses import addressText
+from .base.budget import BudgetExceededError
 from .interfaces import IPrinter
 from .server import ServerFactory, ServerProtocol
 
@@ -23,8 +24,8 @@ _log = Logger()
 class PrintRespondProtocol(ServerProtocol):
     """
     Collects until the client half-closes, hands what came to the factory's printer, and answers
-    with the factory's response. Content beyond the factory's C{maxContent} is refused: logged,
-    told to the client in one line, and not kept.
+    with the factory's response. Content beyond the factory's C{maxContent}, or beyond what all
+    connections may keep together, is refused: logged, told to the client in one line, and dropped.
     """
 
     factory: PrintRespondFactory
@@ -32,14 +33,22 @@ class PrintRespondProtocol(ServerProtocol):
     def connectionMade(self) -> None:
         super().connectionMade()
         self._content: bytearray | None = bytearray()
+        self._share = self.factory.budget.share()
 
     def dataReceived(self, data: bytes) -> None:
         self.silentSweeps = 0
         if self._content is None:
             return
+        size = len(self._content) + len(data)
+        if size > self.factory.maxContent:
+            self._refuse(f"more than {self.factory.maxContent} bytes of content")
+            return
+        try:
+            self._share.keep(size)
+        except BudgetExceededError as error:
+            self._refuse(str(error))
+            return
         self._content += data
-        if len(self._content) > self.factory.maxContent:
-            self._refuse()
 
     def readConnectionLost(self) -> None:
         if self.lingering:
@@ -66,16 +75,26 @@ class PrintRespondProtocol(ServerProtocol):
             length=len(self._content),
             reason=reason.getErrorMessage(),
         )
-        self._content = None
+        self._taken()
 
     def serviceStopping(self) -> None:
         # Without its end the content is not whole: nothing is printed, nothing answered.
         self.transport.abortConnection()
 
     def _print(self) -> None:
-        content, self._content = self._content, None
+        content = self._taken()
         if content is not None and self.factory.printer is not None:
             self.factory.printer.received(self.transport.getPeer(), content)
+
+    def _taken(self) -> bytearray | None:
+        """
+        Keep the content no longer.
+
+        @return: the content; C{None} where there is none any more.
+        """
+        content, self._content = self._content, None
+        self._share.keep(0)
+        return content
 
     def _progress(self, chunk: bytes) -> bytes:
         self.silentSweeps = 0
@@ -87,15 +106,14 @@ class PrintRespondProtocol(ServerProtocol):
             peer=addressText(self.transport.getPeer()),
         )
 
-    def _refuse(self) -> None:
-        self._content = None
-        limit = self.factory.maxContent
+    def _refuse(self, reason: str) -> None:
+        self._taken()
         _log.warn(
-            "{peer} refused: it sent more than {limit} bytes of content, the limit",
+            "{peer} refused: {reason}",
             peer=addressText(self.transport.getPeer()),
-            limit=limit,
+            reason=reason,
         )
-        self.transport.write(b"refused: more than %d bytes of content\n" % limit)
+        self.transport.write(f"refused: {reason}\n".encode())
         self.lingeringClose()
 
 
@@ -113,6 +131,7 @@ class PrintRespondFactory(ServerFactory):
         printer: IPrinter | None = None,
         maxContent: int = 64 * 2**20,
         maxConnections: int = 10_000,
+        maxBuffered: int = 256 * 2**20,
         idleTimeout: float = 600.0,
         clock: IReactorTime | None = None,
     ) -> None:
@@ -121,10 +140,16 @@ class PrintRespondFactory(ServerFactory):
         @param printer: what shows each client's content; nothing by default.
         @param maxContent: how many bytes a client may send before it half-closes.
         @param maxConnections: as in L{ServerFactory}.
+        @param maxBuffered: as in L{ServerFactory}.
         @param idleTimeout: as in L{ServerFactory}.
         @param clock: as in L{ServerFactory}.
         """
-        super().__init__(maxConnections=maxConnections, idleTimeout=idleTimeout, clock=clock)
+        super().__init__(
+            maxConnections=maxConnections,
+            maxBuffered=maxBuffered,
+            idleTimeout=idleTimeout,
+            clock=clock,
+        )
         self.response = response
         self.printer = printer
         self.maxContent = maxContent

@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .addresses import addressText
+from .base.budget import Budget
 
 _log = Logger()
 
@@ -131,6 +132,7 @@ class ServerFactory(Factory[ServerProtocol]):
     A subclass names its protocol class in C{protocol}.
 
     @ivar connections: the open connections.
+    @ivar budget: how much they may keep in memory together.
     @ivar refused: how many connections were refused, as those over C{maxConnections} are.
     """
 
@@ -141,12 +143,15 @@ class ServerFactory(Factory[ServerProtocol]):
         self,
         *,
         maxConnections: int = 10_000,
+        maxBuffered: int = 256 * 2**20,
         idleTimeout: float = 600.0,
         clock: IReactorTime | None = None,
     ) -> None:
         """
         @param maxConnections: how many connections may be open at once; 0 for no limit. One
             more is closed as soon as it is accepted.
+        @param maxBuffered: how many bytes that arrived may be kept in memory for all connections
+            together; 0 for no limit. The one that goes over it is refused.
         @param idleTimeout: for how many seconds a connection may see no traffic before it is
             aborted; 0 for no limit.
         @param clock: what tells the time; the global reactor by default.
@@ -157,6 +162,7 @@ class ServerFactory(Factory[ServerProtocol]):
             clock = IReactorTime(reactor)
         self.clock = clock
         self.maxConnections = maxConnections
+        self.budget = Budget(maxBuffered)
         self.idleTimeout = idleTimeout
         self.connections: set[ServerProtocol] = set()
         self.refused = 0

@@ -1,5 +1,5 @@
 """
-Imports point downwards: services, then protocol modules, then wire.
+Imports point downwards: services, then protocol modules, then base, then wire.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ MODULES = sorted(NETKIT.rglob("*.py"))
 PLUGINS = sorted((ROOT / "twisted" / "plugins").glob("*.py"))
 
 # From the bottom to the top. What is not named is a protocol module.
-WIRE, PROTOCOLS, SERVICES, COMMANDS = range(4)
-LAYERS = {"wire": WIRE, "services": SERVICES, "commands": COMMANDS, "cli": COMMANDS}
+WIRE, BASE, PROTOCOLS, SERVICES, COMMANDS = range(5)
+LAYERS = {
+    "wire": WIRE,
+    "base": BASE,
+    "services": SERVICES,
+    "commands": COMMANDS,
+    "cli": COMMANDS,
+}
 
 # What does I/O, waits or tells the time.
 IMPURE = ("twisted", "zope", "uvloop", "asyncio", "select", "selectors", "socket", "ssl", "time")

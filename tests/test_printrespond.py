@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 import pytest_twisted
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
@@ -62,7 +63,9 @@ async def test_content_over_the_limit_is_refused(listen: Listen, logged: list[Lo
     assert isinstance(await client.lost, ConnectionDone)
     assert client.received == b"refused: more than 1000 bytes of content\n"
     assert records.all == []
-    assert [event["limit"] for event in logged if "limit" in event] == [1000]
+    assert [event["reason"] for event in logged if "reason" in event] == [
+        "more than 1000 bytes of content"
+    ]
 
 
 @pytest_twisted.ensureDeferred
@@ -143,3 +146,44 @@ def test_stop_drops_content_that_is_not_whole() -> None:
     protocol.serviceStopping()
     assert transport.disconnected
     assert records.all == []
+
+
+def test_content_over_what_all_may_keep_together_is_refused(logged: list[LogEvent]) -> None:
+    """
+    Who goes over it is told; the others live, and have what a connection that ends leaves.
+    """
+    records = Records()
+    factory = PrintRespondFactory(printer=records, maxBuffered=1000, clock=Clock())
+    (kept, keptTransport), (greedy, refused) = connected(factory), connected(factory)
+    refused.loseWriteConnection = lambda: None  # type: ignore[attr-defined]
+    kept.dataReceived(b"a" * 600)
+    greedy.dataReceived(b"b" * 400)
+    greedy.dataReceived(b"b")
+    reason = "the server keeps as much as it may for all its connections together: 1000 bytes"
+    assert refused.value() == f"refused: {reason}\n".encode()
+    assert [event["reason"] for event in logged if "reason" in event] == [reason]
+    greedy.dataReceived(b"b" * 10**6)
+    greedy.connectionLost(Failure(ConnectionDone()))
+
+    # What it kept is there for the one that lives.
+    kept.dataReceived(b"a" * 400)
+    kept.readConnectionLost()
+    present(keptTransport.producer).resumeProducing()
+    assert keptTransport.value() == b"response data"
+    assert records.all == [b"a" * 1000]
+
+
+@pytest.mark.parametrize("end", ["answered", "lost", "ended", "stopped"])
+def test_what_a_connection_kept_is_given_back(end: str) -> None:
+    factory = PrintRespondFactory(b"", maxBuffered=10, clock=Clock())
+    for _ in range(3):
+        protocol, transport = connected(factory)
+        protocol.dataReceived(b"0123456789")
+        if end == "answered":
+            protocol.readConnectionLost()
+        elif end == "stopped":
+            protocol.serviceStopping()
+        if end != "answered":
+            reason = ConnectionDone() if end == "ended" else ConnectionLost()
+            protocol.connectionLost(Failure(reason))
+        assert b"refused" not in transport.value()

@@ -52,6 +52,7 @@ class HTTPFactory(ServerFactory):
         contentTimeout: float = 300.0,
         refusedMethods: frozenset[bytes] = frozenset({b"CONNECT", b"TRACE"}),
         maxConnections: int = 10_000,
+        maxBuffered: int = 256 * 2**20,
         idleTimeout: float = 75.0,
         clock: IReactorTime | None = None,
     ) -> None:
@@ -69,11 +70,17 @@ class HTTPFactory(ServerFactory):
             content of a request; 408 is answered then.
         @param refusedMethods: the methods that are answered 501.
         @param maxConnections: as in L{ServerFactory}.
+        @param maxBuffered: as in L{ServerFactory}.
         @param idleTimeout: as in L{ServerFactory}; between requests too, but not while a handler
             works on its answer.
         @param clock: as in L{ServerFactory}.
         """
-        super().__init__(maxConnections=maxConnections, idleTimeout=idleTimeout, clock=clock)
+        super().__init__(
+            maxConnections=maxConnections,
+            maxBuffered=maxBuffered,
+            idleTimeout=idleTimeout,
+            clock=clock,
+        )
         self.handler = handler
         self.printer = printer
         self.limits = limits or Limits()

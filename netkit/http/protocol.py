@@ -66,6 +66,7 @@ class HTTPProtocol(ReceivingProtocol):
             return
         self._closing = True
         self._endDeadline()
+        self._unread.keep(0)
         if self._request is None:
             return
         _log.info(
@@ -213,6 +214,7 @@ class HTTPProtocol(ReceivingProtocol):
         self._flow.end()
         self._resume()
         rest = self._receiver.detach()
+        self._unread.keep(0)
         if upgrade.head is None:
             rest = request.rawHead + rest
         else:
@@ -239,13 +241,16 @@ class HTTPProtocol(ReceivingProtocol):
         self._forgetRequest()
         self._close(lingering=True)
 
-    def _answerError(self, error: RemoteProtocolError) -> None:
+    def _logRefusal(self, error: RemoteProtocolError) -> None:
         _log.warn(
             "{peer} refused with {status}: {reason}",
             peer=addressText(self.transport.getPeer()),
             status=error.code,
             reason=str(error),
         )
+
+    def _answerError(self, error: RemoteProtocolError) -> None:
+        self._logRefusal(error)
         head = None if self._request is None else self._request.head
         self._write(errorResponse(error.code, str(error)), head)
 

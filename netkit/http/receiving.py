@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 
+from ..base.budget import BudgetExceededError
 from ..server import ServerProtocol
 from ..wire.errors import RemoteProtocolError
 from ..wire.http import Content, EndOfMessage, RequestHead, RequestReceiver
@@ -63,6 +64,9 @@ class ReceivingProtocol(ServerProtocol):
     def connectionMade(self) -> None:
         super().connectionMade()
         self._receiver = RequestReceiver(self.factory.limits)
+        # What is kept of that which arrived and nobody wanted yet, and of the contents.
+        self._unread = self.factory.budget.share()
+        self._contents = self.factory.budget.share()
         self._reading = IPushProducer(self.transport)
         self._flow = WriteFlow(self.transport, self._relieved)
 
@@ -76,6 +80,12 @@ class ReceivingProtocol(ServerProtocol):
     def _refuse(self, error: RemoteProtocolError) -> None:
         """
         What arrived cannot be understood, or was too much, or took too long.
+        """
+
+    @abstractmethod
+    def _logRefusal(self, error: RemoteProtocolError) -> None:
+        """
+        Say in the log what the client is refused for.
         """
 
     @abstractmethod
@@ -100,6 +110,19 @@ class ReceivingProtocol(ServerProtocol):
         self._expected = False
         self._advance()
         return waiting
+
+    def keepContent(self, length: int) -> None:
+        """
+        Say that so much more of the request under way is kept until that is over.
+
+        @param length: how many octets.
+        @raise RemoteProtocolError: 503: all connections together would keep too much.
+        """
+        try:
+            self._contents.keep(self._contents.kept + length)
+        except BudgetExceededError as error:
+            self._octets = None
+            raise self._overBudget(error) from error
 
     def _stoppedWaiting(self, waiting: Deferred[bytes]) -> None:
         self._waiting = None
@@ -143,7 +166,36 @@ class ReceivingProtocol(ServerProtocol):
             if self._flow.held:
                 self._flow.flush()
             self._advancing = False
+        if self._receiver.buffered != self._unread.kept:
+            self._keepUnread()
         self._settle(starved)
+
+    def _keepUnread(self) -> None:
+        """
+        Count what nobody wanted yet; where it is too much for all connections together, drop it.
+        """
+        try:
+            self._unread.keep(self._receiver.buffered)
+        except BudgetExceededError as exceeded:
+            error = self._overBudget(exceeded)
+            self._unread.keep(0)
+            if self._request is None or self._waiting is not None or self._discarding:
+                self._refuse(error)
+            else:
+                # The handler gets to know of it when it reads, the client by the connection's end
+                # behind the answer.
+                self._closing = True
+                self._logRefusal(error)
+
+    def _overBudget(self, exceeded: BudgetExceededError) -> RemoteProtocolError:
+        """
+        Take nothing more from this client.
+
+        @return: what to refuse it with.
+        """
+        error = RemoteProtocolError(str(exceeded), 503)
+        self._receiver.refuse(error)
+        return error
 
     def _headReceived(self, head: RequestHead) -> None:
         if self._deadline is not None:
@@ -154,6 +206,7 @@ class ReceivingProtocol(ServerProtocol):
             self._expected = head.framing.expects_continue
             if printer is not None:
                 self._octets = bytearray(head.raw)
+                self.keepContent(len(self._octets))
         elif printer is not None:
             printer.received(self.transport.getPeer(), head.raw)
         self._requestReceived(request)
@@ -162,6 +215,7 @@ class ReceivingProtocol(ServerProtocol):
         assert self._request is not None
         self._request.touched = True
         if self._octets is not None:
+            self.keepContent(len(event.raw))
             self._octets += event.raw
         # Some octets are chunk framing alone.
         if event.data and self._waiting is not None:
@@ -211,6 +265,8 @@ class ReceivingProtocol(ServerProtocol):
         """
         self._request = self._answer = self._octets = None
         self._expected = self._discarding = False
+        if self._contents.kept:
+            self._contents.keep(0)
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             waiting.errback(ConnectionLost("the request is over"))

@@ -118,8 +118,9 @@ class Request:
         Read all of the content that was not read yet.
 
         @param limit: how many octets there may be.
-        @raise RemoteProtocolError: 413: there is more; or another status: what arrived is not
-            sound. A handler that lets it through has the client answered just that.
+        @raise RemoteProtocolError: 413: there is more; 503: all connections together keep too much
+            to take it; or another status: what arrived is not sound. A handler that lets it
+            through has the client answered just that.
         """
         if limit is not None and (self.head.framing.content_length or 0) > limit:
             raise _tooLarge(limit)
@@ -129,6 +130,7 @@ class Request:
             size += len(piece)
             if limit is not None and size > limit:
                 raise _tooLarge(limit)
+            self._connection.keepContent(len(piece))
             pieces.append(piece)
         return b"".join(pieces)
 

@@ -74,6 +74,13 @@ class CommonOptions(Options):
             wholeNumber("max-connections"),
         ],
         [
+            "max-buffered",
+            None,
+            256 * 2**20,
+            "Bytes that may be kept in memory for all connections together; 0 for no limit.",
+            wholeNumber("max-buffered"),
+        ],
+        [
             "idle-timeout",
             None,
             600.0,
@@ -154,6 +161,7 @@ class ServiceOptions(CommonOptions):
         """
         return {
             "maxConnections": self["max-connections"],
+            "maxBuffered": self["max-buffered"],
             "idleTimeout": self["idle-timeout"],
         }
 

@@ -49,6 +49,7 @@ class WebSocketFactory(ServerFactory):
         httpFactory: IProtocolFactory | None = None,
         options: WebSocketOptions = DEFAULTS,
         maxConnections: int = 10_000,
+        maxBuffered: int = 256 * 2**20,
         idleTimeout: float = 600.0,
         clock: IReactorTime | None = None,
     ) -> None:
@@ -67,10 +68,16 @@ class WebSocketFactory(ServerFactory):
             WebSocket; without it that is answered 426.
         @param options: how connections are to behave.
         @param maxConnections: as in L{ServerFactory}.
+        @param maxBuffered: as in L{ServerFactory}.
         @param idleTimeout: as in L{ServerFactory}. The answers to pings are traffic.
         @param clock: as in L{ServerFactory}.
         """
-        super().__init__(maxConnections=maxConnections, idleTimeout=idleTimeout, clock=clock)
+        super().__init__(
+            maxConnections=maxConnections,
+            maxBuffered=maxBuffered,
+            idleTimeout=idleTimeout,
+            clock=clock,
+        )
         self.application = application
         self._accept = (
             application.acceptConnection if isinstance(application, ConnectionAcceptor) else None

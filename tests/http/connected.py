@@ -56,12 +56,19 @@ class Connection:
     @ivar requests: the requests that the handler was called with.
     """
 
-    def __init__(self, handler: Handler | None = None, **settings: Any) -> None:
+    def __init__(
+        self, handler: Handler | None = None, factory: HTTPFactory | None = None, **settings: Any
+    ) -> None:
+        """
+        @param handler: answers.
+        @param factory: another connection's, to be one more of it.
+        @param settings: for a factory of its own.
+        """
         self.clock = Clock()
         self.records = Records()
         self.requests: list[Request] = []
         self._handler = handler or (lambda request: Response(200, b"hello"))
-        self.factory = HTTPFactory(
+        self.factory = factory or HTTPFactory(
             self._handle, clock=self.clock, **{"printer": self.records, **settings}
         )
         protocol = self.factory.buildProtocol(None)

@@ -155,3 +155,11 @@ async def test_routes_are_off_unless_asked_for(tmp_path: Path) -> None:
     received, _ = await exchange(tmp_path, octets + REQUESTS, "--routes")
     assert received.startswith(b"HTTP/1.1 404 ")
     assert received.count(b"response data") == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_kept_for_all_connections_has_a_limit(tmp_path: Path) -> None:
+    received, printed = await exchange(tmp_path, REQUESTS, "--max-buffered=40")
+    assert received.count(b"HTTP/1.1 ") == 2
+    assert b"HTTP/1.1 503 " in received
+    assert printed == REQUESTS[: REQUESTS.index(b"POST")]

@@ -27,7 +27,11 @@ def test_defaults() -> None:
     assert (options["output"], options["format"]) == ("-", "text")
     assert options["response"] == b"response data"
     assert options["max-content"] == 64 * 2**20
-    assert options.limits() == {"maxConnections": 10_000, "idleTimeout": 600.0}
+    assert options.limits() == {
+        "maxConnections": 10_000,
+        "maxBuffered": 256 * 2**20,
+        "idleTimeout": 600.0,
+    }
 
 
 def test_echo_prints_nothing_unless_asked() -> None:
@@ -42,10 +46,13 @@ def test_several_listeners() -> None:
 
 
 def test_values() -> None:
-    options = parsed("--max-content=7", "--idle-timeout=0.5", "--grace=0", "--max-connections=0")
+    options = parsed(
+        *["--max-content=7", "--idle-timeout=0.5", "--grace=0"],
+        *["--max-connections=0", "--max-buffered=9"],
+    )
     assert options["max-content"] == 7
     assert options["grace"] == 0.0
-    assert options.limits() == {"maxConnections": 0, "idleTimeout": 0.5}
+    assert options.limits() == {"maxConnections": 0, "maxBuffered": 9, "idleTimeout": 0.5}
 
 
 @pytest.mark.parametrize(

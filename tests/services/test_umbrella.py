@@ -39,6 +39,11 @@ def test_endpoints_go_to_their_service() -> None:
         assert options["listen"] == [f"unix:/{name}0", f"unix:/{name}1"]
 
 
+def test_the_memory_of_every_service_is_limited() -> None:
+    for service in umbrella.makeService(parsed("--max-buffered=7")):
+        assert service._factory.budget.limit == 7
+
+
 def test_what_is_shared_goes_to_every_service() -> None:
     for options in parsed("--format=hex", "--output=/o", "--max-connections=7")["services"]:
         assert (options["format"], options["output"]) == ("hex", "/o")

@@ -1,0 +1,3 @@
+"""
+What every connection stands on, whatever it speaks: one of each thing.
+"""
