@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 
-from .addresses import addressText
+from .base.addresses import addressText
 from .base.budget import BudgetExceededError
 from .interfaces import IPrinter
 from .server import ServerFactory, ServerProtocol

@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from .addresses import addressText
+from .base.addresses import addressText
 from .base.budget import Budget
 
 _log = Logger()

@@ -12,7 +12,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..addresses import addressText
+from ..base.addresses import addressText
 from ..wire.errors import LocalProtocolError, RemoteProtocolError
 from ..wire.http import RequestHead
 from ..wire.http.response import ContentEncoder

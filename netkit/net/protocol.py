@@ -20,7 +20,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
-from ..addresses import addressText
+from ..base.addresses import addressText
 from .errors import withEndpoint
 from .socket import HIGH_WATER_MARK, Socket
 

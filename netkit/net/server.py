@@ -19,11 +19,11 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..addresses import addressText
+from ..base.addresses import addressText
+from ..base.listenoptions import ListenOptions
 from ..server import ServerFactory, ServerProtocol
-from .binding import Binding
+from .accesslist import AccessList, Network
 from .errors import IncompleteReadError, LimitExceededError, WriteAfterEndError
-from .networks import Network, Networks
 from .protocol import SocketOptions, SocketProtocol
 from .socket import HIGH_WATER_MARK, Socket
 
@@ -83,7 +83,7 @@ def createServer(
     )
     return Server(
         _SocketServerFactory(
-            callback, options, Networks(allow, deny), dropped, maxConnections, reactor
+            callback, options, AccessList(allow, deny), dropped, maxConnections, reactor
         )
     )
 
@@ -164,7 +164,7 @@ class Server:
         if isinstance(endpoint, str):
             reactor: Any = self._factory.clock
             if backlog is not None or ipv6Only or reusePort:
-                reactor = Binding(reactor, backlog, ipv6Only, reusePort)
+                reactor = ListenOptions(reactor, backlog, ipv6Only, reusePort)
             endpoint = _parsed(endpoint, reactor)
         elif backlog is not None or ipv6Only or reusePort:
             raise ValueError(
@@ -239,7 +239,7 @@ class _SocketServerFactory(ServerFactory):
         self,
         callback: Callback,
         options: SocketOptions,
-        networks: Networks,
+        accessList: AccessList,
         dropped: Dropped | None,
         maxConnections: int,
         clock: IReactorTime | None,
@@ -248,7 +248,7 @@ class _SocketServerFactory(ServerFactory):
         super().__init__(maxConnections=maxConnections, idleTimeout=0, clock=clock)
         self._callback = callback
         self._options = options
-        self._networks = networks
+        self._accessList = accessList
         self._dropped = dropped
 
     def protocol(self) -> ServerProtocol:
@@ -261,7 +261,7 @@ class _SocketServerFactory(ServerFactory):
         """
         Look at who comes, and make the protocol.
         """
-        if not self._networks.admit(addr):
+        if not self._accessList.allows(addr):
             _log.info(
                 "{peer} refused: its network is not let in",
                 peer=addressText(addr) if addr else "a client",

@@ -15,12 +15,12 @@ from twisted.internet.error import (
 )
 from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime, ITCPTransport
 
-from . import system
+from ..base import sockopts
+from ..base.waiters import Waiters
 from .errors import WriteAfterEndError
 from .idle import IdleTimer
-from .inbox import Inbox
-from .outbox import Outbox
-from .waiting import Waiting
+from .receivebuffer import ReceiveBuffer
+from .sendbuffer import SendBuffer
 
 #: How many bytes L{Socket.read} and L{Socket.readUntil} take at most, unless told otherwise.
 READ_LIMIT = 64 * 2**20
@@ -43,7 +43,7 @@ class Socket:
     can still be read, except after L{destroy}.
 
     The transport is read from as long as somebody reads, or less than C{highWaterMark} bytes wait:
-    a peer that sends faster than it is read from is slowed down by its own system.
+    a peer that sends faster than it is read from is slowed down by its own sockopts.
 
     @ivar endpoint: what the connection is called in messages.
     @ivar transport: Twisted's transport, for what has no name here.
@@ -80,15 +80,15 @@ class Socket:
         self._allowHalfOpen = allowHalfOpen
         self._highWaterMark = highWaterMark
         self._idle = IdleTimer(clock)
-        self._inbox = Inbox(self._endSeen)
-        self._outbox = Outbox(transport, highWaterMark, self._idle.moved)
-        self._credentials = system.peerCredentials(transport)
+        self._receiveBuffer = ReceiveBuffer(self._endSeen)
+        self._sendBuffer = SendBuffer(transport, highWaterMark, self._idle.moved)
+        self._credentials = sockopts.peerCredentials(transport)
         self._paused = False
         self._reading = True
         self._reason: Exception | None = None
         self._lost = False
         self._left = False
-        self._watchers: Waiting[Exception] = Waiting()
+        self._watchers: Waiters[Exception] = Waiters()
 
     def __repr__(self) -> str:
         return f"<Socket {self.endpoint}{' closed' if self._lost else ''}>"
@@ -106,8 +106,8 @@ class Socket:
             <netkit.net.LimitExceededError>}, which leaves what came to be read otherwise.
         """
         if size is None:
-            return self._read(self._inbox.everything(limit))
-        return self._read(self._inbox.some(size))
+            return self._read(self._receiveBuffer.everything(limit))
+        return self._read(self._receiveBuffer.some(size))
 
     def readExactly(self, size: int) -> Deferred[bytes]:
         """
@@ -116,7 +116,7 @@ class Socket:
         @return: fires with them, or fails with L{IncompleteReadError
             <netkit.net.IncompleteReadError>}, which carries what came before the peer's end.
         """
-        return self._read(self._inbox.exactly(size))
+        return self._read(self._receiveBuffer.exactly(size))
 
     def readUntil(self, delimiter: bytes, limit: int = LINE_LIMIT) -> Deferred[bytes]:
         """
@@ -130,7 +130,7 @@ class Socket:
         """
         if not delimiter:
             return fail(ValueError("an empty delimiter ends nothing: give one byte at least"))
-        return self._read(self._inbox.until(delimiter, limit))
+        return self._read(self._receiveBuffer.until(delimiter, limit))
 
     def __aiter__(self) -> Socket:
         return self
@@ -168,7 +168,7 @@ class Socket:
             waits. Fails when the data cannot be sent any more: with L{WriteAfterEndError
             <netkit.net.WriteAfterEndError>} once our half is closed.
         """
-        return self._outbox.write(data)
+        return self._sendBuffer.write(data)
 
     def end(self, data: bytes | bytearray | memoryview = b"") -> Deferred[None]:
         """
@@ -178,7 +178,7 @@ class Socket:
         @param data: octets to send before.
         @return: fires when everything is sent and our half closed; fails when it cannot be sent.
         """
-        return self._outbox.end(
+        return self._sendBuffer.end(
             data,
             WriteAfterEndError(f"{self.endpoint}: end() has closed our half of the connection"),
         )
@@ -188,21 +188,21 @@ class Socket:
         """
         How many bytes were written, those that still wait among them.
         """
-        return self._outbox.accepted
+        return self._sendBuffer.accepted
 
     @property
     def readableLength(self) -> int:
         """
         How many bytes have arrived and wait to be read.
         """
-        return len(self._inbox)
+        return len(self._receiveBuffer)
 
     @property
     def writableLength(self) -> int:
         """
         How many bytes were written and wait for the transport to take them.
         """
-        return self._outbox.queued
+        return self._sendBuffer.queued
 
     # the connection
 
@@ -213,7 +213,7 @@ class Socket:
         @param reason: what reading and writing fail with from here on; L{ConnectionAborted
             <twisted.internet.error.ConnectionAborted>} by default.
         """
-        self._inbox.clear()
+        self._receiveBuffer.clear()
         self._abort(reason or ConnectionAborted(f"{self.endpoint}: destroy() was called"))
 
     def setTimeout(
@@ -241,7 +241,7 @@ class Socket:
         Send small writes at once, in place of gathering them (Nagle's algorithm), which TCP does.
         """
         if not self._lost:
-            system.setNoDelay(self.transport, enabled)
+            sockopts.setNoDelay(self.transport, enabled)
 
     def setKeepAlive(self, enabled: bool = True, initialDelay: float = 0.0) -> None:
         """
@@ -251,10 +251,10 @@ class Socket:
         @param initialDelay: seconds of silence before the first probe; 0 for the system's own.
         """
         if not self._lost:
-            system.setKeepAlive(self.transport, enabled, initialDelay)
+            sockopts.setKeepAlive(self.transport, enabled, initialDelay)
 
     @property
-    def peerCredentials(self) -> system.PeerCredentials | None:
+    def peerCredentials(self) -> sockopts.PeerCredentials | None:
         """
         Who is at the other end of a UNIX socket: process, user and group, as the system saw them
         when the connection was made. L{None} on another kind of socket, and where the system does
@@ -286,12 +286,12 @@ class Socket:
     def _received(self, data: bytes) -> None:
         self.bytesRead += len(data)
         self._idle.moved()
-        self._inbox.received(data)
+        self._receiveBuffer.received(data)
         self._adjustReading()
 
     def _peerEnded(self) -> None:
         self._idle.moved()
-        self._inbox.end()
+        self._receiveBuffer.end()
         self._followIfLeft()
         self._closeIfOver()
 
@@ -301,7 +301,7 @@ class Socket:
 
     def _halfClosed(self) -> None:
         self._idle.moved()
-        self._outbox.halfClosed()
+        self._sendBuffer.halfClosed()
         self._closeIfOver()
 
     def _connectionLost(self, reason: Exception) -> None:
@@ -309,8 +309,8 @@ class Socket:
         self._idle.stop()
         self._reason = self._reason or reason
         clean = isinstance(self._reason, ConnectionDone)
-        self._inbox.end(None if clean else self._reason)
-        self._outbox.lost(self._reason, clean)
+        self._receiveBuffer.end(None if clean else self._reason)
+        self._sendBuffer.lost(self._reason, clean)
         self._watchers.succeed(self._reason)
 
     # inside
@@ -320,9 +320,9 @@ class Socket:
         return reading
 
     def _adjustReading(self) -> None:
-        inbox = self._inbox
-        reading = not self._paused and (inbox.awaited or len(inbox) < self._highWaterMark)
-        if reading == self._reading or inbox.ended:
+        buffer = self._receiveBuffer
+        reading = not self._paused and (buffer.awaited or len(buffer) < self._highWaterMark)
+        if reading == self._reading or buffer.ended:
             return
         self._reading = reading
         producer = IPushProducer(self.transport)
@@ -339,16 +339,16 @@ class Socket:
             "closed in turn; to write after that, pass allowHalfOpen=True"
         )
         # Whether that succeeds is for those to know who wrote before.
-        self._outbox.end(b"", refusal).addErrback(lambda failure: None)
+        self._sendBuffer.end(b"", refusal).addErrback(lambda failure: None)
 
     def _followIfLeft(self) -> None:
         # The callback is over, and nobody reads: nobody else would meet the peer's end.
-        inbox = self._inbox
-        if self._left and inbox.ended and not inbox.awaited and not len(inbox):
+        buffer = self._receiveBuffer
+        if self._left and buffer.ended and not buffer.awaited and not len(buffer):
             self._endSeen()
 
     def _closeIfOver(self) -> None:
-        if self._inbox.ended and self._outbox.closed and not self._lost:
+        if self._receiveBuffer.ended and self._sendBuffer.closed and not self._lost:
             self.transport.loseConnection()
 
     def _abort(self, reason: Exception) -> None:

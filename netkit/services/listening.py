@@ -24,7 +24,7 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from ..addresses import addressText
+from ..base.addresses import addressText
 from ..interfaces import IPrinter
 from ..server import ServerFactory
 from .errors import CannotStart

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from ..addresses import addressText
+from ..base.addresses import addressText
 from ..interfaces import IPrinter
 from .errors import CannotStart
 

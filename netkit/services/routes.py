@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from ..addresses import addressText
+from ..base.addresses import addressText
 from ..http import Fields, Request, Response
 
 _TEXT = [(b"content-type", b"text/plain; charset=utf-8")]

@@ -9,7 +9,7 @@ from typing import cast
 from twisted.application.service import MultiService
 from twisted.logger import Logger
 
-from ..addresses import addressText
+from ..base.addresses import addressText
 from . import echo, http, printrespond, websocket
 from .listening import ListeningService
 from .options import CommonOptions

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import Response
 from twisted.web.http_headers import Headers
 
-from ..addresses import addressText
+from ..base.addresses import addressText
 from ..wire.errors import RemoteProtocolError
 from ..wire.http.connection import ResponseReceiver
 from ..wire.http.content import Content, EndOfMessage

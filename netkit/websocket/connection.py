@@ -12,7 +12,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..addresses import addressText
+from ..base.addresses import addressText
 from ..wire.errors import RemoteProtocolError
 from ..wire.websocket.codes import CloseCode
 from ..wire.websocket.connection import Connection

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from ..addresses import addressText
+from ..base.addresses import addressText
 from ..wire.errors import RemoteProtocolError
 from ..wire.websocket.codes import CloseCode
 from .halts import BY_APPLICATION

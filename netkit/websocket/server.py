@@ -12,7 +12,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..addresses import addressText
+from ..base.addresses import addressText
 from ..server import ServerProtocol
 from ..wire.errors import RemoteProtocolError
 from ..wire.http.connection import RequestReceiver

@@ -34,8 +34,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from netkit import net
-from netkit.net.binding import Binding
-from netkit.net.networks import Networks
+from netkit.base.listenoptions import ListenOptions
+from netkit.net.accesslist import AccessList
 from tests.narrow import present, tcpAddress
 from tests.net.results import now
 
@@ -246,7 +246,7 @@ async def test_denied(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    ("peer", "admitted"),
+    ("peer", "allowed"),
     [
         (IPv4Address("TCP", "10.1.2.3", 1), True),
         (IPv4Address("TCP", "10.9.2.3", 1), False),
@@ -259,15 +259,15 @@ async def test_denied(serve: Serve) -> None:
         (None, True),
     ],
 )
-def test_networks(peer: IAddress, admitted: bool) -> None:
-    networks = Networks(["10.0.0.0/8", "fe80::/10"], ["10.9.0.0/16"])
-    assert networks.admit(peer) is admitted
+def test_access_list(peer: IAddress, allowed: bool) -> None:
+    accessList = AccessList(["10.0.0.0/8", "fe80::/10"], ["10.9.0.0/16"])
+    assert accessList.allows(peer) is allowed
 
 
 def test_all_networks_but_some() -> None:
-    networks = Networks(None, ["10.0.0.0/8"])
-    assert networks.admit(IPv4Address("TCP", "11.1.2.3", 1))
-    assert not Networks([], []).admit(IPv4Address("TCP", "11.1.2.3", 1))
+    accessList = AccessList(None, ["10.0.0.0/8"])
+    assert accessList.allows(IPv4Address("TCP", "11.1.2.3", 1))
+    assert not AccessList([], []).allows(IPv4Address("TCP", "11.1.2.3", 1))
 
 
 def test_a_bad_network() -> None:
@@ -343,9 +343,9 @@ class Broken:
         return self.result
 
 
-def test_a_binding_is_the_reactor_for_all_else() -> None:
+def test_listen_options_are_the_reactor_for_all_else() -> None:
     clock = Clock()
-    assert Binding(clock, None, False, False).seconds == clock.seconds
+    assert ListenOptions(clock, None, False, False).seconds == clock.seconds
 
 
 def test_options_of_an_endpoint_object() -> None:

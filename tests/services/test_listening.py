@@ -14,7 +14,7 @@ from twisted.internet.endpoints import clientFromString
 from twisted.internet.error import ConnectError
 from twisted.logger import LogEvent
 
-from netkit.addresses import addressText
+from netkit.base.addresses import addressText
 from netkit.echo import EchoFactory
 from netkit.services import echo, printrespond
 from netkit.services.errors import CannotStart

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IListeningPort, IReactorSocket
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 
-class Binding:
+class ListenOptions:
     """
     A reactor that listens in a particular way. Endpoints are given it in place of the real one,
     which does all the rest.

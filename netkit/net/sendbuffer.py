@@ -11,14 +11,14 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IConsumer, IPushProducer, ISSLTransport, ITCPTransport
 from zope.interface import implementer
 
-from .waiting import Waiting
+from ..base.waiters import Waiters
 
 # The transport is fed in pieces of this many bytes, so that a long write is seen to move.
 _PIECE = 2**16
 
 
 @implementer(IPushProducer)
-class Outbox:
+class SendBuffer:
     """
     Feeds a transport as fast as it takes, and tells writers when there is room.
 
@@ -45,8 +45,8 @@ class Outbox:
         self._refusal: Exception | None = None
         self._ending = False
         self._closing = False
-        self._writers: Waiting[None] = Waiting()
-        self._enders: Waiting[None] = Waiting()
+        self._writers: Waiters[None] = Waiters()
+        self._enders: Waiters[None] = Waiters()
         IConsumer(transport).registerProducer(self, True)
 
     def write(self, data: bytes | bytearray | memoryview) -> Deferred[None]:

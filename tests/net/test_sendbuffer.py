@@ -1,5 +1,5 @@
 """
-Tests for L{netkit.net.outbox}.
+Tests for L{netkit.net.sendbuffer}.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from twisted.internet.testing import StringTransport
 from zope.interface import alsoProvides
 
 from netkit.net import WriteAfterEndError
-from netkit.net.outbox import Outbox, hasHalves
+from netkit.net.sendbuffer import SendBuffer, hasHalves
 from tests.net.results import now
 
 CLOSED = WriteAfterEndError("closed")
@@ -60,39 +60,39 @@ def moves() -> list[None]:
 
 
 @pytest.fixture
-def outbox(transport: Transport, moves: list[None]) -> Outbox:
-    return Outbox(cast(ITCPTransport, transport), 10, lambda: moves.append(None))
+def buffer(transport: Transport, moves: list[None]) -> SendBuffer:
+    return SendBuffer(cast(ITCPTransport, transport), 10, lambda: moves.append(None))
 
 
 def pending(deferred: Deferred[None]) -> bool:
     return not deferred.called
 
 
-def test_write(outbox: Outbox, transport: Transport, moves: list[None]) -> None:
+def test_write(buffer: SendBuffer, transport: Transport, moves: list[None]) -> None:
     for data in (b"bytes", bytearray(b"bytearray"), memoryview(b"memoryview"), b""):
-        now(outbox.write(data))
+        now(buffer.write(data))
     assert transport.value() == b"bytesbytearraymemoryview"
-    assert outbox.accepted == 24
+    assert buffer.accepted == 24
     assert moves
 
 
-def test_a_bytearray_may_change(outbox: Outbox, transport: Transport) -> None:
+def test_a_bytearray_may_change(buffer: SendBuffer, transport: Transport) -> None:
     transport.room = 0
     data = bytearray(b"data")
-    outbox.write(b"first")
-    outbox.write(data)
+    buffer.write(b"first")
+    buffer.write(data)
     data[:] = b"else"
     assert transport.flush() + transport.flush() == b"firstdata"
 
 
-def test_a_full_transport_makes_writers_wait(outbox: Outbox, transport: Transport) -> None:
+def test_a_full_transport_makes_writers_wait(buffer: SendBuffer, transport: Transport) -> None:
     """
     As soon as more than the high-water mark waits, and until all of that is taken.
     """
     transport.room = 3
-    now(outbox.write(b"0123"))
-    now(outbox.write(b"x" * 10))
-    late = [outbox.write(b"y"), outbox.write(b"z")]
+    now(buffer.write(b"0123"))
+    now(buffer.write(b"x" * 10))
+    late = [buffer.write(b"y"), buffer.write(b"z")]
     assert all(map(pending, late))
     assert transport.flush() == b"0123"
     # The first of what waited has filled the transport again.
@@ -104,10 +104,10 @@ def test_a_full_transport_makes_writers_wait(outbox: Outbox, transport: Transpor
 
 
 def test_a_long_write_is_seen_to_move(
-    outbox: Outbox, transport: Transport, moves: list[None]
+    buffer: SendBuffer, transport: Transport, moves: list[None]
 ) -> None:
     data = bytes(range(256)) * 2048
-    writing = outbox.write(data)
+    writing = buffer.write(data)
     sent = bytearray()
     while pending(writing):
         moves.clear()
@@ -117,20 +117,20 @@ def test_a_long_write_is_seen_to_move(
     assert sent == data
 
 
-def test_who_stops_waiting_leaves_the_data(outbox: Outbox, transport: Transport) -> None:
+def test_who_stops_waiting_leaves_the_data(buffer: SendBuffer, transport: Transport) -> None:
     transport.room = 0
-    outbox.write(b"first")
-    writing = outbox.write(b"second" * 10)
+    buffer.write(b"first")
+    writing = buffer.write(b"second" * 10)
     writing.cancel()
     with pytest.raises(CancelledError):
         now(writing)
     assert transport.flush() + transport.flush() == b"first" + b"second" * 10
 
 
-def test_end_comes_after_what_was_written(outbox: Outbox, transport: Transport) -> None:
+def test_end_comes_after_what_was_written(buffer: SendBuffer, transport: Transport) -> None:
     transport.room = 0
-    outbox.write(b"first")
-    ending = outbox.end(b"last", CLOSED)
+    buffer.write(b"first")
+    ending = buffer.end(b"last", CLOSED)
     assert not transport.halfClosing
     assert transport.flush() == b"first"
     assert transport.value() == b"last"
@@ -138,38 +138,38 @@ def test_end_comes_after_what_was_written(outbox: Outbox, transport: Transport) 
     assert transport.halfClosing
     assert transport.producer is None
     assert pending(ending)
-    outbox.halfClosed()
+    buffer.halfClosed()
     now(ending)
-    assert outbox.closed
+    assert buffer.closed
 
 
-def test_end_again(outbox: Outbox) -> None:
-    endings = [outbox.end(b"", CLOSED), outbox.end(b"", CLOSED)]
+def test_end_again(buffer: SendBuffer) -> None:
+    endings = [buffer.end(b"", CLOSED), buffer.end(b"", CLOSED)]
     with pytest.raises(WriteAfterEndError):
-        now(outbox.end(b"more", CLOSED))
-    outbox.halfClosed()
-    for ending in [*endings, outbox.end(b"", CLOSED)]:
+        now(buffer.end(b"more", CLOSED))
+    buffer.halfClosed()
+    for ending in [*endings, buffer.end(b"", CLOSED)]:
         now(ending)
 
 
-def test_write_after_end(outbox: Outbox) -> None:
-    outbox.end(b"", CLOSED)
+def test_write_after_end(buffer: SendBuffer) -> None:
+    buffer.end(b"", CLOSED)
     with pytest.raises(WriteAfterEndError):
-        now(outbox.write(b"data"))
+        now(buffer.write(b"data"))
 
 
-def test_a_writer_that_ends(outbox: Outbox, transport: Transport) -> None:
+def test_a_writer_that_ends(buffer: SendBuffer, transport: Transport) -> None:
     """
     What waited for room may close this half at once.
     """
     transport.room = 0
-    outbox.write(b"first")
-    outbox.write(b"second" * 10).addCallback(lambda _: outbox.end(b"", CLOSED))
+    buffer.write(b"first")
+    buffer.write(b"second" * 10).addCallback(lambda _: buffer.end(b"", CLOSED))
     transport.flush()
     assert transport.halfClosing
 
 
-def test_a_writer_that_writes_on_and_ends(outbox: Outbox, transport: Transport) -> None:
+def test_a_writer_that_writes_on_and_ends(buffer: SendBuffer, transport: Transport) -> None:
     """
     What it writes then is sent before the end, however much it is, and it waits for room again.
     """
@@ -177,11 +177,11 @@ def test_a_writer_that_writes_on_and_ends(outbox: Outbox, transport: Transport) 
     waiting: list[Deferred[None]] = []
 
     def writeOn(result: None) -> None:
-        waiting.append(outbox.write(b"third" * 10))
-        waiting.append(outbox.end(b"", CLOSED))
+        waiting.append(buffer.write(b"third" * 10))
+        waiting.append(buffer.end(b"", CLOSED))
 
-    outbox.write(b"first")
-    outbox.write(b"second" * 10).addCallback(writeOn)
+    buffer.write(b"first")
+    buffer.write(b"second" * 10).addCallback(writeOn)
     assert transport.flush() == b"first"
     assert transport.value() == b"second" * 10
     assert all(map(pending, waiting))
@@ -192,11 +192,11 @@ def test_a_writer_that_writes_on_and_ends(outbox: Outbox, transport: Transport) 
 
 def test_a_transport_without_halves(transport: Transport) -> None:
     alsoProvides(transport, ISSLTransport)
-    outbox = Outbox(cast(ITCPTransport, transport), 10, lambda: None)
-    ending = outbox.end(b"data", CLOSED)
+    buffer = SendBuffer(cast(ITCPTransport, transport), 10, lambda: None)
+    ending = buffer.end(b"data", CLOSED)
     assert transport.disconnecting
     assert not transport.halfClosing
-    outbox.lost(ConnectionDone(), True)
+    buffer.lost(ConnectionDone(), True)
     now(ending)
 
 
@@ -205,19 +205,19 @@ def test_halves() -> None:
 
 
 @pytest.mark.parametrize("clean", [True, False])
-def test_lost_while_something_waits(outbox: Outbox, transport: Transport, clean: bool) -> None:
+def test_lost_while_something_waits(buffer: SendBuffer, transport: Transport, clean: bool) -> None:
     transport.room = 0
-    outbox.write(b"first")
-    waiting = [outbox.write(b"x" * 99), outbox.end(b"", CLOSED)]
-    outbox.lost(ConnectionLost("the endpoint"), clean)
-    for deferred in [*waiting, outbox.write(b"data"), outbox.end(b"", CLOSED)]:
+    buffer.write(b"first")
+    waiting = [buffer.write(b"x" * 99), buffer.end(b"", CLOSED)]
+    buffer.lost(ConnectionLost("the endpoint"), clean)
+    for deferred in [*waiting, buffer.write(b"data"), buffer.end(b"", CLOSED)]:
         with pytest.raises(ConnectionLost, match="the endpoint"):
             now(deferred)
 
 
-def test_a_lost_transport_stops_its_producer(outbox: Outbox, transport: Transport) -> None:
-    outbox.stopProducing()
-    now(outbox.write(b"data"))
-    outbox.lost(ConnectionLost(), False)
+def test_a_lost_transport_stops_its_producer(buffer: SendBuffer, transport: Transport) -> None:
+    buffer.stopProducing()
+    now(buffer.write(b"data"))
+    buffer.lost(ConnectionLost(), False)
     with pytest.raises(ConnectionLost):
-        now(outbox.write(b"data"))
+        now(buffer.write(b"data"))

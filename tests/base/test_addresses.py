@@ -1,12 +1,12 @@
 """
-Tests for L{netkit.addresses}.
+Tests for L{netkit.base.addresses}.
 """
 
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress, _ProcessAddress
 from twisted.internet.interfaces import IAddress
 
-from netkit.addresses import addressText
+from netkit.base.addresses import addressText
 
 
 @pytest.mark.parametrize(

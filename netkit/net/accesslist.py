@@ -14,9 +14,9 @@ from twisted.internet.interfaces import IAddress
 Network = str | IPv4Network | IPv6Network
 
 
-class Networks:
+class AccessList:
     """
-    Lists of networks whose clients are admitted, or are not.
+    Lists of networks whose clients are allowed, or are not.
     """
 
     def __init__(self, allow: Iterable[Network] | None, deny: Iterable[Network]) -> None:
@@ -28,7 +28,7 @@ class Networks:
         self._allow = None if allow is None else [ip_network(network) for network in allow]
         self._deny = [ip_network(network) for network in deny]
 
-    def admit(self, peer: IAddress | None) -> bool:
+    def allows(self, peer: IAddress | None) -> bool:
         """
         Tell whether a client may connect. One that has no IP address, as on a UNIX socket, may.
 

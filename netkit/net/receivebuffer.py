@@ -15,7 +15,7 @@ from .errors import IncompleteReadError, LimitExceededError
 _Take = Callable[[], bytes | None]
 
 
-class Inbox:
+class ReceiveBuffer:
     """
     Bytes in their order, an end, and at most one read at a time.
 

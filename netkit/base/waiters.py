@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 T = TypeVar("T")
 
 
-class Waiting(Generic[T]):
+class Waiters(Generic[T]):
     """
     Those who wait. Each has a Deferred of its own; who cancels it stops to wait, and that is all.
     """
