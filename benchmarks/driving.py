@@ -21,7 +21,8 @@ class Load:
     """
     What is sent to a server, and what has to come back.
 
-    @ivar request: what is sent, over and over. Where it is empty, the handshake is all.
+    @ivar requests: what is sent, each in its turn, over and over. Where there is none, the
+        handshake is all.
     @ivar expected: each reply: as C{check} says.
     @ivar check: C{expect}: the reply is just that; C{http}: it is the content of a response;
         C{inflate}: it is the text of a compressed WebSocket message.
@@ -32,7 +33,7 @@ class Load:
     @ivar accept: what the answer to that has to contain.
     """
 
-    request: bytes = b""
+    requests: tuple[bytes, ...] = ()
     expected: bytes = b""
     check: str = "expect"
     replies: int = 1
@@ -134,8 +135,9 @@ def _command(running: Running, environment: Environment, load: Load) -> Iterator
 
         words = [str(environment.folder / "load"), *running.where, "--mode", load.mode]
         words += ["--connections", str(load.connections), "--replies", str(load.replies)]
-        if load.request:
-            words += ["--request", file("request", load.request)]
+        if load.requests:
+            words += ["--request", file("request", b"".join(load.requests))]
+            words += ["--lengths", ",".join(str(len(each)) for each in load.requests)]
             words += [f"--{load.check}", file("expected", load.expected)]
         if load.handshake:
             words += ["--handshake", file("handshake", load.handshake), "--accept", load.accept]

@@ -43,12 +43,85 @@ GET = (
     b"Priority: u=0, i\r\n\r\n"
 )
 
+_SYSTEMS = (
+    "Windows NT 10.0; Win64; x64",
+    "Macintosh; Intel Mac OS X 10_15_7",
+    "X11; Linux x86_64",
+    "X11; CrOS x86_64 14541.0.0",
+    "Linux; Android 14; Pixel 8",
+    "iPhone; CPU iPhone OS 18_1 like Mac OS X",
+)
+_LANGUAGES = ("en-US,en;q=0.5", "de-DE,de;q=0.9,en;q=0.8", "fr", "pt-BR,pt;q=0.9", "ja", "*")
+_WORDS = (
+    *("api", "assets", "cart", "images", "list", "news", "orders", "products", "search"),
+    *("static", "user", "v1", "v2", "account", "blog", "categories", "checkout", "help"),
+)
+_ACCEPTS = (
+    "*/*",
+    "application/json, text/plain, */*",
+    "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5",
+    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+)
+
 
 def octets(size: int) -> bytes:
     """
     Some octets that have no order.
     """
     return _RANDOM.randbytes(size)
+
+
+def varied(count: int = 997) -> tuple[bytes, ...]:
+    """
+    Requests as from many browsers: no two have the same path, cookie or user agent, and their
+    heads have 150 to 800 octets. They are the same in each run.
+    """
+    drawn = random.Random(997)
+    return tuple(_browsed(drawn, number) for number in range(count))
+
+
+def _browsed(drawn: random.Random, number: int) -> bytes:
+    chance = drawn.random
+    path = "/".join(drawn.choices(_WORDS, k=drawn.randint(1, 4)))
+    query = f"?q={drawn.choice(_WORDS)}&page={drawn.randint(1, 50)}" if chance() < 0.3 else ""
+    system, version = drawn.choice(_SYSTEMS), f"{drawn.randint(100, 143)}.0"
+    build = f"{drawn.randint(4000, 7500)}.{number}"
+    agent = drawn.choice(
+        (
+            f"Mozilla/5.0 ({system}; rv:{version}.{number}) Gecko/20100101 Firefox/{version}",
+            (
+                f"Mozilla/5.0 ({system}) AppleWebKit/537.36 (KHTML, like Gecko) "
+                f"Chrome/{version}.{build} Safari/537.36"
+            ),
+            f"App/{version}.{build}",
+        )
+    )
+    cookies = [f"session={drawn.getrandbits(128):032x}"]
+    if chance() < 0.6:
+        cookies.append(f"_ga=GA1.1.{drawn.getrandbits(30)}.{drawn.getrandbits(30)}")
+    if chance() < 0.3:
+        cookies.append(f"consent={drawn.getrandbits(4 * 160):0160x}")
+    lines = [
+        f"GET /{path}/{number}{query} HTTP/1.1",
+        "Host: 127.0.0.1:3202",
+        f"User-Agent: {agent}",
+        f"Accept: {drawn.choice(_ACCEPTS)}",
+    ]
+    optional = (
+        f"Accept-Language: {drawn.choice(_LANGUAGES)}",
+        "Accept-Encoding: gzip, deflate, br, zstd",
+        f"Referer: http://127.0.0.1:3202/{drawn.choice(_WORDS)}",
+        "Connection: keep-alive",
+        "Cache-Control: no-cache",
+        f"Sec-Fetch-Dest: {drawn.choice(('document', 'empty', 'image', 'script'))}",
+        "Sec-Fetch-Mode: cors",
+        "Sec-Fetch-Site: same-origin",
+        "Priority: u=1, i",
+    )
+    share = chance()
+    lines += [line for line in optional if chance() < share]
+    lines.append(f"Cookie: {'; '.join(cookies)}")
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 def post(target: str, content: bytes) -> bytes:

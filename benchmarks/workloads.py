@@ -57,12 +57,12 @@ def _against(subject: Server, *peers: Server | tuple[Server, float]) -> tuple[Pa
 
 def _echo(size: int, connections: int = 50, mode: str = "closed") -> Load:
     payload = octets.octets(size)
-    return Load(payload, payload, connections=connections, mode=mode)
+    return Load((payload,), payload, connections=connections, mode=mode)
 
 
 def _message(payload: bytes, connections: int = 50, opcode: int = octets.BINARY) -> Load:
     return Load(
-        octets.message(payload, opcode),
+        (octets.message(payload, opcode),),
         octets.echoed(payload, opcode),
         connections=connections,
         handshake=octets.UPGRADE,
@@ -71,14 +71,14 @@ def _message(payload: bytes, connections: int = 50, opcode: int = octets.BINARY)
 
 
 def _http(request: bytes, content: bytes, connections: int = 50, replies: int = 1) -> Load:
-    return Load(request * replies, content, "http", replies, connections)
+    return Load((request * replies,), content, "http", replies, connections)
 
 
 def _deflated() -> Load:
     text = octets.document()
     return replace(
         _message(text),
-        request=octets.compressed(text),
+        requests=(octets.compressed(text),),
         expected=text,
         check="inflate",
         handshake=octets.UPGRADE_WITH_DEFLATE,
@@ -89,7 +89,7 @@ def _burst() -> Load:
     sent = [octets.octets(48) for _ in range(64)]
     return replace(
         _message(b""),
-        request=b"".join(map(octets.message, sent)),
+        requests=(b"".join(map(octets.message, sent)),),
         expected=b"".join(map(octets.echoed, sent)),
     )
 
@@ -201,6 +201,12 @@ WORKLOADS = (
         "Start of twistd -n netkit-echo until it listens",
         StartUp,
         _against(s.NETKIT_TWISTD, s.STOCK_TWISTD, s.NODE_ECHO),
+    ),
+    Workload(
+        "http-get-varied",
+        "HTTP GET, each with another path, cookie and user agent, keep-alive, 50 connections",
+        lambda: Throughput(Load(octets.varied(), octets.HELLO, "http"), "requests/s"),
+        _HTTP_PEERS,
     ),
     Workload(
         "http-get",

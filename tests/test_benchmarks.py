@@ -5,6 +5,7 @@ wrong answer is no score. How fast anything is does not matter here.
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -17,6 +18,7 @@ from benchmarks.comparing import Comparison, compare
 from benchmarks.driving import Load, drive
 from benchmarks.environment import Environment, Unusable, compileAll
 from benchmarks.measures import Bounds, Contender, Throughput
+from benchmarks.payloads import varied
 from benchmarks.report import write
 from benchmarks.running import Place, Running
 from benchmarks.servers import C_ECHO, NETKIT_ECHO, onEpoll
@@ -42,6 +44,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     [
         "echo-unix",
         "connections",
+        "http-get-varied",
         "http-get",
         "http-pipelined",
         "http-post",
@@ -60,6 +63,25 @@ def test_netkit_answers(name: str, environment: Environment) -> None:
         outcome = drive(running, environment, measure.load, warmup=0.0, seconds=0.02)
 
     assert outcome.exchanges > 0
+
+
+def test_varied_requests_are_as_from_many_browsers() -> None:
+    """
+    So that no server can have seen one of them just before.
+    """
+    requests = varied()
+
+    def field(name: bytes) -> set[bytes]:
+        found = [re.search(rb"^%s: (.*)\r$" % name, each, re.MULTILINE) for each in requests]
+        return {each[1] for each in found if each}
+
+    assert len(requests) >= 997
+    assert {len(each) for each in requests} <= set(range(150, 801))
+    assert len({each.partition(b" HTTP/1.1\r\n")[0] for each in requests}) == len(requests)
+    assert len(field(b"Cookie")) == len(requests)
+    assert len(field(b"User-Agent")) == len(requests)
+    assert all(each.endswith(b"\r\n\r\n") and each.count(b"\r\n\r\n") == 1 for each in requests)
+    assert varied() == requests
 
 
 @pytest.mark.parametrize("name", ["echo-p99", "echo-memory"])
@@ -96,9 +118,11 @@ def test_a_run_is_reported(environment: Environment, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("load", "said"),
     [
-        (Load(b"sent", b"back"), "octet 0 is 73, not 62"),
-        (Load(b"twotwo", b"two"), "2 replies for 1"),
-        (Load(b"HTTP/1.1 404 Not Found\r\n\r\n", b"", "http"), "wrong reply: HTTP/1.1 404"),
+        (Load((b"sent",), b"back"), "octet 0 is 73, not 62"),
+        # The second of two requests, and its answer.
+        (Load((b"same", b"other"), b"same"), "octet 0 is 6f, not 73"),
+        (Load((b"twotwo",), b"two"), "2 replies for 1"),
+        (Load((b"HTTP/1.1 404 Not Found\r\n\r\n",), b"", "http"), "wrong reply: HTTP/1.1 404"),
     ],
 )
 def test_a_wrong_answer_is_no_score(environment: Environment, load: Load, said: str) -> None:

@@ -33,8 +33,9 @@ struct options {
     pid_t watched;            /* whose processor time is measured, or 0 */
     struct bytes handshake;   /* sent once; answered by a head with status 101 */
     const char *accept;       /* what the answer to the handshake has to contain, or NULL */
-    struct bytes request;     /* may be empty where each is a connection of its own */
-    struct bytes expected;    /* one reply */
+    struct bytes *requests;   /* sent in turn; none where each is a connection of its own */
+    unsigned request_count;
+    struct bytes expected;    /* one reply, to each of them */
     enum reply_kind kind;
     unsigned replies;         /* how many a request has */
 };

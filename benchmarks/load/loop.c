@@ -102,8 +102,9 @@ static void send_bytes(struct connection *connection, struct bytes bytes)
 
 static void ask(struct connection *connection, uint64_t when)
 {
+    static unsigned next;
     connection->asked = when;
-    if (!options.request.length) {
+    if (!options.request_count) {
         /* The handshake is all that there is to it. */
         exchanged(connection);
         return;
@@ -111,7 +112,8 @@ static void ask(struct connection *connection, uint64_t when)
     connection->state = WAITING;
     if (options.mode != BROADCAST)
         connection->answered = 0;
-    send_bytes(connection, options.request);
+    send_bytes(connection, options.requests[next]);
+    next = (next + 1) % options.request_count;
 }
 
 static void spread_sources(int fd)

@@ -1,10 +1,14 @@
 /*
- * A load generator: sends the same request over and over, and compares every reply, octet by
+ * A load generator: sends the same requests over and over, and compares every reply, octet by
  * octet, with what it should be. Prints one line of JSON.
  *
- *     load (--tcp PORT | --unix PATH) --request FILE [--expect FILE | --http FILE | --inflate FILE]
+ *     load (--tcp PORT | --unix PATH) --request FILE [--lengths N,N,...]
+ *          [--expect FILE | --http FILE | --inflate FILE]
  *          [--mode closed|paced|reconnect|broadcast|idle] [--connections N] [--seconds S]
  *          [--warmup S] [--rate N] [--replies N] [--handshake FILE [--accept TEXT]] [--tls] [--watch PID]
+ *
+ * A file of several requests, one behind the other, has their --lengths: they are sent in turn,
+ * whatever connection is the next to ask.
  */
 #include "load.h"
 
@@ -59,6 +63,29 @@ static struct bytes contents(const char *path)
     return bytes;
 }
 
+/* Divide what is sent into requests. */
+static void divide(struct bytes all, const char *lengths)
+{
+    unsigned count = 1;
+    for (const char *comma = lengths; comma && (comma = strchr(comma, ',')); comma++)
+        count++;
+    options.requests = calloc(count, sizeof *options.requests);
+    for (size_t start = 0; start < all.length; options.request_count++) {
+        size_t length = all.length;
+        if (lengths) {
+            char *end;
+            length = strtoul(lengths, &end, 10);
+            lengths = *end ? end + 1 : end;
+        }
+        if (!length || length > all.length - start)
+            fail("--lengths: they are not those of the %zu octets of --request", all.length);
+        options.requests[options.request_count] = (struct bytes){all.data + start, length};
+        start += length;
+    }
+    if (lengths && options.request_count != count)
+        fail("--lengths: there are %u, and %u requests", count, options.request_count);
+}
+
 static void set_tcp(const char *port)
 {
     struct sockaddr_in *address = (struct sockaddr_in *)&options.address;
@@ -95,6 +122,8 @@ static void expect(enum reply_kind kind, const char *path)
 
 static void parse(int count, char **words)
 {
+    struct bytes request = {"", 0};
+    const char *lengths = NULL;
     for (int i = 1; i < count; i++) {
         const char *name = words[i];
         if (!strcmp(name, "--tls")) {
@@ -109,7 +138,9 @@ static void parse(int count, char **words)
         else if (!strcmp(name, "--unix"))
             set_unix(value);
         else if (!strcmp(name, "--request"))
-            options.request = contents(value);
+            request = contents(value);
+        else if (!strcmp(name, "--lengths"))
+            lengths = value;
         else if (!strcmp(name, "--handshake"))
             options.handshake = contents(value);
         else if (!strcmp(name, "--accept"))
@@ -139,7 +170,8 @@ static void parse(int count, char **words)
     }
     if (!options.address_length)
         fail("say where to connect to: --tcp PORT or --unix PATH");
-    if (options.mode != IDLE && options.mode != RECONNECT && !options.request.length)
+    divide(request, lengths);
+    if (options.mode != IDLE && options.mode != RECONNECT && !options.request_count)
         fail("say what to send: --request FILE");
     if (options.mode == PACED && options.rate <= 0)
         fail("say how often: --rate N");

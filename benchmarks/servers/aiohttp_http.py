@@ -42,7 +42,7 @@ async def main() -> None:
     Listen.
     """
     application = web.Application(client_max_size=2**30)
-    application.router.add_get("/", hello)
+    application.router.add_get("/{path:.*}", hello)
     application.router.add_post("/", echo)
     application.router.add_post("/upload", upload)
     runner = web.AppRunner(application, access_log=None)
