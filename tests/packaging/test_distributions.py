@@ -21,19 +21,6 @@ from tests.interop.peers import Daemon
 
 ROOT = Path(__file__).parents[2]
 
-# What a working copy has beside its sources.
-LEFTOVERS = shutil.ignore_patterns(
-    ".git",
-    ".venv*",
-    ".*_cache",
-    "*.egg-info",
-    "*.so",
-    "__pycache__",
-    "build",
-    "dist",
-    "node_modules",
-)
-
 # What has a part in C, and a program that says which one is used of each.
 COMPILED = "netkit/reactor/traffic", "netkit/wire/websocket/codec"
 USED = (
@@ -77,13 +64,29 @@ def pluginNames() -> set[str]:
     return set(re.findall(r'^ *"(netkit[a-z-]*)",$', "\n".join(texts), re.MULTILINE))
 
 
+def checkout() -> list[str]:
+    """
+    All files that a working copy has, without what was made in it.
+    """
+    if not (ROOT / ".git").exists():
+        # An unpacked sdist, which names its own.
+        [listing] = ROOT.glob("*.egg-info/SOURCES.txt")
+        return [name for name in listing.read_text().split("\n") if name]
+    command = "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    names = listed.stdout.decode().split("\0")
+    return [name for name in names if name and (ROOT / name).exists()]
+
+
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """
     The sdist, and the wheel built from it.
     """
     work = tmp_path_factory.mktemp("build")
-    shutil.copytree(ROOT, work / "netkit", ignore=LEFTOVERS)
+    for name in checkout():
+        (work / "netkit" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, work / "netkit" / name)
     call(sys.executable, "-m", "build", "--outdir", work / "dist", work / "netkit", cwd=work)
     [sdist] = (work / "dist").glob("*.tar.gz")
     [wheel] = (work / "dist").glob("*.whl")
@@ -116,22 +119,39 @@ def test_without_a_compiler_it_is_python_alone(
     assert used.split() == ["netkit.reactor.traffic.python", "netkit.wire.websocket.codec.python"]
 
 
-def test_sdist_has_all_to_build_and_test(distributions: dict[str, Path]) -> None:
+def test_name_is_the_one_that_readme_says(distributions: dict[str, Path]) -> None:
+    said = re.search(r"distribution is called `(\S+)`", (ROOT / "README.md").read_text())
+    assert said is not None
+    for path in distributions.values():
+        assert path.name.startswith(f"{said[1]}-")
+
+
+def test_sdist_has_all_that_a_checkout_has(distributions: dict[str, Path]) -> None:
     with tarfile.open(distributions["sdist"]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    wanted = sources() | {
-        *(f"{folder}/native.c" for folder in COMPILED),
-        "Makefile",
-        "README.md",
-        "setup.cfg",
-        "setup.py",
-        "pyproject.toml",
-        "tests/conftest.py",
-        "tests/interop/client.mjs",
-        str(Path(__file__).relative_to(ROOT)),
-    }
-    assert wanted <= names
-    assert not [name for name in names if "node_modules" in name or name.endswith(".cache")]
+    assert sources() <= names
+    assert set(checkout()) - names <= {".gitignore"}
+
+
+def test_sdist_passes_its_tests(distributions: dict[str, Path], tmp_path: Path) -> None:
+    """
+    The tests are all there to be collected, and those that read files beside netkit find them.
+    """
+    with tarfile.open(distributions["sdist"]) as sdist:
+        sdist.extractall(tmp_path, filter="data")
+    [tree] = tmp_path.iterdir()
+    pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+
+    call(*pytest_, "--collect-only", cwd=tree)
+    call(
+        *pytest_,
+        "tests/test_layers.py",
+        "tests/http/test_docs.py",
+        "tests/websocket/test_docs.py",
+        "tests/interop/test_readme.py::test_links_lead_somewhere",
+        "tests/interop/test_readme.py::test_the_two_commands_are_what_ci_runs",
+        cwd=tree,
+    )
 
 
 @pytest.fixture(scope="module", params=["sdist", "wheel"])
