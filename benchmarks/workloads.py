@@ -206,7 +206,7 @@ WORKLOADS = (
         "http-get-varied",
         "HTTP GET, each with another path, cookie and user agent, keep-alive, 50 connections",
         lambda: Throughput(Load(octets.varied(), octets.HELLO, "http"), "requests/s"),
-        _HTTP_PEERS,
+        (*_HTTP_PEERS, Pair(onEpoll(s.NETKIT_HTTP), s.TWISTED_WEB)),
     ),
     Workload(
         "http-get",
