@@ -14,7 +14,7 @@ from ..websocket import (
     WebSocketRequest,
     WebSocketTransport,
 )
-from ..wire.websocket.handshake import is_token
+from ..wire.websocket.handshake import is_subprotocol
 from .listening import ListeningService, listeningService
 from .options import ServiceOptions, wholeNumber
 
@@ -57,7 +57,7 @@ class Options(ServiceOptions):
         if path is not None and not (path.startswith("/") and path.isascii() and "?" not in path):
             raise UsageError(f"--path is a path such as /chat, without a query, not {path!r}")
         for name in self["subprotocol"]:
-            if not is_token(name):
+            if not is_subprotocol(name):
                 raise UsageError(f"--subprotocol is a token such as chat.v1, not {name!r}")
 
 

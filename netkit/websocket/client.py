@@ -30,9 +30,6 @@ from .protocol import WebSocketProtocol
 
 _log = Logger()
 
-# Responses that precede the one that counts (RFC 9110 section 15.2, RFC 8297).
-_INTERIM = (100, 103)
-
 
 class WebSocketClientConnection(WebSocketConnection):
     """
@@ -109,16 +106,13 @@ class WebSocketClientConnection(WebSocketConnection):
             self._content(receiver)
             return
         try:
-            while True:
-                event = receiver.next_event()
-                if event is None:
-                    return
-                if isinstance(event, ResponseHead) and event.status not in _INTERIM:
-                    break
-            if event.status == 101:
-                self._accepted(event, receiver)
+            head = receiver.next_final_head()
+            if head is None:
+                return
+            if head.status == 101:
+                self._accepted(head, receiver)
             else:
-                self._refused(event, receiver)
+                self._refused(head, receiver)
         except RemoteProtocolError as error:
             _log.info(
                 "{peer} does not open a WebSocket: {reason}",

@@ -24,7 +24,6 @@ from zope.interface import implementer
 from ..wire.errors import RemoteProtocolError
 from ..wire.http.connection import ResponseReceiver
 from ..wire.http.fields import encode_fields
-from ..wire.http.head import ResponseHead
 from .url import WebSocketURL
 
 
@@ -150,18 +149,15 @@ class _Tunnel(Protocol):
             return
         self._receiver.receive(data)
         try:
-            while True:
-                event = self._receiver.next_event()
-                if event is None:
-                    return
-                if isinstance(event, ResponseHead) and event.status >= 200:
-                    break
+            head = self._receiver.next_final_head()
         except RemoteProtocolError as error:
             self._fail(f"the proxy speaks no HTTP: {error}")
             return
-        if event.status >= 300:
-            words = event.reason.decode("latin-1")
-            self._fail(f"the proxy answers {event.status} {words}")
+        if head is None:
+            return
+        if not 200 <= head.status < 300:
+            words = head.reason.decode("latin-1")
+            self._fail(f"the proxy answers {head.status} {words}")
             return
         self._open(self._receiver.detach())
 

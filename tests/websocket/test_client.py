@@ -4,6 +4,9 @@ Tests for L{netkit.websocket.endpoint} and L{netkit.websocket.client}.
 
 from __future__ import annotations
 
+import random
+import re
+import zlib
 from typing import Any
 
 import pytest
@@ -37,7 +40,7 @@ from netkit.wire.http.connection import RequestReceiver
 from netkit.wire.http.head import RequestHead
 from netkit.wire.websocket.connection import Connection
 from netkit.wire.websocket.events import Close
-from netkit.wire.websocket.handshake import accept, read_request
+from netkit.wire.websocket.handshake import accept, accept_key, read_request
 from tests.conftest import Listen
 
 from .helpers import Link, Recorder, Waiters, lost
@@ -362,11 +365,42 @@ class _Linked:
 
 def test_octet_by_octet_with_a_message_behind_it() -> None:
     client = Client()
-    octets = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + client.response()
+    interim = (100, 102, 103, 199)
+    octets = b"".join(b"HTTP/1.1 %d Wait\r\nLink: x\r\n\r\n" % status for status in interim)
+    octets += client.response()
     for octet in octets + client.server.send_text("early"):
         client.protocol.dataReceived(bytes([octet]))
     assert client.connecting.called
     assert client.app.events == ["open", "early"]
+
+
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        # gorilla/websocket and Java-WebSocket, whatever they are offered; and the shortest answer.
+        b"permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+        b"permessage-deflate",
+    ],
+)
+def test_a_server_that_ignores_what_is_wished_of_it(extensions: bytes) -> None:
+    client = Client(deflate=True)
+    request = client.link.value()
+    assert b"Sec-WebSocket-Extensions: permessage-deflate; server_max" in request
+    (key,) = re.findall(rb"\r\nSec-WebSocket-Key: (.*)\r\n", request)
+    client.protocol.dataReceived(
+        b"HTTP/1.1 101 Switching Protocols\r\n"
+        b"Upgrade: websocket\r\n"
+        b"Connection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: %b\r\n"
+        b"Sec-WebSocket-Extensions: %b\r\n"
+        b"\r\n" % (accept_key(key), extensions)
+    )
+    assert client.connecting.called
+    message = random.Random(2).randbytes(30_000) * 2
+    deflater = zlib.compressobj(wbits=-15)
+    payload = (deflater.compress(message) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    client.protocol.dataReceived(b"\xc2\x7e" + len(payload).to_bytes(2, "big") + payload)
+    assert client.app.events == ["open", message]
 
 
 def test_the_server_closes() -> None:
@@ -408,6 +442,7 @@ def test_keepalive() -> None:
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "Upgrade field"),
         (b"what?\r\n\r\n", "not a status line"),
         (b"\x16\x03\x01", ""),
+        (b"HTTP/1.1 102 Processing\r\n\r\n" * 100, "more than 64 interim responses"),
     ],
 )
 def test_answers_that_open_nothing(answer: bytes, problem: str) -> None:

@@ -118,6 +118,8 @@ async def test_through_a_proxy() -> None:
     [
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "answers 407 Proxy Auth"),
         (b"220 mail\r\n", "speaks no HTTP"),
+        (b"HTTP/1.1 102 Processing\r\n\r\n" * 65, "more than 64 interim responses"),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "answers 101"),
         (b"", "closed without an answer"),
     ],
 )

@@ -190,7 +190,7 @@ class ResponseReceiver(_Receiver):
     What a client receives.
     """
 
-    __slots__ = ("_head", "_methods")
+    __slots__ = ("_head", "_interim", "_methods")
 
     def __init__(self, limits: Limits | None = None) -> None:
         """
@@ -199,6 +199,7 @@ class ResponseReceiver(_Receiver):
         super().__init__(limits)
         self._head = ResponseHeadParser(self._limits)
         self._methods: list[bytes] = []
+        self._interim = 0
 
     def request_sent(self, method: bytes) -> None:
         """
@@ -233,8 +234,28 @@ class ResponseReceiver(_Receiver):
             self.buffered = len(buffer) - end
             if head.status >= 200:
                 del self._methods[0]
+                self._interim = 0
+            elif self._interim == self._limits.interim_responses:
+                raise RemoteProtocolError(
+                    f"more than {self._interim} interim responses precede the final one", 400
+                )
+            else:
+                self._interim += 1
             self._start_content(head.framing)
             return head
         except RemoteProtocolError as error:
             self._error = error
             raise
+
+    def next_final_head(self) -> ResponseHead | None:
+        """
+        Take the head of the response that answers the request, and pass over the interim ones
+        that precede it: all of 1xx (RFC 9110 section 15.2) but 101, which ends what HTTP is
+        spoken on a connection. C{None} when more octets are needed for it.
+
+        @raise RemoteProtocolError: as L{next_event} does.
+        """
+        while (event := self.next_event()) is not None:
+            if isinstance(event, ResponseHead) and (event.status >= 200 or event.status == 101):
+                return event
+        return None

@@ -30,6 +30,13 @@ _COMMA = 44
 _SHOWN = 80
 
 
+def is_token(octets: bytes) -> bool:
+    """
+    Whether something is a token (RFC 9110 section 5.6.2).
+    """
+    return _NAME_FULL.fullmatch(octets) is not None
+
+
 def show(octets: bytes) -> str:
     """
     Show what a peer sent in an error message: escaped, and cut where it is long.

@@ -226,6 +226,9 @@ def response_framing(fields: Fields, minor: int, status: int, method: bytes) -> 
     @raise RemoteProtocolError: 400 for a Content-Length or Transfer-Encoding that is not sound,
         501 for a transfer coding other than chunked.
     """
+    if method == b"CONNECT" and 200 <= status < 300:
+        # A tunnel, whatever the fields say (RFC 9110 section 9.3.6).
+        return Framing(False, 0, keep_alive=False)
     found = _find(fields)
     options = _options(found)
     chunked, length = _content(found, minor)

@@ -21,6 +21,7 @@ class Limits:
     @ivar chunk_extensions: all chunk extensions of a message (RFC 9112 section 7.1.1), and the
         zeros in front of chunk sizes; 413.
     @ivar trailer_section: all field lines of a trailer section; 431.
+    @ivar interim_responses: how many 1xx responses may precede the final one.
     """
 
     request_line: int = 8192
@@ -29,3 +30,4 @@ class Limits:
     content: int = 64 * 2**20
     chunk_extensions: int = 4096
     trailer_section: int = 8192
+    interim_responses: int = 64

@@ -159,19 +159,26 @@ class PerMessageDeflate:
         return zlib.compressobj(self._level, zlib.DEFLATED, -bits, self._memory)
 
 
-def offer(settings: DeflateSettings) -> Extension:
+def offer(settings: DeflateSettings) -> list[Extension]:
     """
-    Make a client's offer (RFC 7692 section 7.1).
+    Make a client's offer (RFC 7692 section 7.1): what we would like, and behind it, for a server
+    that does not do all that, what we can live with: whatever the server does to its messages.
+
+    @param settings: what we want.
+    @return: the elements of the offer, the preferred one first.
     """
-    parameters: list[tuple[str, str | None]] = []
+    server: list[tuple[str, str | None]] = []
+    client: list[tuple[str, str | None]] = []
     if not settings.context_takeover:
-        parameters += [("server_no_context_takeover", None), ("client_no_context_takeover", None)]
+        server.append(("server_no_context_takeover", None))
+        client.append(("client_no_context_takeover", None))
     if settings.window_bits < 15:
-        parameters.append(("server_max_window_bits", str(settings.window_bits)))
-        parameters.append(("client_max_window_bits", str(settings.window_bits)))
+        server.append(("server_max_window_bits", str(settings.window_bits)))
+        client.append(("client_max_window_bits", str(settings.window_bits)))
     else:
-        parameters.append(("client_max_window_bits", None))
-    return Extension(NAME, tuple(parameters))
+        client.append(("client_max_window_bits", None))
+    offers = [Extension(NAME, (*server, *client)), Extension(NAME, tuple(client))]
+    return offers if server else offers[1:]
 
 
 def accept(
@@ -219,15 +226,14 @@ def accept(
 
 def agree(answer: Extension, settings: DeflateSettings) -> PerMessageDeflate:
     """
-    Take a server's answer to our offer.
+    Take a server's answer to our offer, whichever element of L{offer} it answers: the last one
+    leaves the server's window and context to the server.
 
-    @raise RemoteProtocolError: it is no answer to what L{offer} made of the settings.
+    @param answer: what the server agrees to.
+    @param settings: what the offer was made of.
+    @raise RemoteProtocolError: it is no answer to that.
     """
     agreed = _parse(answer, "response")
-    if not settings.context_takeover and not agreed.server_no_context_takeover:
-        raise _bad(answer, "it takes context over, which was not offered")
-    if settings.window_bits < (agreed.server_max_window_bits or 15):
-        raise _bad(answer, f"its window has more than the {settings.window_bits} bits offered")
     client_bits = min(settings.window_bits, agreed.client_max_window_bits or 15)
     return PerMessageDeflate(
         out_window_bits=client_bits,

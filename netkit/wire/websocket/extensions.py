@@ -8,10 +8,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_PARAMETER = re.compile(rf'[ \t]*;[ \t]*({_TOKEN})(?:[ \t]*=[ \t]*(?:({_TOKEN})|"({_TOKEN})"))?')
-_NAME = re.compile(rf"[ \t]*({_TOKEN})")
-_COMMA = re.compile(r"[ \t]*(?:,|$)")
+from ..http.fields import TOKEN, show
+
+_OWS = rb"[ \t]*+"
+_PARAMETER = re.compile(
+    rb"%b;%b(%b)(?:%b=%b(?:(%b)|\"(%b)\"))?" % (_OWS, _OWS, TOKEN, _OWS, _OWS, TOKEN, TOKEN)
+)
+_NAME = re.compile(rb"%b(%b)" % (_OWS, TOKEN))
+_COMMA = re.compile(rb"%b(?:,|$)" % _OWS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,11 @@ class Extension:
         )
 
 
-def parse_extensions(values: Iterable[str]) -> list[Extension]:
+def parse_extensions(values: Iterable[bytes]) -> list[Extension]:
     """
     Parse the values of all fields of that name, in order.
 
+    @param values: the values.
     @raise ValueError: one does not follow the grammar.
     """
     extensions = []
@@ -50,16 +55,30 @@ def parse_extensions(values: Iterable[str]) -> list[Extension]:
                 continue
             found = _NAME.match(value, at)
             if found is None:
-                raise ValueError(f"{value!r} is no list of extensions from {value[at:]!r} on")
-            name = found[1]
+                raise _no_list(value, at)
             at = found.end()
             parameters = []
             while parameter := _PARAMETER.match(value, at):
-                parameters.append((parameter[1], parameter[2] or parameter[3]))
+                name, plain, quoted = parameter.groups()
+                given = plain or quoted
+                parameters.append((name.decode(), None if given is None else given.decode()))
                 at = parameter.end()
             comma = _COMMA.match(value, at)
             if comma is None:
-                raise ValueError(f"{value!r} is no list of extensions from {value[at:]!r} on")
+                raise _no_list(value, at)
             at = comma.end()
-            extensions.append(Extension(name, tuple(parameters)))
+            extensions.append(Extension(found[1].decode(), tuple(parameters)))
     return extensions
+
+
+def format_extensions(extensions: Iterable[Extension]) -> bytes:
+    """
+    The value of a field that offers or agrees on extensions.
+
+    @param extensions: the extensions, the preferred one first.
+    """
+    return ", ".join(map(str, extensions)).encode()
+
+
+def _no_list(value: bytes, at: int) -> ValueError:
+    return ValueError(f"{show(value)} is no list of extensions from {show(value[at:])} on")

@@ -12,19 +12,18 @@ from hashlib import sha1
 from os import urandom
 
 from ..errors import LocalProtocolError, RemoteProtocolError
-from ..http.fields import Fields, encode_fields
+from ..http.fields import Fields, encode_fields, is_token, show
 from ..http.head import RequestHead
 from ..http.response import status_line
 from . import deflate
 from .codes import CloseCode
 from .deflate import DeflateSettings, PerMessageDeflate
-from .extensions import Extension, parse_extensions
+from .extensions import Extension, format_extensions, parse_extensions
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 # The base64 of 16 octets.
 _KEY = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 Pairs = Iterable[tuple[bytes, bytes]]
 
@@ -64,11 +63,11 @@ def accept_key(key: bytes) -> bytes:
     return b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
 
 
-def is_token(name: str) -> bool:
+def is_subprotocol(name: str) -> bool:
     """
-    Whether something can be the name of a subprotocol (section 4.1).
+    Whether something can be the name of a subprotocol (section 4.1): a token.
     """
-    return name.isascii() and _TOKEN.fullmatch(name.encode()) is not None
+    return is_token(name.encode())
 
 
 def wants_upgrade(fields: Fields) -> bool:
@@ -104,12 +103,17 @@ def read_request(head: RequestHead) -> Offer:
     if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
         raise RemoteProtocolError("Sec-WebSocket-Key is not one field of 16 octets in base64", 400)
     subprotocols = fields.elements(b"sec-websocket-protocol")
-    if not all(map(_TOKEN.fullmatch, subprotocols)) or len(set(subprotocols)) < len(subprotocols):
+    if not all(map(is_token, subprotocols)) or len(set(subprotocols)) < len(subprotocols):
         raise RemoteProtocolError("Sec-WebSocket-Protocol is no list of different tokens", 400)
     try:
-        extensions = _extensions(fields)
+        extensions = parse_extensions(fields.all(b"sec-websocket-extensions"))
     except ValueError as error:
         raise RemoteProtocolError(f"Sec-WebSocket-Extensions: {error}", 400) from error
+    origins = fields.all(b"origin")
+    if len(origins) > 1:
+        # RFC 6454 section 7.3: whoever sends two wants one of them overlooked.
+        both = show(b", ".join(origins))
+        raise RemoteProtocolError(f"there is more than one Origin: {both}", 400)
     return Offer(keys[0], tuple(name.decode() for name in subprotocols), tuple(extensions))
 
 
@@ -145,7 +149,7 @@ def accept(
         answer.append((b"Sec-WebSocket-Protocol", subprotocol.encode()))
     agreed = deflate.accept(offer.extensions, settings) if settings is not None else None
     if agreed is not None:
-        answer.append((b"Sec-WebSocket-Extensions", str(agreed[0]).encode()))
+        answer.append((b"Sec-WebSocket-Extensions", format_extensions([agreed[0]])))
     octets = status_line(101) + encode_fields([*answer, *fields]) + b"\r\n"
     return octets, Agreement(subprotocol, agreed[1] if agreed is not None else None)
 
@@ -206,11 +210,12 @@ class ClientHandshake:
         ]
         if subprotocols:
             for name in subprotocols:
-                if not is_token(name):
+                if not is_subprotocol(name):
                     raise LocalProtocolError(f"{name!r} is no name of a subprotocol: no token")
             own.append((b"Sec-WebSocket-Protocol", ", ".join(subprotocols).encode()))
         if settings is not None:
-            own.append((b"Sec-WebSocket-Extensions", str(deflate.offer(settings)).encode()))
+            offers = format_extensions(deflate.offer(settings))
+            own.append((b"Sec-WebSocket-Extensions", offers))
         self.request = b"GET %b HTTP/1.1\r\n%b\r\n" % (target, encode_fields([*own, *fields]))
 
     def read_response(self, fields: Fields) -> Agreement:
@@ -231,7 +236,7 @@ class ClientHandshake:
         if len(subprotocols) > 1 or not set(subprotocols) <= set(self._subprotocols):
             raise _bad_response(f"it chooses a subprotocol that we did not offer: {subprotocols}")
         try:
-            extensions = _extensions(fields)
+            extensions = parse_extensions(fields.all(b"sec-websocket-extensions"))
         except ValueError as error:
             raise _bad_response(f"Sec-WebSocket-Extensions: {error}") from error
         agreed = None
@@ -240,12 +245,6 @@ class ClientHandshake:
                 raise _bad_response(f"it uses an extension that we did not offer: {extension}")
             agreed = deflate.agree(extension, self._settings)
         return Agreement(subprotocols[0] if subprotocols else None, agreed)
-
-
-def _extensions(fields: Fields) -> list[Extension]:
-    return parse_extensions(
-        value.decode("latin-1") for value in fields.all(b"sec-websocket-extensions")
-    )
 
 
 def _has_element(fields: Fields, name: bytes, wanted: bytes) -> bool:

@@ -101,6 +101,74 @@ def test_responses_to_several_requests() -> None:
     assert [message.content for message in found] == [b"", b"", b"", b"hello", b""]
 
 
+def finalHead(octets: bytes, method: bytes = b"GET", limits: Limits | None = None) -> ResponseHead:
+    """
+    The head of the final response, as it is found octet by octet.
+    """
+    receiver = responses(method, limits=limits)
+    for i in range(len(octets)):
+        assert receiver.next_final_head() is None
+        receiver.receive(octets[i : i + 1])
+    head = receiver.next_final_head()
+    assert head is not None
+    assert receiver.detach() == b""
+    return head
+
+
+@pytest.mark.parametrize("method", [b"GET", b"CONNECT"])
+def test_interim_responses_are_passed_over(method: bytes) -> None:
+    interim = b"".join(
+        b"HTTP/1.1 %d Wait\r\nLink: </a>\r\n\r\n" % status for status in (100, 102, 103, 199)
+    )
+    for status in (200, 101, 404):
+        final = b"HTTP/1.1 %d Done\r\n\r\n" % status
+        assert finalHead(interim + final, method).status == status
+        receiver = responses(method)
+        receiver.receive(interim + final + b"more")
+        head = receiver.next_final_head()
+        assert head is not None
+        assert head.status == status
+        assert receiver.detach() == b"more"
+
+
+def test_interim_responses_are_counted() -> None:
+    interim, final = b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"
+    limits = Limits(interim_responses=3)
+    assert finalHead(interim * 3 + final, limits=limits).status == 204
+    receiver = responses(b"GET", limits=limits)
+    receiver.receive(interim * 4)
+    with pytest.raises(RemoteProtocolError, match="more than 3 interim responses"):
+        receiver.next_final_head()
+    # Each response has as many.
+    receiver = responses(b"GET", b"GET", limits=limits)
+    receiver.receive((interim * 3 + final) * 2)
+    heads = [event for event in iter(receiver.next_event, None) if isinstance(event, ResponseHead)]
+    assert [head.status for head in heads].count(204) == 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: 5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Content-Length: none\r\n",
+        b"Transfer-Encoding: gzip\r\n",
+    ],
+)
+@pytest.mark.parametrize("line", [b"HTTP/1.1 200 OK", b"HTTP/1.0 200 OK", b"HTTP/1.1 299 "])
+def test_rfc9110_9_3_6_framing_fields_are_ignored_in_what_opens_a_tunnel(
+    line: bytes, fields: bytes
+) -> None:
+    receiver = responses(b"CONNECT")
+    receiver.receive(line + b"\r\n" + fields + b"\r\n5\r\nhello")
+    head = receiver.next_final_head()
+    assert head is not None
+    assert not head.framing.has_content
+    assert receiver.detach() == b"5\r\nhello"
+
+
 def test_a_response_to_no_request() -> None:
     octets = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     assert refused(octets * 2, methods=(b"GET",)).code == 400

@@ -94,6 +94,7 @@ def test_example_of_the_rfc() -> None:
         (b"chat, superchat", b"chat, chat", 400),
         (b"chat, superchat", b"chat, super chat", 400),
         (b"chat, superchat\r\n", b"chat\r\nSec-WebSocket-Extensions: a;\r\n", 400),
+        (b"Version: 13\r\n", b"Version: 13\r\nOrigin: http://a\r\nOrigin: http://a\r\n", 400),
     ],
 )
 def test_requests_refused(old: bytes, new: bytes, status: int) -> None:
@@ -175,6 +176,7 @@ def test_client_and_server() -> None:
             b"Extensions: permessage-deflate; server_max_window_bits=9, ",
             "extension",
         ),
+        (b"bits=12", b"bits=7", "not 8 to 15"),
     ],
 )
 def test_responses_refused(old: bytes, new: bytes, problem: str) -> None:
