@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
+from ..base.failures import releaseFrames
 from ..wire.errors import LocalProtocolError, RemoteProtocolError
 from ..wire.http import RequestHead
 from ..wire.http.response import ContentEncoder
@@ -66,6 +67,7 @@ class HTTPProtocol(ReceivingProtocol):
             return
         self._closing = True
         self._endDeadline()
+        self._receiver.detach()
         self._unread.keep(0)
         if self._request is None:
             return
@@ -259,7 +261,9 @@ class HTTPProtocol(ReceivingProtocol):
             # The client is gone, and the handler was told so.
             if not failure.check(CancelledError, ConnectionLost):
                 self._logFailure(failure, request)
+            releaseFrames(failure)
             return
+        releaseFrames(failure)
         if isinstance(failure.value, RemoteProtocolError):
             self._takeBuffered(request)
             self._answerError(failure.value)
@@ -280,6 +284,7 @@ class HTTPProtocol(ReceivingProtocol):
             )
         elif request is self._request or not failure.check(CancelledError, ConnectionLost):
             self._logFailure(failure, request)
+        releaseFrames(failure)
         if request is self._request:
             self._forgetRequest()
             self._closing = True

@@ -59,7 +59,8 @@ class _Receiver:
         self.buffered = 0
         self._decoder: Decoder | None = None
         self._ended = False
-        self._error: RemoteProtocolError | None = None
+        # Not the exception, which would lead to the frames of all who were told.
+        self._error: tuple[str, int] | None = None
 
     @property
     def remaining(self) -> int | None:
@@ -91,7 +92,7 @@ class _Receiver:
 
         @param error: what is raised when somebody asks for the next event.
         """
-        self._error = error
+        self._error = str(error), error.code
         self.detach()
 
     def detach(self) -> bytes:
@@ -156,10 +157,10 @@ class RequestReceiver(_Receiver):
         Take the next event; C{None} when more octets are needed for one.
 
         @raise RemoteProtocolError: what arrived is not HTTP, or too much: nothing that follows
-            on this connection can be understood, and every further call raises it again.
+            on this connection can be understood, and every further call raises the same.
         """
         if self._error is not None:
-            raise self._error
+            raise RemoteProtocolError(*self._error)
         try:
             if self._decoder is not None:
                 return self._next_content(self._decoder)
@@ -181,7 +182,7 @@ class RequestReceiver(_Receiver):
                 self._start_content(head.framing)
             return head
         except RemoteProtocolError as error:
-            self._error = error
+            self._error = str(error), error.code
             raise
 
 
@@ -214,10 +215,10 @@ class ResponseReceiver(_Receiver):
 
         @raise RemoteProtocolError: what arrived is not HTTP, too much, or answers no request:
             nothing that follows on this connection can be understood, and every further call
-            raises it again.
+            raises the same.
         """
         if self._error is not None:
-            raise self._error
+            raise RemoteProtocolError(*self._error)
         try:
             if self._decoder is not None:
                 return self._next_content(self._decoder)
@@ -244,7 +245,7 @@ class ResponseReceiver(_Receiver):
             self._start_content(head.framing)
             return head
         except RemoteProtocolError as error:
-            self._error = error
+            self._error = str(error), error.code
             raise
 
     def next_final_head(self) -> ResponseHead | None:

@@ -1,0 +1,49 @@
+"""
+Failures whose exceptions keep nothing alive.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from twisted.internet import defer
+from twisted.python import failure as failures
+from twisted.python.failure import Failure
+
+# The files whose functions pass a Failure into a coroutine and out of it, and so have in their
+# variables the exception whose traceback leads to them.
+_DRIVERS = frozenset({defer.__file__, failures.__file__})
+
+
+def releaseFrames(failure: Failure) -> None:
+    """
+    Cut the circle that a failed coroutine's exception is in, once it is dealt with.
+
+    The exception's traceback leads to the frames that it went through, with all their variables:
+    to the coroutine's, where an upload may be, and to Twisted's, which have the exception. So all
+    of that would stay in memory until the next full collection, long after the connection. Without
+    Twisted's frames it goes with the last who has the exception.
+
+    @param failure: the failure, whose traceback still tells where it was raised.
+    """
+    failure.tb = _withoutDrivers(failure.tb)
+    rest: list[BaseException | None] = [failure.value]
+    seen: set[int] = set()
+    while rest:
+        error = rest.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        error.__traceback__ = _withoutDrivers(error.__traceback__)
+        rest += error.__cause__, error.__context__
+
+
+def _withoutDrivers(traceback: TracebackType | None) -> TracebackType | None:
+    kept = []
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename not in _DRIVERS:
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    for entry in reversed(kept):
+        traceback = TracebackType(traceback, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return traceback
