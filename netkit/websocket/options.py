@@ -15,8 +15,9 @@ class WebSocketOptions:
     """
     How WebSocket connections behave, in either role. The defaults are safe on the open Internet.
 
-    @ivar maxMessageSize: how many octets a received message may have, once inflated; 0 for no
-        limit. A larger one ends the connection with 1009.
+    @ivar maxMessageSize: how many octets a received message may have, as it arrives and once
+        inflated; 0 for no limit. A larger one ends the connection with 1009, as soon as a frame's
+        header says that it will be larger.
     @ivar maxFragments: how many frames a received message may have; 0 for no limit. One more ends
         the connection with 1008.
     @ivar maxHandshakeSize: how many octets the head of the peer's opening handshake may have.

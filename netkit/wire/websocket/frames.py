@@ -4,6 +4,7 @@ Frames (RFC 6455 section 5), as they arrive.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from os import urandom
 
@@ -57,6 +58,8 @@ class FrameReader:
     Parses the frames of one direction of a connection, in whatever portions they arrive.
 
     @ivar between_frames: whether the octets read so far end with a frame's last.
+    @ivar message_size: how many octets of the message that the next data frame belongs to came in
+        earlier frames. To be set by whoever knows of messages, as the frames are gone through.
     """
 
     __slots__ = (
@@ -65,26 +68,29 @@ class FrameReader:
         "_firsts",
         "_key",
         "_mask_bit",
+        "_max_size",
         "_payload",
         "_remaining",
         "_rest",
-        "max_payload",
+        "message_size",
     )
 
     def __init__(
-        self, *, masked: bool, rsv1: bool = False, max_payload: int = 0, collect: bool = False
+        self, *, masked: bool, rsv1: bool = False, max_size: int = 0, collect: bool = False
     ) -> None:
         """
         @param masked: whether the frames must be masked: those of a client must, those of a
             server must not.
         @param rsv1: whether an extension gave a meaning to the first reserved bit.
-        @param max_payload: how many octets a data frame may carry; 0 for no limit.
+        @param max_size: how many octets the data frames of a message may carry, all together; 0
+            for no limit. A frame that takes them over it is refused at its header.
         @param collect: whether to give out the payload of a frame that is a whole binary message
             as one, also where it arrives in portions.
         """
         self._mask_bit = MASK if masked else 0
         self._firsts = _FIRSTS_RSV1 if rsv1 else _FIRSTS
-        self.max_payload = max_payload
+        self._max_size = max_size or sys.maxsize
+        self.message_size = 0
         self._collect = collect
         self._payload: Payload | None = None
         # What arrived of a header, or of a control frame, that is not whole.
@@ -153,7 +159,7 @@ class FrameReader:
                     break
             stop = start + length
             if stop <= end:
-                if self.max_payload and length > self.max_payload and not first & CONTROL:
+                if length + self.message_size > self._max_size and not first & CONTROL:
                     raise self._too_big(length)
                 payload = data[start:stop]
                 if mask_bit:
@@ -163,7 +169,7 @@ class FrameReader:
                 continue
             if first & CONTROL:
                 break
-            if self.max_payload and length > self.max_payload:
+            if length + self.message_size > self._max_size:
                 raise self._too_big(length)
             self._first = first
             self._key = key
@@ -189,7 +195,7 @@ class FrameReader:
 
     def _too_big(self, length: int) -> RemoteProtocolError:
         return RemoteProtocolError(
-            f"a frame of {length} octets is over the limit of {self.max_payload}",
+            f"a frame of {length} octets takes its message over the limit of {self._max_size}",
             CloseCode.MESSAGE_TOO_BIG,
         )
 

@@ -50,6 +50,7 @@ class IncomingMessage:
 
     @ivar frames: how many frames it has so far.
     @ivar between_frames: whether its last frame so far is whole.
+    @ivar received: how many octets its frames carried so far.
     """
 
     __slots__ = (
@@ -61,6 +62,7 @@ class IncomingMessage:
         "_text",
         "between_frames",
         "frames",
+        "received",
     )
 
     def __init__(
@@ -69,7 +71,7 @@ class IncomingMessage:
         """
         @param text: whether it is text; else binary.
         @param keep: whether to keep what arrived for L{end}.
-        @param max_size: how many octets it may have; 0 for no limit.
+        @param max_size: how many octets it may have once inflated; 0 for no limit.
         @param deflate: what inflates it, if it is compressed.
         """
         self._decoder = _new_decoder() if text else None
@@ -81,6 +83,7 @@ class IncomingMessage:
         self._deflate = deflate
         self.frames = 1
         self.between_frames = False
+        self.received = 0
 
     def parts(self, payload: bytes, last: bool) -> Iterator[str | bytes]:
         """
@@ -91,6 +94,7 @@ class IncomingMessage:
         @return: the same, inflated and decoded. The caller goes through it to the end.
         @raise RemoteProtocolError: it is over the limit, or does not inflate, or is no UTF-8.
         """
+        self.received += len(payload)
         inflated: Iterable[bytes] = (payload,)
         if self._deflate is not None:
             inflated = self._deflate.decompress(payload, last)

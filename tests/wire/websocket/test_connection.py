@@ -8,19 +8,23 @@ import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netkit.wire.errors import LocalProtocolError, RemoteProtocolError
-from netkit.wire.websocket.codec import serialize_frame
-from netkit.wire.websocket.codes import FIN, RSV1, CloseCode, Opcode
+from netkit.wire.websocket.codec import serialize_frame, serialize_header
+from netkit.wire.websocket.codes import FIN, MASK, RSV1, CloseCode, Opcode
 from netkit.wire.websocket.connection import Connection
 from netkit.wire.websocket.deflate import PerMessageDeflate
 from netkit.wire.websocket.events import Close, Event, Piece, Ping, Pong
 
 KEY = b"\x12\x34\x56\x78"
+
+# DEFLATE data that inflates to nothing. At a message's end, one octet of it is all that is sent.
+EMPTY_BLOCK = b"\0\0\0\xff\xff"
 
 ROLES = pytest.mark.parametrize("client", [False, True])
 
@@ -198,6 +202,58 @@ def test_limits(client: bool, deflate: PerMessageDeflate | None) -> None:
     unlimited = Connection(client=client, max_message_size=0, max_fragments=0)
     assert receive(unlimited, start, *[more] * 1000, end) == [b""]
     assert receive(unlimited, frame(client, FIN | Opcode.TEXT, b"x" * 125)) == ["x" * 125]
+
+
+@ROLES
+@pytest.mark.parametrize("pieces", [False, True])
+def test_compressed_frames_have_the_same_limit(client: bool, pieces: bool) -> None:
+    """
+    Whatever they inflate to, a message of more octets is refused at the header that says so.
+    """
+
+    def connection() -> Connection:
+        return Connection(
+            client=client, max_message_size=100, deflate=PerMessageDeflate(), pieces=pieces
+        )
+
+    empty = frame(client, FIN | RSV1 | Opcode.BINARY, EMPTY_BLOCK * 19 + b"\0")
+    assert receive(connection(), empty)[-1] == (Piece(b"", True) if pieces else b"")
+    large = frame(client, FIN | RSV1 | Opcode.BINARY, EMPTY_BLOCK * 20 + b"\0")
+    header = large[: 2 if client else 6]
+    for segments in ([large], [header], octetByOctet(header)):
+        events, error = fail(connection(), *segments)
+        assert (events, error.code) == ([], CloseCode.MESSAGE_TOO_BIG)
+    boundless = serialize_header(FIN | RSV1 | Opcode.BINARY, 2**62, 0 if client else MASK) + KEY
+    assert fail(connection(), boundless)[1].code == CloseCode.MESSAGE_TOO_BIG
+
+
+def test_what_cannot_be_compressed_may_have_the_limit() -> None:
+    sender = Connection(client=True, deflate=PerMessageDeflate())
+    noise = Random(7692).randbytes(2**20)
+    octets = sender.send_bytes(noise)
+    assert len(octets) > 2**20 + 2000
+    server = Connection(client=False, max_message_size=2**20, deflate=PerMessageDeflate())
+    assert receive(server, octets) == [noise]
+    assert fail(server, sender.send_bytes(noise + b"\0"))[1].code == CloseCode.MESSAGE_TOO_BIG
+
+
+@ROLES
+@pytest.mark.parametrize("first", [Opcode.BINARY, RSV1 | Opcode.BINARY])
+def test_fragments_have_it_together(client: bool, first: int) -> None:
+    def connection() -> Connection:
+        return Connection(client=client, max_message_size=100, deflate=PerMessageDeflate())
+
+    start = frame(client, first, EMPTY_BLOCK * 12)
+    ping = frame(client, FIN | Opcode.PING, bytes(125))
+    last = frame(client, FIN | Opcode.CONTINUATION, EMPTY_BLOCK * 7 + b"\0")
+    # It is the message that has a limit, not all of them together.
+    assert len(receive(connection(), *[start, ping, last] * 3)) == 6
+    more = frame(client, Opcode.CONTINUATION, EMPTY_BLOCK * 9)
+    header = more[: 2 if client else 6]
+    for segments in ([start, ping, header], octetByOctet(start + ping + header)):
+        events, error = fail(connection(), *segments)
+        assert (events, error.code) == ([Ping(bytes(125))], CloseCode.MESSAGE_TOO_BIG)
+        assert "a frame of 45 octets takes its message over the limit of 100" in str(error)
 
 
 @ROLES

@@ -127,14 +127,25 @@ def test_reserved_bit_of_deflate() -> None:
 def test_payload_over_the_limit_is_refused_by_its_header() -> None:
     header = serialize_frame(BINARY, bytes(101))[:2]
     for data in (header, header + bytes(101)):
-        with pytest.raises(RemoteProtocolError, match="101 octets is over the limit of 100") as e:
-            read(FrameReader(masked=False, max_payload=100), data)
+        with pytest.raises(
+            RemoteProtocolError,
+            match="a frame of 101 octets takes its message over the limit of 100",
+        ) as e:
+            read(FrameReader(masked=False, max_size=100), data)
         assert e.value.code == CloseCode.MESSAGE_TOO_BIG
     whole = serialize_frame(BINARY, bytes(100))
-    assert read(FrameReader(masked=False, max_payload=100), whole) == [(BINARY, bytes(100))]
+    assert read(FrameReader(masked=False, max_size=100), whole) == [(BINARY, bytes(100))]
     # The limit is one on data: a ping is no part of it.
     ping = serialize_frame(PING, bytes(100))
-    assert read(FrameReader(masked=False, max_payload=10), ping) == [(PING, bytes(100))]
+    assert read(FrameReader(masked=False, max_size=10), ping) == [(PING, bytes(100))]
+
+
+def test_what_earlier_frames_of_the_message_carried_counts() -> None:
+    reader = FrameReader(masked=False, max_size=100)
+    reader.message_size = 60
+    assert read(reader, serialize_frame(BINARY, bytes(40))) == [(BINARY, bytes(40))]
+    with pytest.raises(RemoteProtocolError, match="a frame of 41 octets"):
+        read(reader, serialize_frame(BINARY, bytes(41))[:2])
 
 
 FRAMES = st.lists(
