@@ -4,6 +4,7 @@ Failures whose exceptions keep nothing alive.
 
 from __future__ import annotations
 
+from copy import copy
 from types import TracebackType
 
 from twisted.internet import defer
@@ -13,6 +14,23 @@ from twisted.python.failure import Failure
 # The files whose functions pass a Failure into a coroutine and out of it, and so have in their
 # variables the exception whose traceback leads to them.
 _DRIVERS = frozenset({defer.__file__, failures.__file__})
+
+
+def untraced(error: Exception) -> Exception:
+    """
+    Make an exception to raise in the place of one that is kept, to be raised again and again: that
+    one would lead, through its traceback, to the variables of all whom it was raised in.
+
+    @param error: the exception that is kept.
+    @return: a copy of it; itself, where it is of a class that takes no copies.
+    """
+    try:
+        copied = copy(error)
+    except Exception:
+        return error
+    # Twisted's do not take their arguments back as they gave them.
+    copied.args = error.args
+    return copied
 
 
 def releaseFrames(failure: Failure) -> None:

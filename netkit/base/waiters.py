@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from .failures import untraced
+
 T = TypeVar("T")
 
 
@@ -37,11 +39,11 @@ class Waiters(Generic[T]):
 
     def fail(self, error: Exception) -> None:
         """
-        Fail all who wait.
+        Fail all who wait, each with an exception of its own.
         """
         for deferred in self._taken():
             if not deferred.called:
-                deferred.errback(error)
+                deferred.errback(untraced(error))
 
     def _taken(self) -> list[Deferred[T]]:
         deferreds, self._deferreds = self._deferreds, []

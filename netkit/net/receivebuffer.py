@@ -9,6 +9,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
+from ..base.failures import untraced
 from .errors import IncompleteReadError, LimitExceededError
 
 # What one kind of read takes out of the buffer; None while it needs more.
@@ -176,7 +177,7 @@ class ReceiveBuffer:
 
     def _atEnd(self) -> bool:
         if self._error is not None:
-            raise self._error
+            raise untraced(self._error)
         if self.ended:
             self._endSeen()
         return self.ended

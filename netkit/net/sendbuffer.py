@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IConsumer, IPushProducer, ISSLTransport, ITCPTransport
 from zope.interface import implementer
 
+from ..base.failures import untraced
 from ..base.waiters import Waiters
 
 # The transport is fed in pieces of this many bytes, so that a long write is seen to move.
@@ -57,7 +58,7 @@ class SendBuffer:
         @return: fires when more may be written; fails when this can not be sent any more.
         """
         if self._refusal is not None:
-            return fail(self._refusal)
+            return fail(untraced(self._refusal))
         self._put(bytes(data))
         if self.queued <= self._highWaterMark:
             return succeed(None)
@@ -74,7 +75,7 @@ class SendBuffer:
         if self.closed and not data:
             return succeed(None)
         if self._refusal is not None and (data or not self._ending):
-            return fail(self._refusal)
+            return fail(untraced(self._refusal))
         ended = self._enders.wait()
         if not self._ending:
             self._ending = True

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
+from ..base.failures import releaseFrames
 from ..base.listenoptions import ListenOptions
 from ..server import ServerFactory, ServerProtocol
 from .accesslist import AccessList, Network
@@ -288,6 +289,7 @@ class _SocketServerFactory(ServerFactory):
             _log.warn("{peer}: closed: {reason}", peer=peer, reason=failure.getErrorMessage())
         else:
             _log.failure("{peer}: the connection's callback failed: closed", failure, peer=peer)
+        releaseFrames(failure)
         socket.destroy()
 
     def _unused(self, error: Exception) -> None:

@@ -4,7 +4,9 @@ Tests for L{netkit.net.server} and what it is made of.
 
 from __future__ import annotations
 
+import gc
 import socket as system
+import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, cast
@@ -505,3 +507,63 @@ class nothing:
 
     def __exit__(self, *error: object) -> None:
         pass
+
+
+class Upload(bytearray):
+    """
+    What a callback has in a variable.
+    """
+
+
+async def reads(socket: net.Socket) -> None:
+    await socket.readExactly(100)
+
+
+async def writes(socket: net.Socket) -> None:
+    while True:
+        await socket.write(bytes(10**5))
+
+
+async def ends(socket: net.Socket) -> None:
+    await socket.end(bytes(10**7))
+
+
+async def catches(socket: net.Socket) -> None:
+    try:
+        await socket.readExactly(100)
+    except Exception:
+        await socket.closed
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("goOn", [reads, writes, ends, catches])
+async def test_nothing_outlives_the_connection(
+    where: str, goOn: Callable[[net.Socket], Any]
+) -> None:
+    """
+    Not even up to the next collection.
+    """
+    uploads: list[weakref.ref[Upload]] = []
+
+    async def callback(socket: net.Socket) -> None:
+        upload = Upload()
+        uploads.append(weakref.ref(upload))
+        # The client is there still; it goes away in the middle of what follows.
+        await socket.readExactly(5)
+        met.callback(None)
+        await goOn(socket)
+        assert upload is not None
+
+    server = net.createServer(callback)
+    met = Deferred[None]()
+    gone = await net.createConnection(client(await server.listen(where)))
+    gc.collect()
+    gc.disable()
+    try:
+        await gone.write(b"hello")
+        await met
+        gone.destroy()
+        await server.close()
+        assert [upload() for upload in uploads] == [None]
+    finally:
+        gc.enable()
