@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IAddress
 
 from ..wire.errors import RemoteProtocolError
 from ..wire.http import Fields, RequestHead
+from ..wire.http.target import split_target
 
 if TYPE_CHECKING:
     from .receiving import ReceivingProtocol
@@ -135,17 +136,9 @@ class Request:
         return b"".join(pieces)
 
     def _split(self) -> tuple[bytes, bytes]:
-        target = self.head.target
         if self.head.method == b"CONNECT":
             return b"", b""
-        if not target.startswith((b"/", b"*")):
-            authority = target.split(b"://", 1)[1]
-            slash, question = authority.find(b"/"), authority.find(b"?")
-            if slash < 0 or 0 <= question < slash:
-                return b"/", authority[question + 1 :] if question >= 0 else b""
-            target = authority[slash:]
-        path, _, query = target.partition(b"?")
-        return path, query
+        return split_target(self.head.target)
 
     def __repr__(self) -> str:
         return f"<Request {self.head!r}>"

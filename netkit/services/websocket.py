@@ -4,6 +4,10 @@ The twistd plugin C{netkit-websocket}.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from typing import Any
+
 from twisted.python.usage import UsageError
 
 from ..interfaces import IPrinter
@@ -14,9 +18,38 @@ from ..websocket import (
     WebSocketRequest,
     WebSocketTransport,
 )
-from ..wire.websocket.handshake import is_subprotocol
+from ..websocket.arguments import checkedOrigins, checkedPath, checkedSubprotocols
 from .listening import ListeningService, listeningService
-from .options import ServiceOptions, wholeNumber
+from .options import ServiceOptions, seconds, wholeNumber
+
+_DEFAULTS = WebSocketOptions()
+
+# Options, the fields of WebSocketOptions that they set, and what checks their values at first.
+_LIMITS: tuple[tuple[str, str, Callable[[str], Any], str], ...] = (
+    *(
+        (option, field, wholeNumber(option), help)
+        for option, field, help in (
+            ("max-message-size", "maxMessageSize", "Bytes of a message; 0 for no limit."),
+            ("max-fragments", "maxFragments", "Frames of a message; 0 for no limit."),
+            ("max-handshake-size", "maxHandshakeSize", "Bytes of the head of a handshake."),
+            ("deflate-level", "deflateLevel", "zlib's level, 1 (fastest) to 9 (smallest)."),
+            (
+                "deflate-window-bits",
+                "deflateWindowBits",
+                "Compression windows of 2^N bytes, 8-15.",
+            ),
+        )
+    ),
+    *(
+        (option, field, seconds(option), help)
+        for option, field, help in (
+            ("open-timeout", "openTimeout", "Seconds that a handshake may take; 0 for ever."),
+            ("close-timeout", "closeTimeout", "Seconds that closing may take; 0 for ever."),
+            ("ping-interval", "pingInterval", "Seconds between pings; 0 for none."),
+            ("ping-timeout", "pingTimeout", "Seconds to answer a ping in; 0 for ever."),
+        )
+    ),
+)
 
 
 class Options(ServiceOptions):
@@ -31,19 +64,20 @@ class Options(ServiceOptions):
 
     optParameters = [
         ["path", "p", None, "The only path to serve; any by default."],
-        [
-            "max-message-size",
-            None,
-            2**20,
-            "How many bytes a message may have; 0 for no limit.",
-            wholeNumber("max-message-size"),
-        ],
+        *(
+            [option, None, getattr(_DEFAULTS, field), help, check]
+            for option, field, check, help in _LIMITS
+        ),
     ]
-    optFlags = [["no-deflate", None, "Agree to no compression."]]
+    optFlags = [
+        ["no-deflate", None, "Agree to no compression."],
+        ["no-context-takeover", None, "Compress each message by itself: for less memory."],
+    ]
 
     def __init__(self) -> None:
         super().__init__()
         self["subprotocol"] = []
+        self["origin"] = []
 
     def opt_subprotocol(self, name: str) -> None:
         """
@@ -51,14 +85,46 @@ class Options(ServiceOptions):
         """
         self["subprotocol"].append(name)
 
+    def opt_origin(self, origin: str) -> None:
+        """
+        A web origin that browsers may connect from, such as https://example.com; any by default.
+        May be given several times.
+        """
+        self["origin"].append(origin)
+
     def postOptions(self) -> None:
         super().postOptions()
-        path = self["path"]
-        if path is not None and not (path.startswith("/") and path.isascii() and "?" not in path):
-            raise UsageError(f"--path is a path such as /chat, without a query, not {path!r}")
-        for name in self["subprotocol"]:
-            if not is_subprotocol(name):
-                raise UsageError(f"--subprotocol is a token such as chat.v1, not {name!r}")
+        if self["path"] is not None:
+            try:
+                checkedPath(os.fsencode(self["path"]))
+            except ValueError as error:
+                raise UsageError(
+                    "--path is a path as in a URL, such as /chat, without a query, not "
+                    f"{self['path']!r}"
+                ) from error
+        try:
+            checkedSubprotocols(self["subprotocol"])
+        except ValueError as error:
+            raise UsageError(f"--subprotocol: {error}") from error
+        try:
+            checkedOrigins(self["origin"])
+        except ValueError as error:
+            raise UsageError(f"--origin: {error}") from error
+        for option, field, _, _ in _LIMITS:
+            try:
+                WebSocketOptions(**{field: self[option]})
+            except ValueError as error:
+                raise UsageError(str(error).replace(field, f"--{option}", 1)) from error
+
+    def webSocketOptions(self) -> WebSocketOptions:
+        """
+        How connections are to behave.
+        """
+        return WebSocketOptions(
+            deflate=not self["no-deflate"],
+            deflateContextTakeover=not self["no-context-takeover"],
+            **{field: self[option] for option, field, _, _ in _LIMITS},
+        )
 
 
 class EchoMessages(WebSocketProtocol):
@@ -115,11 +181,10 @@ def makeService(options: Options) -> ListeningService:
     def makeFactory(printer: IPrinter | None) -> WebSocketFactory:
         return WebSocketFactory(
             EchoApplication(printer),
-            path=None if path is None else path.encode(),
+            path=None if path is None else os.fsencode(path),
             subprotocols=options["subprotocol"],
-            options=WebSocketOptions(
-                maxMessageSize=options["max-message-size"], deflate=not options["no-deflate"]
-            ),
+            origins=options["origin"] or None,
+            options=options.webSocketOptions(),
             **options.limits(),
         )
 

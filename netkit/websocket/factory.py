@@ -4,10 +4,8 @@ A WebSocket server on any endpoint.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Iterable
 
-from twisted.internet.defer import ensureDeferred
 from twisted.internet.interfaces import (
     IProtocolFactory,
     IProtocolNegotiationFactory,
@@ -16,18 +14,11 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from ..server import ServerFactory, ServerProtocol
-from ..wire.websocket.handshake import Offer, accept
+from .acceptor import Acceptor
 from .keepalive import Keepalive
 from .options import DEFAULTS, WebSocketOptions
-from .protocol import (
-    Acceptance,
-    ConnectionAcceptor,
-    Decision,
-    Rejection,
-    WebSocketProtocol,
-    WebSocketServerFactory,
-)
-from .server import Answer, WebSocketServerConnection
+from .protocol import WebSocketProtocol, WebSocketServerFactory
+from .server import WebSocketServerConnection
 
 
 @implementer(IProtocolNegotiationFactory)
@@ -37,6 +28,8 @@ class WebSocketFactory(ServerFactory):
     listens on::
 
         serverFromString(reactor, "tcp:8080").listen(WebSocketFactory(Factory.forProtocol(Chat)))
+
+    @ivar acceptor: decides who may connect.
     """
 
     def __init__(
@@ -44,8 +37,8 @@ class WebSocketFactory(ServerFactory):
         application: WebSocketServerFactory[WebSocketProtocol],
         *,
         path: bytes | None = None,
-        subprotocols: Sequence[str] = (),
-        origins: Sequence[str] | None = None,
+        subprotocols: Iterable[str] = (),
+        origins: Iterable[str] | None = None,
         httpFactory: IProtocolFactory | None = None,
         options: WebSocketOptions = DEFAULTS,
         maxConnections: int = 10_000,
@@ -71,24 +64,22 @@ class WebSocketFactory(ServerFactory):
         @param maxBuffered: as in L{ServerFactory}.
         @param idleTimeout: as in L{ServerFactory}. The answers to pings are traffic.
         @param clock: as in L{ServerFactory}.
+        @raise TypeError: one of these is of another type.
+        @raise ValueError: one of these makes no sense, such as an origin that is none.
         """
+        if not callable(getattr(httpFactory, "buildProtocol", None)) and httpFactory is not None:
+            raise TypeError(f"httpFactory is a factory such as a Site, not {httpFactory!r}")
+        self.acceptor = Acceptor(
+            application, path=path, subprotocols=subprotocols, origins=origins, options=options
+        )
         super().__init__(
             maxConnections=maxConnections,
             maxBuffered=maxBuffered,
             idleTimeout=idleTimeout,
             clock=clock,
         )
-        self.application = application
-        self._accept = (
-            application.acceptConnection if isinstance(application, ConnectionAcceptor) else None
-        )
-        self.path = path
-        self.subprotocols = frozenset(subprotocols)
-        self.origins = None if origins is None else frozenset(map(str.lower, origins))
-        self.httpFactory = httpFactory
-        self.options = options
-        self.headLimits = options.headLimits()
-        self.keepalive = Keepalive(options, self.clock)
+        self._httpFactory = httpFactory
+        self._keepalive = Keepalive(options, self.clock)
 
     def acceptableProtocols(self) -> list[bytes]:
         """
@@ -101,50 +92,6 @@ class WebSocketFactory(ServerFactory):
         """
         Make the protocol of a connection.
         """
-        return WebSocketServerConnection(self.options, self.clock)
-
-    def decide(self, request: Any) -> Any:
-        """
-        See whether a request is welcome.
-
-        @param request: the request: a L{WebSocketRequest <netkit.websocket.WebSocketRequest>},
-            or one of L{twisted.web}.
-        @return: a L{Decision <netkit.websocket.protocol.Decision>}, or a Deferred of one.
-        """
-        if self.path is not None and request.path != self.path:
-            return Rejection(status=404)
-        if self.origins is not None:
-            origin = request.getHeader(b"origin")
-            if origin is not None and origin.decode("latin-1").lower() not in self.origins:
-                return Rejection(status=403)
-        if self._accept is not None:
-            decision = self._accept(request)
-            return ensureDeferred(decision) if isinstance(decision, Coroutine) else decision
-        return None
-
-    def answer(self, decision: Decision, request: Any, offer: Offer) -> Answer | Rejection:
-        """
-        Make what a decision leads to.
-
-        @param decision: the decision.
-        @param request: the request, as the application sees it.
-        @param offer: what it offers.
-        """
-        if isinstance(decision, Rejection):
-            return decision
-        if decision is None:
-            decision = Acceptance()
-        subprotocol = decision.subprotocol
-        if subprotocol is None:
-            wanted = (name for name in offer.subprotocols if name in self.subprotocols)
-            subprotocol = next(wanted, None)
-        response, agreement = accept(
-            offer,
-            subprotocol=subprotocol,
-            settings=self.options.deflateSettings(),
-            fields=decision.headers,
+        return WebSocketServerConnection(
+            self.acceptor, self._keepalive, self.clock, self._httpFactory
         )
-        application = self.application.buildProtocol(request)
-        if application is None:
-            return Rejection()
-        return Answer(application, agreement, response)

@@ -5,15 +5,18 @@ How a WebSocket connection is to behave: limits, compression, times.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from ..wire.http.limits import Limits
 from ..wire.websocket.deflate import DeflateSettings
+from .arguments import checkedFlag, checkedNumber, checkedSeconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSocketOptions:
     """
     How WebSocket connections behave, in either role. The defaults are safe on the open Internet.
+    A value of another type is a L{TypeError}, one out of range a L{ValueError}.
 
     @ivar maxMessageSize: how many octets a received message may have, as it arrives and once
         inflated; 0 for no limit. A larger one ends the connection with 1009, as soon as a frame's
@@ -48,11 +51,22 @@ class WebSocketOptions:
     pingInterval: float = 20.0
     pingTimeout: float = 20.0
 
+    def __post_init__(self) -> None:
+        for name in ("maxMessageSize", "maxFragments"):
+            checkedNumber(name, getattr(self, name), 0)
+        checkedNumber("maxHandshakeSize", self.maxHandshakeSize, 1)
+        checkedNumber("deflateLevel", self.deflateLevel, 1, 9)
+        checkedNumber("deflateWindowBits", self.deflateWindowBits, 8, 15)
+        for name in ("deflate", "deflateContextTakeover"):
+            checkedFlag(name, getattr(self, name))
+        for name in ("openTimeout", "closeTimeout", "pingInterval", "pingTimeout"):
+            checkedSeconds(name, getattr(self, name))
+
     def headLimits(self) -> Limits:
         """
         What the head of the peer's opening handshake may have of each of its parts.
         """
-        return Limits(request_line=self.maxHandshakeSize, header_section=self.maxHandshakeSize)
+        return _headLimits(self.maxHandshakeSize)
 
     def deflateSettings(self) -> DeflateSettings | None:
         """
@@ -65,6 +79,11 @@ class WebSocketOptions:
             window_bits=self.deflateWindowBits,
             context_takeover=self.deflateContextTakeover,
         )
+
+
+@cache
+def _headLimits(size: int) -> Limits:
+    return Limits(request_line=size, header_section=size)
 
 
 DEFAULTS = WebSocketOptions()

@@ -16,6 +16,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IProducer
 from twisted.python.failure import Failure
 
+from .arguments import checkedNumber, checkedResponseFields
+
 
 class WebSocketTransport(Protocol):
     """
@@ -262,13 +264,16 @@ class Acceptance:
     subprotocol: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
+    def __post_init__(self) -> None:
+        checkedResponseFields(101, self.headers)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
     """
     A request is refused.
 
-    @ivar status: the HTTP status.
+    @ivar status: the HTTP status: 200 to 599.
     @ivar headers: header fields for the response.
     @ivar body: the response's content.
     """
@@ -276,6 +281,12 @@ class Rejection:
     status: int = 403
     headers: tuple[tuple[bytes, bytes], ...] = ()
     body: bytes = b""
+
+    def __post_init__(self) -> None:
+        checkedNumber("status", self.status, 200, 599)
+        checkedResponseFields(self.status, self.headers)
+        if not isinstance(self.body, bytes):
+            raise TypeError(f"body is bytes, not {self.body!r}")
 
 
 Decision: TypeAlias = Acceptance | Rejection | None

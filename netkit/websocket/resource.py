@@ -4,21 +4,24 @@ A WebSocket in a tree of L{twisted.web} resources, or of Klein routes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from functools import partial
 
-from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from ..base.addresses import addressText
+from ..server import ServerFactory
 from ..wire.errors import RemoteProtocolError
 from ..wire.http.fields import Fields, encode_fields
 from ..wire.http.framing import Framing
 from ..wire.http.head import RequestHead
 from ..wire.websocket.handshake import Offer, read_request
-from .factory import WebSocketFactory
+from .acceptor import Acceptor, Refused
+from .keepalive import Keepalive
 from .options import DEFAULTS, WebSocketOptions
 from .protocol import Decision, Rejection, WebSocketProtocol, WebSocketServerFactory
 from .server import WebSocketServerConnection
@@ -30,6 +33,7 @@ class WebSocketResource(Resource):
     """
     A resource that is a WebSocket.
 
+    @ivar acceptor: decides who may connect.
     @ivar webSocketFactory: what has the connections: C{closeConnections} ends them, with 1001,
         when the service stops.
     """
@@ -38,8 +42,8 @@ class WebSocketResource(Resource):
         self,
         factory: WebSocketServerFactory[WebSocketProtocol],
         *,
-        subprotocols: Sequence[str] = (),
-        origins: Sequence[str] | None = None,
+        subprotocols: Iterable[str] = (),
+        origins: Iterable[str] | None = None,
         options: WebSocketOptions = DEFAULTS,
         maxConnections: int = 10_000,
         idleTimeout: float = 600.0,
@@ -54,17 +58,20 @@ class WebSocketResource(Resource):
         @param maxConnections: as in L{WebSocketFactory}.
         @param idleTimeout: as in L{WebSocketFactory}.
         @param clock: as in L{WebSocketFactory}.
+        @raise TypeError: as L{WebSocketFactory} does.
+        @raise ValueError: as L{WebSocketFactory} does.
         """
         super().__init__()
         self.factory = factory
-        self.webSocketFactory = WebSocketFactory(
-            factory,
-            subprotocols=subprotocols,
-            origins=origins,
-            options=options,
-            maxConnections=maxConnections,
-            idleTimeout=idleTimeout,
-            clock=clock,
+        self.acceptor = Acceptor(
+            factory, subprotocols=subprotocols, origins=origins, options=options
+        )
+        self.webSocketFactory = connections = ServerFactory(
+            maxConnections=maxConnections, idleTimeout=idleTimeout, clock=clock
+        )
+        keepalive = Keepalive(options, connections.clock)
+        connections.protocol = partial(
+            WebSocketServerConnection, self.acceptor, keepalive, connections.clock
         )
 
     def render_GET(self, request: Request) -> bytes | int:
@@ -74,28 +81,32 @@ class WebSocketResource(Resource):
         try:
             offer = read_request(_head(request))
         except RemoteProtocolError as error:
-            _log.info("{request} is refused: {reason}", request=request, reason=str(error))
             # As twisted.web.websocket has it.
+            _logRefusal(request, 400, str(error))
             request.setResponseCode(400)
             request.setHeader(b"content-type", b"text/plain")
             return b"websocket protocol negotiation error"
-        deciding: Deferred[Decision] = maybeDeferred(self.webSocketFactory.decide, request)
+        # As a WebSocketRequest has them.
+        vars(request).update(fields=tuple(_fields(request)), subprotocols=offer.subprotocols)
+        deciding = self.acceptor.decide(request)
         gone = request.notifyFinish()
         gone.addErrback(lambda reason: deciding.cancel())
         deciding.addCallback(self._decided, request, offer)
         deciding.addErrback(_failed, request)
         return NOT_DONE_YET
 
-    def _decided(self, decision: Decision, request: Request, offer: Offer) -> None:
+    def _decided(self, decision: Decision | Refused, request: Request, offer: Offer) -> None:
         if request._disconnected:
             return
         wire = self.webSocketFactory.buildProtocol(request.getClientAddress())
         if not isinstance(wire, WebSocketServerConnection):
+            # The factory says so in the log, once.
             _reject(request, Rejection(status=503))
             return
-        answer = self.webSocketFactory.answer(decision, request, offer)
-        if isinstance(answer, Rejection):
-            _reject(request, answer)
+        answer = self.acceptor.answer(decision, request, offer)
+        if isinstance(answer, Refused):
+            _logRefusal(request, answer.rejection.status, answer.reason)
+            _reject(request, answer.rejection)
             return
         channel = request.channel
         # The channel's own; what flows now is for the WebSocket to control.
@@ -108,17 +119,30 @@ def _head(request: Request) -> RequestHead:
     """
     The head that a request had.
     """
-    fields = [
-        (name, value)
-        for name, values in request.requestHeaders.getAllRawHeaders()
-        for value in values
-    ]
     minor = 1 if request.clientproto == b"HTTP/1.1" else 0
     length = request.requestHeaders.getRawHeaders(b"content-length", [b"0"])[0]
     chunked = request.requestHeaders.hasHeader(b"transfer-encoding")
     framing = Framing(chunked, int(length), keep_alive=False, upgrade=True)
-    section = Fields(encode_fields(fields) + b"\r\n")
+    section = Fields(encode_fields(_fields(request)) + b"\r\n")
     return RequestHead(request.method, request.uri, minor, section, framing, b"")
+
+
+def _fields(request: Request) -> Iterator[tuple[bytes, bytes]]:
+    """
+    The header fields of a request, as far as twisted.web keeps their order.
+    """
+    for name, values in request.requestHeaders.getAllRawHeaders():
+        for value in values:
+            yield name, value
+
+
+def _logRefusal(request: Request, status: int, reason: str) -> None:
+    _log.info(
+        "{peer} refused with {status}: {reason}",
+        peer=addressText(request.getClientAddress()),
+        status=status,
+        reason=reason,
+    )
 
 
 def _reject(request: Request, rejection: Rejection) -> None:

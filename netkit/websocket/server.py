@@ -4,10 +4,13 @@ A server's side of a connection: the opening handshake, and its end when the ser
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IProtocolFactory
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+)
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -18,31 +21,16 @@ from ..wire.errors import RemoteProtocolError
 from ..wire.http.connection import RequestReceiver
 from ..wire.http.head import RequestHead
 from ..wire.websocket.codes import CloseCode
-from ..wire.websocket.handshake import Agreement, Offer, read_request, refuse, wants_upgrade
+from ..wire.websocket.handshake import Offer, read_request, refuse, wants_upgrade
+from .acceptor import Accepted, Acceptor, Refused
 from .connection import WebSocketConnection
-from .protocol import Decision, Rejection, WebSocketProtocol
+from .keepalive import Keepalive
+from .protocol import Decision, Rejection
 from .request import WebSocketRequest
-
-if TYPE_CHECKING:
-    from .factory import WebSocketFactory
 
 _log = Logger()
 
 _TEXT = ((b"Content-Type", b"text/plain; charset=utf-8"),)
-
-
-class Answer(NamedTuple):
-    """
-    What a request that is accepted leads to.
-
-    @ivar application: what receives the connection's events.
-    @ivar agreement: what both sides agree on.
-    @ivar response: the octets of the response.
-    """
-
-    application: WebSocketProtocol
-    agreement: Agreement
-    response: bytes
 
 
 class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
@@ -50,25 +38,42 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
     A connection to a server.
     """
 
-    factory: WebSocketFactory
     _client = False
     # What parses the request; then what arrived behind it, while the decision is awaited.
     _receiver: RequestReceiver | None = None
     _received = b""
     # The decision about the request, while it is awaited.
-    _deciding: Deferred[Decision] | None = None
+    _deciding: Deferred[Decision | Refused] | None = None
     # Where this turned out to be plain HTTP: what speaks it.
     _plain: IProtocol | None = None
 
+    def __init__(
+        self,
+        acceptor: Acceptor,
+        keepalive: Keepalive,
+        clock: IReactorTime,
+        httpFactory: IProtocolFactory | None = None,
+    ) -> None:
+        """
+        @param acceptor: decides about the request.
+        @param keepalive: looks after the connection, once it is open.
+        @param clock: what tells the time.
+        @param httpFactory: makes the protocol for requests that ask for no WebSocket.
+        """
+        super().__init__(acceptor.options, clock)
+        self._acceptor = acceptor
+        self._keepalive = keepalive
+        self._httpFactory = httpFactory
+
     def connectionMade(self) -> None:
         super().connectionMade()
-        self._receiver = RequestReceiver(self.factory.headLimits)
+        self._receiver = RequestReceiver(self.options.headLimits())
         self._startTimer(self.options.openTimeout)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._plain is not None:
             self._plain.connectionLost(reason)
-        self.factory.keepalive.discard(self)
+        self._keepalive.discard(self)
         WebSocketConnection.connectionLost(self, reason)
         ServerProtocol.connectionLost(self, reason)
         if self._deciding is not None:
@@ -106,15 +111,13 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
                 return
             assert isinstance(head, RequestHead)
             self._received, self._receiver = self._receiver.detach(), None
-            httpFactory = self.factory.httpFactory
-            if httpFactory is not None and not wants_upgrade(head.fields):
-                self._handOver(httpFactory, head.raw)
+            if self._httpFactory is not None and not wants_upgrade(head.fields):
+                self._handOver(self._httpFactory, head.raw)
                 return
             offer = read_request(head)
         except RemoteProtocolError as error:
-            self._refuse(
-                Rejection(status=error.code, headers=_TEXT, body=_line(error)), str(error)
-            )
+            rejection = Rejection(status=error.code, headers=_TEXT, body=f"{error}\n".encode())
+            self._refuse(rejection, str(error))
             return
         self._decide(head, offer)
 
@@ -148,31 +151,33 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
         """
         The request is well-formed: see whether it is welcome.
         """
-        request = WebSocketRequest(head, offer, self.transport.getPeer())
-        self._deciding = deciding = maybeDeferred(self.factory.decide, request)
+        request = WebSocketRequest(head, offer, self.transport)
+        self._deciding = deciding = self._acceptor.decide(request)
         deciding.addCallback(self._decided, request, offer)
         deciding.addErrback(self._undecided)
 
-    def _decided(self, decision: Decision, request: WebSocketRequest, offer: Offer) -> None:
+    def _decided(
+        self, decision: Decision | Refused, request: WebSocketRequest, offer: Offer
+    ) -> None:
         self._deciding = None
         if self._halt or self.lingering:
             return
-        answer = self.factory.answer(decision, request, offer)
-        if isinstance(answer, Rejection):
-            self._refuse(answer, f"the request for {request.uri!r} is not accepted")
+        answer = self._acceptor.answer(decision, request, offer)
+        if isinstance(answer, Refused):
+            self._refuse(*answer)
         else:
             self.begin(answer)
 
-    def begin(self, answer: Answer) -> None:
+    def begin(self, accepted: Accepted) -> None:
         """
         Send the response that accepts the request, and go over to messages.
 
-        @param answer: what was made of the request.
+        @param accepted: what was made of the request.
         """
-        answer.application.negotiationStarted(self)
+        accepted.application.negotiationStarted(self)
         rest, self._received, self._receiver = self._received, b"", None
-        self.factory.keepalive.add(self)
-        self._open(answer.application, answer.agreement, answer.response, rest)
+        self._keepalive.add(self)
+        self._open(accepted.application, accepted.agreement, accepted.response, rest)
 
     def _undecided(self, reason: Failure) -> None:
         self._deciding = None
@@ -198,7 +203,3 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
 
     def _linger(self) -> None:
         self.lingeringClose()
-
-
-def _line(error: RemoteProtocolError) -> bytes:
-    return f"{error}\n".encode()

@@ -50,7 +50,7 @@ class WebSocketURL:
             host = parts.hostname or ""
             if not host.isascii():
                 host = idna.encode(host, uts46=True).decode("ascii")
-            port = parts.port if parts.port is not None else _defaultPort(secure)
+            port = parts.port if parts.port is not None else defaultPort(secure)
             if not host or not port:
                 raise ValueError(url)
         except (KeyError, ValueError) as error:
@@ -74,7 +74,7 @@ class WebSocketURL:
         The host and, unless it is the scheme's own, the port: the value of the C{Host} field.
         """
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _defaultPort(self.secure) else f"{host}:{self.port}"
+        return host if self.port == defaultPort(self.secure) else f"{host}:{self.port}"
 
     @property
     def http(self) -> str:
@@ -84,5 +84,10 @@ class WebSocketURL:
         return f"{'https' if self.secure else 'http'}://{self.authority}{self.target}"
 
 
-def _defaultPort(secure: bool) -> int:
+def defaultPort(secure: bool) -> int:
+    """
+    The port of a URL that names none.
+
+    @param secure: whether TLS goes with it.
+    """
     return 443 if secure else 80

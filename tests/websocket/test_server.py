@@ -4,6 +4,10 @@ Tests for L{netkit.websocket.factory} and L{netkit.websocket.server}: the openin
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -11,12 +15,49 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
-from netkit.websocket import Acceptance, Rejection, WebSocketOptions, WebSocketRequest
+from netkit.websocket import (
+    Acceptance,
+    Rejection,
+    WebSocketFactory,
+    WebSocketOptions,
+    WebSocketRequest,
+    WebSocketResource,
+)
 from netkit.websocket.protocol import Decision
 
 from .helpers import HANDSHAKE, Application, Recorder, Server
+
+COUNTS = (
+    "maxMessageSize",
+    "maxFragments",
+    "maxHandshakeSize",
+    "deflateLevel",
+    "deflateWindowBits",
+)
+TIMES = ("openTimeout", "closeTimeout", "pingInterval", "pingTimeout")
+FLAGS = ("deflate", "deflateContextTakeover")
+
+
+class Plain(Protocol):
+    """
+    Another protocol on the same port.
+    """
+
+    transport: ITransport
+    lost: object = None
+
+    def connectionMade(self) -> None:
+        self.received = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+        self.transport.write(b"plain")
+
+    def connectionLost(self, reason: object = None) -> None:
+        self.lost = reason
 
 
 def test_opening() -> None:
@@ -32,9 +73,6 @@ def test_opening() -> None:
     assert server.app.events == ["open"]
     (request,) = server.application.requests
     assert (request.method, request.uri, request.path) == (b"GET", b"/chat", b"/chat")
-    assert request.getHeader("X-Token") == b"2"
-    assert request.getHeader(b"none") is None
-    assert request.requestHeaders.getRawHeaders(b"x-token") == [b"1", b"2"]
     assert request.subprotocols == ("a", "b")
     assert request.getClientAddress() == server.transport.getPeer()
     assert server.app.transport.subprotocol is None
@@ -89,26 +127,151 @@ def test_refused(request_: bytes, status: int, words: bytes, logged: list[LogEve
     assert not server.clock.getDelayedCalls()
 
 
-def test_path() -> None:
+def refusal(server: Server, logged: list[LogEvent]) -> str:
+    """
+    Let a server refuse its request, and give the reason that it logs.
+    """
+    server.receive(server.request)
+    (event,) = [event for event in logged if "status" in event]
+    assert server.response().startswith(b"HTTP/1.1 %d " % event["status"])
+    logged.remove(event)
+    reason = event["reason"]
+    assert isinstance(reason, str)
+    return reason
+
+
+def test_path(logged: list[LogEvent]) -> None:
     assert Server(path=b"/chat").open()
-    other = Server(path=b"/other")
-    other.receive(other.request)
-    assert other.response().startswith(b"HTTP/1.1 404 ")
+    reason = refusal(Server(path=b"/other"), logged)
+    assert reason == "the path is b'/chat', and the WebSocket's is b'/other'"
+    for target in (b"http://localhost/chat", b"ws://localhost:80/chat?x", b"/chat?"):
+        server = Server(path=b"/chat")
+        server.request = server.request.replace(b"/chat", target)
+        assert server.open().application.requests[0].uri == target
 
 
 @pytest.mark.parametrize(
     ("origin", "status"),
     [
         (b"Origin: https://Example.com\r\n", 101),
+        (b"Origin: https://xn--bcher-kva.example\r\n", 101),
+        (b"Origin: http://[::1]:8080\r\n", 101),
         (b"", 101),
         (b"Origin: https://evil.example\r\n", 403),
+        (b"Origin: https://example.com.evil\r\n", 403),
+        (b"Origin: http://example.com\r\n", 403),
+        (b"Origin: https://example.com http://a\r\n", 403),
+        (b"Origin: \r\n", 403),
         (b"Origin: null\r\n", 403),
+        (b"Origin: https://example.com\r\norigin: https://example.com\r\n", 400),
     ],
 )
 def test_origins(origin: bytes, status: int) -> None:
-    server = Server(origins=["https://example.com"], fields=origin)
+    origins = ["HTTPS://example.COM:443", "https://bücher.example", "http://[::1]:8080"]
+    server = Server(origins=origins, fields=origin)
     server.receive(server.request)
     assert server.response().startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_pages_out_of_files() -> None:
+    Server(origins=["null"], fields=b"Origin: null\r\n").open()
+
+
+def test_the_log_says_which_rule_refused(logged: list[LogEvent]) -> None:
+    evil = b"Origin: https://evil.example\x80\r\n"
+    reason = refusal(Server(origins=["https://a"], fields=evil), logged)
+    assert reason == "the origin b'https://evil.example\\x80' is none that is allowed"
+    reason = refusal(Server(fields=b"Origin: a\r\nOrigin: b\r\n"), logged)
+    assert reason == "there is more than one Origin: b'a, b'"
+    assert refusal(Server(Acceptor(Rejection())), logged) == "acceptConnection rejects b'/chat'"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"application": Recorder()}, TypeError, "has no buildProtocol"),
+        ({"application": None}, TypeError, "None has no buildProtocol"),
+        ({"origins": "https://a"}, TypeError, "not 'https://a'"),
+        ({"origins": [b"https://a"]}, TypeError, "b'https://a' is none"),
+        ({"origins": ["https://a", "b.example"]}, ValueError, "'b.example' is not a web origin"),
+        ({"origins": ["https://a/"]}, ValueError, "'https://a/' is not"),
+        ({"origins": ["https://*.a"]}, ValueError, "is not"),
+        ({"origins": ["https://u@a"]}, ValueError, "is not"),
+        ({"origins": ["https://a b"]}, ValueError, "is not"),
+        ({"origins": [" https://a"]}, ValueError, "is not"),
+        ({"origins": ["https://a:99999"]}, ValueError, "is not"),
+        ({"origins": ["https://a?"]}, ValueError, "is not"),
+        ({"origins": [""]}, ValueError, "'' is not"),
+        ({"origins": 5}, TypeError, "not 5"),
+        ({"path": "/chat"}, TypeError, "not '/chat'"),
+        ({"path": b"chat"}, ValueError, "not b'chat'"),
+        ({"path": b"/chat?a"}, ValueError, r"not b'/chat\?a'"),
+        ({"path": b"/a b"}, ValueError, "not b'/a b'"),
+        ({"path": b"/%"}, ValueError, "not b'/%'"),
+        ({"path": b""}, ValueError, "not b''"),
+        ({"subprotocols": "chat"}, TypeError, "not 'chat'"),
+        ({"subprotocols": [b"chat"]}, TypeError, "b'chat' is none"),
+        ({"subprotocols": ["a b"]}, ValueError, "'a b' is no name"),
+        ({"subprotocols": ["a", "a"]}, ValueError, "'a' is given twice"),
+        ({"options": {"maxMessageSize": 5}}, TypeError, "not {'maxMessageSize': 5}"),
+        ({"options": None}, TypeError, "not None"),
+        ({"httpFactory": Plain}, TypeError, "httpFactory is a factory"),
+    ],
+)
+def test_mistakes_are_told_at_once(
+    arguments: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    arguments = {"application": Application(), "clock": Clock(), **arguments}
+    with pytest.raises(error, match=says):
+        WebSocketFactory(**arguments)
+    arguments["factory"] = arguments.pop("application")
+    if not arguments.keys() & {"path", "httpFactory"}:
+        with pytest.raises(error, match=says):
+            WebSocketResource(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "error"),
+    [
+        *((field, value, TypeError) for field in COUNTS for value in (None, "5", 1.0, True)),
+        *((field, value, ValueError) for field in COUNTS for value in (-1, -(2**70))),
+        *((field, value, TypeError) for field in TIMES for value in (None, "5", False)),
+        *((field, value, ValueError) for field in TIMES for value in (-0.1, inf, nan)),
+        *((field, value, TypeError) for field in FLAGS for value in (None, 1, "no")),
+        ("maxHandshakeSize", 0, ValueError),
+        ("deflateLevel", 0, ValueError),
+        ("deflateLevel", 99, ValueError),
+        ("deflateWindowBits", 7, ValueError),
+        ("deflateWindowBits", 16, ValueError),
+    ],
+)
+def test_mistakes_in_options(field: str, value: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match=f"^{field} is .*, not {re.escape(repr(value))}$"):
+        WebSocketOptions(**{field: value})  # type: ignore[arg-type]
+
+
+def test_all_options_are_checked() -> None:
+    assert {field.name for field in fields(WebSocketOptions)} == {*COUNTS, *TIMES, *FLAGS}
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: Rejection(status=101), ValueError, "status is 200 to 599, not 101"),
+        (lambda: Rejection(status="403"), TypeError, "not '403'"),  # type: ignore[arg-type]
+        (lambda: Rejection(body="no"), TypeError, "not 'no'"),  # type: ignore[arg-type]
+        (lambda: Rejection(headers={b"a": b"b"}), TypeError, "b'a'"),  # type: ignore[arg-type]
+        (lambda: Acceptance(headers=(("a", "b"),)), TypeError, "'a'"),  # type: ignore[arg-type]
+        (lambda: Acceptance(headers=((b"a", b"b\r\n"),)), ValueError, "control character"),
+        (lambda: Acceptance(headers=((b"Upgrade", b"x"),)), ValueError, "Upgrade cannot be set"),
+        (lambda: Rejection(headers=((b"content-length", b"9"),)), ValueError, "cannot be set"),
+    ],
+)
+def test_mistakes_in_decisions(
+    make: Callable[[], object], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        make()
 
 
 def test_subprotocols() -> None:
@@ -187,7 +350,9 @@ def test_a_coroutine_decides() -> None:
     assert server.response().endswith(b"\r\n\r\nno")
 
 
-@pytest.mark.parametrize("decision", [KeyError("x"), Acceptance(subprotocol="not offered")])
+@pytest.mark.parametrize(
+    "decision", [KeyError("x"), Acceptance(subprotocol="not offered"), True, b""]
+)
 def test_a_decision_that_fails(decision: object, logged: list[LogEvent]) -> None:
     server = Server(Acceptor(decision))
     server.receive(server.request)
@@ -239,25 +404,6 @@ def test_opening_takes_too_long() -> None:
     assert not server.clock.getDelayedCalls()
     forever = Server(options=WebSocketOptions(openTimeout=0, pingInterval=0), idleTimeout=0)
     assert not forever.clock.getDelayedCalls()
-
-
-class Plain(Protocol):
-    """
-    Another protocol on the same port.
-    """
-
-    transport: ITransport
-    lost: object = None
-
-    def connectionMade(self) -> None:
-        self.received = b""
-
-    def dataReceived(self, data: bytes) -> None:
-        self.received += data
-        self.transport.write(b"plain")
-
-    def connectionLost(self, reason: object = None) -> None:
-        self.lost = reason
 
 
 def test_plain_http_on_the_same_port() -> None:

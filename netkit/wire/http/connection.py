@@ -252,11 +252,22 @@ class ResponseReceiver(_Receiver):
         """
         Take the head of the response that answers the request, and pass over the interim ones
         that precede it: all of 1xx (RFC 9110 section 15.2) but 101, which ends what HTTP is
-        spoken on a connection. C{None} when more octets are needed for it.
+        spoken on a connection, and but those that frame a content, which no interim response
+        does (section 8.6; RFC 9112 section 6.1): nothing follows those. C{None} when more octets
+        are needed for it.
 
         @raise RemoteProtocolError: as L{next_event} does.
         """
         while (event := self.next_event()) is not None:
-            if isinstance(event, ResponseHead) and (event.status >= 200 or event.status == 101):
+            if isinstance(event, ResponseHead) and not _is_interim(event):
                 return event
         return None
+
+
+def _is_interim(head: ResponseHead) -> bool:
+    return (
+        head.status < 200
+        and head.status != 101
+        and b"content-length" not in head.fields
+        and b"transfer-encoding" not in head.fields
+    )

@@ -32,6 +32,7 @@ _AUTHORITY_FORM = re.compile(HOST + PORT)
 # then are many.
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t -~\x80-\xff]*+))?+\r\n")
 
+_PATH_FULL = re.compile(_PATH)
 _TOKEN = re.compile(TOKEN)
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
 
@@ -246,6 +247,13 @@ class ResponseHeadParser:
         return ResponseHead(
             status, reason or b"", minor, fields, framing, buffer[start:section]
         ), end
+
+
+def is_path(path: bytes) -> bool:
+    """
+    Whether something can be the path of a request target in origin-form.
+    """
+    return path.startswith(b"/") and _PATH_FULL.fullmatch(path) is not None
 
 
 def _line_too_long(limit: int, code: int) -> RemoteProtocolError:

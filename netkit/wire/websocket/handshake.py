@@ -27,6 +27,19 @@ _KEY = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 
 Pairs = Iterable[tuple[bytes, bytes]]
 
+# What frames a message, or the connection.
+_FRAMING_FIELDS = frozenset((b"connection", b"content-length", b"transfer-encoding"))
+
+# What makes the handshake, on either side: nobody else's to set.
+HANDSHAKE_FIELDS = _FRAMING_FIELDS | {
+    b"sec-websocket-accept",
+    b"sec-websocket-extensions",
+    b"sec-websocket-key",
+    b"sec-websocket-protocol",
+    b"sec-websocket-version",
+    b"upgrade",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -133,8 +146,9 @@ def accept(
     @param fields: more fields for the response.
     @return: its octets, and what is agreed with them.
     @raise LocalProtocolError: the client did not offer that subprotocol, or a field is not
-        well-formed.
+        well-formed, or makes the handshake.
     """
+    fields = check_response_fields(101, fields)
     answer = [
         (b"Upgrade", b"websocket"),
         (b"Connection", b"Upgrade"),
@@ -159,9 +173,11 @@ def refuse(status: int, fields: Pairs = (), content: bytes = b"") -> bytes:
     Make a response that refuses the handshake, after which the connection is closed.
 
     @param status: the HTTP status; 426 says what to upgrade to.
-    @param fields: more fields for it.
+    @param fields: more fields for it; they take the place of those that it has for its status.
     @param content: what it says.
+    @raise LocalProtocolError: a field is not well-formed, or frames the response.
     """
+    fields = check_response_fields(status, fields)
     own = [(b"Connection", b"close"), (b"Content-Length", b"%d" % len(content))]
     if status == 426:
         # RFC 9110 section 15.5.22, RFC 6455 section 4.4.
@@ -169,7 +185,28 @@ def refuse(status: int, fields: Pairs = (), content: bytes = b"") -> bytes:
         own += [(b"Upgrade", b"websocket"), (b"Sec-WebSocket-Version", b"13")]
     elif status == 405:
         own.append((b"Allow", b"GET"))
-    return status_line(status) + encode_fields([*own, *fields]) + b"\r\n" + content
+    return status_line(status) + _merged(own, fields) + b"\r\n" + content
+
+
+def check_response_fields(status: int, fields: Pairs) -> list[tuple[bytes, bytes]]:
+    """
+    Check the fields that somebody wants in an answer to a handshake.
+
+    @param status: the status of the answer: 101 opens the connection.
+    @param fields: the fields.
+    @return: the fields.
+    @raise LocalProtocolError: one is not well-formed, or not theirs to set.
+    """
+    fields = list(fields)
+    if fields:
+        encode_fields(fields)
+        own = HANDSHAKE_FIELDS if status == 101 else _FRAMING_FIELDS
+        for name, _ in fields:
+            if name.lower() in own:
+                raise LocalProtocolError(
+                    f"{name.decode()} cannot be set: it is a part of the handshake itself"
+                )
+    return fields
 
 
 class ClientHandshake:
@@ -245,6 +282,15 @@ class ClientHandshake:
                 raise _bad_response(f"it uses an extension that we did not offer: {extension}")
             agreed = deflate.agree(extension, self._settings)
         return Agreement(subprotocols[0] if subprotocols else None, agreed)
+
+
+def _merged(own: Pairs, given: Pairs) -> bytes:
+    """
+    Serialise fields: what is given takes the place of our own of the same name.
+    """
+    given = list(given)
+    taken = {name.lower() for name, _ in given}
+    return encode_fields([*(field for field in own if field[0].lower() not in taken), *given])
 
 
 def _has_element(fields: Fields, name: bytes, wanted: bytes) -> bool:

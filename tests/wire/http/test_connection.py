@@ -131,6 +131,12 @@ def test_interim_responses_are_passed_over(method: bytes) -> None:
         assert receiver.detach() == b"more"
 
 
+@pytest.mark.parametrize("line", [b"Content-Length: 0", b"Transfer-Encoding: chunked"])
+def test_what_frames_a_content_is_no_interim_response(line: bytes) -> None:
+    octets = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n%b\r\n\r\n" % line
+    assert finalHead(octets).status == 102
+
+
 def test_interim_responses_are_counted() -> None:
     interim, final = b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"
     limits = Limits(interim_responses=3)

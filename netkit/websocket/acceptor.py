@@ -1,0 +1,169 @@
+"""
+Who may connect to a server, and as what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+
+from ..wire.http.fields import show
+from ..wire.websocket.handshake import Agreement, Offer, accept
+from .arguments import checkedOrigins, checkedPath, checkedSubprotocols
+from .options import WebSocketOptions
+from .protocol import (
+    Acceptance,
+    ConnectionAcceptor,
+    Decision,
+    Rejection,
+    WebSocketProtocol,
+    WebSocketServerFactory,
+)
+
+# What is decided where nobody decides.
+_ACCEPTED = Acceptance()
+
+
+class Accepted(NamedTuple):
+    """
+    What a request that is accepted leads to.
+
+    @ivar application: what receives the connection's events.
+    @ivar agreement: what both sides agree on.
+    @ivar response: the octets of the response.
+    """
+
+    application: WebSocketProtocol
+    agreement: Agreement
+    response: bytes
+
+
+class Refused(NamedTuple):
+    """
+    What a request that is refused leads to.
+
+    @ivar rejection: the response.
+    @ivar reason: which rule refused it, for the log.
+    """
+
+    rejection: Rejection
+    reason: str
+
+
+class Acceptor:
+    """
+    Decides about requests for a WebSocket: by their path and origin first, then as the application
+    says.
+
+    @ivar path: the only path; L{None} for any.
+    @ivar subprotocols: the subprotocols that are spoken.
+    @ivar origins: the web origins that browsers may connect from; L{None} for any.
+    @ivar options: how the connections are to behave.
+    """
+
+    def __init__(
+        self,
+        application: WebSocketServerFactory[WebSocketProtocol],
+        *,
+        path: bytes | None = None,
+        subprotocols: Iterable[str] = (),
+        origins: Iterable[str] | None = None,
+        options: WebSocketOptions,
+    ) -> None:
+        """
+        @param application: makes the application's side of each connection; where it is a
+            L{ConnectionAcceptor <netkit.websocket.ConnectionAcceptor>}, it decides as well.
+        @param path: the only path that there is a WebSocket at; any by default.
+        @param subprotocols: the subprotocols that are spoken.
+        @param origins: the web origins that browsers may connect from; any by default.
+        @param options: how the connections are to behave.
+        @raise TypeError: one of these is of another type.
+        @raise ValueError: no request could be accepted with one of these.
+        """
+        if not callable(getattr(application, "buildProtocol", None)):
+            raise TypeError(
+                f"{application!r} has no buildProtocol(request): a factory such as "
+                "Factory.forProtocol(Chat) makes the application's side of each connection"
+            )
+        if not isinstance(options, WebSocketOptions):
+            raise TypeError(f"options is a WebSocketOptions, not {options!r}")
+        self._application = application
+        self._decide: Callable[[Any], Any] | None = (
+            application.acceptConnection if isinstance(application, ConnectionAcceptor) else None
+        )
+        self.path = checkedPath(path)
+        self.subprotocols = frozenset(checkedSubprotocols(subprotocols))
+        self.origins = checkedOrigins(origins)
+        self.options = options
+
+    def decide(self, request: Any) -> Deferred[Decision | Refused]:
+        """
+        See whether a request is welcome.
+
+        @param request: the request: a L{WebSocketRequest <netkit.websocket.WebSocketRequest>},
+            or one of L{twisted.web}.
+        @return: fires with the decision, or fails as the application does.
+        """
+        refused = self._refusal(request)
+        if refused is not None or self._decide is None:
+            return succeed(refused)
+        decision: Deferred[Decision | Refused] = maybeDeferred(self._decide, request)
+        return decision
+
+    def _refusal(self, request: Any) -> Refused | None:
+        """
+        See whether our own rules are against a request.
+        """
+        if self.path is not None and request.path != self.path:
+            return Refused(
+                Rejection(status=404),
+                f"the path is {show(request.path)}, and the WebSocket's is {show(self.path)}",
+            )
+        if self.origins is not None:
+            origin = request.getHeader(b"origin")
+            # Who sends none is no browser.
+            if origin is not None and origin.decode("latin-1").lower() not in self.origins:
+                return Refused(
+                    Rejection(status=403), f"the origin {show(origin)} is none that is allowed"
+                )
+        return None
+
+    def answer(
+        self, decision: Decision | Refused, request: Any, offer: Offer
+    ) -> Accepted | Refused:
+        """
+        Make what a decision leads to.
+
+        @param decision: what became of L{decide}.
+        @param request: the request.
+        @param offer: what it offers.
+        @raise TypeError: the decision is none.
+        @raise LocalProtocolError: what the application decided cannot be sent.
+        """
+        if decision is None:
+            decision = _ACCEPTED
+        elif isinstance(decision, Refused):
+            return decision
+        elif isinstance(decision, Rejection):
+            return Refused(decision, f"acceptConnection rejects {show(request.uri)}")
+        elif not isinstance(decision, Acceptance):
+            raise TypeError(
+                f"acceptConnection returned {decision!r}: an Acceptance, a Rejection or None is "
+                "a decision"
+            )
+        subprotocol = decision.subprotocol
+        if subprotocol is None:
+            wanted = (name for name in offer.subprotocols if name in self.subprotocols)
+            subprotocol = next(wanted, None)
+        response, agreement = accept(
+            offer,
+            subprotocol=subprotocol,
+            settings=self.options.deflateSettings(),
+            fields=decision.headers,
+        )
+        application = self._application.buildProtocol(request)
+        if application is None:
+            return Refused(Rejection(), f"buildProtocol returned None for {show(request.uri)}")
+        return Accepted(application, agreement, response)

@@ -1,0 +1,196 @@
+"""
+What servers and clients are made with: mistakes in it are found there and then, and named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from math import isfinite
+from typing import Any
+from urllib.parse import urlsplit
+
+import idna
+
+from ..wire.errors import LocalProtocolError
+from ..wire.http.fields import encode_fields
+from ..wire.http.framing import HOST
+from ..wire.http.head import is_path
+from ..wire.websocket.handshake import check_response_fields, is_subprotocol
+from .url import defaultPort
+
+_HOST = re.compile(HOST)
+_HOW_ORIGINS = "a web origin such as 'https://example.com': a scheme, a host, and a port, if any"
+
+
+def checkedFlag(name: str, value: bool) -> None:
+    """
+    Check what is to be true or false.
+
+    @param name: what it is called.
+    @param value: what was given.
+    @raise TypeError: it is neither.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is True or False, not {value!r}")
+
+
+def checkedNumber(name: str, value: int, least: int, most: int | None = None) -> None:
+    """
+    Check a whole number.
+
+    @param name: what it is called.
+    @param value: what was given.
+    @param least: the least that it may be.
+    @param most: the most; L{None} for no such limit.
+    @raise TypeError: it is no whole number.
+    @raise ValueError: it is out of range.
+    """
+    how = f"{least} or more" if most is None else f"{least} to {most}"
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} is a whole number, {how}, not {value!r}")
+    if value < least or (most is not None and value > most):
+        raise ValueError(f"{name} is {how}, not {value!r}")
+
+
+def checkedSeconds(name: str, value: float) -> None:
+    """
+    Check a number of seconds.
+
+    @param name: what it is called.
+    @param value: what was given.
+    @raise TypeError: it is no number.
+    @raise ValueError: it is below 0, or endless.
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{name} is a number of seconds, 0 or more, not {value!r}")
+    if not isfinite(value) or value < 0:
+        raise ValueError(f"{name} is a number of seconds, 0 or more, not {value!r}")
+
+
+def checkedPath(path: bytes | None) -> bytes | None:
+    """
+    Check the path of a WebSocket.
+
+    @param path: the path, encoded as it is in a URL; or L{None} for any.
+    @raise TypeError: it is not of bytes.
+    @raise ValueError: no request is for such a path.
+    """
+    if path is None:
+        return None
+    if not isinstance(path, bytes):
+        raise TypeError(f"path is bytes such as b'/chat', not {path!r}")
+    if not is_path(path):
+        raise ValueError(
+            f"path is a path as it is in a URL, such as b'/chat', without a query, not {path!r}"
+        )
+    return path
+
+
+def checkedSubprotocols(subprotocols: Iterable[str]) -> tuple[str, ...]:
+    """
+    Check the names of subprotocols.
+
+    @param subprotocols: the names.
+    @raise TypeError: they are no strings.
+    @raise ValueError: one cannot be a name, or is there twice.
+    """
+    names = _strings("subprotocols", subprotocols, "['chat']")
+    for name in names:
+        if not is_subprotocol(name):
+            raise ValueError(f"{name!r} is no name of a subprotocol: a token such as 'chat.v1' is")
+        if names.count(name) > 1:
+            raise ValueError(f"the subprotocol {name!r} is given twice")
+    return names
+
+
+def checkedOrigins(origins: Iterable[str] | None) -> frozenset[str] | None:
+    """
+    Check web origins (RFC 6454), and write each as browsers do.
+
+    @param origins: the origins, or L{None} for any.
+    @raise TypeError: they are no strings.
+    @raise ValueError: one is no origin.
+    """
+    if origins is None:
+        return None
+    return frozenset(map(_origin, _strings("origins", origins, "['https://example.com']")))
+
+
+def checkedFields(name: str, fields: Sequence[tuple[bytes, bytes]]) -> None:
+    """
+    Check that header fields are well-formed.
+
+    @param name: what they are called.
+    @param fields: the name and the value of each.
+    @raise TypeError: they are no pairs of bytes.
+    @raise ValueError: one cannot be sent.
+    """
+    how = "is a list of pairs of bytes such as [(b'Cookie', b'a=b')]"
+    if isinstance(fields, (str, bytes)) or not isinstance(fields, Sequence):
+        raise TypeError(f"{name} {how}, not {fields!r}")
+    for field in fields:
+        pair: Any = field
+        if not (
+            isinstance(pair, (tuple, list))
+            and len(pair) == 2
+            and all(isinstance(part, bytes) for part in pair)
+        ):
+            raise TypeError(f"{name} {how}: {field!r} is none")
+    try:
+        encode_fields(fields)
+    except LocalProtocolError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def checkedResponseFields(status: int, fields: Sequence[tuple[bytes, bytes]]) -> None:
+    """
+    Check the header fields of an answer to a handshake.
+
+    @param status: the status of the answer.
+    @param fields: the name and the value of each.
+    @raise TypeError: they are no pairs of bytes.
+    @raise ValueError: one cannot be sent, or is not for an application to set.
+    """
+    checkedFields("headers", fields)
+    try:
+        check_response_fields(status, fields)
+    except LocalProtocolError as error:
+        raise ValueError(f"headers: {error}") from error
+
+
+def _strings(name: str, values: Iterable[str], example: str) -> tuple[str, ...]:
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} is a list of strings such as {example}, not {values!r}")
+    strings = tuple(values)
+    for value in strings:
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is a list of strings such as {example}: {value!r} is none")
+    return strings
+
+
+def _origin(origin: str) -> str:
+    """
+    An origin as browsers write it.
+    """
+    if origin == "null":
+        # A page out of a file, or in a sandbox.
+        return origin
+    try:
+        parts = urlsplit(origin)
+        host, port = parts.hostname or "", parts.port
+        # All that a URL may have beyond an origin; urlsplit() passes over some white space.
+        plain = f"{parts.scheme}://{parts.netloc}".lower() == origin.lower()
+        if not (plain and parts.scheme and host) or "@" in parts.netloc or "*" in host:
+            raise ValueError(origin)
+        if not host.isascii():
+            host = idna.encode(host, uts46=True).decode("ascii")
+        host = f"[{host}]" if ":" in host else host
+        if not _HOST.fullmatch(host.encode()):
+            raise ValueError(origin)
+    except ValueError as error:
+        raise ValueError(f"{origin!r} is not {_HOW_ORIGINS}") from error
+    default = defaultPort(parts.scheme in ("https", "wss"))
+    web = parts.scheme in ("http", "https", "ws", "wss")
+    suffix = "" if port is None or (web and port == default) else f":{port}"
+    return f"{parts.scheme}://{host}{suffix}"
