@@ -51,6 +51,7 @@ class HTTPFactory(ServerFactory):
         headTimeout: float = 30.0,
         contentTimeout: float = 300.0,
         refusedMethods: frozenset[bytes] = frozenset({b"CONNECT", b"TRACE"}),
+        allowHalfOpen: bool = False,
         maxConnections: int = 10_000,
         maxBuffered: int = 256 * 2**20,
         idleTimeout: float = 75.0,
@@ -59,8 +60,8 @@ class HTTPFactory(ServerFactory):
         """
         @param handler: called with each L{Request} as soon as its head has arrived; it returns a
             L{Response} or an L{Upgrade}, a Deferred of one, or is a coroutine function. One that
-            fails has the client answered 500; when the client goes away, the Deferred or the
-            coroutine is cancelled.
+            fails has the client answered 500; when the client goes away, what it awaits is
+            cancelled.
         @param printer: what shows each request, head and content exactly as sent, when it is
             complete; nothing by default.
         @param limits: how large the parts of a request may be.
@@ -69,6 +70,9 @@ class HTTPFactory(ServerFactory):
         @param contentTimeout: how many seconds of being read from a client may take to send the
             content of a request; 408 is answered then.
         @param refusedMethods: the methods that are answered 501.
+        @param allowHalfOpen: whether a client that closed its half of the connection is answered
+            all that it asked before, as C{nc} waits for. By default it has gone away: programs
+            that speak HTTP close nothing before they have their answer, unless they gave up.
         @param maxConnections: as in L{ServerFactory}.
         @param maxBuffered: as in L{ServerFactory}.
         @param idleTimeout: as in L{ServerFactory}; between requests too, but not while a handler
@@ -87,6 +91,7 @@ class HTTPFactory(ServerFactory):
         self.headTimeout = headTimeout
         self.contentTimeout = contentTimeout
         self.refusedMethods = refusedMethods
+        self.allowHalfOpen = allowHalfOpen
         self._dateLine: bytes | None = None
         self._dateEnds: IDelayedCall | None = None
 

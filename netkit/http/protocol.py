@@ -55,6 +55,7 @@ class HTTPProtocol(ReceivingProtocol):
             self._ended = True
             self._receiver.receive_end()
             self._advance()
+            self._endIfGone()
 
     def writeConnectionLost(self) -> None:
         if self._upgraded is not None:
@@ -77,10 +78,37 @@ class HTTPProtocol(ReceivingProtocol):
             request=self._request,
             reason=reason.getErrorMessage(),
         )
+        self._cancel()
+
+    def _cancel(self) -> None:
+        """
+        The client is gone: give up the request under way, and what its handler awaits.
+        """
         answer = self._answer
         self._forgetRequest()
         if answer is not None:
             answer.cancel()
+
+    def _endIfGone(self) -> None:
+        """
+        After the end of what the client sends nothing is awaited for it: that it has gone away is
+        seen by nothing else.
+        """
+        if not self._awaiting or not self._ended or self.factory.allowHalfOpen:
+            return
+        _log.info(
+            "{peer} closed the connection while {request} was answered",
+            peer=addressText(self.transport.getPeer()),
+            request=self._request,
+        )
+        started = self._started
+        self._closing = True
+        self._cancel()
+        if started:
+            # Less than all of an answer: only so is that told in every framing.
+            self.transport.abortConnection()
+        else:
+            self._close(lingering=False)
 
     def timedOut(self) -> None:
         if self._upgraded is not None:
@@ -126,8 +154,10 @@ class HTTPProtocol(ReceivingProtocol):
             self._handlerFailed(Failure(), request)
             return
         self._answer = deferred
+        self._awaiting = True
         deferred.addCallback(self._answered, request)
         deferred.addErrback(self._handlerFailed, request)
+        self._endIfGone()
 
     def _answered(self, answer: Response | Upgrade, request: Request) -> None:
         if not isinstance(answer, _ANSWERS):
@@ -137,6 +167,7 @@ class HTTPProtocol(ReceivingProtocol):
     def _respond(self, answer: Response | Upgrade, request: Request) -> None:
         if request is not self._request:
             return
+        self._awaiting = False
         if isinstance(answer, Upgrade):
             self._upgrade(answer, request)
         elif answer.streamed and answer.hasContent(request.head):
@@ -177,8 +208,11 @@ class HTTPProtocol(ReceivingProtocol):
             flow.write(encoder.finish(trailers() if trailers else ()))
 
         self._answer = sending = Deferred.fromCoroutine(send())
+        # What is all there waits for the client alone.
+        self._awaiting = self._started = not isinstance(response.content, bytes)
         sending.addCallback(self._sendingEnded, request)
         sending.addErrback(self._sendingFailed, request)
+        self._endIfGone()
 
     def _sendingEnded(self, result: None, request: Request) -> None:
         if request is not self._request:

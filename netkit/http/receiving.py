@@ -3,7 +3,8 @@ The requests of one HTTP connection, as they arrive and as far as somebody wants
 
 The receiver keeps what has arrived, and is asked for the next event only when somebody wants it:
 for a head when the request before is answered and the client takes its answers, for content when
-the handler reads it. While something waits there that nobody wants, the client is not read from.
+the handler reads it. While more waits there than a little that nobody wants, the client is not
+read from; with less it is, since the end of what it sends is behind that.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 # to keep the connection; for more, closing it is cheaper.
 _MAX_DISCARDED = 65536
 
+# While nobody wants what arrives, reading goes on until this many octets wait: only so is it
+# noticed that the client leaves.
+_READ_AHEAD = 65536
+
 
 class ReceivingProtocol(ServerProtocol):
     """
@@ -44,6 +49,9 @@ class ReceivingProtocol(ServerProtocol):
         # The request that is being answered, and what the handler returned for it.
         self._request: Request | None = None
         self._answer: Deferred[Any] | None = None
+        # Somebody else's part of the answer is awaited: the handler's, or a piece of the content,
+        # which has started then.
+        self._awaiting = self._started = False
         # Who waits for a piece of its content.
         self._waiting: Deferred[bytes] | None = None
         # What the printer will show of it.
@@ -264,7 +272,7 @@ class ReceivingProtocol(ServerProtocol):
         The request under way is over.
         """
         self._request = self._answer = self._octets = None
-        self._expected = self._discarding = False
+        self._expected = self._discarding = self._awaiting = self._started = False
         if self._contents.kept:
             self._contents.keep(0)
         if self._waiting is not None:
@@ -285,7 +293,7 @@ class ReceivingProtocol(ServerProtocol):
             elif self._ended:
                 self._close(lingering=False)
                 return
-        if starved or not self._receiver.buffered:
+        if starved or self._receiver.buffered < _READ_AHEAD:
             if self._paused:
                 self._resume()
         elif not (self._paused or self._ended):

@@ -158,6 +158,8 @@ def makeService(options: Options) -> ListeningService:
             ),
             headTimeout=options["head-timeout"],
             contentTimeout=options["content-timeout"],
+            # For who asks by hand: nc closes its half behind what it is given.
+            allowHalfOpen=True,
             **options.limits(),
         ),
     )

@@ -98,11 +98,9 @@ def test_a_head_waits_for_answers_to_be_taken() -> None:
     client = Connection(headTimeout=10.0, idleTimeout=0)
     client.transport.wrote = client.producer.pauseProducing
     client.send(get() * 2 + get()[:5])
-    assert client.transport.producerState == "paused"
     client.clock.advance(11)
     assert client.take() == answer() * 2
     client.producer.resumeProducing()
-    assert client.transport.producerState == "producing"
     client.clock.advance(10)
     assert client.statuses() == [408]
 
@@ -117,14 +115,32 @@ def test_pipelined_requests_wait_for_the_answer_before() -> None:
     client = Connection(handler)
     client.send(get() + get() + get())
     assert len(answers) == 1
-    # What nobody can take yet is not read either.
-    assert client.transport.producerState == "paused"
     answers[0].callback(Response(200, b"1"))
     assert client.take() == answer(b"1")
     answers[1].callback(Response(200, b"2"))
-    assert client.transport.producerState == "producing"
     answers[2].callback(Response(200, b"3"))
     assert client.take() == answer(b"2") + answer(b"3")
+
+
+def test_reading_goes_on_behind_a_request_but_not_for_ever() -> None:
+    """
+    Only so is it noticed that the client leaves.
+    """
+    answers: list[Deferred[Response]] = []
+
+    def handler(request: Request) -> Deferred[Response]:
+        answers.append(Deferred())
+        return answers[-1]
+
+    client = Connection(handler)
+    client.send(get() + get(b"/" + b"a" * 8000) * 7)
+    assert client.transport.producerState == "producing"
+    client.send(get(b"/" + b"a" * 8000) * 3)
+    assert client.transport.producerState == "paused"
+    answers[0].callback(Response(200, b"hello"))
+    assert client.transport.producerState == "paused"
+    answers[1].callback(Response(200, b"hello"))
+    assert client.transport.producerState == "producing"
 
 
 @pytest.mark.parametrize("size", [1, 7, 10**6])
@@ -198,12 +214,14 @@ def test_content_that_nobody_reads_is_not_taken() -> None:
         return Response(200, await request.read())
 
     client = Connection(handler)
-    client.send(post(b"a", length=3))
-    assert client.transport.producerState == "paused"
-    client.send(b"bc")
-    go.callback(None)
-    assert client.take() == answer(b"abc")
+    client.send(post(b"a", length=10**5))
     assert client.transport.producerState == "producing"
+    client.send(b"a" * (10**5 - 2))
+    assert client.transport.producerState == "paused"
+    go.callback(None)
+    assert client.transport.producerState == "producing"
+    client.send(b"a")
+    assert client.take() == answer(b"a" * 10**5)
 
 
 def test_read_has_a_limit() -> None:
@@ -599,7 +617,7 @@ def test_a_client_that_half_closes_gets_every_answer() -> None:
         answers.append(Deferred())
         return answers[-1]
 
-    client = Connection(handler)
+    client = Connection(handler, allowHalfOpen=True)
     client.send(get() + get())
     client.end()
     answers[0].callback(Response(200, b"hello"))
@@ -608,6 +626,66 @@ def test_a_client_that_half_closes_gets_every_answer() -> None:
     assert client.take() == answer() * 2
     assert client.transport.disconnecting
     assert client.transport.producer is None
+
+
+@pytest.mark.parametrize("ahead", [b"", get(), get() * 1000, post(b"a" * 100)])
+def test_the_end_of_what_a_client_sends_cancels_its_handler(ahead: bytes) -> None:
+    """
+    What it had asked for before is answered, what it asked ahead is not.
+    """
+    cancelled: list[Deferred[Response]] = []
+    answers: list[Response | Deferred[Response]] = [
+        Response(200, b"hello"),
+        Deferred(cancelled.append),
+    ]
+    client = Connection(lambda request: answers.pop(0))
+    client.send(get() * 2 + ahead)
+    assert cancelled == []
+    client.end()
+    assert len(cancelled) == 1
+    assert answers == []
+    assert client.take() == answer()
+    assert client.transport.disconnecting
+    client.lose()
+    assert client.clock.getDelayedCalls() == []
+
+
+def test_a_handler_that_begins_to_wait_when_its_client_has_left() -> None:
+    cancelled: list[Deferred[Response]] = []
+    client = Connection(lambda request: Deferred(cancelled.append))
+    client.producer.pauseProducing()
+    client.send(get() * 2)
+    client.end()
+    client.producer.resumeProducing()
+    assert len(cancelled) == 1
+    assert client.transport.disconnecting
+
+
+def test_a_handler_that_does_not_read_is_cancelled_too() -> None:
+    cancelled: list[Deferred[Response]] = []
+    client = Connection(lambda request: Deferred(cancelled.append))
+    client.send(post(b"a" * 100, length=10**6))
+    client.end()
+    assert len(cancelled) == 1
+    assert client.transport.disconnecting
+
+
+def test_a_handler_that_waits_on_after_content_that_was_cut_short() -> None:
+    cancelled: list[Deferred[None]] = []
+
+    async def handler(request: Request) -> Response:
+        try:
+            await request.read()
+        except RemoteProtocolError:
+            await Deferred[None](cancelled.append)
+        return Response()
+
+    client = Connection(handler)
+    client.send(post(b"a", length=2))
+    client.end()
+    assert len(cancelled) == 1
+    assert client.take() == b""
+    assert client.transport.disconnecting
 
 
 def test_a_client_that_half_closes_between_requests() -> None:
@@ -632,9 +710,10 @@ def test_a_client_that_takes_no_answers_gets_no_more_of_them() -> None:
     client.producer.pauseProducing()
     client.send(get() * 3)
     assert client.requests == []
+    client.send(get() * 3000)
     assert client.transport.producerState == "paused"
     client.producer.resumeProducing()
-    assert client.take() == answer() * 3
+    assert client.take() == answer() * 3003
     assert client.transport.producerState == "producing"
 
 

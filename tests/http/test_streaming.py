@@ -344,3 +344,53 @@ def test_a_body_producer_that_fails(logged: list[LogEvent]) -> None:
 
 def test_twisteds_own_body_producer() -> None:
     assert IBodyProducer.implementedBy(FileBodyProducer)
+
+
+def test_the_end_of_what_a_client_sends_closes_the_source() -> None:
+    """
+    Less than all of an answer ends in an abort, which is told in every framing.
+    """
+    client, source = streaming()
+    client.send(get())
+    source.give(b"hello")
+    client.end()
+    assert source.closed
+    assert client.transport.aborted
+
+
+def test_a_source_that_waits_when_the_client_has_left() -> None:
+    client, source = streaming()
+    client.producer.pauseProducing()
+    client.send(get())
+    client.end()
+    client.producer.resumeProducing()
+    assert source.closed
+    assert client.transport.aborted
+
+
+def test_a_half_open_client_gets_all_of_a_source() -> None:
+    source = Source()
+    client = Connection(lambda request: Response(200, source.pieces()), allowHalfOpen=True)
+    client.send(get())
+    client.end()
+    source.give(b"hello")
+    source.give(None)
+    assert client.take() == CHUNKS + b"5\r\nhello\r\n0\r\n\r\n"
+    assert client.transport.disconnecting
+
+
+def test_content_that_is_all_there_reaches_a_client_that_sends_no_more() -> None:
+    """
+    Nobody's work is wasted on it.
+    """
+    content = bytes(10**6)
+    client = Connection(lambda request: Response(200, content))
+    client.transport.wrote = client.producer.pauseProducing
+    client.send(get())
+    client.end()
+    told = b""
+    while not client.closing:
+        told += client.take()
+        client.producer.resumeProducing()
+    assert told + client.take() == answer(content)
+    assert not client.transport.aborted
