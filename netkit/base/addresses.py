@@ -7,11 +7,14 @@ from __future__ import annotations
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
+from .terminal import printableLine
+
 
 def addressText(address: IAddress) -> str:
     """
     Write an address as C{127.0.0.1:3200}, C{[::1]:3200} or C{unix:/run/echo.sock}; the end of a
-    UNIX socket that is bound to no name, as a client's is, reads C{unix:}.
+    UNIX socket that is bound to no name, as a client's is, reads C{unix:}. What would control a
+    terminal is escaped.
 
     @param address: any L{IAddress}; one of another kind is written as its own C{str}.
     """
@@ -22,5 +25,6 @@ def addressText(address: IAddress) -> str:
     if isinstance(address, UNIXAddress):
         # Twisted keeps the name as bytes; an abstract one begins with a zero byte, shown as @.
         name = (address.name or b"").decode(errors="backslashreplace")
-        return "unix:" + (f"@{name[1:]}" if name.startswith("\0") else name)
-    return str(address)
+        # A client chooses the name of its own end.
+        return "unix:" + printableLine(f"@{name[1:]}" if name.startswith("\0") else name)
+    return printableLine(str(address))

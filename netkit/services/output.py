@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import select
 import sys
 from base64 import b64encode
@@ -18,6 +17,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..base.addresses import addressText
+from ..base.terminal import TerminalDecoder, printableJSON, terminalOctets
 from ..interfaces import IPrinter
 from .errors import CannotStart
 
@@ -25,9 +25,6 @@ _log = Logger()
 
 # How many bytes are turned into a format's text at once.
 _PIECE = 2**16
-
-# What a terminal would take as an order rather than as text: a peer must not get to give those.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 # Octets as the right column of a hex dump shows them.
 _VISIBLE = bytes(octet if 0x20 <= octet < 0x7F else ord(".") for octet in range(256))
@@ -137,8 +134,7 @@ def _text(service: str, peer: str, data: bytes | bytearray) -> Iterable[bytes | 
 
 
 def _terminalText(service: str, peer: str, data: bytes | bytearray) -> Iterable[bytes]:
-    text = data.decode(errors="backslashreplace").replace("\r\n", "\n")
-    yield _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text).encode()
+    yield terminalOctets(TerminalDecoder().decode(data, final=True))
 
 
 def _hex(service: str, peer: str, data: bytes | bytearray) -> Iterable[bytes]:
@@ -166,7 +162,7 @@ def _json(service: str, peer: str, data: bytes | bytearray) -> Iterable[bytes]:
         "encoding": encoding,
         "data": content,
     }
-    yield json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+    yield printableJSON(json.dumps(entry, ensure_ascii=False)).encode() + b"\n"
 
 
 def _now() -> str:

@@ -19,6 +19,7 @@ from netkit.base.addresses import addressText
         (UNIXAddress(b""), "unix:"),
         (UNIXAddress(b"\0hidden"), "unix:@hidden"),
         (UNIXAddress(b"/run/\xff"), r"unix:/run/\xff"),
+        (UNIXAddress("/run/\x1b[2J\n\x9b\u202e".encode()), r"unix:/run/\x1b[2J\x0a\x9b\u202e"),
     ],
 )
 def test_text(address: IAddress, text: str) -> None:

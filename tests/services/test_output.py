@@ -72,6 +72,13 @@ def test_json_of_what_is_no_utf8(tmp_path: Path) -> None:
     assert (entry["encoding"], entry["data"]) == ("base64", "/wA=")
 
 
+def test_json_controls_no_terminal(tmp_path: Path) -> None:
+    data = "\x7f\x9b2J\u202e".encode()
+    line = printed(tmp_path / "o", "json", data)
+    assert rb'"data": "\u007f\u009b2J\u202e"' in line
+    assert json.loads(line)["data"].encode() == data
+
+
 def test_hex(tmp_path: Path) -> None:
     head, *lines = printed(tmp_path / "o", "hex", b"Hello,\r\nnetkit!\xff.").decode().splitlines()
     assert head.endswith(" echo 127.0.0.1:40000 received 17 bytes")
@@ -116,7 +123,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         ("\N{SNOWMAN}".encode(), "\N{SNOWMAN}".encode()),
         (b"\xff\xfe", rb"\xff\xfe"),
         (b"\x1b[2J\x07\x7f", rb"\x1b[2J\x07\x7f"),
-        ("\x9b2J".encode(), rb"\x9b2J"),
+        ("\x9b2J\u202e".encode(), rb"\x9b2J\u202e"),
         (b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\n\n"),
         (b"over\rwritten", rb"over\x0dwritten"),
     ],
