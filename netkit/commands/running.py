@@ -11,10 +11,15 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from ..base.terminal import printableLine
+
 _log = Logger()
+
+#: The exit status of a filter whose reader has gone: 128 and SIGPIPE.
+NOBODY_READS = 141
 
 
 class CommandFailed(Exception):
@@ -34,6 +39,16 @@ class CommandFailed(Exception):
         self.status = status
 
 
+def tell(message: str) -> None:
+    """
+    Say something to the person who typed the command, on standard error.
+
+    @param message: one line. A peer may have had its say in it: what would control a terminal, or
+        begin another line, is escaped.
+    """
+    sys.stderr.write(f"{printableLine(' '.join(message.split()))}\n")
+
+
 def runCommand(
     name: str,
     run: Callable[[Any, Namespace], Coroutine[Deferred[Any], Any, None]],
@@ -43,7 +58,8 @@ def runCommand(
     Run a verb in the global reactor until it is done or a signal ends it.
 
     @param name: what its messages begin with.
-    @param run: the verb.
+    @param run: the verb. The first signal cancels it, so that it can end in good order; the second
+        one ends it at once.
     @param arguments: what it was given.
     @return: the exit status.
     """
@@ -51,22 +67,23 @@ def runCommand(
 
     reactor: Any = globalReactor
     status: int | None = None
+    running: Deferred[int] | None = None
 
     def finish(code: int) -> None:
         nonlocal status
-        # What follows the first is its consequence: connections are cut as the reactor stops.
         if status is None:
             status = code
-            reactor.stop()
+        reactor.stop()
 
     async def attempt() -> int:
         try:
             await run(reactor, arguments)
         except CommandFailed as error:
-            message = " ".join(str(error).split())
-            if message and status is None:
-                sys.stderr.write(f"{name}: {message}\n")
+            if str(error) and status is None:
+                tell(f"{name}: {error}")
             return error.status
+        except CancelledError:
+            return 1
         except Exception:
             # Shown with its traceback: a fault of ours.
             _log.failure("{name} failed", name=name)
@@ -74,13 +91,27 @@ def runCommand(
         return 0
 
     def start() -> None:
+        nonlocal running
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, interrupted)
-        Deferred.fromCoroutine(attempt()).addCallback(finish)
+        running = Deferred.fromCoroutine(attempt())
+        running.addCallback(finish)
 
     def interrupted(number: int, frame: FrameType | None) -> None:
-        reactor.callFromThread(finish, 128 + number)
+        reactor.callFromThread(end, 128 + number)
+
+    def end(code: int) -> None:
+        nonlocal status
+        if running is None or running.called:
+            return
+        if status is None:
+            # What follows is its consequence, and changes neither the status nor is it told.
+            status = code
+            running.cancel()
+        else:
+            # A second signal: whoever sends it does not want to wait.
+            reactor.stop()
 
     reactor.callWhenRunning(start)
     reactor.run()

@@ -5,20 +5,21 @@ C{netkit send}: send something, half-close, print the reply.
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 
 from .. import net
-from .running import CommandFailed
+from ..base.terminal import TerminalDecoder, terminalOctets
+from .arguments import positiveSeconds
+from .connecting import clientEndpoint
+from .running import NOBODY_READS, CommandFailed
 from .standardio import Output, readInput
+from .tls import addTrustArguments
 
 SUMMARY = "Connect, send DATA or standard input, half-close, and print the reply as it arrives."
-
-# The exit status of a filter whose reader has gone: 128 and SIGPIPE.
-_NOBODY_READS = 141
 
 
 def addArguments(parser: ArgumentParser) -> None:
@@ -34,10 +35,11 @@ def addArguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",
-        type=_seconds,
+        type=positiveSeconds,
         help="give up when there is no connection after this time, or nothing moves on it for as "
         "long (default: 30 seconds to connect, then no limit)",
     )
+    addTrustArguments(parser)
 
 
 async def run(reactor: Any, arguments: Namespace) -> None:
@@ -50,7 +52,7 @@ async def run(reactor: Any, arguments: Namespace) -> None:
     """
     try:
         socket = await net.createConnection(
-            arguments.endpoint,
+            clientEndpoint(reactor, arguments.endpoint, arguments),
             allowHalfOpen=True,
             connectTimeout=arguments.timeout or 30.0,
             timeout=arguments.timeout or 0.0,
@@ -88,23 +90,21 @@ async def _send(reactor: Any, socket: net.Socket, data: str | None) -> None:
 
 async def _print(reactor: Any, socket: net.Socket, timeout: float) -> None:
     output = Output(reactor)
+    # On a terminal nothing that the peer sends controls it; all else gets the exact octets.
+    decoder = TerminalDecoder() if os.isatty(1) else None
     async for piece in socket:
         # A reader of ours that takes its time is no fault of the peer's.
         socket.setTimeout(0)
-        try:
-            await output.write(piece)
-        except BrokenPipeError as error:
-            raise CommandFailed(status=_NOBODY_READS) from error
-        except OSError as error:
-            raise CommandFailed(f"standard output: {error.strerror}") from error
+        await _write(output, piece if decoder is None else terminalOctets(decoder.decode(piece)))
         socket.setTimeout(timeout)
+    if decoder is not None:
+        await _write(output, terminalOctets(decoder.decode(b"", final=True)))
 
 
-def _seconds(text: str) -> float:
+async def _write(output: Output, data: bytes) -> None:
     try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return seconds
+        await output.write(data)
+    except BrokenPipeError as error:
+        raise CommandFailed(status=NOBODY_READS) from error
+    except OSError as error:
+        raise CommandFailed(f"standard output: {error.strerror}") from error

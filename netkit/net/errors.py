@@ -11,6 +11,8 @@ from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError, SSLError
 
+from ..base.tls import errorText
+
 
 class IncompleteReadError(EOFError):
     """
@@ -60,13 +62,8 @@ def withEndpoint(error: BaseException | None, endpoint: str) -> Exception:
     @return: an error of the same class, or L{SSLError} for one of a TLS library. An error that is
         none of the network's is returned itself.
     """
-    if isinstance(error, SSL.Error):
-        # A list of (library, function, reason), empty where OpenSSL gave none.
-        reasons = error.args[0] if error.args else []
-        text = ", ".join(entry[-1] for entry in reasons) or "the TLS connection failed"
-        return SSLError(string=f"{endpoint}: {text}")
-    if isinstance(error, VerificationError):
-        return SSLError(string=f"{endpoint}: the certificate is another server's: {error}")
+    if isinstance(error, SSL.Error | VerificationError):
+        return SSLError(string=f"{endpoint}: {errorText(error)}")
     if isinstance(error, ConnectError | ConnectionClosed | DNSLookupError):
         told = copy(error)
         told.args = (": ".join([endpoint, *(str(arg) for arg in error.args if arg)]),)
