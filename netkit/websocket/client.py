@@ -48,12 +48,14 @@ class WebSocketClientConnection(WebSocketConnection):
         application: WebSocketProtocol,
         options: WebSocketOptions,
         clock: IReactorTime,
+        connected: Callable[[], None],
     ) -> None:
         """
         @param handshake: the request to send.
         @param application: what receives the connection's events.
         @param options: how to behave.
         @param clock: what tells the time.
+        @param connected: called when the request is sent, and its answer is waited for.
         """
         super().__init__(options, clock)
         self.opened: Deferred[None] = Deferred(self._cancelled)
@@ -61,6 +63,7 @@ class WebSocketClientConnection(WebSocketConnection):
         self.responseHeaders = Headers()
         self._keepalive = Keepalive(options, clock)
         self._handshake = handshake
+        self._connected = connected
         self._waiting: WebSocketProtocol | None = application
         self._receiver: ResponseReceiver | None = ResponseReceiver(options.headLimits())
         self._receiver.request_sent(b"GET")
@@ -68,7 +71,7 @@ class WebSocketClientConnection(WebSocketConnection):
         self._refusal: Response | None = None
 
     def connectionMade(self) -> None:
-        self._startTimer(self.options.openTimeout)
+        self._connected()
         assert self._waiting is not None
         self._waiting.negotiationStarted(self)
         self.transport.write(self._handshake.request)
@@ -145,6 +148,8 @@ class WebSocketClientConnection(WebSocketConnection):
             (b"HTTP", 1, head.minor), head.status, head.reason, _headers(head), self.transport
         )
         self._refusal = response
+        # Its content may take as long again.
+        self._startTimer(self.options.openTimeout)
         self._fails(Failure(ConnectionRejected(response)))
         self._content(receiver)
 
@@ -175,14 +180,6 @@ class WebSocketClientConnection(WebSocketConnection):
     def _fails(self, reason: Failure) -> None:
         if not self.opened.called:
             self.opened.errback(reason)
-
-    def _tooSlow(self) -> None:
-        if self._wire is None:
-            seconds = self.options.openTimeout
-            self._fails(
-                Failure(HandshakeFailed(f"no answer to the handshake in {seconds} seconds"))
-            )
-        super()._tooSlow()
 
     def _cancelled(self, opened: Deferred[None]) -> None:
         self.transport.abortConnection()

@@ -10,24 +10,29 @@ from typing import TypeVar
 from urllib.parse import urljoin
 
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.logger import Logger
 from twisted.web.client import URI, BrowserLikePolicyForHTTPS, _StandardEndpointFactory
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
-from ..wire.websocket.handshake import ClientHandshake
+from ..wire.websocket.handshake import HANDSHAKE_FIELDS, ClientHandshake
+from .arguments import checkedFields, checkedNumber, checkedSubprotocols
 from .client import WebSocketClientConnection, clientFactory
 from .errors import ConnectionRejected
+from .opening import OpeningDeadline
 from .options import DEFAULTS, WebSocketOptions
 from .protocol import WebSocketClientFactory, WebSocketProtocol
-from .proxy import ProxiedEndpointFactory
+from .proxy import Proxy
 from .url import WebSocketURL
+
+_log = Logger()
 
 ProtocolT = TypeVar("ProtocolT", bound=WebSocketProtocol)
 
 _REDIRECTIONS = frozenset((301, 302, 303, 307, 308))
 
 # What is meant for one server alone.
-_CREDENTIALS = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
+_FOR_ONE_SERVER = frozenset((b"authorization", b"cookie", b"host", b"proxy-authorization"))
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,11 @@ class WebSocketClientEndpoint:
     @ivar url: the URL: C{ws:}, C{wss:}, or the C{http:} and C{https:} that these stand for.
     @ivar options: how the connections are to behave.
     @ivar subprotocols: what to offer, the preferred one first.
-    @ivar headers: more header fields for the request, such as C{Origin} or C{Authorization}.
+    @ivar headers: more header fields for the request, such as C{Origin} or C{Authorization}. A
+        C{Host} takes the place of our own; what makes the handshake itself is not sent.
     @ivar redirects: how many redirections to follow.
     @ivar clock: what tells the time; the global reactor by default.
+    @ivar proxy: what to connect through, if anything.
     """
 
     endpointFactory: IAgentEndpointFactory
@@ -51,6 +58,25 @@ class WebSocketClientEndpoint:
     headers: Sequence[tuple[bytes, bytes]] = ()
     redirects: int = 0
     clock: IReactorTime | None = None
+    proxy: Proxy | None = None
+
+    def __post_init__(self) -> None:
+        WebSocketURL.parse(self.url)
+        if not isinstance(self.options, WebSocketOptions):
+            raise TypeError(f"options is a WebSocketOptions, not {self.options!r}")
+        checkedSubprotocols(self.subprotocols)
+        checkedFields("headers", self.headers)
+        checkedNumber("redirects", self.redirects, 0)
+        names = [name.lower() for name, _ in self.headers]
+        if names.count(b"host") > 1:
+            raise ValueError("headers: there is more than one Host")
+        for name in HANDSHAKE_FIELDS.intersection(names):
+            _log.warn(
+                "{name} is not sent to {url}: it is a part of the handshake itself; "
+                "subprotocols and options say what to offer",
+                name=name.decode(),
+                url=self.url,
+            )
 
     @classmethod
     def new(
@@ -81,20 +107,20 @@ class WebSocketClientEndpoint:
         @param subprotocols: what to offer, the preferred one first.
         @param headers: more header fields for the request.
         @param redirects: how many redirections to follow.
-        @raise ValueError: a URL is none that can be connected to.
+        @raise TypeError: an argument is of another type.
+        @raise ValueError: a URL is none that can be connected to, or something cannot be sent.
         """
-        direct = _StandardEndpointFactory(reactor, tlsPolicy, connectTimeout, bindAddress)
-        factory: IAgentEndpointFactory = direct
-        if proxy is not None:
-            factory = ProxiedEndpointFactory(direct, proxy, tlsPolicy)
         return cls(
-            endpointFactory=factory,
+            endpointFactory=_StandardEndpointFactory(
+                reactor, tlsPolicy, connectTimeout, bindAddress
+            ),
             url=url,
             options=options,
             subprotocols=subprotocols,
             headers=headers,
             redirects=redirects,
             clock=IReactorTime(reactor),
+            proxy=None if proxy is None else Proxy(proxy, tlsPolicy),
         )
 
     @classmethod
@@ -117,6 +143,8 @@ class WebSocketClientEndpoint:
         @param subprotocols: what to offer, the preferred one first.
         @param headers: more header fields for the request.
         @param clock: what tells the time; the global reactor by default.
+        @raise TypeError: as L{new} does.
+        @raise ValueError: as L{new} does.
         """
         return cls(
             endpointFactory=_OneEndpoint(endpoint),
@@ -145,10 +173,24 @@ class WebSocketClientEndpoint:
         """
         As L{connect}, for those who want the connection as well.
         """
+        clock = self.clock
+        if clock is None:
+            from twisted.internet import reactor
+
+            clock = IReactorTime(reactor)
+        deadline = OpeningDeadline(self.options.openTimeout, clock)
+        return await deadline.limit(self._establish(protocolFactory, deadline, clock))
+
+    async def _establish(
+        self,
+        protocolFactory: WebSocketClientFactory[ProtocolT],
+        deadline: OpeningDeadline,
+        clock: IReactorTime,
+    ) -> tuple[WebSocketClientConnection, ProtocolT]:
         here = self
         while True:
             application = protocolFactory.buildProtocol(here.url)
-            connection = await here._request(application)
+            connection = await here._request(application, deadline, clock)
             try:
                 await connection.opened
             except ConnectionRejected as rejected:
@@ -160,18 +202,16 @@ class WebSocketClientEndpoint:
             else:
                 return connection, application
 
-    async def _request(self, application: WebSocketProtocol) -> WebSocketClientConnection:
+    async def _request(
+        self, application: WebSocketProtocol, deadline: OpeningDeadline, clock: IReactorTime
+    ) -> WebSocketClientConnection:
         """
         Connect, and send the request.
         """
         url = WebSocketURL.parse(self.url)
-        clock = self.clock
-        if clock is None:
-            from twisted.internet import reactor
-
-            clock = IReactorTime(reactor)
         fields = list(self.headers)
-        if url.credentials is not None:
+        given = any(name.lower() == b"authorization" for name, _ in fields)
+        if url.credentials is not None and not given:
             fields.append((b"Authorization", url.credentials))
         handshake = ClientHandshake(
             url.authority.encode("ascii"),
@@ -180,10 +220,16 @@ class WebSocketClientEndpoint:
             settings=self.options.deflateSettings(),
             fields=fields,
         )
-        endpoint = self.endpointFactory.endpointForURI(URI.fromBytes(url.http.encode("ascii")))
+        uri = URI.fromBytes(url.http.encode("ascii"))
+        if self.proxy is None:
+            endpoint = self.endpointFactory.endpointForURI(uri)
+        else:
+            endpoint = self.proxy.endpoint(self.endpointFactory, uri, deadline.start)
         connection: WebSocketClientConnection = await endpoint.connect(
             clientFactory(
-                lambda: WebSocketClientConnection(handshake, application, self.options, clock)
+                lambda: WebSocketClientConnection(
+                    handshake, application, self.options, clock, deadline.start
+                )
             )
         )
         return connection
@@ -206,7 +252,7 @@ class WebSocketClientEndpoint:
             return None
         headers = self.headers
         if (there.host, there.port, there.secure) != (here.host, here.port, here.secure):
-            headers = [field for field in headers if field[0].lower() not in _CREDENTIALS]
+            headers = [field for field in headers if field[0].lower() not in _FOR_ONE_SERVER]
         return replace(self, url=location, headers=headers, redirects=self.redirects - 1)
 
 

@@ -30,7 +30,8 @@ class WebSocketOptions:
         power of that many octets.
     @ivar deflateContextTakeover: whether a message may refer to earlier ones: smaller messages,
         and up to some 50 KiB of memory for each connection that is in use.
-    @ivar openTimeout: how many seconds the opening handshake may take; 0 for no limit.
+    @ivar openTimeout: how many seconds the opening handshake may take; 0 for no limit. A client's
+        time begins with the first octet that it sends, be it to a proxy.
     @ivar closeTimeout: how many seconds the closing handshake may take before the connection is
         aborted; 0 for no limit.
     @ivar pingInterval: how many seconds to leave between pings that see whether the peer is

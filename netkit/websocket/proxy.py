@@ -4,16 +4,18 @@ Connecting through an HTTP proxy (RFC 9110 section 9.3.6).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionDone
 from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
     IProtocol,
     IProtocolFactory,
     IStreamClientEndpoint,
-    ITransport,
+    ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -21,6 +23,7 @@ from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
+from ..base.switching import SwitchedProtocol
 from ..wire.errors import RemoteProtocolError
 from ..wire.http.connection import ResponseReceiver
 from ..wire.http.fields import encode_fields
@@ -33,38 +36,39 @@ class ProxyFailed(ConnectError):
     """
 
 
-@implementer(IAgentEndpointFactory)
-class ProxiedEndpointFactory:
+class Proxy:
     """
-    Gives endpoints that connect through a proxy.
+    An HTTP proxy, and how to verify those behind it.
     """
 
-    def __init__(
-        self, direct: IAgentEndpointFactory, proxy: str, tlsPolicy: IPolicyForHTTPS
-    ) -> None:
+    def __init__(self, url: str, tlsPolicy: IPolicyForHTTPS) -> None:
         """
-        @param direct: gives the endpoint for the proxy's own URL.
-        @param proxy: that URL.
+        @param url: the proxy's URL.
         @param tlsPolicy: how to verify the certificates of the servers behind it.
         @raise ValueError: it is no URL of a proxy.
         """
         try:
-            url = WebSocketURL.parse(proxy)
+            parsed = WebSocketURL.parse(url)
         except ValueError as error:
             raise ValueError(
-                f"{proxy!r} is not the URL of a proxy such as http://host:3128"
+                f"{url!r} is not the URL of a proxy such as http://host:3128"
             ) from error
-        self._credentials = url.credentials
-        self._direct = direct
-        self._proxy = URI.fromBytes(url.http.encode("ascii"))
+        self._credentials = parsed.credentials
+        self._uri = URI.fromBytes(parsed.http.encode("ascii"))
         self._tlsPolicy = tlsPolicy
 
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+    def endpoint(
+        self, direct: IAgentEndpointFactory, uri: URI, connected: Callable[[], None]
+    ) -> IStreamClientEndpoint:
         """
-        The endpoint for a URL.
+        Make the endpoint that connects to a URL through the proxy.
+
+        @param direct: makes the endpoint that connects to the proxy.
+        @param uri: the URL.
+        @param connected: called when that is connected, and the proxy's answer is waited for.
         """
-        endpoint: IStreamClientEndpoint = _ProxiedEndpoint(
-            self._direct.endpointForURI(self._proxy), uri.host, uri.port, self._credentials
+        endpoint: IStreamClientEndpoint = _TunnelEndpoint(
+            direct.endpointForURI(self._uri), uri, self._credentials, connected
         )
         if uri.scheme == b"https":
             creator = self._tlsPolicy.creatorForNetloc(uri.host, uri.port)
@@ -73,79 +77,69 @@ class ProxiedEndpointFactory:
 
 
 @implementer(IStreamClientEndpoint)
-class _ProxiedEndpoint:
+class _TunnelEndpoint:
+    """
+    Connects to a proxy, and has it connect on.
+    """
+
     def __init__(
         self,
         proxy: IStreamClientEndpoint,
-        host: bytes,
-        port: int,
+        uri: URI,
         credentials: bytes | None,
+        connected: Callable[[], None],
     ) -> None:
-        authority = b"[%b]:%d" % (host, port) if b":" in host else b"%b:%d" % (host, port)
+        host = b"[%b]" % uri.host if b":" in uri.host else uri.host
+        authority = b"%b:%d" % (host, uri.port)
         fields = [(b"Host", authority)]
         if credentials is not None:
             fields.append((b"Proxy-Authorization", credentials))
         self._proxy = proxy
         self._request = b"CONNECT %b HTTP/1.1\r\n%b\r\n" % (authority, encode_fields(fields))
+        self._connected = connected
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """
-        Connect to the proxy, and have it connect on.
-        """
-        tunnels: list[_Tunnel] = []
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
 
-        def cancel(connected: Deferred[IProtocol]) -> None:
-            connecting.cancel()
-            for tunnel in tunnels:
-                tunnel.cancel()
-
-        connected: Deferred[IProtocol] = Deferred(cancel)
-
-        def made() -> _Tunnel:
-            tunnels.append(_Tunnel(self._request, protocolFactory, connected))
-            return tunnels[-1]
-
-        def failed(reason: Failure) -> None:
-            if not connected.called:
-                connected.errback(reason)
-
-        factory: Factory[Any] = Factory.forProtocol(made)
+    async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
+        factory: Factory[Any] = Factory.forProtocol(
+            lambda: _Tunnel(self._request, protocolFactory, self._connected)
+        )
         factory.noisy = False
-        connecting = self._proxy.connect(factory)
-        connecting.addErrback(failed)
-        return connected
+        tunnel: Any = await self._proxy.connect(factory)
+        protocol: IProtocol = await tunnel.opened
+        return protocol
 
 
+@implementer(IHalfCloseableProtocol)
 class _Tunnel(Protocol):
     """
-    A connection to a proxy: once that says that the connection on is made, it belongs to another
-    protocol.
+    A connection to a proxy, which switches to another protocol once the proxy says that it
+    connected on.
+
+    @ivar opened: fires with that protocol, or fails with why it does not switch.
     """
 
+    transport: ITCPTransport
+    _switched: SwitchedProtocol | None = None
+
     def __init__(
-        self, request: bytes, factory: IProtocolFactory, connected: Deferred[IProtocol]
+        self, request: bytes, factory: IProtocolFactory, connected: Callable[[], None]
     ) -> None:
+        self.opened: Deferred[IProtocol] = Deferred(lambda _: self.transport.abortConnection())
         self._request = request
         self._factory = factory
         self._connected = connected
         self._receiver = ResponseReceiver()
         self._receiver.request_sent(b"CONNECT")
-        self._inner: IProtocol | None = None
-
-    def cancel(self) -> None:
-        """
-        Give up.
-        """
-        if self._inner is None and self.transport is not None:
-            self.transport.abortConnection()  # type: ignore[attr-defined]
 
     def connectionMade(self) -> None:
-        assert self.transport is not None
+        self._connected()
         self.transport.write(self._request)
 
     def dataReceived(self, data: bytes) -> None:
-        if self._inner is not None:
-            self._inner.dataReceived(data)
+        if self._switched is not None:
+            self._switched.dataReceived(data)
             return
         self._receiver.receive(data)
         try:
@@ -159,32 +153,35 @@ class _Tunnel(Protocol):
             words = head.reason.decode("latin-1")
             self._fail(f"the proxy answers {head.status} {words}")
             return
-        self._open(self._receiver.detach())
-
-    def _open(self, rest: bytes) -> None:
-        transport: ITransport | None = self.transport
-        assert transport is not None
-        inner = self._factory.buildProtocol(transport.getPeer())
-        if inner is None:
+        protocol = self._factory.buildProtocol(self.transport.getPeer())
+        if protocol is None:
             self._fail("the connection is not wanted any more")
             return
-        self._inner = inner
-        inner.makeConnection(transport)
-        connected = self._connected
-        if not connected.called:
-            connected.callback(inner)
+        self._switched = SwitchedProtocol(protocol, self.transport)
+        self.opened.callback(protocol)
+        rest = self._receiver.detach()
         if rest:
-            inner.dataReceived(rest)
+            self._switched.dataReceived(rest)
 
     def _fail(self, reason: str) -> None:
-        if not self._connected.called:
-            self._connected.errback(Failure(ProxyFailed(string=reason)))
-        self.cancel()
+        if not self.opened.called:
+            self.opened.errback(Failure(ProxyFailed(string=reason)))
+        self.transport.abortConnection()
+
+    def readConnectionLost(self) -> None:
+        if self._switched is not None:
+            self._switched.readConnectionLost()
+        else:
+            self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        if self._switched is not None:
+            self._switched.writeConnectionLost()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._inner is not None:
-            self._inner.connectionLost(reason)
-        elif not self._connected.called:
+        if self._switched is not None:
+            self._switched.connectionLost(reason)
+        elif not self.opened.called:
             if reason.check(ConnectionDone):
                 reason = Failure(ProxyFailed(string="the proxy closed without an answer"))
-            self._connected.errback(reason)
+            self.opened.errback(reason)

@@ -20,6 +20,7 @@ from twisted.internet.testing import (
     MemoryReactorClock,
     StringTransport,
 )
+from twisted.logger import LogEvent
 from twisted.web.client import URI
 from zope.interface import implementer
 
@@ -35,7 +36,6 @@ from netkit.websocket import (
     WebSocketRequest,
 )
 from netkit.websocket.client import WebSocketClientConnection
-from netkit.wire.errors import LocalProtocolError
 from netkit.wire.http.connection import RequestReceiver
 from netkit.wire.http.head import RequestHead
 from netkit.wire.websocket.connection import Connection
@@ -173,12 +173,12 @@ async def test_redirections(listen: Listen) -> None:
 @pytest.mark.parametrize(
     ("here", "there", "url", "headers"),
     [
-        ("ws://a/", b"ws://a/b", "ws://a/b", [b"Cookie", b"X"]),
-        ("ws://a/", b"http://a/b", "http://a/b", [b"Cookie", b"X"]),
+        ("ws://a/", b"ws://a/b", "ws://a/b", [b"Host", b"Cookie", b"X"]),
+        ("ws://a/", b"http://a/b", "http://a/b", [b"Host", b"Cookie", b"X"]),
         ("ws://a/", b"ws://b/", "ws://b/", [b"X"]),
         ("ws://a/", b"wss://a:81/", "wss://a:81/", [b"X"]),
         ("wss://a/", b"ws://a/", None, []),
-        ("wss://a/", b"https://a/", "https://a/", [b"Cookie", b"X"]),
+        ("wss://a/", b"https://a/", "https://a/", [b"Host", b"Cookie", b"X"]),
         ("ws://a/", b"\xff", None, []),
     ],
 )
@@ -189,7 +189,7 @@ def test_where_credentials_go(
         MemoryReactorClock(),
         here,
         redirects=1,
-        headers=[(b"Cookie", b"secret"), (b"X", b"y")],
+        headers=[(b"Host", b"b"), (b"Cookie", b"secret"), (b"X", b"y")],
     )
 
     class Response:
@@ -249,20 +249,81 @@ def test_urls(url: str, host: bytes, target: bytes, where: bytes) -> None:
 
 
 @pytest.mark.parametrize("url", ["ftp://x/", "example.com", "ws:///x", "ws:x", ""])
-@pytest_twisted.ensureDeferred
-async def test_no_urls(url: str) -> None:
-    endpoint = WebSocketClientEndpoint.new(MemoryReactorClock(), url)
-    with pytest.raises(ValueError, match="is not a URL such as ws://"):
-        await endpoint.connect(Waiters())
+def test_no_urls(url: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(repr(url))} is not a URL such as ws://"):
+        WebSocketClientEndpoint.new(MemoryReactorClock(), url)
 
 
-@pytest_twisted.ensureDeferred
-async def test_fields_that_are_none() -> None:
-    endpoint = WebSocketClientEndpoint.new(
-        MemoryReactorClock(), "ws://x/", headers=[(b"a", b"b\r\nc: d")]
-    )
-    with pytest.raises(LocalProtocolError):
-        await endpoint.connect(Waiters())
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"headers": [(b"a", b"b\r\nc: d")]}, ValueError, "control character"),
+        ({"headers": [(b"a b", b"c")]}, ValueError, "no token"),
+        ({"headers": {b"a": b"b"}}, TypeError, "not {b'a': b'b'}"),
+        ({"headers": [("a", "b")]}, TypeError, r"\('a', 'b'\) is none"),
+        ({"headers": [(b"Host", b"a"), (b"host", b"a")]}, ValueError, "more than one Host"),
+        ({"subprotocols": "chat"}, TypeError, "not 'chat'"),
+        ({"subprotocols": ["a b"]}, ValueError, "'a b' is no name"),
+        ({"subprotocols": ["a", "a"]}, ValueError, "'a' is given twice"),
+        ({"options": None}, TypeError, "not None"),
+        ({"redirects": -1}, ValueError, "redirects is 0 or more, not -1"),
+        ({"redirects": None}, TypeError, "not None"),
+        ({"proxy": "proxy:3128"}, ValueError, "'proxy:3128' is not the URL of a proxy"),
+    ],
+)
+def test_mistakes_are_told_at_once(
+    arguments: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        WebSocketClientEndpoint.new(MemoryReactorClock(), "ws://x/", **arguments)
+
+
+def request(url: str, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """
+    The request of a client.
+    """
+    linked = _Linked(Link())
+    endpoint = WebSocketClientEndpoint.over(linked, url, headers=headers, clock=Clock())
+    Deferred.fromCoroutine(endpoint.connect(Waiters()))
+    octets: bytes = linked.link.value()
+    return octets
+
+
+@pytest.mark.parametrize(
+    ("given", "goes"),
+    [
+        ((b"Host", b"final.example"), True),
+        ((b"hOST", b"[::1]:80"), True),
+        ((b"Authorization", b"Bearer x"), True),
+        ((b"User-Agent", b"x"), True),
+        ((b"Connection", b"close"), False),
+        ((b"upgrade", b"h2c"), False),
+        ((b"Sec-WebSocket-Key", b"x"), False),
+        ((b"Sec-WebSocket-Version", b"8"), False),
+        ((b"Sec-WebSocket-Protocol", b"chat"), False),
+        ((b"Sec-WebSocket-Extensions", b"x"), False),
+        ((b"Content-Length", b"5"), False),
+        ((b"Transfer-Encoding", b"chunked"), False),
+    ],
+)
+def test_a_field_takes_the_place_of_ours(
+    given: tuple[bytes, bytes], goes: bool, logged: list[LogEvent]
+) -> None:
+    receiver = RequestReceiver()
+    receiver.receive(request("ws://user:password@x/", [given]))
+    head = receiver.next_event()
+    assert isinstance(head, RequestHead)
+    # It still is a handshake, and no field is there twice.
+    read_request(head)
+    assert len({name.lower() for name, _ in head.fields}) == len(head.fields)
+    assert (given in head.fields.pairs) == goes
+    said = [event for event in logged if event.get("name") == given[0].decode().lower()]
+    assert bool(said) != goes
+
+
+def test_others_may_be_there_more_than_once() -> None:
+    octets = request("ws://x/", [(b"Cookie", b"a=b"), (b"Cookie", b"c=d")])
+    assert octets.count(b"\r\nCookie: ") == 2
 
 
 @pytest_twisted.ensureDeferred
@@ -352,14 +413,14 @@ class _Linked:
     protocol: object = None
 
     def __init__(self, link: Link) -> None:
-        self._link = link
+        self.link = link
 
     def connect(self, factory: Any) -> Deferred[Any]:
         from twisted.internet.defer import succeed
 
         protocol = factory.buildProtocol(None)
         self.protocol = protocol
-        protocol.makeConnection(self._link)
+        protocol.makeConnection(self.link)
         return succeed(protocol)
 
 
@@ -463,6 +524,45 @@ def test_no_answer() -> None:
     error = client.failure()
     assert isinstance(error, HandshakeFailed)
     assert "no answer to the handshake in 2.0 seconds" in str(error)
+    assert client.link.disconnected
+
+
+def test_redirections_have_the_time_together() -> None:
+    servers: list[Any] = []
+
+    class Endpoints:
+        def endpointForURI(self, uri: URI) -> Any:
+            servers.append(_Linked(Link()))
+            return servers[-1]
+
+    clock = Clock()
+    endpoint = WebSocketClientEndpoint(
+        Endpoints(),  # type: ignore[arg-type]
+        "ws://a/",
+        options=WebSocketOptions(openTimeout=4.0),
+        redirects=1,
+        clock=clock,
+    )
+    failures: list[Any] = []
+    connecting = Deferred.fromCoroutine(endpoint.connect(Waiters()))
+    connecting.addErrback(failures.append)
+    clock.advance(3.0)
+    servers[0].protocol.dataReceived(b"HTTP/1.1 302 Found\r\nLocation: ws://b/\r\n\r\n")
+    assert len(servers) == 2
+    clock.advance(0.9)
+    assert not failures
+    clock.advance(0.2)
+    assert failures[0].check(HandshakeFailed)
+    assert servers[1].link.disconnected
+
+
+def test_the_content_of_a_refusal_that_never_ends() -> None:
+    client = Client(openTimeout=2.0)
+    client.protocol.dataReceived(b"HTTP/1.1 403 Forbidden\r\n\r\nno")
+    assert isinstance(client.failure(), ConnectionRejected)
+    client.clock.advance(1.9)
+    assert not client.link.disconnected
+    client.clock.advance(0.2)
     assert client.link.disconnected
 
 

@@ -8,16 +8,30 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, clientFromString
-from twisted.internet.error import ConnectionRefusedError
-from twisted.internet.interfaces import ITransport
+from twisted.internet.error import (
+    ConnectionAborted,
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+)
+from twisted.internet.interfaces import IHalfCloseableProtocol, ITransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+from zope.interface.verify import verifyObject
 
-from netkit.websocket import ProxyFailed, WebSocketClientEndpoint, WebSocketFactory
+from netkit.websocket import (
+    HandshakeFailed,
+    ProxyFailed,
+    WebSocketClientEndpoint,
+    WebSocketFactory,
+    WebSocketOptions,
+)
 
 from ..narrow import present
-from .helpers import Waiters, lost
+from .helpers import Link, Waiters, lost
 
 OPEN = b"HTTP/1.1 200 Connection established\r\nX: y\r\n\r\n"
 
@@ -140,16 +154,12 @@ async def test_no_proxy_there() -> None:
 
 def test_tls_goes_through() -> None:
     reactor = MemoryReactorClock()
-    from twisted.internet.defer import Deferred
-
     endpoint = WebSocketClientEndpoint.new(
         reactor, "wss://example.com/", proxy="http://127.0.0.1:3128"
     )
     connecting = Deferred.fromCoroutine(endpoint.connect(Waiters()))
     host, port, factory, *_ = reactor.tcpClients[0]
     assert (host, port) == ("127.0.0.1", 3128)
-    from .helpers import Link
-
     link = Link()
     protocol = present(factory.buildProtocol(None))
     protocol.makeConnection(link)
@@ -164,24 +174,74 @@ def test_tls_goes_through() -> None:
     connecting.addErrback(lambda reason: None)
 
 
+class Connecting:
+    """
+    A client that connects, of which the test plays the proxy.
+
+    @ivar failures: why there is no connection.
+    """
+
+    def __init__(self, url: str = "ws://x/", openTimeout: float = 10.0) -> None:
+        self.reactor = MemoryReactorClock()
+        endpoint = WebSocketClientEndpoint.new(
+            self.reactor,
+            url,
+            proxy="http://127.0.0.1:3128",
+            options=WebSocketOptions(openTimeout=openTimeout),
+        )
+        self.failures: list[Any] = []
+        self.clients = Waiters()
+        self.connecting = Deferred.fromCoroutine(endpoint.connect(self.clients))
+        self.connecting.addErrback(self.failures.append)
+        self.link = Link()
+        self.protocol: Any = present(self.reactor.tcpClients[0][2].buildProtocol(None))
+        self.reactor.advance(100.0)
+        self.protocol.makeConnection(self.link)
+
+
 def test_given_up() -> None:
-    reactor = MemoryReactorClock()
-    from twisted.internet.defer import CancelledError, Deferred
-
-    endpoint = WebSocketClientEndpoint.new(reactor, "ws://x/", proxy="http://127.0.0.1:3128")
-    connecting = Deferred.fromCoroutine(endpoint.connect(Waiters()))
-    from .helpers import Link
-
-    link = Link()
-    protocol = present(reactor.tcpClients[0][2].buildProtocol(None))
-    protocol.makeConnection(link)
-    connecting.cancel()
-    failures: list[Any] = []
-    connecting.addErrback(failures.append)
-    assert failures[0].check(CancelledError)
-    assert link.disconnected
+    client = Connecting()
+    client.connecting.cancel()
+    assert client.failures[0].check(CancelledError)
+    assert client.link.disconnected
+    client.protocol.connectionLost(Failure(ConnectionAborted()))
+    assert not client.reactor.getDelayedCalls()
 
 
-def test_no_url_of_a_proxy() -> None:
-    with pytest.raises(ValueError, match="is not the URL of a proxy"):
-        WebSocketClientEndpoint.new(MemoryReactorClock(), "ws://x/", proxy="proxy:3128")
+@pytest.mark.parametrize("url", ["ws://x/", "wss://example.com/"])
+@pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 200 OK\r\n", OPEN]
+)
+def test_the_time_for_opening_runs_from_the_first_octet_on(url: str, answer: bytes) -> None:
+    """
+    Whoever falls silent, and after what: the proxy, TLS, the server.
+    """
+    client = Connecting(url, openTimeout=5.0)
+    assert client.link.value().startswith(b"CONNECT ")
+    client.reactor.advance(3.0)
+    client.protocol.dataReceived(answer)
+    client.reactor.advance(1.9)
+    assert not client.failures
+    client.reactor.advance(0.2)
+    assert client.failures[0].check(HandshakeFailed)
+    assert "no answer to the handshake in 5.0 seconds" in client.failures[0].getErrorMessage()
+    assert client.link.disconnected
+
+
+def test_half_closes_go_through() -> None:
+    client = Connecting()
+    client.protocol.dataReceived(OPEN)
+    assert b"GET / HTTP/1.1\r\n" in client.link.value()
+    assert verifyObject(IHalfCloseableProtocol, client.protocol)
+    # To WebSocket it is the end.
+    client.protocol.readConnectionLost()
+    assert client.link.disconnecting
+    client.protocol.writeConnectionLost()
+    client.protocol.connectionLost(Failure(ConnectionDone()))
+    assert client.failures[0].check(ConnectionLost)
+    silent = Connecting()
+    silent.protocol.readConnectionLost()
+    silent.protocol.writeConnectionLost()
+    assert silent.link.disconnecting
+    silent.protocol.connectionLost(Failure(ConnectionDone()))
+    assert "closed without an answer" in silent.failures[0].getErrorMessage()

@@ -232,7 +232,8 @@ class ClientHandshake:
         @param target: the request target: the URL's path and query.
         @param subprotocols: what to offer, the preferred one first.
         @param settings: what compression to offer; none by default.
-        @param fields: more fields for the request.
+        @param fields: more fields for the request; they take the place of our own of the same
+            name, and those of L{HANDSHAKE_FIELDS} are left out.
         @raise LocalProtocolError: a field is not well-formed.
         """
         self._key = b64encode(urandom(16))
@@ -253,7 +254,8 @@ class ClientHandshake:
         if settings is not None:
             offers = format_extensions(deflate.offer(settings))
             own.append((b"Sec-WebSocket-Extensions", offers))
-        self.request = b"GET %b HTTP/1.1\r\n%b\r\n" % (target, encode_fields([*own, *fields]))
+        given = [field for field in fields if field[0].lower() not in HANDSHAKE_FIELDS]
+        self.request = b"GET %b HTTP/1.1\r\n%b\r\n" % (target, _merged(own, given))
 
     def read_response(self, fields: Fields) -> Agreement:
         """
