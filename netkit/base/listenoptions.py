@@ -12,11 +12,12 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorSocket
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from .listening import ReactorProxy
 
-class ListenOptions:
+
+class ListenOptions(ReactorProxy):
     """
-    A reactor that listens in a particular way. Endpoints are given it in place of the real one,
-    which does all the rest.
+    A reactor that binds the sockets of ports in a particular way.
     """
 
     def __init__(self, reactor: Any, backlog: int | None, ipv6Only: bool, reusePort: bool) -> None:
@@ -27,13 +28,10 @@ class ListenOptions:
         @param ipv6Only: whether an IPv6 address is listened on without its IPv4 counterpart.
         @param reusePort: whether other sockets may listen on the same port, and get their share.
         """
-        self._reactor = reactor
+        super().__init__(reactor)
         self._backlog = backlog
         self._ipv6Only = ipv6Only
         self._reusePort = reusePort
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reactor, name)
 
     def listenTCP(
         self, port: int, factory: Any, backlog: int = 50, interface: str = ""
@@ -43,7 +41,7 @@ class ListenOptions:
         """
         backlog = self._backlog or backlog
         if not self._ipv6Only and not self._reusePort:
-            return IListeningPort(self._reactor.listenTCP(port, factory, backlog, interface))
+            return IListeningPort(self.reactor.listenTCP(port, factory, backlog, interface))
         family = socket.AF_INET6 if isIPv6Address(interface) else socket.AF_INET
         with socket.socket(family) as listener:
             try:
@@ -58,7 +56,7 @@ class ListenOptions:
                 raise CannotListenError(interface, port, error) from error
             listener.setblocking(False)
             # It takes a copy of the descriptor.
-            adopt = IReactorSocket(self._reactor).adoptStreamPort
+            adopt = IReactorSocket(self.reactor).adoptStreamPort
             return IListeningPort(adopt(listener.fileno(), family, factory))
 
     def listenSSL(
@@ -82,4 +80,4 @@ class ListenOptions:
         As L{IReactorUNIX.listenUNIX <twisted.internet.interfaces.IReactorUNIX.listenUNIX>}.
         """
         backlog = self._backlog or backlog
-        return IListeningPort(self._reactor.listenUNIX(address, factory, backlog, **options))
+        return IListeningPort(self.reactor.listenUNIX(address, factory, backlog, **options))

@@ -69,9 +69,13 @@ def peerCredentials(transport: ITCPTransport) -> PeerCredentials | None:
 
 def _isTCP(transport: ITCPTransport) -> bool:
     # A UNIX transport provides ITCPTransport as well.
-    return ITCPTransport.providedBy(transport) and isinstance(
-        transport.getHost(), IPv4Address | IPv6Address
-    )
+    if not ITCPTransport.providedBy(transport):
+        return False
+    system = _systemSocket(transport)
+    if system is None:
+        return isinstance(transport.getHost(), IPv4Address | IPv6Address)
+    # The addresses may be those of a proxy's client, and the connection one on a UNIX socket.
+    return system.family in (socket.AF_INET, socket.AF_INET6)
 
 
 def _systemSocket(transport: ITCPTransport) -> socket.socket | None:

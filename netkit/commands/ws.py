@@ -11,11 +11,11 @@ from urllib.request import getproxies, proxy_bypass
 from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import clientFromString
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from ..base import endpoints
 from ..base.tls import errorText
 from ..websocket import (
     ConnectionRejected,
@@ -139,7 +139,7 @@ def _endpoint(reactor: Any, arguments: Namespace, proxy: str | None) -> WebSocke
         )
     over = clientEndpoint(reactor, arguments.over, arguments)
     return WebSocketClientEndpoint.over(
-        clientFromString(reactor, over) if isinstance(over, str) else over,
+        endpoints.clientEndpoint(reactor, over) if isinstance(over, str) else over,
         arguments.url,
         options=options,
         subprotocols=arguments.subprotocol,

@@ -5,11 +5,11 @@ Connecting.
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import clientFromString
 from twisted.internet.error import TimeoutError
 from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
+from ..base.endpoints import clientEndpoint
 from .errors import withEndpoint
 from .protocol import SocketOptions, SocketProtocol
 from .socket import HIGH_WATER_MARK, Socket
@@ -71,7 +71,7 @@ async def _connect(
 ) -> Socket:
     name = str(endpoint)
     if isinstance(endpoint, str):
-        endpoint = _parsed(endpoint, reactor)
+        endpoint = clientEndpoint(reactor, endpoint)
     factory = _SocketFactory(options, reactor, name)
     try:
         await endpoint.connect(factory)
@@ -81,17 +81,6 @@ async def _connect(
             raise
         raise told from error
     return await factory.opened
-
-
-def _parsed(description: str, reactor: IReactorTime) -> IStreamClientEndpoint:
-    try:
-        return IStreamClientEndpoint(clientFromString(reactor, description))
-    # A parser of Twisted's, or of a third party's, raises what it happens to run into.
-    except Exception as error:
-        raise ValueError(
-            f"{description!r} is not a client endpoint ({error}): write tcp:localhost:3200, "
-            "unix:/run/echo.sock or the like"
-        ) from error
 
 
 class _SocketFactory(Factory[SocketProtocol]):

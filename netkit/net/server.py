@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import ConnectError, ConnectionAborted, ConnectionClosed
 from twisted.internet.interfaces import (
     IAddress,
@@ -20,7 +19,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
+from ..base.endpoints import serverEndpoint
 from ..base.failures import releaseFrames
+from ..base.listening import UNIXReactor
 from ..base.listenoptions import ListenOptions
 from ..server import ServerFactory, ServerProtocol
 from .accesslist import AccessList, Network
@@ -69,7 +70,8 @@ def createServer(
         closed as soon as it is accepted.
     @param dropped: called with the address of each client that was not let in.
     @param allow: the networks whose clients are let in; all of them by default. What is looked at
-        is who connects to us: behind a proxy, the proxy. On a UNIX socket everybody is let in.
+        is who connects to us: behind a proxy the proxy, unless C{haproxy:} tells of its client. On
+        a UNIX socket everybody is let in.
     @param deny: the networks whose clients are not.
     @param reactor: what listens; the global reactor by default.
     @raise ValueError: when an entry of C{allow} or C{deny} is not a network.
@@ -163,10 +165,10 @@ class Server:
         reusePort: bool,
     ) -> IAddress:
         if isinstance(endpoint, str):
-            reactor: Any = self._factory.clock
+            reactor: Any = UNIXReactor(self._factory.clock)
             if backlog is not None or ipv6Only or reusePort:
                 reactor = ListenOptions(reactor, backlog, ipv6Only, reusePort)
-            endpoint = _parsed(endpoint, reactor)
+            endpoint = serverEndpoint(reactor, endpoint)
         elif backlog is not None or ipv6Only or reusePort:
             raise ValueError(
                 "backlog, ipv6Only and reusePort go with an endpoint string; "
@@ -192,17 +194,6 @@ class Server:
         for port in ports:
             await maybeDeferred(port.stopListening)
         await self._factory.closeConnections(grace)
-
-
-def _parsed(description: str, reactor: Any) -> IStreamServerEndpoint:
-    try:
-        return IStreamServerEndpoint(serverFromString(reactor, description))
-    # A parser of Twisted's, or of a third party's, raises what it happens to run into.
-    except Exception as error:
-        raise ValueError(
-            f"{description!r} is not a server endpoint ({error}): write "
-            "tcp:3200:interface=localhost, unix:/run/echo.sock or the like"
-        ) from error
 
 
 class _SocketServerProtocol(SocketProtocol, ServerProtocol):

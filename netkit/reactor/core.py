@@ -186,7 +186,7 @@ class UvloopReactor(EPollReactor):
         mode: int = 0o666,
         wantPID: int = 0,
     ) -> IListeningPort:
-        listening = unix.Port(address, factory, backlog, mode, self, wantPID)
+        listening = unix.Port(address, factory, backlog, mode, self, bool(wantPID))
         listening.startListening()
         return listening
 
@@ -207,7 +207,7 @@ class UvloopReactor(EPollReactor):
         if addressFamily not in self._supportedAddressFamilies:
             raise UnsupportedAddressFamily(addressFamily)
         if addressFamily == AF_UNIX:
-            listening = unix.Port._fromListeningDescriptor(self, fileDescriptor, factory)
+            listening = unix.Port.adopt(fileDescriptor, factory, self)
         else:
             listening = tcp.Port._fromListeningDescriptor(
                 self, fileDescriptor, addressFamily, factory

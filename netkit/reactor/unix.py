@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet import unix
 from twisted.internet.interfaces import IFileDescriptorReceiver, IProtocol
 
+from netkit.base.unixport import UNIXPort
 from netkit.reactor.accepting import PortMixin
 from netkit.reactor.stream import StreamMixin
 
@@ -84,12 +85,12 @@ class Client(_DescriptorPassing, unix.Client):
         super()._connectDone()
 
 
-class Port(PortMixin, unix.Port):
+class Port(PortMixin, UNIXPort):
     """
     Makes a L{Server} of each connection.
     """
 
-    transport = Server
+    transport: type[unix.Server] = Server
 
 
 class Connector(unix.Connector):

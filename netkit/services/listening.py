@@ -4,13 +4,8 @@ A factory that listens on endpoint strings, as a service.
 
 from __future__ import annotations
 
-import os
-import socket
-import stat
 from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
 
-from twisted.application import strports
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.error import CannotListenError
@@ -25,6 +20,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..base.addresses import addressText
+from ..base.endpoints import serverEndpoint
+from ..base.twistedprivate import endpointService
 from ..interfaces import IPrinter
 from ..server import ServerFactory
 from .errors import CannotStart
@@ -63,15 +60,18 @@ class ListeningService(MultiService):
         @param reactor: what listens; the global reactor by default.
         """
         super().__init__()
+        if reactor is None:
+            from twisted.internet import reactor as globalReactor
+
+            reactor = IReactorCore(globalReactor)
         self.service = service
         self.addresses: list[IAddress] = []
         self._factory = factory
         self._output = output
         self._grace = grace
         for description in descriptions:
-            listener = strports.service(description, factory, reactor)
-            listener.endpoint = _Announced(self, description, listener.endpoint)
-            listener.setServiceParent(self)
+            endpoint = _Announced(self, description, serverEndpoint(reactor, description))
+            endpointService(endpoint, factory).setServiceParent(self)
 
     def privilegedStartService(self) -> None:
         self._output.open()
@@ -113,8 +113,7 @@ def listeningService(
 @implementer(IStreamServerEndpoint)
 class _Announced:
     """
-    An endpoint that says where it listens, or in one line why it cannot, and that the socket file
-    of a dead server does not stop.
+    An endpoint that says where it listens, or in one line why it cannot.
     """
 
     def __init__(
@@ -129,21 +128,7 @@ class _Announced:
         self, factory: IProtocolFactory
     ) -> Generator[Deferred[IListeningPort], IListeningPort, IListeningPort]:
         try:
-            try:
-                port = yield self._endpoint.listen(factory)
-            except CannotListenError as error:
-                if not isinstance(error.port, bytes):
-                    raise
-                # With another error, or without a lock of its own, a lock is another server's.
-                if (
-                    isinstance(error.socketError, OSError)
-                    and "lockfile=0" not in self._description
-                ):
-                    _removeLock(error.port)
-                if not _removeStale(error.port):
-                    raise
-                _log.info("{path!r}: removed, its server is gone", path=os.fsdecode(error.port))
-                port = yield self._endpoint.listen(factory)
+            port = yield self._endpoint.listen(factory)
         # A port number out of range is an OverflowError, a path too long a plain OSError.
         except (CannotListenError, OSError, OverflowError) as error:
             raise CannotStart(
@@ -165,45 +150,6 @@ class _Announced:
 def _reason(error: Exception) -> str:
     if isinstance(error, CannotListenError):
         error = error.socketError
-        if isinstance(error, str):
-            # The lock beside a UNIX socket is held by its live server.
-            return "another server listens there"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error)
-
-
-def _removeLock(path: bytes) -> None:
-    """
-    Remove the lock that Twisted takes for a UNIX socket before it binds it, and keeps when that
-    fails. Left behind, it would tell the next start that the socket is a dead server's.
-    """
-    with suppress(FileNotFoundError):
-        os.unlink(path + b".lock")
-
-
-def _removeStale(path: bytes) -> bool:
-    """
-    Remove a UNIX socket that nobody listens on any more.
-
-    @return: whether there was one.
-    """
-    try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            return False
-    except FileNotFoundError:
-        return False
-    with socket.socket(socket.AF_UNIX) as probe:
-        # A live server with a full backlog would hold up a blocking connect.
-        probe.setblocking(False)
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
-            with suppress(FileNotFoundError):
-                # Left behind as well, by a server whose process number is now another's.
-                os.unlink(path + b".lock")
-            return True
-        except BlockingIOError:
-            pass
-    return False

@@ -8,10 +8,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IReactorCore
 from twisted.python.usage import Options, UsageError
 
+from ..base.endpoints import serverEndpoint
 from .errors import CannotStart
 from .output import FORMATS
 
@@ -175,13 +174,9 @@ def checkEndpoint(description: str) -> None:
     from twisted.internet import reactor
 
     try:
-        serverFromString(IReactorCore(reactor), description)
-    # A parser, which may be anybody's plugin, says what is wrong in an exception of any kind.
-    except Exception as error:
-        hint = f"; for a TCP port write tcp:{description}" if description.isdigit() else ""
-        raise UsageError(
-            f"--listen {description!r} is not a server endpoint string: {error}{hint}"
-        ) from error
+        serverEndpoint(reactor, description)
+    except ValueError as error:
+        raise UsageError(f"--listen: {error}") from error
 
 
 class ResponseOptions(ServiceOptions):

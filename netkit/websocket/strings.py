@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import NoProtocol
 from twisted.internet.interfaces import (
     IListeningPort,
@@ -22,6 +21,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from ..base.endpoints import serverEndpoint
 from .endpoint import WebSocketClientEndpoint
 from .factory import WebSocketFactory
 from .options import WebSocketOptions
@@ -170,7 +170,7 @@ def parseServer(
     if path is not None and not (path.startswith("/") and path.isascii()):
         raise ValueError(f"path={path} is not a path such as /chat")
     return WebSocketStreamServerEndpoint(
-        serverFromString(reactor, endpoint),
+        serverEndpoint(reactor, endpoint),
         path=None if path is None else path.encode(),
         clock=IReactorTime(reactor),
     )

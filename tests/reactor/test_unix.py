@@ -5,9 +5,12 @@ File descriptors sent over UNIX connections.
 from __future__ import annotations
 
 import os
+import socket
+from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IFileDescriptorReceiver
+from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from netkit.reactor import UvloopReactor
@@ -108,3 +111,22 @@ def test_isNoPlaceForTcpOptions(run: Run) -> None:
                 assert not peer.transport.getTcpNoDelay()
 
     run(scenario)
+
+
+def test_leavesAnAdoptedPortAlone(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        port = reactor.adoptStreamPort(made.fileno(), socket.AF_UNIX, Factory.forProtocol(Peer))
+        assert path.stat() == before
+        await port.stopListening()
+        assert path.stat() == before
+
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+        made.listen()
+        path.chmod(0o600)
+        before = path.stat()
+        run(scenario)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))

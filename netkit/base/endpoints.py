@@ -1,0 +1,194 @@
+"""
+Endpoint strings: Twisted's, with what netkit adds to them, and with errors that say in one line
+how to write what was meant.
+
+    - C{haproxy:} expects the PROXY protocol in front of everything else, of TLS as well.
+    - C{unix:@name} is the abstract UNIX socket C{name}; a file of that name is C{unix:./@name}.
+    - A UNIX socket is a L{UNIXPort <netkit.base.unixport.UNIXPort>}.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from ipaddress import IPv6Address
+from typing import Any
+
+from twisted.internet.endpoints import (
+    AdoptedStreamServerEndpoint,
+    StandardIOEndpoint,
+    clientFromString,
+    quoteStringArgument,
+    serverFromString,
+)
+from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
+
+from .listening import ProxiedReactor, UNIXReactor
+
+# In front of the name of an abstract UNIX socket, also in a string within a string.
+_ABSTRACT = re.compile(r"(\bunix\\*:(?:\w+\\*=[^:\\]*\\*:)*(?:(?:address|path)\\*=)?)@")
+
+# What Python says of a call that does not fit the function: what is wrong, in the string's terms.
+_CALLS = (
+    (r"missing \d+ required positional arguments?: (.*)", r"it lacks \1"),
+    (r"got an unexpected keyword argument (.*)", r"\1 is none of its arguments"),
+    (r"got multiple values for argument (.*)", r"\1 is there twice"),
+    (r"takes .* positional arguments? but .*", "it has too many parts"),
+    (r"invalid literal for int\(\) with base \d+: (.*)", r"\1 is no number"),
+)
+
+
+def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
+    """
+    Make the endpoint that a server's endpoint string describes.
+
+    @param reactor: what listens.
+    @param description: the string, such as C{tcp:8080:interface=127.0.0.1}.
+    @raise ValueError: it is none; the message, of one line, has it and says how to write it.
+    """
+    try:
+        return _server(UNIXReactor(reactor), _withAbstract(description))
+    # A parser, which may be anybody's plugin, says what is wrong in an exception of any kind.
+    except Exception as error:
+        reason = _serverHint(description, error) or _reason(error, "tcp:3200:interface=localhost")
+        raise _Refused(f"{description!r} is not a server endpoint string: {reason}") from error
+
+
+def clientEndpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
+    """
+    Make the endpoint that a client's endpoint string describes.
+
+    @param reactor: what connects.
+    @param description: the string, such as C{tcp:localhost:8080}.
+    @raise ValueError: it is none; the message, of one line, has it and says how to write it.
+    """
+    try:
+        _checkPath(description)
+        return IStreamClientEndpoint(clientFromString(reactor, _withAbstract(description)))
+    except Exception as error:
+        reason = _clientHint(description) or _reason(error, "tcp:localhost:3200")
+        raise _Refused(f"{description!r} is not a client endpoint string: {reason}") from error
+
+
+class _Refused(ValueError):
+    """
+    The message says all that there is to say.
+    """
+
+
+def _server(reactor: Any, description: str) -> IStreamServerEndpoint:
+    kind, _, rest = description.partition(":")
+    if kind.lower() == "haproxy":
+        return _server(ProxiedReactor(reactor), rest)
+    _checkPath(description)
+    endpoint = serverFromString(reactor, description)
+    if isinstance(endpoint, StandardIOEndpoint):
+        raise _Refused(
+            "standard input and output are one connection, and where a service logs and prints; "
+            "listen on a UNIX socket, and connect the two with netkit send"
+        )
+    if isinstance(endpoint, AdoptedStreamServerEndpoint):
+        _checkAdopted(endpoint)
+    return IStreamServerEndpoint(endpoint)
+
+
+def _checkAdopted(endpoint: AdoptedStreamServerEndpoint) -> None:
+    with socket.socket(fileno=os.dup(endpoint.fileno)) as adopted:
+        if adopted.family != endpoint.addressFamily:
+            raise _Refused(f"the socket is of domain {adopted.family.name.removeprefix('AF_')}")
+        listens = adopted.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        if adopted.type != socket.SOCK_STREAM or not listens:
+            raise _Refused("the socket does not listen for connections")
+
+
+def _checkPath(description: str) -> None:
+    # Linux would make up an abstract name.
+    if re.match(r"unix:(?:(?:address|path)=)?[@\0]?(?::|$)", description):
+        raise _Refused("it lacks a path")
+
+
+def _withAbstract(description: str) -> str:
+    return _ABSTRACT.sub(r"\1" + "\0", description)
+
+
+def _reason(error: Exception, example: str) -> str:
+    if isinstance(error, _Refused):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename!r}: {error.strerror}"
+    return f"{_fault(error)}: write {example}, unix:/run/echo.sock or the like"
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    if isinstance(error.__cause__, StopIteration):
+        return "it ends with a backslash, which escapes nothing"
+    text = str(error)
+    for pattern, reason in _CALLS:
+        if found := re.search(pattern, text):
+            return found.expand(reason)
+    return text
+
+
+def _serverHint(description: str, error: Exception) -> str | None:
+    kind, _, rest = description.partition(":")
+    if kind == "haproxy":
+        return _serverHint(rest, error)
+    if kind == "systemd":
+        return _systemdHint(error)
+    if description.isdigit():
+        return f"that is a TCP port: write tcp:{description}"
+    if "/" in kind:
+        return f"that is a path: write unix:{description}"
+    if found := re.search(r"\binterface=(.*)", description):
+        if address := _unescapedIPv6(found[1]):
+            return _escaping(f"interface={quoteStringArgument(address)}")
+    elif found := re.fullmatch(r"(tcp6?|ssl):(.+):(\d+)", description):
+        host = _unescapedIPv6(found[2]) or found[2].replace(":", "")
+        if not host.isdigit():
+            example = f"{found[1]}:{found[3]}:interface={quoteStringArgument(host)}"
+            return f"a server's string begins with the port: write {example}"
+    return None
+
+
+def _systemdHint(error: Exception) -> str | None:
+    if isinstance(error, LookupError):
+        return (
+            "systemd passed no such socket to this process; have a .socket unit start it, or "
+            "systemd-socket-activate --fdname=NAME"
+        )
+    if isinstance(error, AttributeError):
+        return "domain is INET, INET6 or UNIX"
+    return None
+
+
+def _clientHint(description: str) -> str | None:
+    if description.isdigit():
+        return f"that is a TCP port: write tcp:localhost:{description}"
+    if "/" in description.partition(":")[0]:
+        return f"that is a path: write unix:{description}"
+    found = re.match(r"(tcp|ssl|tls):(?:host=)?(.*):(\d+)", description)
+    if found and (address := _unescapedIPv6(found[2])):
+        return _escaping(f"{found[1]}:{quoteStringArgument(address)}:{found[3]}")
+    return None
+
+
+def _escaping(example: str) -> str:
+    return f"the colons of an IPv6 address are escaped: write {example}"
+
+
+def _unescapedIPv6(text: str) -> str | None:
+    """
+    The IPv6 address that a text begins with, up to a colon or the end; L{None} if there is none.
+    """
+    parts = text.split(":")
+    for count in range(len(parts), 2, -1):
+        address = ":".join(parts[:count]).removeprefix("[").removesuffix("]")
+        try:
+            IPv6Address(address)
+        except ValueError:
+            continue
+        return address
+    return None

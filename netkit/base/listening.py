@@ -1,0 +1,128 @@
+"""
+Reactors that listen in a particular way. An endpoint is given one in place of the real reactor,
+which does all the rest: so it works with whatever endpoint an endpoint string names.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.posixbase import PosixReactorBase
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from .proxied import ProxiedFactory
+from .unixport import UNIXPort
+
+
+class ReactorProxy:
+    """
+    Does what the real reactor does, and provides what it provides.
+
+    @ivar reactor: the real reactor.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        """
+        @param reactor: the real reactor.
+        """
+        self.reactor = reactor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.reactor, name)
+
+
+class UNIXReactor(ReactorProxy):
+    """
+    Makes a L{UNIXPort} of each UNIX socket, where the real reactor makes Twisted's own.
+    """
+
+    def listenUNIX(
+        self,
+        address: str | bytes,
+        factory: IProtocolFactory,
+        backlog: int = 50,
+        mode: int = 0o666,
+        wantPID: bool = False,
+    ) -> IListeningPort:
+        """
+        As L{IReactorUNIX.listenUNIX <twisted.internet.interfaces.IReactorUNIX.listenUNIX>}.
+        """
+        if not self._isTwisteds("listenUNIX"):
+            return IListeningPort(
+                self.reactor.listenUNIX(address, factory, backlog, mode=mode, wantPID=wantPID)
+            )
+        port = UNIXPort(address, factory, backlog, mode, self.reactor, wantPID)
+        port.startListening()
+        return IListeningPort(port)
+
+    def adoptStreamPort(
+        self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory
+    ) -> IListeningPort:
+        """
+        As L{IReactorSocket.adoptStreamPort
+        <twisted.internet.interfaces.IReactorSocket.adoptStreamPort>}.
+        """
+        if addressFamily != socket.AF_UNIX or not self._isTwisteds("adoptStreamPort"):
+            return IListeningPort(
+                self.reactor.adoptStreamPort(fileDescriptor, addressFamily, factory)
+            )
+        port = UNIXPort.adopt(fileDescriptor, factory, self.reactor)
+        port.startListening()
+        return IListeningPort(port)
+
+    def _isTwisteds(self, method: str) -> bool:
+        own = getattr(type(self.reactor), method, None)
+        return own is getattr(PosixReactorBase, method)
+
+
+class ProxiedReactor(ReactorProxy):
+    """
+    Expects a PROXY header in front of everything else on each connection, of TLS as well.
+    """
+
+    def listenTCP(
+        self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = ""
+    ) -> IListeningPort:
+        """
+        As L{IReactorTCP.listenTCP <twisted.internet.interfaces.IReactorTCP.listenTCP>}.
+        """
+        proxied = self._proxied(factory)
+        return IListeningPort(self.reactor.listenTCP(port, proxied, backlog, interface))
+
+    def listenSSL(
+        self,
+        port: int,
+        factory: IProtocolFactory,
+        contextFactory: Any,
+        backlog: int = 50,
+        interface: str = "",
+    ) -> IListeningPort:
+        """
+        As L{IReactorSSL.listenSSL <twisted.internet.interfaces.IReactorSSL.listenSSL>}.
+        """
+        encrypted = TLSMemoryBIOFactory(contextFactory, False, factory)
+        return self.listenTCP(port, encrypted, backlog, interface)
+
+    def listenUNIX(
+        self, address: str | bytes, factory: IProtocolFactory, backlog: int = 50, **options: Any
+    ) -> IListeningPort:
+        """
+        As L{IReactorUNIX.listenUNIX <twisted.internet.interfaces.IReactorUNIX.listenUNIX>}.
+        """
+        proxied = self._proxied(factory)
+        return IListeningPort(self.reactor.listenUNIX(address, proxied, backlog, **options))
+
+    def adoptStreamPort(
+        self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory
+    ) -> IListeningPort:
+        """
+        As L{IReactorSocket.adoptStreamPort
+        <twisted.internet.interfaces.IReactorSocket.adoptStreamPort>}.
+        """
+        proxied = self._proxied(factory)
+        return IListeningPort(self.reactor.adoptStreamPort(fileDescriptor, addressFamily, proxied))
+
+    def _proxied(self, factory: IProtocolFactory) -> ProxiedFactory:
+        return ProxiedFactory(factory, clock=self.reactor)
