@@ -78,7 +78,13 @@ class HTTPFactory(ServerFactory):
         @param idleTimeout: as in L{ServerFactory}; between requests too, but not while a handler
             works on its answer.
         @param clock: as in L{ServerFactory}.
+        @raise TypeError: the handler is none.
         """
+        if not callable(handler):
+            raise TypeError(
+                f"the handler is a function that is given a Request, not {handler!r}; write "
+                "lambda request: response to answer the same to all"
+            )
         super().__init__(
             maxConnections=maxConnections,
             maxBuffered=maxBuffered,

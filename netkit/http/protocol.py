@@ -16,6 +16,7 @@ from ..base.addresses import addressText
 from ..base.failures import releaseFrames
 from ..wire.errors import LocalProtocolError, RemoteProtocolError
 from ..wire.http import RequestHead
+from ..wire.http.fields import show
 from ..wire.http.response import ContentEncoder
 from .handover import HandedOver
 from .receiving import ReceivingProtocol
@@ -139,7 +140,7 @@ class HTTPProtocol(ReceivingProtocol):
         factory = self.factory
         method = request.head.method
         if method in factory.refusedMethods:
-            raise RemoteProtocolError(f"the method {method!r} is not implemented here", 501)
+            raise RemoteProtocolError(f"the method {show(method)} is not implemented here", 501)
         try:
             answer = factory.handler(request)
         except Exception:
@@ -151,7 +152,7 @@ class HTTPProtocol(ReceivingProtocol):
         try:
             deferred: Deferred[Any] = ensureDeferred(answer)
         except TypeError:
-            self._handlerFailed(Failure(), request)
+            self._handlerFailed(Failure(_noAnswer(answer)), request)
             return
         self._answer = deferred
         self._awaiting = True
@@ -161,7 +162,7 @@ class HTTPProtocol(ReceivingProtocol):
 
     def _answered(self, answer: Response | Upgrade, request: Request) -> None:
         if not isinstance(answer, _ANSWERS):
-            raise TypeError(f"the handler answered {answer!r}, which is no Response")
+            raise _noAnswer(answer)
         self._respond(answer, request)
 
     def _respond(self, answer: Response | Upgrade, request: Request) -> None:
@@ -326,3 +327,10 @@ class HTTPProtocol(ReceivingProtocol):
 
     def _logFailure(self, failure: Failure, request: Request) -> None:
         _log.failure("The handler failed to answer {request}", failure, request=request)
+
+
+def _noAnswer(answer: object) -> TypeError:
+    return TypeError(
+        f"the handler returned {answer!r}: a Response or an Upgrade, a Deferred of one, or a "
+        "coroutine that returns one is wanted"
+    )

@@ -323,11 +323,11 @@ class ReceivingProtocol(ServerProtocol):
         self._deadline = None
         if self._request is None:
             self._refuse(
-                RemoteProtocolError(f"the head did not arrive within {seconds} seconds", 408)
+                RemoteProtocolError(f"the head did not arrive within {seconds:g} seconds", 408)
             )
         elif self._waiting is not None:
             self._refuse(
-                RemoteProtocolError(f"the content did not arrive within {seconds} seconds", 408)
+                RemoteProtocolError(f"the content did not arrive within {seconds:g} seconds", 408)
             )
         elif self._discarding:
             self.transport.abortConnection()

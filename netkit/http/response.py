@@ -4,13 +4,15 @@ What a handler answers.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from reprlib import repr as shortened
 
 from twisted.internet.interfaces import IProtocol
 from twisted.web.iweb import IBodyProducer
 
 from ..wire.errors import LocalProtocolError
 from ..wire.http import RequestHead
+from ..wire.http.fields import field_pairs
 from ..wire.http.framing import has_content
 from ..wire.http.response import (
     connection_line,
@@ -73,8 +75,11 @@ class Response:
         @param trailers: called when all of a streamed content is sent, it returns the names and
             values of the trailer section (RFC 9110 section 6.5); sent to clients that take one
             (C{TE: trailers}), in front of whom the length is not told then.
+        @raise TypeError: an argument is of another kind than these.
         @raise LocalProtocolError: the status or a field cannot be sent.
         """
+        if not isinstance(status, int):
+            raise TypeError(f"the status is a whole number such as 200, not {shortened(status)}")
         if status < 200:
             raise LocalProtocolError(f"{status} is not the status of a final response")
         self.status = status
@@ -82,7 +87,7 @@ class Response:
         self.trailers = trailers
         self.closes = self._hasDate = False
         fields = []
-        for name, value in headers:
+        for name, value in field_pairs(headers):
             known = name.lower()
             if known != b"connection":
                 fields.append((name, value))
@@ -95,12 +100,24 @@ class Response:
         self._fields = encode_response_fields(fields)
         if status == 205 and content != b"":
             raise LocalProtocolError("205 has no content (RFC 9110 section 15.3.6)")
+        if trailers is not None and not callable(trailers):
+            raise TypeError(
+                "trailers is a function that returns the fields: write "
+                f"lambda: {shortened(trailers)}"
+            )
+        if length is not None and not (isinstance(length, int) and length >= 0):
+            raise TypeError(f"the length is a number of octets, not {shortened(length)}")
         self.streamed = True
         if isinstance(content, bytes):
+            if length not in (None, len(content)):
+                raise LocalProtocolError(f"the content has {len(content)} octets, not {length}")
             length = len(content)
             self.streamed = length > _AT_ONCE or trailers is not None
-        elif IBodyProducer.providedBy(content) and isinstance(content.length, int):
-            length = content.length
+        elif IBodyProducer.providedBy(content):
+            if isinstance(content.length, int):
+                length = content.length
+        elif not isinstance(content, AsyncIterable):
+            raise _noContent(content)
         self.length = length
         # What was last sent on a connection that went on, and the date in it.
         self._octets = b""
@@ -185,8 +202,13 @@ class Upgrade:
             Connection is written without being asked for. C{None} lets C{protocol} answer by
             itself: it gets all of the request, exactly as sent, as if it had been there from the
             start; nothing of its content may have been read then.
+        @raise TypeError: C{protocol} is no protocol, or a field no pair of octets.
         @raise LocalProtocolError: a field cannot be sent.
         """
+        if not IProtocol.providedBy(protocol):
+            raise TypeError(
+                f"{shortened(protocol)} is no protocol: a factory's buildProtocol() makes one"
+            )
         self.protocol = protocol
         self.head: bytes | None = None
         if headers is not None:
@@ -205,3 +227,27 @@ def errorResponse(status: int, reason: str) -> Response:
     """
     content = f"{reason}\n".encode()
     return Response(status, content, [(b"content-type", b"text/plain; charset=utf-8")])
+
+
+def _noContent(content: object) -> TypeError:
+    """
+    Say what to write in the place of something that is no content.
+    """
+    if isinstance(content, str):
+        instead = f"write {shortened(content)}.encode()"
+    elif content is None:
+        instead = 'write b"" for none'
+    elif isinstance(content, (bytearray, memoryview)):
+        instead = "write bytes() of it"
+    elif isinstance(content, Awaitable):
+        instead = "await it"
+    elif callable(content):
+        instead = "call it, if it gives one of these"
+    elif isinstance(content, Iterable):
+        instead = 'write b"".join() of its pieces, or an async generator'
+    else:
+        instead = "encode it"
+    return TypeError(
+        "the content is bytes, an asynchronous iterable or an IBodyProducer, "
+        f"not {shortened(content)}: {instead}"
+    )

@@ -70,5 +70,5 @@ def test_upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_parser(capsys: pytest.CaptureFixture[str]) -> None:
     run(PARSER)
     printed = capsys.readouterr().out
-    assert printed.startswith("<RequestHead b'POST / HTTP/1.1")
+    assert printed.startswith('<RequestHead "POST / HTTP/1.1')
     assert printed.count("\n") == 3

@@ -4,6 +4,7 @@ Tests for L{netkit.http.protocol}.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -313,7 +314,7 @@ def test_rfc9110_9_3_2_a_refusal_of_head_has_no_content(octets: bytes) -> None:
 def test_the_method_of_the_request_before_does_not_matter() -> None:
     client = Connection()
     client.send(get().replace(b"GET", b"HEAD") + b"nonsense\r\n")
-    assert client.take().endswith(b"\\r\\n'\n")
+    assert client.take().endswith(b'\\r\\n"\n')
 
 
 def test_nothing_is_left_of_a_refused_request(logged: list[LogEvent]) -> None:
@@ -843,3 +844,34 @@ def test_the_limits_are_the_factorys() -> None:
     client = Connection(readAll, limits=Limits(content=5))
     client.send(post(b"abcde") + post(b"abcdef"))
     assert client.statuses() == [200, 413]
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        *(get().replace(b"GET", method) for method in (b"TRACE", b"CONNECT", b"G\xffT", b"G T")),
+        *(get(target) for target in (b'/"', b"/\xe9", b"/%zz", b"http://u@a/", b"*")),
+        *(get(version=version) for version in (b"1.10", b"2.0", b"1.1 ")),
+        *(
+            get(b"/", line)
+            for line in (
+                *(b"Host: c", b"X : y", b"X: \x00", b" X: y", b"\xff: y", b"X", b": y"),
+                *(b"Expect: \xff", b"Content-Length: \xe9", b"Transfer-Encoding: \xe9"),
+                *(b"Transfer-Encoding: gzip, chunked", b"Content-Length: " + b"9" * 99),
+            )
+        ),
+        *(CHUNKED + chunk for chunk in (b"\xff\r\n", b"1\r\nab\r\n", b"0\r\nHost: \xff\r\n\r\n")),
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"hello\r\n",
+        b"GET /\n",
+    ],
+)
+def test_what_a_client_is_told_is_no_python(octets: bytes) -> None:
+    client = Connection(readAll)
+    client.send(octets)
+    [head, told] = client.take().split(b"\r\n\r\n")
+    assert b"\r\ncontent-type: text/plain; charset=utf-8" in head
+    assert told.endswith(b"\n")
+    assert told.count(b"\n") == 1
+    assert not re.search(rb"\bb['\"]|Error|object at", told)
+    assert told.decode().rstrip("\n").isprintable()

@@ -4,9 +4,18 @@ Tests for L{netkit.http.response}.
 
 from __future__ import annotations
 
-import pytest
+import re
+from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
+from typing import Any
 
-from netkit.http import Response
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Protocol
+from twisted.web.http_headers import Headers
+
+from netkit.echo import EchoFactory
+from netkit.http import HTTPFactory, Response, Upgrade
 from netkit.wire.errors import LocalProtocolError
 
 from .connected import CLOSE, Connection, answer, get
@@ -74,3 +83,112 @@ def test_rfc9110_15_3_6_reset_content_has_none() -> None:
     assert client.take() == answer(b"", status=b"205 Reset Content")
     with pytest.raises(LocalProtocolError, match="205"):
         Response(205, b"hello")
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    yield b"hello"
+
+
+async def coroutine() -> bytes:
+    return b"hello"
+
+
+@pytest.mark.parametrize(
+    ("content", "instead"),
+    [
+        ("text", "'text'.encode()"),
+        (None, 'b"" for none'),
+        (bytearray(b"hello"), "bytes()"),
+        (memoryview(b"hello"), "bytes()"),
+        ([b"a", b"b"], 'b"".join()'),
+        ((b"a", b"b"), 'b"".join()'),
+        ((b"a" for _ in range(2)), 'b"".join()'),
+        ({"a": 1}, 'b"".join()'),
+        (5, "encode it"),
+        (True, "encode it"),
+        (Deferred(), "await it"),
+        (pieces, "call it"),
+    ],
+)
+def test_what_is_no_content(content: Any, instead: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(instead)):
+        Response(200, content)
+
+
+def test_a_coroutine_is_no_content() -> None:
+    forgotten = coroutine()
+    with pytest.raises(TypeError, match="await it"):
+        Response(200, forgotten)  # type: ignore[arg-type]
+    forgotten.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {b"A": b"b"},
+        {"A": "b"},
+        Headers({b"A": [b"b"]}),
+        None,
+        b"A: b",
+        "A: b",
+        [("A", "b")],
+        [(b"A", "b")],
+        [("A", b"b")],
+        [(b"A", 5)],
+        [(b"A",)],
+        [(b"A", b"b", b"c")],
+        [b"A: b"],
+        [b"Ab"],
+        [None],
+        5,
+    ],
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda headers: Response(200, b"", headers),
+        lambda headers: Upgrade(Protocol(), headers),
+    ],
+    ids=["response", "upgrade"],
+)
+def test_what_are_no_headers(make: Callable[[Any], object], headers: Any) -> None:
+    if headers is None and isinstance(make(()), Upgrade):
+        # The protocol answers by itself.
+        return
+    with pytest.raises(TypeError, match=re.escape('(b"Name", b"value")')):
+        make(headers)
+
+
+@pytest.mark.parametrize("status", ["200", b"200", 200.0, None])
+def test_what_is_no_status(status: Any) -> None:
+    with pytest.raises(TypeError, match="such as 200"):
+        Response(status)
+
+
+def test_a_status_of_the_standard_library() -> None:
+    client = Connection(lambda request: Response(HTTPStatus.NOT_FOUND))
+    client.send(get())
+    assert client.take() == answer(b"", status=b"404 Not Found")
+
+
+def test_what_is_no_length() -> None:
+    for length in ("5", 5.0, -1):
+        with pytest.raises(TypeError, match=re.escape(repr(length))):
+            Response(200, pieces(), length=length)  # type: ignore[arg-type]
+    with pytest.raises(LocalProtocolError, match="5 octets, not 6"):
+        Response(200, b"hello", length=6)
+
+
+def test_what_are_no_trailers() -> None:
+    with pytest.raises(TypeError, match="lambda: \\[\\]"):
+        Response(200, b"hello", trailers=[])  # type: ignore[arg-type]
+
+
+def test_what_is_no_protocol() -> None:
+    with pytest.raises(TypeError, match="buildProtocol"):
+        Upgrade(EchoFactory())  # type: ignore[arg-type]
+
+
+def test_what_is_no_handler() -> None:
+    with pytest.raises(TypeError, match="Response"):
+        HTTPFactory(Response(200))  # type: ignore[arg-type]

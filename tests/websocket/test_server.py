@@ -104,7 +104,7 @@ def test_what_is_sent_at_once_goes_out_with_the_response() -> None:
     ("request_", "status", "words"),
     [
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 426, b"Upgrade: websocket"),
-        (HANDSHAKE.replace(b"13", b"8") % b"", 426, b"version 13 here, not '8'"),
+        (HANDSHAKE.replace(b"13", b"8") % b"", 426, b'version 13 here, not "8"'),
         (HANDSHAKE.replace(b"GET", b"POST") % b"", 405, b"a GET"),
         (b"no HTTP\r\n\r\n", 400, b""),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 40_000, 431, b""),
@@ -143,7 +143,7 @@ def refusal(server: Server, logged: list[LogEvent]) -> str:
 def test_path(logged: list[LogEvent]) -> None:
     assert Server(path=b"/chat").open()
     reason = refusal(Server(path=b"/other"), logged)
-    assert reason == "the path is b'/chat', and the WebSocket's is b'/other'"
+    assert reason == 'the path is "/chat", and the WebSocket\'s is "/other"'
     for target in (b"http://localhost/chat", b"ws://localhost:80/chat?x", b"/chat?"):
         server = Server(path=b"/chat")
         server.request = server.request.replace(b"/chat", target)
@@ -180,10 +180,10 @@ def test_pages_out_of_files() -> None:
 def test_the_log_says_which_rule_refused(logged: list[LogEvent]) -> None:
     evil = b"Origin: https://evil.example\x80\r\n"
     reason = refusal(Server(origins=["https://a"], fields=evil), logged)
-    assert reason == "the origin b'https://evil.example\\x80' is none that is allowed"
+    assert reason == r'the origin "https://evil.example\x80" is none that is allowed'
     reason = refusal(Server(fields=b"Origin: a\r\nOrigin: b\r\n"), logged)
-    assert reason == "there is more than one Origin: b'a, b'"
-    assert refusal(Server(Acceptor(Rejection())), logged) == "acceptConnection rejects b'/chat'"
+    assert reason == 'there is more than one Origin: "a, b"'
+    assert refusal(Server(Acceptor(Rejection())), logged) == 'acceptConnection rejects "/chat"'
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ Field lines (RFC 9110 section 5, RFC 9112 section 5): the header section and the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
+from reprlib import repr as _shortened
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 
@@ -39,11 +41,11 @@ def is_token(octets: bytes) -> bool:
 
 def show(octets: bytes) -> str:
     """
-    Show what a peer sent in an error message: escaped, and cut where it is long.
+    Show what a peer sent in an error message: in quotes, escaped, and cut where it is long.
     """
-    if len(octets) > _SHOWN:
-        return f"{octets[:_SHOWN]!r}..."
-    return repr(octets)
+    text = octets[:_SHOWN].decode("latin-1").encode("unicode_escape").decode()
+    text = text.replace('"', '\\"')
+    return f'"{text}"...' if len(octets) > _SHOWN else f'"{text}"'
 
 
 class Fields:
@@ -127,15 +129,42 @@ def split_list(value: bytes) -> list[bytes]:
     return [element for part in value.split(b",") if (element := part.strip(b" \t"))]
 
 
+def field_pairs(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """
+    See that fields are pairs of octets.
+
+    @param fields: the name and the value of each.
+    @raise TypeError: they are something else, such as a C{dict}.
+    """
+    pairs = None
+    if not isinstance(fields, (str, bytes, bytearray, Mapping)):
+        with suppress(TypeError):
+            pairs = list(fields)
+    if pairs is None:
+        raise TypeError(
+            f'fields are pairs in a list, [(b"Name", b"value")], not {_shortened(fields)}'
+        )
+    for pair in pairs:
+        if not (
+            isinstance(pair, (tuple, list))
+            and len(pair) == 2
+            and isinstance(pair[0], bytes)
+            and isinstance(pair[1], bytes)
+        ):
+            raise TypeError(f'a field is a pair of bytes, (b"Name", b"value"), not {pair!r}')
+    return pairs
+
+
 def encode_fields(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     """
     Serialise fields, each in a line of its own, without the empty line after them.
 
+    @raise TypeError: they are no pairs of octets.
     @raise LocalProtocolError: a name is no token, or a value has a control character: CR, LF or
         NUL in there would let whoever chose the value write the rest of the message.
     """
     lines = []
-    for name, value in fields:
+    for name, value in field_pairs(fields):
         if not _NAME_FULL.fullmatch(name):
             raise LocalProtocolError(f"{name!r} cannot be the name of a field: it is no token")
         if not _VALUE_FULL.fullmatch(value):

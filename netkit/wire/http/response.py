@@ -9,8 +9,7 @@ from functools import cache
 from http import HTTPStatus
 
 from ..errors import LocalProtocolError
-from .content import FORBIDDEN_TRAILERS
-from .fields import encode_fields
+from .fields import encode_fields, field_pairs
 from .framing import has_content
 from .head import RequestHead
 
@@ -18,6 +17,35 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # What these say follows from the content and the connection, and is written by this module.
 _OWN_FIELDS = frozenset({b"content-length", b"transfer-encoding"})
+
+# What a message's framing, routing, authentication or handling hangs on is of no use behind the
+# content, and of harm where somebody believes it there (RFC 9110 section 6.5.1).
+_FORBIDDEN_TRAILERS = frozenset(
+    {
+        b"authorization",
+        b"cache-control",
+        b"connection",
+        b"content-encoding",
+        b"content-length",
+        b"content-range",
+        b"content-type",
+        b"cookie",
+        b"expect",
+        b"host",
+        b"keep-alive",
+        b"max-forwards",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"range",
+        b"set-cookie",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"www-authenticate",
+    }
+)
 
 
 @cache
@@ -40,9 +68,10 @@ def encode_response_fields(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     """
     Serialise the fields that somebody wants in a response.
 
+    @raise TypeError: they are no pairs of octets.
     @raise LocalProtocolError: one is not well-formed, or not theirs to set.
     """
-    fields = list(fields)
+    fields = field_pairs(fields)
     for name, _ in fields:
         if name.lower() in _OWN_FIELDS:
             raise LocalProtocolError(
@@ -130,9 +159,9 @@ class ContentEncoder:
             or none to send behind the content.
         """
         if self._chunked:
-            fields = list(trailers)
+            fields = field_pairs(trailers)
             for name, _ in fields:
-                if name.lower() in FORBIDDEN_TRAILERS:
+                if name.lower() in _FORBIDDEN_TRAILERS:
                     raise LocalProtocolError(
                         f"{name!r} is not allowed in a trailer section (RFC 9110 section 6.5.1)"
                     )

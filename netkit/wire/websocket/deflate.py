@@ -281,6 +281,6 @@ _WINDOW_BITS = {str(bits) for bits in range(8, 16)}
 
 def _bad(extension: Extension, problem: str) -> RemoteProtocolError:
     return RemoteProtocolError(
-        f"the extension {str(extension)!r} cannot be used: {problem}",
+        f'the extension "{extension}" cannot be used: {problem}',
         CloseCode.MANDATORY_EXTENSION,
     )

@@ -101,7 +101,7 @@ def read_request(head: RequestHead) -> Offer:
     if not wants_upgrade(fields):
         raise RemoteProtocolError("only WebSocket is spoken here: Upgrade: websocket", 426)
     if head.method != b"GET":
-        raise RemoteProtocolError(f"a WebSocket handshake is a GET, not {head.method!r}", 405)
+        raise RemoteProtocolError(f"a WebSocket handshake is a GET, not {show(head.method)}", 405)
     if head.minor < 1:
         raise RemoteProtocolError("a WebSocket handshake takes HTTP/1.1", 400)
     if head.framing.chunked or head.framing.content_length:
@@ -110,8 +110,8 @@ def read_request(head: RequestHead) -> Offer:
         raise RemoteProtocolError("the Connection field does not say Upgrade", 400)
     versions = fields.all(b"sec-websocket-version")
     if versions != [b"13"]:
-        said = b", ".join(versions).decode("latin-1")
-        raise RemoteProtocolError(f"WebSocket is spoken in version 13 here, not {said!r}", 426)
+        said = show(b", ".join(versions))
+        raise RemoteProtocolError(f"WebSocket is spoken in version 13 here, not {said}", 426)
     keys = fields.all(b"sec-websocket-key")
     if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
         raise RemoteProtocolError("Sec-WebSocket-Key is not one field of 16 octets in base64", 400)
@@ -270,7 +270,8 @@ class ClientHandshake:
             raise _bad_response("its Connection field does not say Upgrade")
         accepts = fields.all(b"sec-websocket-accept")
         if accepts != [accept_key(self._key)]:
-            raise _bad_response(f"its Sec-WebSocket-Accept does not answer our key: {accepts!r}")
+            said = show(b", ".join(accepts))
+            raise _bad_response(f"its Sec-WebSocket-Accept does not answer our key: {said}")
         subprotocols = [name.decode("latin-1") for name in fields.all(b"sec-websocket-protocol")]
         if len(subprotocols) > 1 or not set(subprotocols) <= set(self._subprotocols):
             raise _bad_response(f"it chooses a subprotocol that we did not offer: {subprotocols}")

@@ -72,6 +72,7 @@ def test_what_is_encoded_is_read_back(pairs: list[tuple[bytes, bytes]]) -> None:
 
 
 def test_what_is_shown_is_cut() -> None:
-    assert show(b"\x00a") == r"b'\x00a'"
-    assert show(b"a" * 1000).endswith("a'...")
+    assert show(b"\x00a\r\n\xff") == r'"\x00a\r\n\xff"'
+    assert show(b'a"b\\') == r'"a\"b\\"'
+    assert show(b"a" * 1000).endswith('a"...')
     assert len(show(b"a" * 1000)) < 100
