@@ -61,7 +61,6 @@ class Conversation(WebSocketProtocol):
         self._reason: Failure | None = None
         # How the connection ended, while not all is printed.
         self._result: tuple[Failure | None] | None = None
-        self._lost: Deferred[None] = Deferred()
 
     def buildProtocol(self, url: str) -> Conversation:
         """
@@ -86,16 +85,17 @@ class Conversation(WebSocketProtocol):
 
     async def leave(self) -> None:
         """
-        Close in good order, but soon, whatever may still come.
+        Close in good order, but soon, whatever may still come and whoever does not read.
         """
+        self.ended = Deferred()
         self.transport.detachProducer()
         self.transport.loseConnection(1001, "the user left")
-        cut = self._reactor.callLater(_LEAVE_TIMEOUT, self.transport.abortConnection)
-        await self._lost
-        if cut.active():
-            cut.cancel()
-        if self._printing is None:
-            await self._output.write(self._display.end())
+        cut = self._reactor.callLater(_LEAVE_TIMEOUT, self.fail, Failure(CommandFailed()))
+        try:
+            await self.ended
+        finally:
+            if cut.active():
+                cut.cancel()
 
     def room(self) -> Deferred[None]:
         """
@@ -170,7 +170,6 @@ class Conversation(WebSocketProtocol):
             failure = Failure(CommandFailed(message))
         self._result = (failure,)
         self._print(self._display.end())
-        self._lost.callback(None)
 
     def _unanswered(self) -> None:
         if self._printing is not None:
