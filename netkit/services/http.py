@@ -17,11 +17,14 @@ from twisted.python.usage import UsageError
 from ..http import HTTPFactory, Request, Response
 from ..wire.errors import LocalProtocolError
 from ..wire.http import Limits
+from .cors import CORS_FIELDS, isPreflight, preflightAnswer
 from .listening import ListeningService, listeningService
 from .options import ResponseOptions, seconds, wholeNumber
-from .routes import Routes
+from .routes import Routes, completed
 
 _HEADER = re.compile(r"([^:]*):(.*)", re.DOTALL)
+
+_TEXT = [(b"content-type", b"text/plain")]
 
 _LIMITS = Limits()
 
@@ -64,6 +67,11 @@ class Options(ResponseOptions):
             None,
             "Answer /status/N, /delay/S, /bytes/N, /stream/N, /drip and /anything as they say.",
         ],
+        [
+            "cors",
+            None,
+            "Let web pages of any origin read the answers, and ask for what they like.",
+        ],
     ]
 
     def __init__(self) -> None:
@@ -72,8 +80,8 @@ class Options(ResponseOptions):
 
     def opt_header(self, line: str) -> None:
         """
-        A field to answer with, as 'Name: value'. May be given several times; Content-Type takes
-        the place of text/plain.
+        A field to answer with, on routes too, as 'Name: value'. May be given several times;
+        Content-Type takes the place of text/plain.
         """
         found = _HEADER.fullmatch(line)
         if found is None:
@@ -83,45 +91,58 @@ class Options(ResponseOptions):
 
     def postOptions(self) -> None:
         super().postOptions()
-        headers = self["header"]
-        if not any(name.lower() == b"content-type" for name, _ in headers):
-            headers = [(b"content-type", b"text/plain"), *headers]
+        if self["cors"]:
+            self["header"] = completed(self["header"], CORS_FIELDS)
+        headers = completed(self["header"], _TEXT)
         try:
             self["response"] = Response(self["status"], self["response"], headers)
         except LocalProtocolError as error:
             raise UsageError(f"--status or --header: {error}") from error
 
 
-class Answers:
+class ConfiguredHandler:
     """
     The handler of the service: reads each request to its end, and answers it.
     """
 
     def __init__(
-        self, response: Response, *, delay: float, routes: bool, clock: IReactorTime
+        self,
+        response: Response,
+        fields: list[tuple[bytes, bytes]],
+        *,
+        delay: float,
+        routes: bool,
+        cors: bool,
+        clock: IReactorTime,
     ) -> None:
         """
         @param response: what to answer.
+        @param fields: the fields to answer with where it is something else.
         @param delay: how many seconds to wait before.
         @param routes: whether to answer on the paths of L{Routes} as they say.
+        @param cors: whether to answer the preflights of browsers.
         @param clock: what tells the time.
         """
         self._response = response
+        self._fields = fields
         self._delay = delay
-        self._routes = Routes(clock) if routes else None
+        self._routes = Routes(clock, fields) if routes else None
+        self._cors = cors
         self._clock = clock
 
     def answer(self, request: Request) -> Response | Coroutine[Deferred[Any], Any, Response]:
         """
         Answer a request.
         """
-        if request.complete and not self._delay and self._routes is None:
+        if request.complete and not (self._delay or self._routes or self._cors):
             return self._response
         return self._answerLater(request)
 
     async def _answerLater(self, request: Request) -> Response:
         response = None
-        if self._routes is not None:
+        if self._cors and isPreflight(request):
+            response = preflightAnswer(request, self._fields)
+        elif self._routes is not None:
             response = await self._routes.answer(request)
         # What the printer shows and the factory limits need not be kept here as well.
         async for _ in request.content:
@@ -137,16 +158,18 @@ def makeService(options: Options) -> ListeningService:
     """
     from twisted.internet import reactor
 
-    answers = Answers(
+    handler = ConfiguredHandler(
         options["response"],
+        options["header"],
         delay=options["delay"],
         routes=bool(options["routes"]),
+        cors=bool(options["cors"]),
         clock=IReactorTime(reactor),
     )
     return listeningService(
         options,
         lambda printer: HTTPFactory(
-            answers.answer,
+            handler.answer,
             printer=printer,
             limits=Limits(
                 request_line=options["max-request-line"],

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from math import inf
 from urllib.parse import parse_qs
 
@@ -15,6 +15,7 @@ from twisted.internet.task import deferLater
 
 from ..base.addresses import addressText
 from ..http import Fields, Request, Response
+from ..wire.http.fields import show
 
 _TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 _OCTETS = [(b"content-type", b"application/octet-stream")]
@@ -45,11 +46,13 @@ class Routes:
         - C{/anything}, C{/anything/...}: the request, as JSON.
     """
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, fields: Sequence[tuple[bytes, bytes]] = ()) -> None:
         """
         @param clock: what tells the time.
+        @param fields: fields of every answer; each takes the place of one that a route would set.
         """
         self._clock = clock
+        self._fields = fields
         self._routes: dict[bytes, Callable[[Request, bytes], Awaitable[Response]]] = {
             b"status": self._status,
             b"delay": self._delay,
@@ -63,7 +66,7 @@ class Routes:
         """
         Answer a request; C{None} on a path that is in no route.
 
-        @param request: the request, whose content is read here.
+        @param request: the request.
         """
         _, _, path = request.path.partition(b"/")
         name, _, argument = path.partition(b"/")
@@ -71,22 +74,32 @@ class Routes:
         if route is None:
             return None
         try:
-            response = await route(request, argument)
+            return await route(request, argument)
         except BadPath as error:
-            response = Response(400, f"{error}\n".encode(), _TEXT)
-        await request.read()
-        return response
+            return self._response(400, f"{error}\n".encode(), _TEXT)
+
+    def _response(
+        self,
+        status: int,
+        content: bytes | AsyncIterator[bytes],
+        fields: list[tuple[bytes, bytes]],
+        *,
+        length: int | None = None,
+    ) -> Response:
+        return Response(status, content, completed(self._fields, fields), length=length)
 
     async def _status(self, request: Request, argument: bytes) -> Response:
         status = _number(argument, 999)
         if status < 200:
             raise BadPath(f"a status is a number from 200 to 999, not {status}")
-        return Response(status, b"status %d\n" % status, _TEXT)
+        # RFC 9110 section 15.3.6.
+        content = b"" if status == 205 else b"status %d\n" % status
+        return self._response(status, content, _TEXT)
 
     async def _delay(self, request: Request, argument: bytes) -> Response:
         seconds = _seconds(argument)
         await deferLater(self._clock, seconds)
-        return Response(200, f"after {seconds} seconds\n".encode(), _TEXT)
+        return self._response(200, f"after {seconds:g} seconds\n".encode(), _TEXT)
 
     async def _bytes(self, request: Request, argument: bytes) -> Response:
         count = _number(argument)
@@ -95,7 +108,7 @@ class Routes:
             for start in range(0, count, len(_PIECE)):
                 yield _PIECE[: count - start]
 
-        return Response(200, pieces(), _OCTETS, length=count)
+        return self._response(200, pieces(), _OCTETS, length=count)
 
     async def _stream(self, request: Request, argument: bytes) -> Response:
         count = _number(argument)
@@ -104,19 +117,20 @@ class Routes:
             for number in range(count):
                 yield b"line %d\n" % number
 
-        return Response(200, lines(), _TEXT)
+        return self._response(200, lines(), _TEXT)
 
     async def _drip(self, request: Request, argument: bytes) -> Response:
-        query = parse_qs(request.query)
-        count = _number(query.get(b"numbytes", [b"10"])[0])
-        pause = _seconds(query.get(b"duration", [b"2"])[0]) / max(count, 1)
+        # Octets may be encoded in there that are no UTF-8.
+        query = parse_qs(request.query.decode(), encoding="latin-1")
+        count = _number(query.get("numbytes", ["10"])[0].encode("latin-1"))
+        pause = _seconds(query.get("duration", ["2"])[0].encode("latin-1")) / max(count, 1)
 
         async def drops() -> AsyncIterator[bytes]:
             for _ in range(count):
                 await deferLater(self._clock, pause)
                 yield b"*"
 
-        return Response(200, drops(), _OCTETS, length=count)
+        return self._response(200, drops(), _OCTETS, length=count)
 
     async def _anything(self, request: Request, argument: bytes) -> Response:
         content = await request.read()
@@ -130,13 +144,25 @@ class Routes:
             "rawHead": _text(request.rawHead),
             "peer": addressText(request.peer),
         }
-        return Response(200, json.dumps(told, indent=2).encode() + b"\n", _JSON)
+        return self._response(200, json.dumps(told, indent=2).encode() + b"\n", _JSON)
+
+
+def completed(
+    given: Sequence[tuple[bytes, bytes]], usual: Sequence[tuple[bytes, bytes]]
+) -> list[tuple[bytes, bytes]]:
+    """
+    Add the usual fields to those that somebody gave, but for those that they gave otherwise.
+
+    @param given: the fields that were given.
+    @param usual: the usual ones, which come first.
+    """
+    names = {name.lower() for name, _ in given}
+    return [*(field for field in usual if field[0].lower() not in names), *given]
 
 
 def _number(argument: bytes, most: int = 10**15) -> int:
     if not (argument.isdigit() and len(argument) <= 15 and int(argument) <= most):
-        shown = argument.decode(errors="backslashreplace")
-        raise BadPath(f"this takes a whole number up to {most}, not {shown!r}")
+        raise BadPath(f"this takes a whole number up to {most}, not {show(argument)}")
     return int(argument)
 
 
@@ -146,8 +172,9 @@ def _seconds(argument: bytes) -> float:
     except ValueError:
         seconds = inf
     if not 0 <= seconds <= _MAX_SECONDS:
-        shown = argument.decode(errors="backslashreplace")
-        raise BadPath(f"this takes a number of seconds up to {_MAX_SECONDS}, not {shown!r}")
+        raise BadPath(
+            f"this takes a number of seconds up to {_MAX_SECONDS:g}, not {show(argument)}"
+        )
     return seconds
 
 

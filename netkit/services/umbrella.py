@@ -28,6 +28,9 @@ class Options(CommonOptions):
 
     longdesc = "Each service listens where its own plugin does, unless told otherwise."
 
+    # Of the http service, for who tests a web page or a client of HTTP.
+    optFlags = [flag for flag in http.Options.optFlags if flag[0] in ("routes", "cors")]
+
     def __init__(self) -> None:
         super().__init__()
         self["services"] = [module.Options() for module in _SERVICES]
@@ -66,6 +69,8 @@ class Options(CommonOptions):
         shared = {name: self[name] for name in CommonOptions()}
         for options in self["services"]:
             options.update(shared)
+            if options.service == http.Options.service:
+                options.update(routes=self["routes"], cors=self["cors"])
             options.postOptions()
 
 

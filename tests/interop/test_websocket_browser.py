@@ -7,24 +7,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-import shutil
 import sys
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
-from queue import Queue
-from threading import Thread
-from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.interop.peers import HERE, PATIENCE, Daemon, Program, requireModule, requirePeer, run
+from tests.interop.browser import browse
+from tests.interop.peers import HERE, Daemon, requireModule, requirePeer, run
 
-PAGE = """<!doctype html><title>netkit</title><script type="module">
-const report = (result) => fetch("/", { method: "POST", body: JSON.stringify(result) });
+SCRIPT = """
 const socket = new WebSocket("ORIGIN/chat", ["none", "two"]);
 socket.binaryType = "arraybuffer";
 const next = (event) => new Promise((resolve) => {
@@ -45,7 +39,7 @@ socket.close(4711, "enough");
 const { code, wasClean } = await next("close");
 const { protocol, extensions } = socket;
 report({ echoed, code, wasClean, protocol, extensions });
-</script>"""
+"""
 
 
 @pytest.fixture(scope="module")
@@ -59,41 +53,6 @@ def websocket(serve: Callable[..., Daemon], tlsEndpoint: str) -> Daemon:
     )
 
 
-@pytest.fixture
-def page(websocket: Daemon, transport: str) -> Iterator[tuple[str, Queue[Any]]]:
-    """
-    A web server with the page: its URL, and what the page reports.
-    """
-    reports: Queue[Any] = Queue()
-    content = PAGE.replace("ORIGIN", websocket.address(transport).origin("ws")).encode()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def do_POST(self) -> None:
-            reports.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *arguments: object) -> None:
-            """
-            Say nothing.
-            """
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/", reports
-    server.shutdown()
-    server.server_close()
-    thread.join(PATIENCE)
-
-
 def keyHash(certificate: str) -> str:
     """
     What Chromium knows a certificate by that it is to trust.
@@ -105,26 +64,16 @@ def keyHash(certificate: str) -> str:
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
 def test_chromium(
-    page: tuple[str, Queue[Any]], tmp_path: Path, certificate: dict[str, str]
+    websocket: Daemon, transport: str, tmp_path: Path, certificate: dict[str, str]
 ) -> None:
     """
     A page in a browser has messages of every kind echoed, compressed, and closes.
     """
-    found = shutil.which("chromium-browser") or shutil.which("google-chrome")
-    chromium = found or requirePeer("chromium")
-    url, reports = page
-    browser = Program(
-        [
-            *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-            *("--no-first-run", "--no-proxy-server", f"--user-data-dir={tmp_path}"),
-            f"--ignore-certificate-errors-spki-list={keyHash(certificate['cert'])}",
-            *("--remote-debugging-port=0", url),
-        ]
+    report = browse(
+        SCRIPT.replace("ORIGIN", websocket.address(transport).origin("ws")),
+        tmp_path,
+        f"--ignore-certificate-errors-spki-list={keyHash(certificate['cert'])}",
     )
-    try:
-        report = reports.get(timeout=PATIENCE)
-    finally:
-        browser.stop()
     assert report == {
         "echoed": [True] * 4,
         "code": 4711,

@@ -163,3 +163,26 @@ async def test_what_is_kept_for_all_connections_has_a_limit(tmp_path: Path) -> N
     assert received.count(b"HTTP/1.1 ") == 2
     assert b"HTTP/1.1 503 " in received
     assert printed == REQUESTS[: REQUESTS.index(b"POST")]
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("path", [b"/", b"/status/404", b"/nothing"])
+async def test_pages_of_any_origin_may_read_the_answers(tmp_path: Path, path: bytes) -> None:
+    request = b"GET " + path + b" HTTP/1.1\r\nHost: a\r\nOrigin: https://b\r\n\r\n"
+    received, _ = await exchange(tmp_path, request, "--cors", "--routes", "--header=X-A: b")
+    assert b"\r\naccess-control-allow-origin: *\r\n" in received
+    assert b"\r\naccess-control-expose-headers: *\r\n" in received
+    assert b"\r\nX-A: b\r\n" in received
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_origin_of_ones_own(tmp_path: Path) -> None:
+    own = "Access-Control-Allow-Origin: https://b"
+    received, _ = await exchange(tmp_path, REQUESTS, "--cors", "--header", own)
+    assert received.count(own.encode()) == received.lower().count(b"access-control-allow-o") == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_pages_of_other_origins_read_nothing_unless_told(tmp_path: Path) -> None:
+    received, _ = await exchange(tmp_path, REQUESTS)
+    assert b"access-control" not in received.lower()

@@ -10,17 +10,30 @@ import pytest
 from twisted.internet.task import Clock
 
 from netkit.http import Response
-from netkit.services.http import Answers
+from netkit.services.http import ConfiguredHandler
 from netkit.wire.http import ResponseHead
 
 from ..http.connected import Connection, get
 from ..wire.http.feeding import parsed
 
 
-def connection(*, delay: float = 0.0) -> Connection:
+def connection(
+    *,
+    fields: list[tuple[bytes, bytes]] | None = None,
+    delay: float = 0.0,
+    cors: bool = False,
+) -> Connection:
     clock = Clock()
-    answers = Answers(Response(200, b"elsewhere"), delay=delay, routes=True, clock=clock)
-    client = Connection(answers.answer)
+    fields = fields or []
+    handler = ConfiguredHandler(
+        Response(200, b"elsewhere", fields),
+        fields,
+        delay=delay,
+        routes=True,
+        cors=cors,
+        clock=clock,
+    )
+    client = Connection(handler.answer)
     client.clock = clock
     return client
 
@@ -43,6 +56,15 @@ def got(target: bytes) -> tuple[int, bytes, bytes | None]:
 @pytest.mark.parametrize("status", [200, 404, 503, 999])
 def test_status(status: int) -> None:
     assert got(b"/status/%d" % status)[:2] == (status, b"status %d\n" % status)
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+def test_status_without_content(status: int) -> None:
+    client = connection()
+    client.send(get(b"/status/%d" % status) + get(b"/elsewhere"))
+    head, content = client.take().split(b"\r\n\r\n", 1)
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert content.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 def test_delay() -> None:
@@ -133,6 +155,15 @@ def test_anything(target: bytes) -> None:
         b"/stream/x",
         b"/drip?numbytes=x",
         b"/drip?duration=x",
+        b"/drip?numbytes=%ff",
+        b"/drip?numbytes=%c3%a4",
+        b"/drip?numbytes=%b2",
+        b"/drip?numbytes=%",
+        b"/drip?numbytes=%D9%A3",
+        b"/drip?numbytes=-1",
+        b"/drip?duration=%ff",
+        b"/drip?duration=%D9%A3",
+        b"/drip?duration=inf",
     ],
 )
 def test_what_a_route_does_not_take(target: bytes) -> None:
@@ -156,3 +187,74 @@ def test_a_delay_before_every_answer() -> None:
     assert client.take() == b""
     client.clock.advance(0.1)
     assert answered(client)[0] == 404
+
+
+@pytest.mark.parametrize(
+    "query", [b"%ff=1&numbytes=2&duration=0", b"&=&&numbytes=2&duration=0&%=%"]
+)
+def test_a_query_with_nonsense_beside(query: bytes) -> None:
+    client = connection()
+    client.send(get(b"/drip?" + query))
+    client.clock.pump([0, 0])
+    assert client.take().endswith(b"\r\n\r\n**")
+
+
+FIELDS = [(b"X-A", b"b"), (b"Content-Type", b"text/html")]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [b"/status/404", b"/status/x", b"/delay/0", b"/bytes/1", b"/stream/1", b"/anything", b"/"],
+)
+def test_fields_of_every_answer(target: bytes) -> None:
+    client = connection(fields=FIELDS)
+    client.send(get(target))
+    client.clock.advance(0)
+    [message] = parsed(client.take(), methods=(b"GET",))
+    assert message.head.fields.all(b"X-A") == [b"b"]
+    assert message.head.fields.all(b"Content-Type") == [b"text/html"]
+
+
+PREFLIGHT = (
+    b"OPTIONS /anything HTTP/1.1\r\nHost: a\r\nOrigin: https://b\r\n"
+    b"Access-Control-Request-Method: PATCH\r\n%b\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "allowed"),
+    [
+        (b"", {}),
+        (
+            b"Access-Control-Request-Headers: authorization, x-a\r\n",
+            {b"access-control-allow-headers": b"authorization, x-a"},
+        ),
+        (
+            b"Access-Control-Request-Private-Network: true\r\n",
+            {b"access-control-allow-private-network": b"true"},
+        ),
+    ],
+)
+def test_a_preflight(lines: bytes, allowed: dict[bytes, bytes]) -> None:
+    client = connection(fields=[(b"Access-Control-Allow-Origin", b"https://b")], cors=True)
+    client.send(PREFLIGHT % lines)
+    [message] = parsed(client.take(), methods=(b"OPTIONS",))
+    assert isinstance(message.head, ResponseHead)
+    assert message.head.status == 204
+    told = message.head.fields
+    assert told.all(b"access-control-allow-origin") == [b"https://b"]
+    assert told.get(b"access-control-allow-methods") == b"PATCH"
+    for name in (b"access-control-allow-headers", b"access-control-allow-private-network"):
+        assert told.get(name) == allowed.get(name)
+
+
+def test_options_that_is_no_preflight() -> None:
+    client = connection(cors=True)
+    client.send(b"OPTIONS /elsewhere HTTP/1.1\r\nHost: a\r\nOrigin: https://b\r\n\r\n")
+    assert answered(client)[:2] == (200, b"elsewhere")
+
+
+def test_a_preflight_is_a_request_like_others_without_cors() -> None:
+    client = connection()
+    client.send(PREFLIGHT % b"")
+    assert answered(client)[0] == 200

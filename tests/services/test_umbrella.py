@@ -44,6 +44,14 @@ def test_the_memory_of_every_service_is_limited() -> None:
         assert service._factory.budget.limit == 7
 
 
+def test_routes_and_cors_are_the_http_services() -> None:
+    for options in parsed("--routes", "--cors")["services"]:
+        if options.service == "http":
+            assert options["routes"]
+            assert options["cors"]
+            assert (b"access-control-allow-origin", b"*") in options["header"]
+
+
 def test_what_is_shared_goes_to_every_service() -> None:
     for options in parsed("--format=hex", "--output=/o", "--max-connections=7")["services"]:
         assert (options["format"], options["output"]) == ("hex", "/o")
