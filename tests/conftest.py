@@ -19,9 +19,8 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 if os.environ.get("NETKIT_TEST_COMPILED") == "no":
-    # As if there had been no compiler. Before a reactor is made, which has a part in C.
-    for package in ("netkit.reactor.traffic", "netkit.wire.websocket.codec"):
-        sys.modules[f"{package}.native"] = None  # type: ignore[assignment]
+    # As if there had been no compiler.
+    sys.modules["netkit.wire.websocket.codec.native"] = None  # type: ignore[assignment]
 
 if os.environ.get("NETKIT_TEST_REACTOR") == "uvloop":
     # Before pytest-twisted installs the default one, which it does when it is configured.

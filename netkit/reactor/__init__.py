@@ -11,10 +11,10 @@ C{twisted.internet.reactor}::
 What is where:
 
   - C{core}: L{UvloopReactor} itself: run, stop, crash, threads, and which class serves what
+  - C{turn}: what all connections share in a turn of the loop
   - C{timers}: delayed calls on uvloop's timers
   - C{stream}: what a connection is once uvloop moves its bytes
-  - C{link}: the hand-over of a connected socket, and uvloop's view of a connection
-  - C{accepting}: the sockets of ports, and of what they accept
+  - C{accepting}: ports' sockets, and those of what they accept
   - C{tcp}, C{unix}: the connections, ports and connectors that use them
   - C{children}: child processes, each watched on its own
 """

@@ -1,5 +1,5 @@
 """
-Sockets that know what they are.
+Ports, and sockets that know what they are.
 
 A socket makes an enum of its family, and of its type, whenever it is asked; and it is asked five
 times for each connection: by itself when one is accepted, and by uvloop when it gets that one.
@@ -7,10 +7,24 @@ times for each connection: by itself when one is accepted, and by uvloop when it
 
 from __future__ import annotations
 
-from socket import SOCK_STREAM, AddressFamily, socket
+from socket import (
+    AF_INET6,
+    NI_NUMERICHOST,
+    NI_NUMERICSERV,
+    SOCK_STREAM,
+    AddressFamily,
+    getnameinfo,
+    socket,
+)
 from typing import Any
 
 from twisted.internet.tcp import Port
+from twisted.logger import Logger
+
+_log = Logger()
+
+# So many connections are accepted in one turn: the others of the reactor have theirs.
+_ACCEPTS = 100
 
 
 class Accepted(socket):
@@ -54,8 +68,11 @@ class Accepting(socket):
 
 class PortMixin(Port):
     """
-    Accepts connections as Twisted's own does: all that wait, in one turn.
+    Accepts connections, each in a context of its own.
     """
+
+    reactor: Any
+    factory: Any
 
     def startListening(self) -> None:
         super().startListening()
@@ -63,3 +80,37 @@ class PortMixin(Port):
         # Python notes that in the object.
         self.socket.setblocking(False)
         self.fileno = self.socket.fileno  # type: ignore[method-assign]
+
+    def doRead(self) -> None:
+        """
+        Accept those that wait, so many at most.
+        """
+        accept, connect = self.socket.accept, self.reactor._turn.connect
+        for _ in range(_ACCEPTS):
+            try:
+                accepted = accept()
+            except BlockingIOError:
+                return
+            except OSError:
+                # Twisted's own meets it again, and knows what to do.
+                connect(super().doRead)
+                return
+            connect(self._accepted, *accepted)
+
+    def _accepted(self, socket: socket, address: Any) -> None:
+        try:
+            if self.addressFamily == AF_INET6:
+                host, _ = getnameinfo(address, NI_NUMERICHOST | NI_NUMERICSERV)
+                # Now it names its scope.
+                address = (host, *address[1:])
+            protocol = self.factory.buildProtocol(self._buildAddr(address))
+            if protocol is None:
+                socket.close()
+                return
+            number = self.sessionno
+            self.sessionno = number + 1
+            protocol.makeConnection(
+                self.transport(socket, protocol, address, self, number, self.reactor)
+            )
+        except BaseException:
+            _log.failure("{port}: cannot serve a connection", port=self)

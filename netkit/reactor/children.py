@@ -11,18 +11,15 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from threading import Thread
-from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.process import _BaseProcess
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-if TYPE_CHECKING:
-    from netkit.reactor.core import UvloopReactor
 
-
-def watch(reactor: UvloopReactor, process: _BaseProcess) -> None:
+def watch(reactor: PosixReactorBase, process: _BaseProcess) -> None:
     """
     Reap C{process} as soon as it has ended.
 
@@ -47,7 +44,7 @@ def _reap(process: _BaseProcess) -> None:
         process.reapProcess()
 
 
-def _wait(reactor: UvloopReactor, process: _BaseProcess, pid: int) -> None:
+def _wait(reactor: PosixReactorBase, process: _BaseProcess, pid: int) -> None:
     # No such child: it was reaped meanwhile. No such loop: it was closed, nobody wants to know.
     with suppress(ChildProcessError, RuntimeError):
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -60,7 +57,7 @@ class _Child:
     A process descriptor: readable when the process has ended.
     """
 
-    def __init__(self, reactor: UvloopReactor, process: _BaseProcess, descriptor: int) -> None:
+    def __init__(self, reactor: PosixReactorBase, process: _BaseProcess, descriptor: int) -> None:
         self._reactor = reactor
         self._process = process
         self._descriptor = descriptor

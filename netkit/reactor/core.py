@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop, set_event_loop
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
+from functools import partial
 from socket import AF_UNIX
 from typing import Any
 
@@ -29,9 +29,8 @@ from twisted.python.failure import Failure
 from twisted.python.log import ILogContext
 
 from netkit.reactor import children, tcp, unix
-from netkit.reactor.link import LogContext
-from netkit.reactor.stream import StreamMixin
 from netkit.reactor.timers import Call, TimedCalls
+from netkit.reactor.turn import LogContext, Turn
 
 _log = Logger()
 
@@ -56,22 +55,20 @@ class UvloopReactor(EPollReactor):
         self.eventloop = uvloop.new_event_loop() if eventloop is None else eventloop
         if self.eventloop.get_exception_handler() is None:
             self.eventloop.set_exception_handler(_logLoopError)
-        # Twisted's callbacks run in one context, as under any other reactor, and not each in a
-        # copy of the one in which it happened to be asked for.
-        self._context = copy_context()
-        self._timedCalls = TimedCalls(self.eventloop, self._context, self.seconds)
-        self._logContext = LogContext()
-        self._streams: set[StreamMixin] = set()
-        self._unflushed: list[StreamMixin] = []
+        self._turn = Turn(self.eventloop)
+        self._timedCalls = TimedCalls(self.eventloop, self._turn.context, self.seconds)
         super().__init__()
-        self.eventloop.add_reader(self._poller.fileno(), self.doPoll, 0)
+        # uvloop would run it in a copy of this context.
+        inContext = self._turn.context.run
+        self.eventloop.add_reader(self._poller.fileno(), inContext, self.doPoll, 0)
 
     # Running
 
     def mainLoop(self) -> None:
+        logContext = {ILogContext: LogContext(self._turn)}
         # Other code on the loop may stop it; it runs for as long as the reactor does.
         while self._started:
-            context.call({ILogContext: self._logContext}, self.eventloop.run_forever)
+            context.call(logContext, self.eventloop.run_forever)
 
     def stop(self) -> None:
         super().stop()
@@ -110,7 +107,7 @@ class UvloopReactor(EPollReactor):
         """
 
     def wakeUp(self) -> None:
-        self.eventloop.call_soon_threadsafe(self.runUntilCurrent, context=self._context)
+        self.eventloop.call_soon_threadsafe(self.runUntilCurrent, context=self._turn.context)
 
     # Time
 
@@ -131,30 +128,20 @@ class UvloopReactor(EPollReactor):
 
     # Streams
 
-    def _flushSoon(self, stream: StreamMixin) -> None:
-        if not self._unflushed:
-            self.eventloop.call_soon(self._flushStreams, context=self._context)
-        self._unflushed.append(stream)
-
-    def _flushStreams(self) -> None:
-        unflushed, self._unflushed = self._unflushed, []
-        for stream in unflushed:
-            stream._turnEnded()
-
     def addReader(self, reader: Any) -> None:
-        if reader in self._streams:
+        if reader in self._turn.streams:
             reader.startReading()
         else:
             super().addReader(reader)
 
     def removeReader(self, reader: Any) -> None:
-        if reader in self._streams:
+        if reader in self._turn.streams:
             reader.stopReading()
         else:
             super().removeReader(reader)
 
     def addWriter(self, writer: Any) -> None:
-        if writer in self._streams:
+        if writer in self._turn.streams:
             writer.startWriting()
         else:
             super().addWriter(writer)
@@ -221,22 +208,26 @@ class UvloopReactor(EPollReactor):
         if addressFamily not in self._supportedAddressFamilies:
             raise UnsupportedAddressFamily(addressFamily)
         if addressFamily == AF_UNIX:
-            return unix.Server._fromConnectedSocket(fileDescriptor, factory, self)
-        return tcp.Server._fromConnectedSocket(fileDescriptor, addressFamily, factory, self)
+            adopt = partial(unix.Server._fromConnectedSocket, fileDescriptor, factory, self)
+        else:
+            adopt = partial(
+                tcp.Server._fromConnectedSocket, fileDescriptor, addressFamily, factory, self
+            )
+        return self._turn.connect(adopt)
 
     def removeAll(self) -> Any:
         removed = super().removeAll()
-        streams = [s for s in self._streams if s.isReading() or s.isWriting()]
+        streams = [s for s in self._turn.streams if s.isReading() or s.isWriting()]
         for stream in streams:
             stream.stopReading()
-        self._streams.difference_update(streams)
+        self._turn.streams.difference_update(streams)
         return removed + streams
 
     def getReaders(self) -> Any:
-        return super().getReaders() + [s for s in self._streams if s.isReading()]
+        return super().getReaders() + [s for s in self._turn.streams if s.isReading()]
 
     def getWriters(self) -> Any:
-        return super().getWriters() + [s for s in self._streams if s.isWriting()]
+        return super().getWriters() + [s for s in self._turn.streams if s.isWriting()]
 
     # Processes
 

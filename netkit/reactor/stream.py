@@ -1,30 +1,86 @@
 """
-A stream connection whose bytes uvloop moves.
+A stream connection whose bytes uvloop moves: how its socket becomes a uvloop transport, what that
+tells, and what Twisted makes of it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from asyncio import Transport
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from contextvars import Context
+from operator import attrgetter
+from typing import Any
 
-from twisted.internet.main import CONNECTION_DONE
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.tcp import Connection
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
-from netkit.reactor.link import handOver
-from netkit.reactor.traffic import Traffic
-from netkit.reactor.traffic.states import FIRST, QUEUED, STRAIGHT, THROUGH_TLS
-
-if TYPE_CHECKING:
-    from netkit.reactor.core import UvloopReactor
+from netkit.reactor.turn import Turn
 
 _log = Logger()
 
+# Write modes: what becomes of the next write.
+# It is queued.
+_QUEUED = 0
+# It goes to the kernel.
+_DIRECT = 1
+# It goes to the kernel, unless TLS is to say something else.
+_DIRECT_TLS = 2
+# Beside one of the last two: nothing arrived before it, so that the turn's end allows another one.
+_FIRST = 4
+
 _DONE = Failure(CONNECTION_DONE)
+_LOST = Failure(CONNECTION_LOST)
 
 
-class StreamMixin(Traffic, Connection):
+class LoopProtocol:
+    """
+    The asyncio protocol of one connection: passes on what uvloop has to tell.
+
+    An asyncio.Protocol in all but its base class, which would give each one a C{__dict__}.
+    """
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: StreamMixin) -> None:
+        """
+        @param stream: the connection.
+        """
+        self._stream = stream
+
+    def connection_made(self, transport: Transport) -> None:
+        self._stream._uv = transport
+
+    # uvloop asks for it once: no call of ours is on the way of what arrives.
+    data_received = property(attrgetter("_stream._received"))
+
+    def eof_received(self) -> bool:
+        self._tell(self._stream.readConnectionLost, _DONE)
+        # What to do about it was decided: uvloop itself is to do nothing.
+        return True
+
+    def pause_writing(self) -> None:
+        self._stream._stalled()
+
+    def resume_writing(self) -> None:
+        self._stream._drained()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # Where we closed it ourselves, this comes after the fact.
+        if not self._stream.disconnected:
+            self._tell(self._stream.connectionLost, _DONE if exc is None else _LOST)
+
+    def _tell(self, told: Callable[[Failure], None], reason: Failure) -> None:
+        try:
+            self._stream._inContext(told, reason)
+        except BaseException:
+            _log.failure("{stream}: unhandled error", stream=self._stream)
+
+
+class StreamMixin(Connection):
     """
     Takes the place of Twisted's own reading and writing in a L{Connection}; its states, its
     reasons and the order of its callbacks are Twisted's.
@@ -38,40 +94,68 @@ class StreamMixin(Traffic, Connection):
     at its end, in one system call; so does everything that is not a plain write of bytes on a
     connection that is in order.
 
+    @ivar _context: in which its callbacks run, from when it is connected on.
     @ivar _native: whether uvloop has, or is about to have, the socket.
-    @ivar _wantsReading: what was asked for while uvloop's transport was still to come.
+    @ivar _openMode: the write mode while all is in order, as it is again when something arrives.
     @ivar _scheduled: whether the queue will be looked at when the turn ends.
+    @ivar _turn: that of its reactor.
+    @ivar _uv: uvloop's transport, as soon as there is one.
+    @ivar _wantsReading: what was asked for while uvloop's transport was still to come.
+    @ivar _writeMode: that of the next write.
     """
 
-    reactor: UvloopReactor
+    __slots__ = ("_context", "_openMode", "_turn", "_uv", "_writeMode")
+
+    reactor: Any
+    _context: Context
+    _turn: Turn
+    _uv: Any
+    _openMode: int
+    _writeMode: int
     _native = False
 
     def __init__(self, *args: Any) -> None:
-        # Not as defaults in the class: CPython's fast access is for attributes it does not have.
         self._uv = None
-        self._open = self._next = QUEUED
+        self._openMode = self._writeMode = _QUEUED
+        # Set on the instance: CPython's inline cache misses attributes that the class defines too.
         self._wantsReading = False
         self._scheduled = False
         super().__init__(*args)
 
+    def _begin(self) -> None:
+        """
+        It is connected.
+        """
+        self._turn = self.reactor._turn
+        self._context = self._turn.connecting
+        if self._native:
+            self._goNative()
+
     def _goNative(self) -> None:
         """
-        Hand the connected socket over to uvloop.
+        Hand the socket over to uvloop, which closes it.
         """
-        self._native = True
-        self.reactor._streams.add(self)
-        handOver(self.reactor, self)
+        turn = self._turn
+        turn.streams.add(self)
+        protocol = LoopProtocol(self)
+        # The coroutine opens the transport, then waits until its protocol knows it. It is run by
+        # hand, because a task for each connection would cost more than all else that is done here.
+        opening = turn.loop.connect_accepted_socket(lambda: protocol, self.socket)  # type: ignore[type-var]
+        opening.send(None)
+        # Both that telling and this call are in the same batch: reading has begun, and nothing was
+        # read yet.
+        turn.loop.call_soon(self._handedOver, opening, context=turn.context)
 
-    def _handedOver(self) -> None:
+    def _handedOver(self, opening: Coroutine[Any, Any, Any]) -> None:
         """
         uvloop has the socket: do what was asked for meanwhile.
         """
+        with suppress(StopIteration):
+            opening.send(None)
         uv = self._uv
-        assert uv is not None
         if self.disconnected:
             uv.abort()
             return
-        self._fileno = self.fileno
         # So that "paused" means that something is left to send, and "resumed" that nothing is.
         uv.set_write_buffer_limits(0)
         if not (self._native and self._wantsReading):
@@ -80,6 +164,20 @@ class StreamMixin(Traffic, Connection):
             self._turnEnded()
         elif self._native:
             self._allowDirect()
+
+    def _inContext(self, call: Callable[..., Any], *args: Any) -> Any:
+        """
+        Make a callback, in this connection's context and log name.
+        """
+        turn = self._turn
+        if turn.current is self:
+            return call(*args)
+        before, turn.current = turn.current, self
+        try:
+            # In a copy, for it may have been entered already: A's callback, B's, and A's again.
+            return self._context.copy().run(call, *args)
+        finally:
+            turn.current = before
 
     def isReading(self) -> bool:
         """
@@ -115,25 +213,39 @@ class StreamMixin(Traffic, Connection):
             super().startWriting()
         elif not self._scheduled:
             self._scheduled = True
-            self.reactor._flushSoon(self)
+            self._turn.flushSoon(self)
 
     def stopWriting(self) -> None:
         self._scheduled = False
         if not self._native:
             super().stopWriting()
 
-    write = Traffic._write
+    def _received(self, data: bytes) -> None:
+        """
+        Hand to the application what arrived.
+        """
+        self._writeMode = self._openMode
+        turn = self._turn
+        turn.current = self
+        try:
+            # The protocol may be another one by now, or its method may have been assigned to.
+            self._context.run(self.protocol.dataReceived, data)
+        except BaseException as error:
+            self._raised(error)
+        turn.current = None
 
-    def _writeOther(self, data: bytes) -> None:
-        """
-        Write what may not just go to the kernel.
-        """
-        may = self._next
-        if may & THROUGH_TLS and type(data) is bytes:
-            self._next = QUEUED
+    def write(self, data: bytes) -> None:
+        mode = self._writeMode
+        if mode & _DIRECT and type(data) is bytes:
+            self._writeMode = _QUEUED
+            self._uv.write(data)
+            if mode & _FIRST:
+                self._turn.flushSoon(self)
+        elif mode & _DIRECT_TLS and type(data) is bytes:
+            self._writeMode = _QUEUED
             self._writeTls(data)
-            if may & FIRST:
-                self.reactor._flushSoon(self)
+            if mode & _FIRST:
+                self._turn.flushSoon(self)
         else:
             super().write(data)
 
@@ -141,7 +253,7 @@ class StreamMixin(Traffic, Connection):
         if not streaming:
             # It is asked for more when what was written is sent: each of its writes has to be
             # seen, and one that has just gone out is to count as well.
-            if self._open and not self._next:
+            if self._openMode and not self._writeMode:
                 self.startWriting()
             self._queueWrites()
         super().registerProducer(producer, streaming)
@@ -156,9 +268,12 @@ class StreamMixin(Traffic, Connection):
         self._queueWrites()
         if self._uv is not None:
             self._uv.abort()
-        self.reactor._streams.discard(self)
         # Closing the Python socket shuts it down; the descriptor is closed by uvloop.
-        super().connectionLost(reason)
+        if hasattr(self, "_turn"):
+            self._turn.streams.discard(self)
+            self._inContext(super().connectionLost, reason)
+        else:
+            super().connectionLost(reason)
 
     def _isSendBufferFull(self) -> bool:
         if not self._native:
@@ -168,17 +283,17 @@ class StreamMixin(Traffic, Connection):
 
     def _queueWrites(self) -> None:
         """
-        Until further notice, have each write seen.
+        Disable direct writes: every write is queued until the queue is empty.
         """
-        self._next = self._open = QUEUED
+        self._writeMode = self._openMode = _QUEUED
 
     def _turnEnded(self) -> None:
         """
         Act on what was asked for in this turn.
         """
         if not self._scheduled:
-            if self._open:
-                self._next = self._open | FIRST
+            if self._openMode:
+                self._writeMode = self._openMode | _FIRST
         # Without a transport it is too early: L{_handedOver} will come by.
         elif self._uv is not None:
             self._scheduled = False
@@ -193,7 +308,6 @@ class StreamMixin(Traffic, Connection):
         Give uvloop what was queued, and see what is next.
         """
         uv = self._uv
-        assert uv is not None
         queue = self._tempDataBuffer
         if queue:
             if len(queue) == 1:
@@ -211,13 +325,13 @@ class StreamMixin(Traffic, Connection):
         """
         if self.producer is not None and (not self.streamingProducer or self.producerPaused):
             self.producerPaused = False
-            self.producer.resumeProducing()  # type: ignore[attr-defined]
+            self._inContext(self.producer.resumeProducing)  # type: ignore[attr-defined]
         elif self.disconnecting:
             self.connectionLost(_DONE)
         elif self._writeDisconnecting:
             if not self._writeDisconnected:
                 self._writeDisconnected = True
-                self._closeWriteConnection()
+                self._inContext(self._closeWriteConnection)
         else:
             self._allowDirect()
 
@@ -228,14 +342,13 @@ class StreamMixin(Traffic, Connection):
         # Where TLS was started, what is written is still to be encrypted.
         if self._uv is not None and not self.TLS:
             tls = isinstance(self.protocol, TLSMemoryBIOProtocol)
-            self._open = THROUGH_TLS if tls else STRAIGHT
-            self._next = self._open | FIRST
+            self._openMode = _DIRECT_TLS if tls else _DIRECT
+            self._writeMode = self._openMode | _FIRST
 
     def _writeTls(self, data: bytes) -> None:
         """
         Write for TLS. What it says when the connection is aborted must not be out already.
         """
-        assert self._uv is not None
         if self.protocol._aborted:  # type: ignore[attr-defined]
             super().write(data)
         else:
@@ -246,7 +359,7 @@ class StreamMixin(Traffic, Connection):
         The kernel did not take everything.
         """
         self._queueWrites()
-        self._maybePauseProducer()
+        self._inContext(self._maybePauseProducer)
 
     def _drained(self) -> None:
         """
@@ -262,4 +375,6 @@ class StreamMixin(Traffic, Connection):
         """
         failure = Failure(error)
         _log.failure("{stream}: unhandled error, the connection is closed", failure, stream=self)
+        # Its context was left by the way of the exception.
+        self._turn.current = None
         self.connectionLost(failure)

@@ -33,7 +33,7 @@ class Server(StreamMixin, tcp.Server):
             # The port forgets it when it stops listening.
             self._portNumber = self.server._realPortNumber
             del self.logstr, self.repstr
-        self._goNative()
+        self._begin()
 
     @cached_property
     def logstr(self) -> str:  # type: ignore[override] # can be assigned to
@@ -50,7 +50,11 @@ class Client(StreamMixin, tcp.Client):
     """
 
     def _connectDone(self) -> None:
-        self._goNative()
+        self.reactor._turn.connect(self._connected)
+
+    def _connected(self) -> None:
+        self._native = True
+        self._begin()
         super()._connectDone()
 
 

@@ -48,11 +48,18 @@ class _DescriptorPassing(StreamMixin):
         self.stopReading()
         self._queueWrites()
         self._native = self._scheduled = False
-        self.reactor._streams.discard(self)
+        if hasattr(self, "_turn"):
+            self._turn.streams.discard(self)
         if reading:
             self.startReading()
         if writing:
             self.startWriting()
+
+    def doRead(self) -> Any:
+        return self._context.run(super().doRead)
+
+    def doWrite(self) -> Any:
+        return self._context.run(super().doWrite)
 
     def _drained(self) -> None:
         if self._native:
@@ -71,8 +78,7 @@ class Server(_DescriptorPassing, unix.Server):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        if self._native:
-            self._goNative()
+        self._begin()
 
 
 class Client(_DescriptorPassing, unix.Client):
@@ -81,7 +87,11 @@ class Client(_DescriptorPassing, unix.Client):
     """
 
     def _connectDone(self) -> None:
-        self._goNative()
+        self.reactor._turn.connect(self._connected)
+
+    def _connected(self) -> None:
+        self._native = True
+        self._begin()
         super()._connectDone()
 
 

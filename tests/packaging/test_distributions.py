@@ -22,11 +22,8 @@ from tests.interop.peers import Daemon
 ROOT = Path(__file__).parents[2]
 
 # What has a part in C, and a program that says which one is used of each.
-COMPILED = "netkit/reactor/traffic", "netkit/wire/websocket/codec"
-USED = (
-    "from netkit.reactor import traffic; from netkit.wire.websocket import codec;"
-    "print(traffic.Traffic.__module__, codec.serialize_frame.__module__)"
-)
+COMPILED = ("netkit/wire/websocket/codec",)
+USED = "from netkit.wire.websocket import codec; print(codec.serialize_frame.__module__)"
 
 # Far beyond what a download takes.
 PATIENCE = 300
@@ -116,7 +113,7 @@ def test_without_a_compiler_it_is_python_alone(
         archive.extractall(tmp_path / "unpacked")
     assert names == sources()
     used = call(sys.executable, "-c", USED, cwd=tmp_path / "unpacked")
-    assert used.split() == ["netkit.reactor.traffic.python", "netkit.wire.websocket.codec.python"]
+    assert used.split() == ["netkit.wire.websocket.codec.python"]
 
 
 def test_name_is_the_one_that_readme_says(distributions: dict[str, Path]) -> None:
@@ -182,7 +179,7 @@ def test_install_run_uninstall(installed: Path, tmp_path: Path) -> None:
     assert names == set(re.findall(r"^ +(netkit\S*)  ", offered, re.MULTILINE))
 
     used = call(installed / "python", "-c", USED, cwd=tmp_path)
-    assert used.split() == ["netkit.reactor.traffic.native", "netkit.wire.websocket.codec.native"]
+    assert used.split() == ["netkit.wire.websocket.codec.native"]
 
     daemon = Daemon(
         "netkit-echo", "-l", "tcp:0:interface=127.0.0.1", cwd=tmp_path, scripts=installed

@@ -39,7 +39,7 @@ def onReactor(scenario: Scenario) -> None:
         reactor.run(installSignalHandlers=False)
         reactor.eventloop.close()
 
-    thread = Thread(target=main)
+    thread = Thread(target=main, daemon=True)
     thread.start()
     thread.join(PATIENCE + 5)
     assert outcome, "the scenario hangs"

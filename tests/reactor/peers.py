@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString, connectProtocol, serverFromString
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IFileDescriptorReceiver, IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -74,6 +74,20 @@ class HalfCloseable(Peer):
 
     def writeConnectionLost(self) -> None:
         self.events.append("write lost")
+
+
+@implementer(IFileDescriptorReceiver)
+class Receiver(Peer):
+    """
+    A peer that takes descriptors.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.descriptor = Deferred[int]()
+
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        self.descriptor.callback(descriptor)
 
 
 @asynccontextmanager

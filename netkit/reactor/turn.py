@@ -1,0 +1,89 @@
+"""
+What the connections of one reactor share in a turn of its loop.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from typing import Any
+
+
+class LogContext(dict[str, str]):
+    """
+    The log context of a reactor's thread: sets an event's C{system} to the connection whose
+    callback is running, as C{callWithLogger} does elsewhere, at the cost of two assignments.
+    """
+
+    __slots__ = ("_turn",)
+
+    def __init__(self, turn: Turn) -> None:
+        """
+        @param turn: knows the connection.
+        """
+        super().__init__(system="-")
+        self._turn = turn
+
+    def __getitem__(self, key: str) -> str:
+        connection = self._turn.current
+        if key == "system" and connection is not None:
+            prefix: str = connection.logPrefix()
+            return prefix
+        return super().__getitem__(key)
+
+    def copy(self) -> dict[str, str]:
+        """
+        What an event is made from.
+        """
+        return {"system": self["system"]}
+
+
+class Turn:
+    """
+    The state of a turn of the loop.
+
+    @ivar loop: the uvloop event loop.
+    @ivar context: in which everything runs that is not a connection's callback: the same for all,
+        as under any other reactor, and not each time a copy of the one in which it was asked for.
+    @ivar connecting: the context for the connection that is being made.
+    @ivar current: the connection whose callback is running, or L{None}.
+    @ivar streams: those whose socket uvloop has.
+    """
+
+    __slots__ = ("_unflushed", "connecting", "context", "current", "loop", "streams")
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        """
+        @param loop: the uvloop event loop.
+        """
+        self.loop = loop
+        self.context = copy_context()
+        self.connecting: Context = self.context
+        self.current: Any = None
+        self.streams: set[Any] = set()
+        self._unflushed: list[Any] = []
+
+    def connect(self, made: Callable[..., Any], *args: Any) -> Any:
+        """
+        Call what makes a connection, in a new context: all callbacks of the connection, from
+        C{connectionMade} to C{connectionLost}, run in it, and those of no other.
+        """
+        self.connecting = self.context.copy()
+        try:
+            return self.connecting.run(made, *args)
+        finally:
+            self.connecting = self.context
+
+    def flushSoon(self, stream: Any) -> None:
+        """
+        Call C{stream._turnEnded} when this turn is over.
+        """
+        if not self._unflushed:
+            self.loop.call_soon(self._ended, context=self.context)
+        self._unflushed.append(stream)
+
+    def _ended(self) -> None:
+        unflushed, self._unflushed = self._unflushed, []
+        for stream in unflushed:
+            stream._turnEnded()
