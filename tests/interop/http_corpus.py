@@ -73,7 +73,12 @@ _SIZES = [
     *(b" 5", b"-5", b"+5", b"0x5", b"5h", b"", b"4", b"6", b"1" + b"0" * 15 + b"5", b"f" * 16),
     *(b"5;a\x00", b"5;a\nb", b"5;" + b"a" * 3000, b"5;" + b"a" * 40000, b"5\r"),
 ]
-_TRAILERS = [b"X: y", b"Host: y", b"Content-Length: 3", b"X : y", b"X", b"X: \x00"]
+_TRAILERS = [
+    *(b"X: y", b"Host: y", b"Content-Length: 3", b"X : y", b"X", b"X: \x00"),
+    *(b"Content-Type: text/plain", b"Set-Cookie: a=b", b"Authorization: a", b"Expect: a"),
+    *(b"Connection: close", b"Keep-Alive: a", b"TE: trailers", b"Trailer: a", b"Upgrade: a"),
+    b"Transfer-Encoding: chunked",
+]
 _CHUNKS = [
     *(b"5\nhello\r\n0\r\n\r\n", b"5\r\nhello\n0\r\n\r\n", b"5\r\nhello0\r\n\r\n"),
     *(b"5\r\nhello\r\n0\n\n", b"5\r\nhello\r\n0\r\n\n", b"5\rhello\r\n0\r\n\r\n"),
@@ -212,4 +217,5 @@ REFUSED = {
     "size 5 ": _CHUNK_SIZE,
     "trailer Host: y": _TRAILER,
     "trailer Content-Length: 3": _TRAILER,
+    "trailer Transfer-Encoding: chunked": _TRAILER,
 }

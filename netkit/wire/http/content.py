@@ -149,19 +149,7 @@ _MAX_DIGITS = 16
 # What says how a message is framed and where it goes has been acted upon when the trailer section
 # comes; there it can only deceive somebody else (RFC 9110 section 6.5.1). Other fields are apart
 # from the header section, and can do no harm.
-_REFUSED_TRAILERS = frozenset(
-    {
-        b"connection",
-        b"content-length",
-        b"host",
-        b"keep-alive",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
+_REFUSED_TRAILERS = frozenset({b"content-length", b"host", b"transfer-encoding"})
 
 
 class ChunkedDecoder:

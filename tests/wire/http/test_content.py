@@ -190,13 +190,7 @@ def test_rfc9112_7_1_2_bad_trailers(line: bytes) -> None:
     assert bad(b"0\r\n" + line + b"\r\n\r\n") == 400
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(b"Connection", b"Content-Length", b"Host", b"Keep-Alive", b"Proxy-Connection"),
-        *(b"TE", b"Trailer", b"Transfer-Encoding", b"Upgrade"),
-    ],
-)
+@pytest.mark.parametrize("name", [b"Content-Length", b"Host", b"Transfer-Encoding"])
 def test_rfc9110_6_5_1_trailers_say_nothing_about_framing_and_routing(name: bytes) -> None:
     for spelt in (name, name.lower(), name.upper()):
         assert bad(b"0\r\nX: y\r\n" + spelt + b": z\r\n\r\n") == 400
@@ -205,8 +199,9 @@ def test_rfc9110_6_5_1_trailers_say_nothing_about_framing_and_routing(name: byte
 @pytest.mark.parametrize(
     "name",
     [
-        *(b"Authorization", b"Cache-Control", b"Content-Encoding", b"Content-Type", b"Cookie"),
-        *(b"Expires", b"Max-Forwards", b"Range", b"Set-Cookie", b"WWW-Authenticate"),
+        *(b"Authorization", b"Cache-Control", b"Connection", b"Content-Encoding"),
+        *(b"Content-Type", b"Cookie", b"Expires", b"Max-Forwards", b"Range", b"Set-Cookie"),
+        *(b"TE", b"Trailer", b"Upgrade", b"WWW-Authenticate"),
     ],
 )
 def test_rfc9110_6_5_1_other_trailers_are_apart_from_the_header_section(name: bytes) -> None:
