@@ -18,8 +18,8 @@ from zope.interface import implementer
 from ..wire.websocket.handshake import HANDSHAKE_FIELDS, ClientHandshake
 from .arguments import checkedFields, checkedNumber, checkedSubprotocols
 from .client import WebSocketClientConnection, clientFactory
+from .deadline import OpeningDeadline
 from .errors import ConnectionRejected
-from .opening import OpeningDeadline
 from .options import DEFAULTS, WebSocketOptions
 from .protocol import WebSocketClientFactory, WebSocketProtocol
 from .proxy import Proxy

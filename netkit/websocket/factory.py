@@ -57,8 +57,8 @@ class WebSocketFactory(ServerFactory):
             list is taken.
         @param origins: the web origins that browsers may connect from, such as
             C{https://example.com}; any by default. Who sends no C{Origin} is no browser, and may.
-        @param httpFactory: makes the protocol for a connection whose first request asks for no
-            WebSocket; without it that is answered 426.
+        @param httpFactory: makes the protocol that answers the requests which ask for no
+            WebSocket, up to one that does; without it they are answered 426.
         @param options: how connections are to behave.
         @param maxConnections: as in L{ServerFactory}.
         @param maxBuffered: as in L{ServerFactory}.

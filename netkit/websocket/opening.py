@@ -1,67 +1,333 @@
 """
-How long a client waits for a connection to open.
+The opening handshake of a server's connection, and the plain requests that may precede it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IProtocolFactory,
+    IReactorTime,
+    ITCPTransport,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from .errors import HandshakeFailed
+from ..base.addresses import addressText
+from ..wire.errors import RemoteProtocolError
+from ..wire.http.connection import RequestReceiver
+from ..wire.http.head import RequestHead
+from ..wire.http.limits import Limits
+from ..wire.websocket.handshake import Offer, read_request, refuse, wants_upgrade
+from .acceptor import Accepted, Acceptor, Refused
+from .plain import PlainHTTP
+from .protocol import Decision, Rejection
+from .request import WebSocketRequest
 
-T = TypeVar("T")
+_log = Logger()
+
+_TEXT = ((b"Content-Type", b"text/plain; charset=utf-8"),)
 
 
-class OpeningDeadline:
+class OpeningHandshake:
     """
-    Limits what it takes to open a connection, from the first octet that is sent: a proxy's answer,
-    TLS, the opening handshake, and whatever it is redirected to. How long it takes to connect is
-    for the endpoint to limit.
+    What a server's connection is before it is a WebSocket: it parses the requests, has another
+    protocol answer those that ask for no WebSocket, and decides about the first one that does.
+    That waits until those before it are answered.
+
+    Where no other protocol is given there are no plain requests. Where it cannot be told any more
+    what that has answered, all goes to it for good.
     """
 
-    def __init__(self, seconds: float, clock: IReactorTime) -> None:
+    __slots__ = (
+        "_acceptor",
+        "_behind",
+        "_clock",
+        "_deciding",
+        "_head",
+        "_httpFactory",
+        "_opened",
+        "_over",
+        "_plain",
+        "_receiver",
+        "_refused",
+        "_stopping",
+        "_timer",
+        "_transport",
+    )
+
+    def __init__(
+        self,
+        transport: ITCPTransport,
+        acceptor: Acceptor,
+        httpFactory: IProtocolFactory | None,
+        clock: IReactorTime,
+        *,
+        opened: Callable[[Accepted, bytes], None],
+        refused: Callable[[], None],
+    ) -> None:
         """
-        @param seconds: how many seconds it may take; 0 for no limit.
+        @param transport: the connection.
+        @param acceptor: decides about the request for a WebSocket.
+        @param httpFactory: makes the protocol that answers the others; they are refused with 426
+            if L{None}.
         @param clock: what tells the time.
+        @param opened: called when a request is accepted, with what it leads to and the octets that
+            arrived behind it; the response is not written yet.
+        @param refused: called when the response that refuses is written, to close the connection
+            in a way that the client gets it.
         """
-        self._seconds = seconds
+        self._transport = transport
+        self._acceptor = acceptor
+        self._httpFactory = httpFactory
         self._clock = clock
+        self._opened = opened
+        self._refused = refused
+        self._receiver = RequestReceiver(_withoutLimit(acceptor.options.headLimits()))
+        self._plain: PlainHTTP | None = None
+        # The request for a WebSocket, once it arrived, and what arrived behind it.
+        self._head: RequestHead | None = None
+        self._behind = b""
+        self._deciding: Deferred[Decision | Refused] | None = None
+        self._stopping = self._over = False
         self._timer: IDelayedCall | None = None
-        self._opening: Deferred[Any] | None = None
-        self._expired = False
+        self._startTimer()
 
-    def start(self) -> None:
+    @property
+    def plain(self) -> bool:
         """
-        Octets are being sent. Only the first call counts.
+        Whether plain HTTP is spoken so far.
         """
-        if self._seconds and self._timer is None:
-            self._timer = self._clock.callLater(self._seconds, self._expire)
+        return self._plain is not None
 
-    async def limit(self, opening: Coroutine[Deferred[Any], Any, T]) -> T:
+    def dataReceived(self, data: bytes) -> None:
         """
-        Do what opens the connection.
+        Something arrived.
+        """
+        if self._over:
+            return
+        if self._head is not None:
+            self._behind += data
+            if len(self._behind) > self._acceptor.options.maxHandshakeSize:
+                self._tooMuch()
+        elif self._plain is not None and not self._plain.followed:
+            self._plain.dataReceived(self._receiver.detach() + data)
+        else:
+            self._receiver.receive(data)
+            self._readRequests()
 
-        @param opening: that.
-        @return: what it returns.
-        @raise HandshakeFailed: it took too long, and was cancelled.
+    def readConnectionLost(self) -> None:
         """
-        self._opening = deferred = Deferred.fromCoroutine(opening)
+        The client closed its half. It still gets the answers to plain requests.
+        """
+        if self._plain is None:
+            self._transport.loseConnection()
+        else:
+            self.end()
+            self._plain.readConnectionLost()
+
+    def writeConnectionLost(self) -> None:
+        """
+        Our half is closed.
+        """
+        if self._plain is not None:
+            self._plain.writeConnectionLost()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The connection is lost.
+        """
+        self.end()
+        if self._plain is not None:
+            self._plain.connectionLost(reason)
+
+    def serviceStopping(self) -> None:
+        """
+        The service stops. The plain requests that arrived are answered before the connection ends.
+        """
+        self._stopping = True
+        plain = self._plain
+        if plain is None or plain.idle:
+            self._transport.loseConnection()
+        elif plain.stoppable or not plain.followed:
+            plain.serviceStopping()
+
+    def end(self) -> None:
+        """
+        Nothing more is to be done about the opening handshake.
+        """
+        self._over = True
+        self._behind = b""
+        self._stopTimer()
+        deciding, self._deciding = self._deciding, None
+        if deciding is not None:
+            deciding.cancel()
+
+    # The requests
+
+    def _readRequests(self) -> None:
+        receiver = self._receiver
+        plain = self._plain
+        pieces = []
         try:
-            return await deferred
-        except Exception as error:
-            if not self._expired:
-                raise
-            raise HandshakeFailed(
-                f"no answer to the handshake in {self._seconds} seconds"
-            ) from error
-        finally:
-            if self._timer is not None and self._timer.active():
-                self._timer.cancel()
+            while (event := receiver.next_event()) is not None:
+                if isinstance(event, RequestHead):
+                    if self._httpFactory is None or wants_upgrade(event.fields):
+                        self._head, self._behind = event, receiver.detach()
+                        break
+                    if plain is None:
+                        plain = self._makePlain(self._httpFactory)
+                    self._stopTimer()
+                    plain.requestReceived(event)
+                pieces.append(event.raw)
+        except RemoteProtocolError as error:
+            if self._httpFactory is None:
+                self._refuseFaulty(error)
+                return
+            # Another protocol has words of its own for it.
+            if plain is None:
+                plain = self._makePlain(self._httpFactory)
+            plain.followed = False
+        if plain is not None and pieces:
+            plain.dataReceived(b"".join(pieces))
+        if self._head is not None or (plain is not None and not plain.followed):
+            self._proceed()
+        elif receiver.buffered and receiver.remaining == 0 and self._timer is None:
+            self._startTimer()
+
+    def _makePlain(self, httpFactory: IProtocolFactory) -> PlainHTTP:
+        self._plain = plain = PlainHTTP(httpFactory, self._transport, self._plainProgressed)
+        return plain
+
+    def _plainProgressed(self) -> None:
+        if self._head is not None or self._stopping:
+            # Not while the other protocol is still at it.
+            self._clock.callLater(0, self._proceed)
+
+    def _proceed(self) -> None:
+        """
+        Do what was to wait for the answers to plain requests.
+        """
+        plain = self._plain
+        if self._over or self._deciding is not None:
+            return
+        if plain is not None and not plain.followed:
+            self._stopTimer()
+            head, self._head = self._head, None
+            rest = self._receiver.detach() if head is None else head.raw + self._behind
+            self._behind = b""
+            if rest:
+                plain.dataReceived(rest)
+            if self._stopping:
+                plain.serviceStopping()
+        elif plain is not None and not plain.idle:
+            # However long it takes, the client did its part.
+            self._stopTimer()
+        elif self._stopping:
+            self._transport.loseConnection()
+        elif self._head is not None:
+            self._begin(self._head)
+
+    # The handshake
+
+    def _begin(self, head: RequestHead) -> None:
+        """
+        See whether a request for a WebSocket is one, and is welcome.
+        """
+        if self._timer is None:
+            self._startTimer()
+        plain, self._plain = self._plain, None
+        if plain is not None:
+            plain.leave()
+        try:
+            offer = read_request(head)
+        except RemoteProtocolError as error:
+            self._refuseFaulty(error)
+            return
+        request = WebSocketRequest(head, offer, self._transport)
+        self._deciding = deciding = self._acceptor.decide(request)
+        deciding.addCallback(self._decided, request, offer)
+        deciding.addErrback(self._undecided)
+
+    def _decided(
+        self, decision: Decision | Refused, request: WebSocketRequest, offer: Offer
+    ) -> None:
+        self._deciding = None
+        if self._over:
+            return
+        answer = self._acceptor.answer(decision, request, offer)
+        if isinstance(answer, Refused):
+            self._refuse(*answer)
+        else:
+            behind = self._behind
+            self.end()
+            self._opened(answer, behind)
+
+    def _undecided(self, reason: Failure) -> None:
+        self._deciding = None
+        if self._over:
+            return
+        _log.failure("A request for a WebSocket could not be answered: 500", failure=reason)
+        self._refuse(Rejection(status=500), "the server failed")
+
+    def _refuseFaulty(self, error: RemoteProtocolError) -> None:
+        content = f"{error}\n".encode()
+        self._refuse(Rejection(status=error.code, headers=_TEXT, body=content), str(error))
+
+    def _refuse(self, rejection: Rejection, reason: str) -> None:
+        _log.info(
+            "{peer} refused with {status}: {reason}",
+            peer=addressText(self._transport.getPeer()),
+            status=rejection.status,
+            reason=reason,
+        )
+        self.end()
+        self._transport.write(refuse(rejection.status, rejection.headers, rejection.body))
+        self._refused()
+
+    def _tooMuch(self) -> None:
+        reason = "it sent too much before the handshake"
+        if self._plain is None:
+            self._refuse(Rejection(status=413), reason)
+        else:
+            # Another answer is still being written.
+            _log.info(
+                "{peer} aborted: {reason}",
+                peer=addressText(self._transport.getPeer()),
+                reason=reason,
+            )
+            self.end()
+            self._transport.abortConnection()
+
+    # The time
+
+    def _startTimer(self) -> None:
+        seconds = self._acceptor.options.openTimeout
+        if seconds:
+            self._timer = self._clock.callLater(seconds, self._expire)
+
+    def _stopTimer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
 
     def _expire(self) -> None:
-        self._expired = True
-        assert self._opening is not None
-        self._opening.cancel()
+        self._timer = None
+        _log.info(
+            "{peer} took too long for the opening handshake: aborted",
+            peer=addressText(self._transport.getPeer()),
+        )
+        self._transport.abortConnection()
+
+
+@cache
+def _withoutLimit(limits: Limits) -> Limits:
+    """
+    Limits for requests of which another protocol limits the content.
+    """
+    return replace(limits, content=0)

@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import ITransport
-from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
@@ -39,25 +37,6 @@ COUNTS = (
 )
 TIMES = ("openTimeout", "closeTimeout", "pingInterval", "pingTimeout")
 FLAGS = ("deflate", "deflateContextTakeover")
-
-
-class Plain(Protocol):
-    """
-    Another protocol on the same port.
-    """
-
-    transport: ITransport
-    lost: object = None
-
-    def connectionMade(self) -> None:
-        self.received = b""
-
-    def dataReceived(self, data: bytes) -> None:
-        self.received += data
-        self.transport.write(b"plain")
-
-    def connectionLost(self, reason: object = None) -> None:
-        self.lost = reason
 
 
 def test_opening() -> None:
@@ -215,7 +194,7 @@ def test_the_log_says_which_rule_refused(logged: list[LogEvent]) -> None:
         ({"subprotocols": ["a", "a"]}, ValueError, "'a' is given twice"),
         ({"options": {"maxMessageSize": 5}}, TypeError, "not {'maxMessageSize': 5}"),
         ({"options": None}, TypeError, "not None"),
-        ({"httpFactory": Plain}, TypeError, "httpFactory is a factory"),
+        ({"httpFactory": object()}, TypeError, "httpFactory is a factory"),
     ],
 )
 def test_mistakes_are_told_at_once(
@@ -404,42 +383,3 @@ def test_opening_takes_too_long() -> None:
     assert not server.clock.getDelayedCalls()
     forever = Server(options=WebSocketOptions(openTimeout=0, pingInterval=0), idleTimeout=0)
     assert not forever.clock.getDelayedCalls()
-
-
-def test_plain_http_on_the_same_port() -> None:
-    made: list[Plain] = []
-
-    def make() -> Plain:
-        made.append(Plain())
-        return made[-1]
-
-    def server() -> Server:
-        return Server(httpFactory=_Factory(make))
-
-    one = server()
-    one.receive(b"GET / HTTP/1.1\r\n")
-    one.receive(b"Host: x\r\n\r\nmore")
-    one.receive(b"and more")
-    assert made[0].received == b"GET / HTTP/1.1\r\nHost: x\r\n\r\nmoreand more"
-    assert one.response() == b"plainplain"
-    one.clock.advance(10_000)
-    assert not one.transport.disconnected
-    one.protocol.readConnectionLost()
-    assert one.transport.disconnecting
-    one.lose(ConnectionDone())
-    assert made[0].lost is not None
-    assert server().open().app.events == ["open"]
-    bad = server()
-    bad.receive(HANDSHAKE.replace(b"13", b"8") % b"")
-    assert bad.response().startswith(b"HTTP/1.1 426 ")
-    refused = Server(httpFactory=_Factory(lambda: None))
-    refused.receive(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert refused.transport.disconnecting
-
-
-class _Factory(Factory[Any]):
-    def __init__(self, make: Any) -> None:
-        self._make = make
-
-    def buildProtocol(self, addr: object) -> Any:
-        return self._make()
