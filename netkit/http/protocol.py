@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
 from ..base.failures import releaseFrames
-from ..wire.errors import LocalProtocolError, RemoteProtocolError
+from ..wire.errors import HTTPProtocolError, LocalProtocolError
 from ..wire.http import RequestHead
 from ..wire.http.fields import show
 from ..wire.http.response import ContentEncoder
@@ -140,7 +140,7 @@ class HTTPProtocol(ReceivingProtocol):
         factory = self.factory
         method = request.head.method
         if method in factory.refusedMethods:
-            raise RemoteProtocolError(f"the method {show(method)} is not implemented here", 501)
+            raise HTTPProtocolError(f"the method {show(method)} is not implemented here", 501)
         try:
             answer = factory.handler(request)
         except Exception:
@@ -262,7 +262,7 @@ class HTTPProtocol(ReceivingProtocol):
         if self._ended:
             self._upgraded.readConnectionLost()
 
-    def _refuse(self, error: RemoteProtocolError) -> None:
+    def _refuse(self, error: HTTPProtocolError) -> None:
         """
         What arrived cannot be understood, or was too much, or took too long: this connection is
         over after one more answer.
@@ -278,18 +278,18 @@ class HTTPProtocol(ReceivingProtocol):
         self._forgetRequest()
         self._close(lingering=True)
 
-    def _logRefusal(self, error: RemoteProtocolError) -> None:
+    def _logRefusal(self, error: HTTPProtocolError) -> None:
         _log.warn(
             "{peer} refused with {status}: {reason}",
             peer=addressText(self.transport.getPeer()),
-            status=error.code,
+            status=error.status,
             reason=str(error),
         )
 
-    def _answerError(self, error: RemoteProtocolError) -> None:
+    def _answerError(self, error: HTTPProtocolError) -> None:
         self._logRefusal(error)
         head = None if self._request is None else self._request.head
-        self._write(errorResponse(error.code, str(error)), head)
+        self._write(errorResponse(error.status, str(error)), head)
 
     def _handlerFailed(self, failure: Failure, request: Request) -> None:
         if request is not self._request:
@@ -299,7 +299,7 @@ class HTTPProtocol(ReceivingProtocol):
             releaseFrames(failure)
             return
         releaseFrames(failure)
-        if isinstance(failure.value, RemoteProtocolError):
+        if isinstance(failure.value, HTTPProtocolError):
             self._takeBuffered(request)
             self._answerError(failure.value)
             self._sent(request)
@@ -311,7 +311,7 @@ class HTTPProtocol(ReceivingProtocol):
         """
         That the content is not whole can only be told by the connection's end.
         """
-        if isinstance(failure.value, RemoteProtocolError):
+        if isinstance(failure.value, HTTPProtocolError):
             _log.warn(
                 "{peer} refused while it was answered: {reason}",
                 peer=addressText(self.transport.getPeer()),

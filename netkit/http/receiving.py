@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer
 
 from ..base.budget import BudgetExceededError
 from ..server import ServerProtocol
-from ..wire.errors import RemoteProtocolError
+from ..wire.errors import HTTPProtocolError
 from ..wire.http import Content, EndOfMessage, RequestHead, RequestReceiver
 from ..wire.http.response import CONTINUE
 from .flow import WriteFlow
@@ -85,13 +85,13 @@ class ReceivingProtocol(ServerProtocol):
         """
 
     @abstractmethod
-    def _refuse(self, error: RemoteProtocolError) -> None:
+    def _refuse(self, error: HTTPProtocolError) -> None:
         """
         What arrived cannot be understood, or was too much, or took too long.
         """
 
     @abstractmethod
-    def _logRefusal(self, error: RemoteProtocolError) -> None:
+    def _logRefusal(self, error: HTTPProtocolError) -> None:
         """
         Say in the log what the client is refused for.
         """
@@ -124,7 +124,7 @@ class ReceivingProtocol(ServerProtocol):
         Say that so much more of the request under way is kept until that is over.
 
         @param length: how many octets.
-        @raise RemoteProtocolError: 503: all connections together would keep too much.
+        @raise HTTPProtocolError: 503: all connections together would keep too much.
         """
         try:
             self._contents.keep(self._contents.kept + length)
@@ -166,7 +166,7 @@ class ReceivingProtocol(ServerProtocol):
                     self._contentReceived(event)
                 else:
                     self._messageEnded(event)
-        except RemoteProtocolError as error:
+        except HTTPProtocolError as error:
             self._refuse(error)
             # The handler may read on, in vain.
             starved = self._waiting is not None
@@ -195,13 +195,13 @@ class ReceivingProtocol(ServerProtocol):
                 self._closing = True
                 self._logRefusal(error)
 
-    def _overBudget(self, exceeded: BudgetExceededError) -> RemoteProtocolError:
+    def _overBudget(self, exceeded: BudgetExceededError) -> HTTPProtocolError:
         """
         Take nothing more from this client.
 
         @return: what to refuse it with.
         """
-        error = RemoteProtocolError(str(exceeded), 503)
+        error = HTTPProtocolError(str(exceeded), 503)
         self._receiver.refuse(error)
         return error
 
@@ -260,7 +260,7 @@ class ReceivingProtocol(ServerProtocol):
                     self._messageEnded(event)
                 else:
                     break
-        except RemoteProtocolError:
+        except HTTPProtocolError:
             self._closing = True
         remaining = self._receiver.remaining
         # A client that waits for 100 (Continue) may or may not send the content now.
@@ -323,11 +323,11 @@ class ReceivingProtocol(ServerProtocol):
         self._deadline = None
         if self._request is None:
             self._refuse(
-                RemoteProtocolError(f"the head did not arrive within {seconds:g} seconds", 408)
+                HTTPProtocolError(f"the head did not arrive within {seconds:g} seconds", 408)
             )
         elif self._waiting is not None:
             self._refuse(
-                RemoteProtocolError(f"the content did not arrive within {seconds:g} seconds", 408)
+                HTTPProtocolError(f"the content did not arrive within {seconds:g} seconds", 408)
             )
         elif self._discarding:
             self.transport.abortConnection()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IAddress
 
-from ..wire.errors import RemoteProtocolError
+from ..wire.errors import HTTPProtocolError
 from ..wire.http import Fields, RequestHead
 from ..wire.http.target import split_target
 
@@ -119,7 +119,7 @@ class Request:
         Read all of the content that was not read yet.
 
         @param limit: how many octets there may be.
-        @raise RemoteProtocolError: 413: there is more; 503: all connections together keep too much
+        @raise HTTPProtocolError: 413: there is more; 503: all connections together keep too much
             to take it; or another status: what arrived is not sound. A handler that lets it
             through has the client answered just that.
         """
@@ -168,5 +168,5 @@ class RequestContent:
         return piece
 
 
-def _tooLarge(limit: int) -> RemoteProtocolError:
-    return RemoteProtocolError(f"the content is larger than {limit} octets", 413)
+def _tooLarge(limit: int) -> HTTPProtocolError:
+    return HTTPProtocolError(f"the content is larger than {limit} octets", 413)

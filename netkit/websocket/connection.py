@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
-from ..wire.errors import RemoteProtocolError
+from ..wire.errors import WebSocketProtocolError
 from ..wire.websocket.codes import CloseCode
 from ..wire.websocket.connection import Connection
 from ..wire.websocket.events import Close, Event, Piece, Ping, Pong
@@ -210,7 +210,7 @@ class WebSocketConnection(PingingConnection):
                     if not self._halt & OVER:
                         self._events = events
                     break
-        except RemoteProtocolError as error:
+        except WebSocketProtocolError as error:
             self._fail(error)
         finally:
             self._delivering = False
@@ -280,7 +280,7 @@ class WebSocketConnection(PingingConnection):
             for event in events:
                 if isinstance(event, Close):
                     self._closeReceived(event)
-        except RemoteProtocolError as error:
+        except WebSocketProtocolError as error:
             self._fail(error)
 
     def _closeReceived(self, close: Close) -> None:
@@ -304,7 +304,7 @@ class WebSocketConnection(PingingConnection):
             self._unregisterPressure()
             self.transport.loseConnection()
 
-    def _fail(self, error: RemoteProtocolError) -> None:
+    def _fail(self, error: WebSocketProtocolError) -> None:
         """
         The peer broke the protocol: fail the connection (RFC 6455 section 7.1.7).
         """

@@ -11,7 +11,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from ..base.addresses import addressText
-from ..wire.errors import RemoteProtocolError
+from ..wire.errors import WebSocketProtocolError
 from ..wire.websocket.codes import CloseCode
 from .halts import BY_APPLICATION
 from .options import WebSocketOptions
@@ -29,7 +29,7 @@ class PingingConnection(SendingConnection):
     """
 
     latency: float | None = None
-    _failure: RemoteProtocolError | None = None
+    _failure: WebSocketProtocolError | None = None
     _pingSent: float | None = None
     _nextPing = 0.0
     _pings = 0
@@ -62,7 +62,7 @@ class PingingConnection(SendingConnection):
                     peer=addressText(self.transport.getPeer()),
                     seconds=options.pingTimeout,
                 )
-                self._failure = RemoteProtocolError(
+                self._failure = WebSocketProtocolError(
                     "a ping was not answered", CloseCode.INTERNAL_ERROR
                 )
                 self.abortConnection()

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
-from ..wire.errors import RemoteProtocolError
+from ..wire.errors import HTTPProtocolError
 from ..wire.http.connection import RequestReceiver
 from ..wire.http.head import RequestHead
 from ..wire.http.limits import Limits
@@ -185,7 +185,7 @@ class OpeningHandshake:
                     self._stopTimer()
                     plain.requestReceived(event)
                 pieces.append(event.raw)
-        except RemoteProtocolError as error:
+        except HTTPProtocolError as error:
             if self._httpFactory is None:
                 self._refuseFaulty(error)
                 return
@@ -246,7 +246,7 @@ class OpeningHandshake:
             plain.leave()
         try:
             offer = read_request(head)
-        except RemoteProtocolError as error:
+        except HTTPProtocolError as error:
             self._refuseFaulty(error)
             return
         request = WebSocketRequest(head, offer, self._transport)
@@ -275,9 +275,9 @@ class OpeningHandshake:
         _log.failure("A request for a WebSocket could not be answered: 500", failure=reason)
         self._refuse(Rejection(status=500), "the server failed")
 
-    def _refuseFaulty(self, error: RemoteProtocolError) -> None:
+    def _refuseFaulty(self, error: HTTPProtocolError) -> None:
         content = f"{error}\n".encode()
-        self._refuse(Rejection(status=error.code, headers=_TEXT, body=content), str(error))
+        self._refuse(Rejection(status=error.status, headers=_TEXT, body=content), str(error))
 
     def _refuse(self, rejection: Rejection, reason: str) -> None:
         _log.info(

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
 from ..base.switching import StoppableProtocol, SwitchedProtocol
-from ..wire.errors import RemoteProtocolError
+from ..wire.errors import HTTPProtocolError
 from ..wire.http.connection import ResponseReceiver
 from ..wire.http.content import EndOfMessage
 from ..wire.http.head import RequestHead, ResponseHead
@@ -144,7 +144,7 @@ class PlainHTTP:
                     self.followed = event.status != 101
                 elif isinstance(event, EndOfMessage) and self._final:
                     self._unanswered -= 1
-        except RemoteProtocolError:
+        except HTTPProtocolError:
             self.followed = False
         if self.idle or not self.followed:
             self._progressed()

@@ -24,7 +24,7 @@ from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
 from ..base.switching import SwitchedProtocol
-from ..wire.errors import RemoteProtocolError
+from ..wire.errors import HTTPProtocolError
 from ..wire.http.connection import ResponseReceiver
 from ..wire.http.fields import encode_fields
 from .url import WebSocketURL
@@ -144,7 +144,7 @@ class _Tunnel(Protocol):
         self._receiver.receive(data)
         try:
             head = self._receiver.next_final_head()
-        except RemoteProtocolError as error:
+        except HTTPProtocolError as error:
             self._fail(f"the proxy speaks no HTTP: {error}")
             return
         if head is None:

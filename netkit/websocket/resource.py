@@ -15,7 +15,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from ..base.addresses import addressText
 from ..server import ServerFactory
-from ..wire.errors import RemoteProtocolError
+from ..wire.errors import HTTPProtocolError
 from ..wire.http.fields import Fields, encode_fields
 from ..wire.http.framing import Framing
 from ..wire.http.head import RequestHead
@@ -80,7 +80,7 @@ class WebSocketResource(Resource):
         """
         try:
             offer = read_request(_head(request))
-        except RemoteProtocolError as error:
+        except HTTPProtocolError as error:
             # As twisted.web.websocket has it.
             _logRefusal(request, 400, str(error))
             request.setResponseCode(400)

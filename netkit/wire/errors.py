@@ -18,16 +18,38 @@ class LocalProtocolError(ProtocolError):
 
 class RemoteProtocolError(ProtocolError):
     """
-    The peer broke the protocol, or went over a limit.
+    The peer broke the protocol, or went over a limit. The message says what was wrong, with the
+    value, for the person who reads it.
+    """
 
-    @ivar code: what to answer: an HTTP status code (RFC 9110 section 15) from L{netkit.wire.http},
-        a WebSocket close code (RFC 6455 section 7.4) from L{netkit.wire.websocket}.
+
+class HTTPProtocolError(RemoteProtocolError):
+    """
+    What arrived is not sound HTTP, or too much.
+
+    @ivar status: the status that a server answers (RFC 9110 section 15).
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        """
+        @param message: what was wrong.
+        @param status: what to answer.
+        """
+        super().__init__(message)
+        self.status = status
+
+
+class WebSocketProtocolError(RemoteProtocolError):
+    """
+    What arrived breaks the WebSocket protocol, or is too much.
+
+    @ivar code: the close code to fail the connection with (RFC 6455 section 7.4).
     """
 
     def __init__(self, message: str, code: int) -> None:
         """
-        @param message: what was wrong, with the value, for the person who reads it.
-        @param code: what to answer.
+        @param message: what was wrong.
+        @param code: what to close with.
         """
         super().__init__(message)
         self.code = code

@@ -13,7 +13,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.logger import LogEvent
 
 from netkit.http import Request, Response
-from netkit.wire.errors import RemoteProtocolError
+from netkit.wire.errors import HTTPProtocolError
 from netkit.wire.http import Limits
 
 from .connected import CLOSE, Connection, answer, get, post, readAll
@@ -331,8 +331,8 @@ def test_an_error_in_the_content_is_told_to_the_handler() -> None:
     async def handler(request: Request) -> Response:
         try:
             await request.read()
-        except RemoteProtocolError as error:
-            errors.append(error.code)
+        except HTTPProtocolError as error:
+            errors.append(error.status)
             raise
         return Response()
 
@@ -348,7 +348,7 @@ def test_a_handler_can_answer_an_error_in_the_content() -> None:
     async def handler(request: Request) -> Response:
         try:
             await request.read()
-        except RemoteProtocolError:
+        except HTTPProtocolError:
             return Response(422)
         return Response()
 
@@ -361,13 +361,13 @@ def test_a_handler_can_answer_an_error_in_the_content() -> None:
 
 
 def test_a_handler_that_reads_on_after_an_error() -> None:
-    errors: list[RemoteProtocolError] = []
+    errors: list[HTTPProtocolError] = []
 
     async def handler(request: Request) -> Response:
         while len(errors) < 2:
             try:
                 await request.read()
-            except RemoteProtocolError as error:
+            except HTTPProtocolError as error:
                 errors.append(error)
         return Response(422)
 
@@ -677,7 +677,7 @@ def test_a_handler_that_waits_on_after_content_that_was_cut_short() -> None:
     async def handler(request: Request) -> Response:
         try:
             await request.read()
-        except RemoteProtocolError:
+        except HTTPProtocolError:
             await Deferred[None](cancelled.append)
         return Response()
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import RemoteProtocolError
+from ..errors import HTTPProtocolError
 from .content import (
     ChunkedDecoder,
     Content,
@@ -86,13 +86,13 @@ class _Receiver:
         """
         self._ended = True
 
-    def refuse(self, error: RemoteProtocolError) -> None:
+    def refuse(self, error: HTTPProtocolError) -> None:
         """
         Drop what arrived and is in no event yet, and all that follows.
 
         @param error: what is raised when somebody asks for the next event.
         """
-        self._error = str(error), error.code
+        self._error = str(error), error.status
         self.detach()
 
     def detach(self) -> bytes:
@@ -127,7 +127,7 @@ class _Receiver:
         A head is not complete: refuse it if the rest will not come.
         """
         if self._ended and self.buffered:
-            raise RemoteProtocolError("the connection ended in the middle of a head", 400)
+            raise HTTPProtocolError("the connection ended in the middle of a head", 400)
 
 
 class RequestReceiver(_Receiver):
@@ -156,11 +156,11 @@ class RequestReceiver(_Receiver):
         """
         Take the next event; C{None} when more octets are needed for one.
 
-        @raise RemoteProtocolError: what arrived is not HTTP, or too much: nothing that follows
+        @raise HTTPProtocolError: what arrived is not HTTP, or too much: nothing that follows
             on this connection can be understood, and every further call raises the same.
         """
         if self._error is not None:
-            raise RemoteProtocolError(*self._error)
+            raise HTTPProtocolError(*self._error)
         try:
             if self._decoder is not None:
                 return self._next_content(self._decoder)
@@ -181,8 +181,8 @@ class RequestReceiver(_Receiver):
             if head.framing.has_content:
                 self._start_content(head.framing)
             return head
-        except RemoteProtocolError as error:
-            self._error = str(error), error.code
+        except HTTPProtocolError as error:
+            self._error = str(error), error.status
             raise
 
 
@@ -213,19 +213,19 @@ class ResponseReceiver(_Receiver):
         Take the next event; C{None} when more octets are needed for one. A 1xx response is a
         message as every other is.
 
-        @raise RemoteProtocolError: what arrived is not HTTP, too much, or answers no request:
+        @raise HTTPProtocolError: what arrived is not HTTP, too much, or answers no request:
             nothing that follows on this connection can be understood, and every further call
             raises the same.
         """
         if self._error is not None:
-            raise RemoteProtocolError(*self._error)
+            raise HTTPProtocolError(*self._error)
         try:
             if self._decoder is not None:
                 return self._next_content(self._decoder)
             if not self.buffered:
                 return None
             if not self._methods:
-                raise RemoteProtocolError("there is a response to no request", 400)
+                raise HTTPProtocolError("there is a response to no request", 400)
             buffer = self._buffer
             found = self._head.parse(buffer, len(buffer) - self.buffered, self._methods[0])
             if found is None:
@@ -237,15 +237,15 @@ class ResponseReceiver(_Receiver):
                 del self._methods[0]
                 self._interim = 0
             elif self._interim == self._limits.interim_responses:
-                raise RemoteProtocolError(
+                raise HTTPProtocolError(
                     f"more than {self._interim} interim responses precede the final one", 400
                 )
             else:
                 self._interim += 1
             self._start_content(head.framing)
             return head
-        except RemoteProtocolError as error:
-            self._error = str(error), error.code
+        except HTTPProtocolError as error:
+            self._error = str(error), error.status
             raise
 
     def next_final_head(self) -> ResponseHead | None:
@@ -256,7 +256,7 @@ class ResponseReceiver(_Receiver):
         does (section 8.6; RFC 9112 section 6.1): nothing follows those. C{None} when more octets
         are needed for it.
 
-        @raise RemoteProtocolError: as L{next_event} does.
+        @raise HTTPProtocolError: as L{next_event} does.
         """
         while (event := self.next_event()) is not None:
             if isinstance(event, ResponseHead) and not _is_interim(event):

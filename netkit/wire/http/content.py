@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from ..errors import RemoteProtocolError
+from ..errors import HTTPProtocolError
 from .fields import TOKEN, Fields, SectionParser, show
 from .limits import Limits
 
@@ -69,12 +69,12 @@ class Decoder(Protocol):
         @param position: where to go on in it.
         @param ended: whether nothing will follow the buffer.
         @return: the event, C{None} when more is needed; and where to go on after it.
-        @raise RemoteProtocolError: the content is malformed, too large, or ended too early.
+        @raise HTTPProtocolError: the content is malformed, too large, or ended too early.
         """
 
 
-def _ended_early(what: str) -> RemoteProtocolError:
-    return RemoteProtocolError(f"the connection ended before the content did: {what}", 400)
+def _ended_early(what: str) -> HTTPProtocolError:
+    return HTTPProtocolError(f"the connection ended before the content did: {what}", 400)
 
 
 class LengthDecoder:
@@ -208,7 +208,7 @@ class ChunkedDecoder:
                 raise self._too_many_extensions()
             digits = digits.lstrip(b"0")
             if len(digits) > _MAX_DIGITS:
-                raise RemoteProtocolError(f"a chunk's size is too large: {show(digits)}", 413)
+                raise HTTPProtocolError(f"a chunk's size is too large: {show(digits)}", 413)
             self._chunk = _NEXT_CHUNK
             self._left = int(digits or b"0", 16)
             if self._left:
@@ -237,14 +237,14 @@ class ChunkedDecoder:
         trailers = Fields(buffer[section:end])
         for name, _ in trailers:
             if name.lower() in _REFUSED_TRAILERS:
-                raise RemoteProtocolError(
+                raise HTTPProtocolError(
                     f"{show(name)} is not allowed in a trailer section (RFC 9110 section 6.5.1)",
                     400,
                 )
         return EndOfMessage(trailers, buffer[position:end]), end
 
-    def _too_many_extensions(self) -> RemoteProtocolError:
-        return RemoteProtocolError(
+    def _too_many_extensions(self) -> HTTPProtocolError:
+        return HTTPProtocolError(
             f"the chunk extensions, and zeros before sizes, are more than"
             f" {self._max_extensions} octets",
             413,
@@ -258,7 +258,7 @@ class ChunkedDecoder:
             # Behind the data of a chunk comes CRLF.
             found = buffer[position : position + 2]
             if not b"\r\n".startswith(found):
-                raise RemoteProtocolError(
+                raise HTTPProtocolError(
                     f"a chunk's data is not followed by CRLF but by {show(found)}", 400
                 )
             position += 2
@@ -267,7 +267,7 @@ class ChunkedDecoder:
             raise self._too_many_extensions()
         if end >= 0:
             line = buffer[position : end + 1]
-            raise RemoteProtocolError(
+            raise HTTPProtocolError(
                 f"not a chunk's size and extensions in a line: {show(line)}", 400
             )
 
@@ -276,7 +276,7 @@ def check_content(size: int, limit: int) -> None:
     """
     Refuse content that is too large.
 
-    @raise RemoteProtocolError: 413: C{size} is more than C{limit} octets.
+    @raise HTTPProtocolError: 413: C{size} is more than C{limit} octets.
     """
     if limit and size > limit:
-        raise RemoteProtocolError(f"the content is larger than {limit} octets", 413)
+        raise HTTPProtocolError(f"the content is larger than {limit} octets", 413)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import cache
 from reprlib import repr as _shortened
 
-from ..errors import LocalProtocolError, RemoteProtocolError
+from ..errors import HTTPProtocolError, LocalProtocolError
 
 # RFC 9110 section 5.6.2.
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
@@ -212,7 +212,7 @@ class SectionParser:
         @param start: where the section starts; the same place at every call, up to the end of
             the section.
         @return: the offset behind the empty line that ends it, or C{None} when more is needed.
-        @raise RemoteProtocolError: 400 for an invalid line, 431 for too much.
+        @raise HTTPProtocolError: 400 for an invalid line, 431 for too much.
         """
         if not self.checked:
             match = self._whole.match(buffer, start)
@@ -222,12 +222,12 @@ class SectionParser:
         valid = _LINES.match(buffer, here).end()  # type: ignore[union-attr] # matches nothing too
         self._count += buffer.count(b"\n", here, valid)
         if self._count > self._max_fields:
-            raise RemoteProtocolError(
+            raise HTTPProtocolError(
                 f"the {self._name} has more than {self._max_fields} field lines", 431
             )
         line_end = buffer.find(b"\n", valid)
         if (line_end + 1 or len(buffer)) - start > self._max_size:
-            raise RemoteProtocolError(
+            raise HTTPProtocolError(
                 f"the {self._name} is longer than {self._max_size} octets", 431
             )
         if buffer.startswith(b"\r\n", valid):
@@ -239,7 +239,7 @@ class SectionParser:
         return None
 
 
-def _diagnosed(line: bytes) -> RemoteProtocolError:
+def _diagnosed(line: bytes) -> HTTPProtocolError:
     """
     Say what is wrong with a field line.
     """
@@ -259,4 +259,4 @@ def _diagnosed(line: bytes) -> RemoteProtocolError:
             reason = "a field's name is no token"
         else:
             reason = "a field's value has a control character"
-    return RemoteProtocolError(f"{reason}: {show(line)}", 400)
+    return HTTPProtocolError(f"{reason}: {show(line)}", 400)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import RemoteProtocolError
+from ..errors import HTTPProtocolError
 from .fields import Fields, show, split_list
 
 # One pass over the whole section; which of the other fields there are makes no difference here.
@@ -112,7 +112,7 @@ def _length(value: bytes) -> int:
         raise _refused("Content-Length is not a number", value)
     digits = value.lstrip(b"0")
     if len(digits) > _MAX_DIGITS:
-        raise RemoteProtocolError(f"Content-Length is too large: {show(value)}", 413)
+        raise HTTPProtocolError(f"Content-Length is too large: {show(value)}", 413)
     return int(digits or b"0")
 
 
@@ -143,7 +143,7 @@ def _check_chunked(found: _Found, minor: int) -> None:
     if codings[-1] != b"chunked" or codings.count(b"chunked") > 1:
         raise _refused("the last transfer coding, and no other, has to be chunked", value)
     if len(codings) > 1:
-        raise RemoteProtocolError(
+        raise HTTPProtocolError(
             f"no transfer coding but chunked is implemented: {show(value)}", 501
         )
 
@@ -155,7 +155,7 @@ def _check_host(found: _Found, minor: int) -> None:
     value = found.get(b"host")
     if value is None:
         if minor >= 1:
-            raise RemoteProtocolError("there is no Host (RFC 9112 section 3.2)", 400)
+            raise HTTPProtocolError("there is no Host (RFC 9112 section 3.2)", 400)
     elif not _HOST_VALUE.fullmatch(value):
         raise _refused("Host is not a host and a port", value)
 
@@ -166,14 +166,12 @@ def _expects_continue(value: bytes) -> bool:
     """
     expectations = set(split_list(value))
     if expectations - {b"100-continue"}:
-        raise RemoteProtocolError(
-            f"no expectation but 100-continue can be met: {show(value)}", 417
-        )
+        raise HTTPProtocolError(f"no expectation but 100-continue can be met: {show(value)}", 417)
     return bool(expectations)
 
 
-def _refused(reason: str, value: bytes) -> RemoteProtocolError:
-    return RemoteProtocolError(f"{reason}: {show(value)}", 400)
+def _refused(reason: str, value: bytes) -> HTTPProtocolError:
+    return HTTPProtocolError(f"{reason}: {show(value)}", 400)
 
 
 def request_framing(fields: Fields, minor: int) -> Framing:
@@ -182,7 +180,7 @@ def request_framing(fields: Fields, minor: int) -> Framing:
 
     @param fields: its header section.
     @param minor: the minor version of HTTP/1 that it was sent in.
-    @raise RemoteProtocolError: 400 for a Host, Content-Length or Transfer-Encoding that is not
+    @raise HTTPProtocolError: 400 for a Host, Content-Length or Transfer-Encoding that is not
         sound, 413 for a Content-Length beyond everything, 417 for an expectation other than
         100-continue, 501 for a transfer coding other than chunked.
     """
@@ -223,7 +221,7 @@ def response_framing(fields: Fields, minor: int, status: int, method: bytes) -> 
     @param minor: the minor version of HTTP/1 that it was sent in.
     @param status: its status.
     @param method: the method of the request it answers.
-    @raise RemoteProtocolError: 400 for a Content-Length or Transfer-Encoding that is not sound,
+    @raise HTTPProtocolError: 400 for a Content-Length or Transfer-Encoding that is not sound,
         501 for a transfer coding other than chunked.
     """
     if method == b"CONNECT" and 200 <= status < 300:

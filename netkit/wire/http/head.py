@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import RemoteProtocolError
+from ..errors import HTTPProtocolError
 from .fields import TOKEN, Fields, SectionParser, show
 from .framing import HOST, PORT, Framing, request_framing, response_framing
 from .limits import Limits
@@ -147,7 +147,7 @@ class RequestHeadParser:
         @param start: where the head starts in it: at the same octet at every call, up to the
             end of the head.
         @return: the head and the offset behind it, or C{None} when more is needed.
-        @raise RemoteProtocolError: with the status to answer.
+        @raise HTTPProtocolError: with the status to answer.
         """
         last = self._last
         if last is not None and buffer.startswith(last.line, start):
@@ -226,13 +226,13 @@ class ResponseHeadParser:
             end of the head.
         @param method: the method of the request that is answered.
         @return: the head and the offset behind it, or C{None} when more is needed.
-        @raise RemoteProtocolError: the response is malformed or too large.
+        @raise HTTPProtocolError: the response is malformed or too large.
         """
         line = _STATUS_LINE.match(buffer, start)
         if line is None:
             faulty = _complete_line(buffer, start, self._max_line, 400)
             if faulty is not None:
-                raise RemoteProtocolError(f"not a status line of HTTP/1: {show(faulty)}", 400)
+                raise HTTPProtocolError(f"not a status line of HTTP/1: {show(faulty)}", 400)
             return None
         section = line.end()
         if section - start - 2 > self._max_line:
@@ -256,21 +256,21 @@ def is_path(path: bytes) -> bool:
     return path.startswith(b"/") and _PATH_FULL.fullmatch(path) is not None
 
 
-def _line_too_long(limit: int, code: int) -> RemoteProtocolError:
-    return RemoteProtocolError(f"the first line is longer than {limit} octets", code)
+def _line_too_long(limit: int, code: int) -> HTTPProtocolError:
+    return HTTPProtocolError(f"the first line is longer than {limit} octets", code)
 
 
 def _complete_line(buffer: bytes, start: int, limit: int, code: int) -> bytes | None:
     """
     A first line does not match: return it if it is complete, C{None} if it may still become one.
 
-    @raise RemoteProtocolError: the line is too long, or no HTTP already by its first octet.
+    @raise HTTPProtocolError: the line is too long, or no HTTP already by its first octet.
     """
     if start == len(buffer):
         return None
     # CR may be the begin of an empty line.
     if not _TOKEN.match(buffer, start) and buffer[start:] != b"\r":
-        raise RemoteProtocolError(
+        raise HTTPProtocolError(
             f"this is not HTTP/1: it starts with {show(buffer[start : start + 16])}", 400
         )
     end = buffer.find(b"\n", start)
@@ -280,8 +280,8 @@ def _complete_line(buffer: bytes, start: int, limit: int, code: int) -> bytes | 
     return buffer[start : end + 1] if end >= 0 else None
 
 
-def _bad_target(method: bytes, target: bytes) -> RemoteProtocolError:
-    return RemoteProtocolError(
+def _bad_target(method: bytes, target: bytes) -> HTTPProtocolError:
+    return HTTPProtocolError(
         f"{show(target)} is not a target for the method {show(method)} (RFC 9112 section 3.2)", 400
     )
 
@@ -300,28 +300,26 @@ def _check_other_form(method: bytes, target: bytes) -> None:
         raise _bad_target(method, target)
 
 
-def _diagnosed_request(line: bytes) -> RemoteProtocolError:
+def _diagnosed_request(line: bytes) -> HTTPProtocolError:
     """
     Say what is wrong with a request line.
     """
     if not line.endswith(b"\r\n"):
-        return RemoteProtocolError(
-            f"the request line is ended by LF without CR: {show(line)}", 400
-        )
+        return HTTPProtocolError(f"the request line is ended by LF without CR: {show(line)}", 400)
     parts = line[:-2].split(b" ")
     if len(parts) == 2:
-        return RemoteProtocolError(f"the request line has no version: {show(line)}", 400)
+        return HTTPProtocolError(f"the request line has no version: {show(line)}", 400)
     if len(parts) != 3:
-        return RemoteProtocolError(
+        return HTTPProtocolError(
             f"the request line is not a method, a target and a version: {show(line)}", 400
         )
     method, target, version = parts
     if not _TOKEN.fullmatch(method):
-        return RemoteProtocolError(f"the method is no token: {show(method)}", 400)
+        return HTTPProtocolError(f"the method is no token: {show(method)}", 400)
     if not _VERSION.fullmatch(version):
-        return RemoteProtocolError(f"not a version of HTTP: {show(version)}", 400)
+        return HTTPProtocolError(f"not a version of HTTP: {show(version)}", 400)
     if not version.startswith(b"HTTP/1."):
-        return RemoteProtocolError(f"{version.decode()} is not supported here, HTTP/1.1 is", 505)
-    return RemoteProtocolError(
+        return HTTPProtocolError(f"{version.decode()} is not supported here, HTTP/1.1 is", 505)
+    return HTTPProtocolError(
         f"the target has a character that is not allowed there: {show(target)}", 400
     )

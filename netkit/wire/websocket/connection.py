@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
-from ..errors import LocalProtocolError, RemoteProtocolError
+from ..errors import LocalProtocolError, WebSocketProtocolError
 from .broadcast import PreparedMessage
 from .codec import serialize_frame, serialize_header, whole_message
 from .codes import CONTROL, FIN, MASK, MAX_CONTROL_PAYLOAD, RSV1, CloseCode, Opcode
@@ -104,7 +104,7 @@ class Connection:
 
         @param data: the octets; what follows a Close frame is dropped.
         @return: what they mean, in order; a tuple of one where they are one message and no more.
-        @raise RemoteProtocolError: from the iteration, after the events that came before: the
+        @raise WebSocketProtocolError: from the iteration, after the events that came before: the
             peer broke the protocol or went over a limit. Its code is to be sent in a Close
             frame; nothing more is to be handed in.
         """
@@ -150,7 +150,7 @@ class Connection:
         opcode = first & 0x0F
         if message is None:
             if opcode == Opcode.CONTINUATION:
-                raise RemoteProtocolError(
+                raise WebSocketProtocolError(
                     "a continuation frame continues nothing", CloseCode.PROTOCOL_ERROR
                 )
             inflater = self._deflate if first & RSV1 else None
@@ -162,12 +162,12 @@ class Connection:
             )
         elif message.between_frames:
             if opcode != Opcode.CONTINUATION:
-                raise RemoteProtocolError(
+                raise WebSocketProtocolError(
                     "a new message starts within a fragmented one", CloseCode.PROTOCOL_ERROR
                 )
             message.frames += 1
             if 0 < self._max_fragments < message.frames:
-                raise RemoteProtocolError(
+                raise WebSocketProtocolError(
                     f"a message has more frames than the limit of {self._max_fragments}",
                     CloseCode.POLICY_VIOLATION,
                 )
@@ -340,12 +340,12 @@ def _parse_close(payload: bytes) -> Close:
     if not payload:
         return Close()
     if len(payload) == 1:
-        raise RemoteProtocolError(
+        raise WebSocketProtocolError(
             "a Close frame carries one octet, half a close code", CloseCode.PROTOCOL_ERROR
         )
     code = int.from_bytes(payload[:2], "big")
     if not _sendable(code):
-        raise RemoteProtocolError(
+        raise WebSocketProtocolError(
             f"a Close frame has the code {code}, which must not be sent", CloseCode.PROTOCOL_ERROR
         )
     return Close(code, decode_text(payload[2:]))

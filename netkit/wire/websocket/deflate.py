@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..errors import RemoteProtocolError
+from ..errors import WebSocketProtocolError
 from .codes import CloseCode
 from .extensions import Extension
 
@@ -117,7 +117,7 @@ class PerMessageDeflate:
         before the rest takes memory.
 
         @param last: whether the message ends with it.
-        @raise RemoteProtocolError: it is no DEFLATE data.
+        @raise WebSocketProtocolError: it is no DEFLATE data.
         """
         if last:
             payload += _TAIL
@@ -134,7 +134,7 @@ class PerMessageDeflate:
             try:
                 portion = inflater.decompress(data, _PORTION)
             except zlib.error as error:
-                raise RemoteProtocolError(
+                raise WebSocketProtocolError(
                     f"a message cannot be inflated: {error}", CloseCode.INVALID_PAYLOAD
                 ) from error
             yield portion
@@ -194,7 +194,7 @@ def accept(
             continue
         try:
             asked = _parse(candidate, "offer")
-        except RemoteProtocolError:
+        except WebSocketProtocolError:
             # An offer with something in it that we do not know is declined (section 7.1).
             continue
         takeover = settings.context_takeover
@@ -231,7 +231,7 @@ def agree(answer: Extension, settings: DeflateSettings) -> PerMessageDeflate:
 
     @param answer: what the server agrees to.
     @param settings: what the offer was made of.
-    @raise RemoteProtocolError: it is no answer to that.
+    @raise WebSocketProtocolError: it is no answer to that.
     """
     agreed = _parse(answer, "response")
     client_bits = min(settings.window_bits, agreed.client_max_window_bits or 15)
@@ -279,8 +279,8 @@ def _parse(extension: Extension, kind: str) -> _Parameters:
 _WINDOW_BITS = {str(bits) for bits in range(8, 16)}
 
 
-def _bad(extension: Extension, problem: str) -> RemoteProtocolError:
-    return RemoteProtocolError(
+def _bad(extension: Extension, problem: str) -> WebSocketProtocolError:
+    return WebSocketProtocolError(
         f'the extension "{extension}" cannot be used: {problem}',
         CloseCode.MANDATORY_EXTENSION,
     )

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from os import urandom
 
-from ..errors import RemoteProtocolError
+from ..errors import WebSocketProtocolError
 from .codec import Payload, apply_mask
 from .codes import CONTROL, FIN, MASK, MAX_CONTROL_PAYLOAD, RSV1, CloseCode, Opcode
 
@@ -113,7 +113,7 @@ class FrameReader:
         @return: for each frame or part of one: its first octet; the payload, unmasked; whether
             the frame ends with it. Control frames come whole; data frames come in the portions
             that arrive.
-        @raise RemoteProtocolError: a frame breaks RFC 6455 section 5 or the limit; those before
+        @raise WebSocketProtocolError: a frame breaks RFC 6455 section 5 or the limit; those before
             it were given out.
         """
         position = 0
@@ -144,7 +144,7 @@ class FrameReader:
                 if length > 127:
                     raise self._wrong_mask()
                 if first & CONTROL:
-                    raise RemoteProtocolError(
+                    raise WebSocketProtocolError(
                         f"a control frame carries more than {MAX_CONTROL_PAYLOAD} octets",
                         CloseCode.PROTOCOL_ERROR,
                     )
@@ -193,20 +193,20 @@ class FrameReader:
         self._key = key[turn:] + key[:turn]
         return apply_mask(memoryview(data)[start:end], key)
 
-    def _too_big(self, length: int) -> RemoteProtocolError:
-        return RemoteProtocolError(
+    def _too_big(self, length: int) -> WebSocketProtocolError:
+        return WebSocketProtocolError(
             f"a frame of {length} octets takes its message over the limit of {self._max_size}",
             CloseCode.MESSAGE_TOO_BIG,
         )
 
-    def _wrong_mask(self) -> RemoteProtocolError:
-        return RemoteProtocolError(
+    def _wrong_mask(self) -> WebSocketProtocolError:
+        return WebSocketProtocolError(
             "a client's frame is not masked" if self._mask_bit else "a server's frame is masked",
             CloseCode.PROTOCOL_ERROR,
         )
 
 
-def _invalid_first(first: int) -> RemoteProtocolError:
+def _invalid_first(first: int) -> WebSocketProtocolError:
     opcode = first & 0x0F
     if opcode not in frozenset(Opcode):
         problem = f"a frame has the reserved opcode 0x{opcode:x}"
@@ -214,18 +214,18 @@ def _invalid_first(first: int) -> RemoteProtocolError:
         problem = f"a frame sets reserved bits that mean nothing here: 0x{first & _RSV:02x}"
     else:
         problem = "a control frame is fragmented"
-    return RemoteProtocolError(problem, CloseCode.PROTOCOL_ERROR)
+    return WebSocketProtocolError(problem, CloseCode.PROTOCOL_ERROR)
 
 
 def _extended_length(octets: bytes) -> int:
     length = int.from_bytes(octets, "big")
     if length < (126 if len(octets) == 2 else 65536):
-        raise RemoteProtocolError(
+        raise WebSocketProtocolError(
             f"a payload length of {length} is written in {len(octets)} octets, more than it needs",
             CloseCode.PROTOCOL_ERROR,
         )
     if length >= 1 << 63:
-        raise RemoteProtocolError(
+        raise WebSocketProtocolError(
             f"a payload length has its most significant bit set: 0x{length:x}",
             CloseCode.PROTOCOL_ERROR,
         )

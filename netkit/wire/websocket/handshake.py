@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha1
 from os import urandom
 
-from ..errors import LocalProtocolError, RemoteProtocolError
+from ..errors import HTTPProtocolError, LocalProtocolError, WebSocketProtocolError
 from ..http.fields import Fields, encode_fields, is_token, show
 from ..http.head import RequestHead
 from ..http.response import status_line
@@ -95,38 +95,38 @@ def read_request(head: RequestHead) -> Offer:
     Check a client's request (section 4.2.1).
 
     @param head: its head.
-    @raise RemoteProtocolError: it is no WebSocket handshake; with the HTTP status to refuse it.
+    @raise HTTPProtocolError: it is no WebSocket handshake; with the HTTP status to refuse it.
     """
     fields = head.fields
     if not wants_upgrade(fields):
-        raise RemoteProtocolError("only WebSocket is spoken here: Upgrade: websocket", 426)
+        raise HTTPProtocolError("only WebSocket is spoken here: Upgrade: websocket", 426)
     if head.method != b"GET":
-        raise RemoteProtocolError(f"a WebSocket handshake is a GET, not {show(head.method)}", 405)
+        raise HTTPProtocolError(f"a WebSocket handshake is a GET, not {show(head.method)}", 405)
     if head.minor < 1:
-        raise RemoteProtocolError("a WebSocket handshake takes HTTP/1.1", 400)
+        raise HTTPProtocolError("a WebSocket handshake takes HTTP/1.1", 400)
     if head.framing.chunked or head.framing.content_length:
-        raise RemoteProtocolError("a WebSocket handshake has no content", 400)
+        raise HTTPProtocolError("a WebSocket handshake has no content", 400)
     if not _has_element(fields, b"connection", b"upgrade"):
-        raise RemoteProtocolError("the Connection field does not say Upgrade", 400)
+        raise HTTPProtocolError("the Connection field does not say Upgrade", 400)
     versions = fields.all(b"sec-websocket-version")
     if versions != [b"13"]:
         said = show(b", ".join(versions))
-        raise RemoteProtocolError(f"WebSocket is spoken in version 13 here, not {said}", 426)
+        raise HTTPProtocolError(f"WebSocket is spoken in version 13 here, not {said}", 426)
     keys = fields.all(b"sec-websocket-key")
     if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
-        raise RemoteProtocolError("Sec-WebSocket-Key is not one field of 16 octets in base64", 400)
+        raise HTTPProtocolError("Sec-WebSocket-Key is not one field of 16 octets in base64", 400)
     subprotocols = fields.elements(b"sec-websocket-protocol")
     if not all(map(is_token, subprotocols)) or len(set(subprotocols)) < len(subprotocols):
-        raise RemoteProtocolError("Sec-WebSocket-Protocol is no list of different tokens", 400)
+        raise HTTPProtocolError("Sec-WebSocket-Protocol is no list of different tokens", 400)
     try:
         extensions = parse_extensions(fields.all(b"sec-websocket-extensions"))
     except ValueError as error:
-        raise RemoteProtocolError(f"Sec-WebSocket-Extensions: {error}", 400) from error
+        raise HTTPProtocolError(f"Sec-WebSocket-Extensions: {error}", 400) from error
     origins = fields.all(b"origin")
     if len(origins) > 1:
         # RFC 6454 section 7.3: whoever sends two wants one of them overlooked.
         both = show(b", ".join(origins))
-        raise RemoteProtocolError(f"there is more than one Origin: {both}", 400)
+        raise HTTPProtocolError(f"there is more than one Origin: {both}", 400)
     return Offer(keys[0], tuple(name.decode() for name in subprotocols), tuple(extensions))
 
 
@@ -262,7 +262,7 @@ class ClientHandshake:
         Check a response of status 101 (section 4.1, the client's requirements).
 
         @param fields: its header section.
-        @raise RemoteProtocolError: it does not open the connection that was asked for.
+        @raise WebSocketProtocolError: it does not open the connection that was asked for.
         """
         if not wants_upgrade(fields):
             raise _bad_response("its Upgrade field does not say websocket")
@@ -300,7 +300,7 @@ def _has_element(fields: Fields, name: bytes, wanted: bytes) -> bool:
     return wanted in (element.lower() for element in fields.elements(name))
 
 
-def _bad_response(problem: str) -> RemoteProtocolError:
-    return RemoteProtocolError(
+def _bad_response(problem: str) -> WebSocketProtocolError:
+    return WebSocketProtocolError(
         f"the response opens no WebSocket: {problem}", CloseCode.PROTOCOL_ERROR
     )

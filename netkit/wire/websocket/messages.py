@@ -9,7 +9,7 @@ import codecs
 from collections.abc import Iterable, Iterator
 from io import StringIO
 
-from ..errors import LocalProtocolError, RemoteProtocolError
+from ..errors import LocalProtocolError, WebSocketProtocolError
 from .codes import CloseCode
 from .deflate import PerMessageDeflate
 
@@ -20,7 +20,7 @@ def decode_text(payload: bytes) -> str:
     """
     Decode the payload of a whole text message.
 
-    @raise RemoteProtocolError: it is not UTF-8.
+    @raise WebSocketProtocolError: it is not UTF-8.
     """
     try:
         return str(payload, "utf-8")
@@ -92,7 +92,7 @@ class IncomingMessage:
         @param payload: what its frames carry.
         @param last: whether nothing follows.
         @return: the same, inflated and decoded. The caller goes through it to the end.
-        @raise RemoteProtocolError: it is over the limit, or does not inflate, or is no UTF-8.
+        @raise WebSocketProtocolError: it is over the limit, or does not inflate, or is no UTF-8.
         """
         self.received += len(payload)
         inflated: Iterable[bytes] = (payload,)
@@ -101,7 +101,7 @@ class IncomingMessage:
         for part in inflated:
             self._size += len(part)
             if 0 < self._max_size < self._size:
-                raise RemoteProtocolError(
+                raise WebSocketProtocolError(
                     f"a message is over the limit of {self._max_size} octets",
                     CloseCode.MESSAGE_TOO_BIG,
                 )
@@ -119,7 +119,7 @@ class IncomingMessage:
         """
         Give the whole message, or nothing where it was not kept.
 
-        @raise RemoteProtocolError: it ends within a character.
+        @raise WebSocketProtocolError: it ends within a character.
         """
         if self._decoder is None:
             return b"" if self._binary is None else self._binary
@@ -139,9 +139,9 @@ class IncomingMessage:
         return text
 
 
-def _not_utf8(error: UnicodeDecodeError) -> RemoteProtocolError:
+def _not_utf8(error: UnicodeDecodeError) -> WebSocketProtocolError:
     octets = bytes(error.object[error.start : error.end]).hex(" ")
-    return RemoteProtocolError(
+    return WebSocketProtocolError(
         f"a text is not UTF-8: {error.reason}: {octets}",
         CloseCode.INVALID_PAYLOAD,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from netkit.wire.errors import RemoteProtocolError
+from netkit.wire.errors import HTTPProtocolError
 from netkit.wire.http import (
     Content,
     EndOfMessage,
@@ -143,25 +143,25 @@ def refused(
     *,
     methods: tuple[bytes, ...] = (),
     ended: bool = False,
-) -> RemoteProtocolError:
+) -> HTTPProtocolError:
     """
     Feed what has to be refused, whole, octet by octet and with other octets behind it: the status
     is always the same, nothing is parsed behind it, and the receiver stays refusing.
     """
-    codes = []
+    statuses = []
     for pieces in ([octets], octetByOctet(octets), [octets + TRAILING]):
         if ended and pieces[-1].endswith(TRAILING):
             continue
         receiver = responses(*methods, limits=limits) if methods else RequestReceiver(limits)
-        with pytest.raises(RemoteProtocolError) as caught:
+        with pytest.raises(HTTPProtocolError) as caught:
             list(messages(receiver, pieces, ended=ended))
-        codes.append(caught.value.code)
+        statuses.append(caught.value.status)
         receiver.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        with pytest.raises(RemoteProtocolError) as again:
+        with pytest.raises(HTTPProtocolError) as again:
             receiver.next_event()
-        assert (str(again.value), again.value.code) == (str(caught.value), codes[-1])
+        assert (str(again.value), again.value.status) == (str(caught.value), statuses[-1])
         assert "\n" not in str(again.value)
-    assert len(set(codes)) == 1
+    assert len(set(statuses)) == 1
     return caught.value
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netkit.wire.errors import RemoteProtocolError
+from netkit.wire.errors import HTTPProtocolError
 from netkit.wire.http import (
     EndOfMessage,
     Limits,
@@ -68,7 +68,7 @@ def test_requests_before_an_error_are_told() -> None:
     receiver = RequestReceiver()
     receiver.receive(request() + b"\x00")
     assert isinstance(receiver.next_event(), RequestHead)
-    with pytest.raises(RemoteProtocolError):
+    with pytest.raises(HTTPProtocolError):
         receiver.next_event()
 
 
@@ -143,7 +143,7 @@ def test_interim_responses_are_counted() -> None:
     assert finalHead(interim * 3 + final, limits=limits).status == 204
     receiver = responses(b"GET", limits=limits)
     receiver.receive(interim * 4)
-    with pytest.raises(RemoteProtocolError, match="more than 3 interim responses"):
+    with pytest.raises(HTTPProtocolError, match="more than 3 interim responses"):
         receiver.next_final_head()
     # Each response has as many.
     receiver = responses(b"GET", b"GET", limits=limits)
@@ -177,12 +177,12 @@ def test_rfc9110_9_3_6_framing_fields_are_ignored_in_what_opens_a_tunnel(
 
 def test_a_response_to_no_request() -> None:
     octets = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-    assert refused(octets * 2, methods=(b"GET",)).code == 400
+    assert refused(octets * 2, methods=(b"GET",)).status == 400
     assert ResponseReceiver().next_event() is None
 
 
 def test_a_response_that_ends_in_its_head() -> None:
-    assert refused(b"HTTP/1.1 200 O", methods=(b"GET",), ended=True).code == 400
+    assert refused(b"HTTP/1.1 200 O", methods=(b"GET",), ended=True).status == 400
 
 
 _FRAGMENTS = st.sampled_from(
@@ -230,8 +230,8 @@ def test_any_octets_give_events_or_an_error(
         try:
             for message in messages(receiver, fed, ended=ended):
                 found.append(message)
-        except RemoteProtocolError as raised:
-            error = raised.code
+        except HTTPProtocolError as raised:
+            error = raised.status
         outcomes.append(([message.head.raw for message in found], error))
         assert sum(len(message.raw) for message in found) <= len(octets)
         if error is None:

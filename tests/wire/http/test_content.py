@@ -22,7 +22,7 @@ def chunked(content: bytes, limits: Limits | None = None) -> Message:
 
 
 def bad(content: bytes, limits: Limits | None = None, *, ended: bool = False) -> int:
-    return refused(HEAD + content, limits, ended=ended).code
+    return refused(HEAD + content, limits, ended=ended).status
 
 
 def test_content_by_length() -> None:
@@ -34,7 +34,7 @@ def test_content_by_length() -> None:
 def test_content_by_length_that_ends_early() -> None:
     octets = request(b"Content-Length: 5") + b"hell"
     error = refused(octets, ended=True)
-    assert error.code == 400
+    assert error.status == 400
     assert "1 octets are missing" in str(error)
 
 

@@ -18,7 +18,7 @@ def framing(*lines: bytes, version: bytes = b"1.1", content: bytes = b"") -> Fra
 
 
 def test_rfc9112_3_2_host_is_required() -> None:
-    assert refused(request(host=b"")).code == 400
+    assert refused(request(host=b"")).status == 400
     assert parsed(request(line=b"GET / HTTP/1.0", host=b""))
 
 
@@ -26,7 +26,7 @@ def test_rfc9112_3_2_host_is_required() -> None:
 @pytest.mark.parametrize("second", [b"Host: a", b"host: b", b"HOST:"])
 def test_rfc9112_3_2_host_is_one(second: bytes, version: bytes) -> None:
     error = refused(request(second, line=b"GET / HTTP/" + version))
-    assert error.code == 400
+    assert error.status == 400
     assert str(error).startswith('there is more than one Host: " a,')
 
 
@@ -79,7 +79,9 @@ def test_rfc9112_3_2_hosts(value: bytes) -> None:
 )
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 def test_rfc9112_3_2_what_is_no_host(value: bytes, version: bytes) -> None:
-    assert refused(request(b"Host:" + value, line=b"GET / HTTP/" + version, host=b"")).code == 400
+    assert (
+        refused(request(b"Host:" + value, line=b"GET / HTTP/" + version, host=b"")).status == 400
+    )
 
 
 def test_rfc9112_6_3_a_request_without_framing_has_no_content() -> None:
@@ -115,26 +117,26 @@ def test_rfc9110_8_6_content_length(value: bytes) -> None:
     ],
 )
 def test_rfc9110_8_6_what_is_no_content_length(value: bytes) -> None:
-    assert refused(request(b"Content-Length:" + value)).code == 400
+    assert refused(request(b"Content-Length:" + value)).status == 400
 
 
 @pytest.mark.parametrize("second", [b"5", b"6", b""])
 def test_rfc9110_8_6_content_length_is_one(second: bytes) -> None:
     octets = request(b"Content-Length: 5", b"content-length: " + second)
-    assert refused(octets).code == 400
+    assert refused(octets).status == 400
 
 
 @pytest.mark.parametrize("value", [b"9" * 19, b"9" * 1000, b"18446744073709551621"])
 def test_rfc9110_8_6_content_length_overflow(value: bytes) -> None:
     for limit in (0, 10):
         octets = request(b"Content-Length: " + value)
-        assert refused(octets, Limits(content=limit)).code == 413
+        assert refused(octets, Limits(content=limit)).status == 413
 
 
 def test_limit_of_the_content_by_its_length() -> None:
     limits = Limits(content=5)
     assert parsed(request(b"Content-Length: 5") + b"hello", limits)
-    assert refused(request(b"Content-Length: 6"), limits).code == 413
+    assert refused(request(b"Content-Length: 6"), limits).status == 413
     assert parsed(request(b"Content-Length: 6") + b"hello.", Limits(content=0))
 
 
@@ -176,12 +178,12 @@ def test_rfc9112_6_1_chunked(lines: list[bytes]) -> None:
     ],
 )
 def test_rfc9112_6_3_chunked_is_last_and_once(lines: list[bytes]) -> None:
-    assert refused(request(*lines)).code == 400
+    assert refused(request(*lines)).status == 400
 
 
 @pytest.mark.parametrize("value", [b"gzip, chunked", b"identity, chunked", b"foo;a=b,chunked"])
 def test_rfc9112_6_1_other_codings_are_not_implemented(value: bytes) -> None:
-    assert refused(request(b"Transfer-Encoding: " + value)).code == 501
+    assert refused(request(b"Transfer-Encoding: " + value)).status == 501
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
@@ -190,12 +192,12 @@ def test_rfc9112_6_3_not_both_length_and_coding(version: bytes, length: bytes) -
     lines = [b"Transfer-Encoding: chunked", b"Content-Length: " + length]
     for order in (lines, lines[::-1]):
         octets = request(*order, line=b"POST / HTTP/" + version)
-        assert refused(octets).code == 400
+        assert refused(octets).status == 400
 
 
 def test_rfc9112_6_1_http_1_0_has_no_transfer_coding() -> None:
     octets = request(b"Transfer-Encoding: chunked", line=b"POST / HTTP/1.0")
-    assert refused(octets).code == 400
+    assert refused(octets).status == 400
 
 
 @pytest.mark.parametrize(
@@ -228,7 +230,7 @@ def test_rfc9110_10_1_1_expect() -> None:
 
 @pytest.mark.parametrize("value", [b"200-ok", b"100-continue, foo", b"100-continue=1"])
 def test_rfc9110_10_1_1_other_expectations_fail(value: bytes) -> None:
-    assert refused(request(b"Expect: " + value)).code == 417
+    assert refused(request(b"Expect: " + value)).status == 417
 
 
 @pytest.mark.parametrize("value", [b"100-continue", b"foo"])
@@ -277,7 +279,7 @@ def test_rfc9112_6_3_a_response_up_to_the_end() -> None:
     [empty] = parsed(b"HTTP/1.0 200 OK\r\n\r\n", methods=(b"GET",), ended=True)
     assert empty.content == b""
     octets = b"HTTP/1.1 200 OK\r\n\r\nhello!"
-    assert refused(octets, Limits(content=5), methods=(b"GET",)).code == 413
+    assert refused(octets, Limits(content=5), methods=(b"GET",)).status == 413
 
 
 def test_rfc9112_6_3_a_chunked_response() -> None:

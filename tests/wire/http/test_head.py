@@ -121,19 +121,19 @@ def test_rfc9112_2_2_empty_lines_before_a_request_are_ignored() -> None:
     ],
 )
 def test_rfc9112_2_2_lines_end_with_crlf(octets: bytes) -> None:
-    assert refused(octets).code == 400
+    assert refused(octets).status == 400
 
 
 @pytest.mark.parametrize(
     "octets", [b" GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"GET / HTTP/1.1\r\n Host: a\r\n\r\n"]
 )
 def test_rfc9112_2_2_no_whitespace_before_the_first_field(octets: bytes) -> None:
-    assert refused(octets).code == 400
+    assert refused(octets).status == 400
 
 
 @pytest.mark.parametrize("version", [b"2.0", b"3.0", b"0.9", b"9.9"])
 def test_rfc9110_2_5_other_major_versions(version: bytes) -> None:
-    assert refused(request(line=b"GET / HTTP/" + version)).code == 505
+    assert refused(request(line=b"GET / HTTP/" + version)).status == 505
 
 
 def test_rfc9110_2_5_a_higher_minor_version_is_one_that_we_know() -> None:
@@ -143,7 +143,7 @@ def test_rfc9110_2_5_a_higher_minor_version_is_one_that_we_know() -> None:
 
 
 def test_the_preface_of_http_2() -> None:
-    assert refused(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").code == 505
+    assert refused(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").status == 505
 
 
 def test_a_tls_client_hello() -> None:
@@ -151,7 +151,7 @@ def test_a_tls_client_hello() -> None:
     What can never become a request is refused at once, not when its time is over.
     """
     error = refused(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
-    assert error.code == 400
+    assert error.status == 400
     assert "this is not HTTP/1: it starts with" in str(error)
 
 
@@ -182,7 +182,7 @@ def test_a_tls_client_hello() -> None:
     ],
 )
 def test_rfc9112_3_request_line(line: bytes) -> None:
-    assert refused(request(line=line)).code == 400
+    assert refused(request(line=line)).status == 400
 
 
 @pytest.mark.parametrize("method", [b"GET", b"get", b"M-SEARCH", b"!#$%&'*+-.^_`|~09azAZ"])
@@ -247,7 +247,7 @@ def test_rfc9112_3_2_forms_of_the_target(line: bytes) -> None:
     ],
 )
 def test_rfc9112_3_2_what_is_no_target(line: bytes) -> None:
-    assert refused(request(line=line)).code == 400
+    assert refused(request(line=line)).status == 400
 
 
 @pytest.mark.parametrize(
@@ -275,8 +275,8 @@ def test_rfc9112_3_2_what_is_no_target(line: bytes) -> None:
     ],
 )
 def test_rfc9112_5_field_lines(field: bytes) -> None:
-    assert refused(request(field)).code == 400
-    assert refused(request(field, b"Y: z", host=b"")).code == 400
+    assert refused(request(field)).status == 400
+    assert refused(request(field, b"Y: z", host=b"")).status == 400
 
 
 @pytest.mark.parametrize(
@@ -306,11 +306,11 @@ def test_limit_of_the_request_line() -> None:
     longest = b"GET /" + b"a" * 26 + b" HTTP/1.1"
     assert len(longest) == 40
     assert parsed(request(line=longest), limits)
-    assert refused(request(line=longest.replace(b"/", b"/a")), limits).code == 414
+    assert refused(request(line=longest.replace(b"/", b"/a")), limits).status == 414
     # What can never become a request is refused as that, however long.
-    assert refused(request(line=b"\x01" * 41), limits).code == 400
-    assert refused(b"G" * 42, limits).code == 414
-    assert refused(b"GET /" + b" " * 50 + b"\r\n", limits).code == 414
+    assert refused(request(line=b"\x01" * 41), limits).status == 400
+    assert refused(b"G" * 42, limits).status == 414
+    assert refused(b"GET /" + b" " * 50 + b"\r\n", limits).status == 414
 
 
 def test_limit_of_the_header_section() -> None:
@@ -318,25 +318,25 @@ def test_limit_of_the_header_section() -> None:
     longest = request(b"X: " + b"a" * 84)
     assert len(longest) - len(b"GET / HTTP/1.1\r\n") == 100
     assert parsed(longest, limits)
-    assert refused(longest.replace(b"X", b"XX"), limits).code == 431
+    assert refused(longest.replace(b"X", b"XX"), limits).status == 431
     # Its end is not waited for.
-    assert refused(longest[:-10] + b"a" * 100, limits).code == 431
+    assert refused(longest[:-10] + b"a" * 100, limits).status == 431
     # Nor does it matter what is wrong beyond the limit.
-    assert refused(longest[:-4] + b"aaaaa\x00\r\n\r\n", limits).code == 431
+    assert refused(longest[:-4] + b"aaaaa\x00\r\n\r\n", limits).status == 431
 
 
 def test_limit_of_the_number_of_fields() -> None:
     limits = Limits(fields=5)
     assert parsed(request(*[b"X: y"] * 4), limits)
-    assert refused(request(*[b"X: y"] * 5), limits).code == 431
-    assert refused(request(*[b"X: y"] * 5, b"\x00"), limits).code == 431
-    assert refused(request(*[b"X: y"] * 4, b"\x00"), limits).code == 400
+    assert refused(request(*[b"X: y"] * 5), limits).status == 431
+    assert refused(request(*[b"X: y"] * 5, b"\x00"), limits).status == 431
+    assert refused(request(*[b"X: y"] * 4, b"\x00"), limits).status == 400
     assert parsed(request(*[b"X: y"] * 300), Limits(fields=10**12))
 
 
 def test_an_end_in_the_middle_of_a_head() -> None:
-    assert refused(b"GET / HT", ended=True).code == 400
-    assert refused(request()[:-1], ended=True).code == 400
+    assert refused(b"GET / HT", ended=True).status == 400
+    assert refused(request()[:-1], ended=True).status == 400
     assert list(messages(RequestReceiver(), [b""], ended=True)) == []
 
 
@@ -373,13 +373,13 @@ def test_rfc9112_4_the_reason_phrase_may_be_empty() -> None:
     ],
 )
 def test_rfc9112_4_status_line(line: bytes) -> None:
-    assert refused(line + b"\r\n\r\n", methods=(b"GET",)).code == 400
+    assert refused(line + b"\r\n\r\n", methods=(b"GET",)).status == 400
 
 
 def test_limits_of_a_response_head() -> None:
     limits = Limits(request_line=30, header_section=100)
     long = b"HTTP/1.1 200 " + b"O" * 20 + b"\r\n\r\n"
-    assert refused(long, limits, methods=(b"GET",)).code == 400
-    assert refused(long[:-4], limits, methods=(b"GET",)).code == 400
+    assert refused(long, limits, methods=(b"GET",)).status == 400
+    assert refused(long[:-4], limits, methods=(b"GET",)).status == 400
     big = b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100 + b"\r\n\r\n"
-    assert refused(big, limits, methods=(b"GET",)).code == 431
+    assert refused(big, limits, methods=(b"GET",)).status == 431

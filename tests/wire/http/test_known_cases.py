@@ -124,7 +124,7 @@ def test_requests_that_are_taken(octets: bytes) -> None:
     ],
 )
 def test_requests_that_are_refused(octets: bytes, status: int) -> None:
-    assert refused(octets).code == status
+    assert refused(octets).status == status
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 Throws octets at WebSocket: C{python -m tests.wire.websocket.fuzz SECONDS [SEED]}.
 
 Sequences of frames, good and bad, are cut, joined, repeated and changed octet by octet; every
-one of them has to give events or one L{RemoteProtocolError}, and the same however it is split.
+one of them has to give events or one L{WebSocketProtocolError}, and the same however it is split.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 
-from netkit.wire.errors import RemoteProtocolError
+from netkit.wire.errors import WebSocketProtocolError
 from netkit.wire.http.connection import RequestReceiver, ResponseReceiver
 from netkit.wire.http.head import RequestHead, ResponseHead
 from netkit.wire.websocket.codec import serialize_frame
@@ -82,13 +82,13 @@ def receive(segments: Sequence[bytes], client: bool, deflate: bool) -> list[obje
         for segment in segments:
             for event in connection.receive_data(segment):
                 events.append(event)
-    except RemoteProtocolError as error:
+    except WebSocketProtocolError as error:
         # With more than one fault, the first to be seen hangs on how it comes.
         events.append("failed" if 1000 < error.code < 1016 else error)
     return events
 
 
-def check(good: bool, error: RemoteProtocolError) -> None:
+def check(good: bool, error: WebSocketProtocolError) -> None:
     """
     See that an error has a code that can be sent.
     """
@@ -104,7 +104,7 @@ def shake(octets: bytes) -> None:
         head = _head(octets, RequestReceiver())
         if isinstance(head, RequestHead):
             accept(read_request(head), settings=DeflateSettings())
-    except RemoteProtocolError as error:
+    except WebSocketProtocolError as error:
         check(400 <= error.code < 600, error)
     receiver = ResponseReceiver()
     receiver.request_sent(b"GET")
@@ -112,7 +112,7 @@ def shake(octets: bytes) -> None:
         head = _head(octets, receiver)
         if isinstance(head, ResponseHead):
             _REQUEST.read_response(head.fields)
-    except RemoteProtocolError as error:
+    except WebSocketProtocolError as error:
         check(400 <= error.code < 600 or error.code in (1002, 1010), error)
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netkit.wire.errors import LocalProtocolError, RemoteProtocolError
+from netkit.wire.errors import LocalProtocolError, WebSocketProtocolError
 from netkit.wire.websocket.codec import serialize_frame, serialize_header
 from netkit.wire.websocket.codes import FIN, MASK, RSV1, CloseCode, Opcode
 from netkit.wire.websocket.connection import Connection
@@ -50,7 +50,7 @@ def octetByOctet(data: bytes) -> list[bytes]:
     return [bytes([octet]) for octet in data]
 
 
-def fail(connection: Connection, *segments: bytes) -> tuple[list[Event], RemoteProtocolError]:
+def fail(connection: Connection, *segments: bytes) -> tuple[list[Event], WebSocketProtocolError]:
     """
     What a side makes of what arrives, up to the error that ends it.
     """
@@ -59,7 +59,7 @@ def fail(connection: Connection, *segments: bytes) -> tuple[list[Event], RemoteP
         for segment in segments:
             for event in connection.receive_data(segment):
                 events.append(event)
-    except RemoteProtocolError as error:
+    except WebSocketProtocolError as error:
         return events, error
     raise AssertionError(f"no error after {events}")
 
@@ -456,5 +456,5 @@ def test_any_octets_give_events_or_one_error(
         deflate=PerMessageDeflate() if deflate else None,
         pieces=pieces,
     )
-    with suppress(RemoteProtocolError):
+    with suppress(WebSocketProtocolError):
         receive(connection, *segments)

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from netkit.wire.errors import RemoteProtocolError
+from netkit.wire.errors import WebSocketProtocolError
 from netkit.wire.websocket.deflate import (
     DeflateSettings,
     PerMessageDeflate,
@@ -59,7 +59,7 @@ def test_context_takeover() -> None:
     alone = PerMessageDeflate(out_takeover=False, in_takeover=False)
     assert alone.compress(b"Hello", True) == alone.compress(b"Hello", True)
     assert whole(alone, bytes.fromhex("f2 48 cd c9 c9 07 00")) == b"Hello"
-    with pytest.raises(RemoteProtocolError, match="cannot be inflated"):
+    with pytest.raises(WebSocketProtocolError, match="cannot be inflated"):
         whole(alone, bytes.fromhex("f2 00 11 00 00"))
 
 
@@ -221,7 +221,7 @@ def test_both_sides_understand_each_other(settings: DeflateSettings, header: byt
 )
 def test_answers_refused(answer: str, problem: str) -> None:
     (extension,) = parse_extensions([answer.encode()])
-    with pytest.raises(RemoteProtocolError, match=problem):
+    with pytest.raises(WebSocketProtocolError, match=problem):
         agree(extension, DeflateSettings(context_takeover=False))
 
 

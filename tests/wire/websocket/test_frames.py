@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netkit.wire.errors import RemoteProtocolError
+from netkit.wire.errors import WebSocketProtocolError
 from netkit.wire.websocket.codec import serialize_frame
 from netkit.wire.websocket.codes import FIN, RSV1, CloseCode, Opcode
 from netkit.wire.websocket.frames import FrameReader, MaskingKeys
@@ -107,7 +107,7 @@ def test_invalid_frames(octets: str, masked: bool, problem: str) -> None:
     for segments in ([good + data], [good, *(bytes([octet]) for octet in data)]):
         reader = FrameReader(masked=masked)
         seen: list[tuple[int, bytes]] = []
-        with pytest.raises(RemoteProtocolError, match=problem) as raised:
+        with pytest.raises(WebSocketProtocolError, match=problem) as raised:
             seen.extend(frame for segment in segments for frame in read(reader, segment))
         assert raised.value.code == CloseCode.PROTOCOL_ERROR
         if len(segments) > 1:
@@ -120,7 +120,7 @@ def test_reserved_bit_of_deflate() -> None:
 
     assert read(reader(), b"\xc1\x01a") == [(TEXT | RSV1, b"a")]
     for first in (0xC0, 0x40, 0xC9, 0xA1, 0x91):
-        with pytest.raises(RemoteProtocolError, match="reserved bits"):
+        with pytest.raises(WebSocketProtocolError, match="reserved bits"):
             read(reader(), bytes((first, 0)))
 
 
@@ -128,7 +128,7 @@ def test_payload_over_the_limit_is_refused_by_its_header() -> None:
     header = serialize_frame(BINARY, bytes(101))[:2]
     for data in (header, header + bytes(101)):
         with pytest.raises(
-            RemoteProtocolError,
+            WebSocketProtocolError,
             match="a frame of 101 octets takes its message over the limit of 100",
         ) as e:
             read(FrameReader(masked=False, max_size=100), data)
@@ -144,7 +144,7 @@ def test_what_earlier_frames_of_the_message_carried_counts() -> None:
     reader = FrameReader(masked=False, max_size=100)
     reader.message_size = 60
     assert read(reader, serialize_frame(BINARY, bytes(40))) == [(BINARY, bytes(40))]
-    with pytest.raises(RemoteProtocolError, match="a frame of 41 octets"):
+    with pytest.raises(WebSocketProtocolError, match="a frame of 41 octets"):
         read(reader, serialize_frame(BINARY, bytes(41))[:2])
 
 

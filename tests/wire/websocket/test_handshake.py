@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from netkit.wire.errors import LocalProtocolError, RemoteProtocolError
+from netkit.wire.errors import HTTPProtocolError, LocalProtocolError, WebSocketProtocolError
 from netkit.wire.http.connection import RequestReceiver, ResponseReceiver
 from netkit.wire.http.fields import Fields
 from netkit.wire.http.head import RequestHead, ResponseHead
@@ -99,9 +99,9 @@ def test_example_of_the_rfc() -> None:
 )
 def test_requests_refused(old: bytes, new: bytes, status: int) -> None:
     assert old in REQUEST
-    with pytest.raises(RemoteProtocolError) as raised:
+    with pytest.raises(HTTPProtocolError) as raised:
         read(REQUEST.replace(old, new, 1))
-    assert raised.value.code == status
+    assert raised.value.status == status
 
 
 def test_cases_that_do_not_matter() -> None:
@@ -184,7 +184,7 @@ def test_responses_refused(old: bytes, new: bytes, problem: str) -> None:
     client = ClientHandshake(b"h", b"/", subprotocols=["a", "b"], settings=settings)
     octets, _ = accept(read(client.request), subprotocol="a", settings=settings)
     assert old in octets
-    with pytest.raises(RemoteProtocolError, match=problem):
+    with pytest.raises(WebSocketProtocolError, match=problem):
         client.read_response(response(octets.replace(old, new, 1))[1])
 
 
