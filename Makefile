@@ -1,22 +1,32 @@
 # make serve   all four services, on their default endpoints
 # make test    the whole test suite
 # make check   all that a change is held to: lint, types, tests with coverage, news
+# make sanitize   the tests of what is in C, and a fuzz against its twin in Python, under sanitizers
 # make bench   netkit and its peers, side by side
 # make profile NAME=WORKLOAD   where the time of one of the benchmarks goes
 #
 # PYTHON=...   the Python to build the virtual environment with; the newest one found by default
 # VENV=...     where that is
+# FUZZ=60      how many seconds the fuzz takes
 # ARGS=...     more arguments: of the service `netkit`, of pytest, of the benchmarks
 
 VENV ?= .venv
 ARGS =
 BASE = origin/main
+FUZZ = 60
 
 bin = $(VENV)/bin
 extras-test = [test]
+native-sources = $(wildcard netkit/*/*/native.c netkit/*/*/*/native.c)
+sanitized = build/sanitize
+# Python leaves much allocated when it ends, and frees more by itself than malloc could see.
+under-sanitizers = \
+	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	PYTHONPATH=$(sanitized):. NETKIT_REQUIRE_PEERS=1 $(bin)/python
 extras-check = [test,check]
 
-.PHONY: serve test check lint types coverage news bench profile clean
+.PHONY: serve test check lint types coverage news sanitize bench profile clean
 
 serve: $(VENV)/installed-serve
 	$(bin)/twistd -n --pidfile= netkit $(ARGS)
@@ -44,6 +54,23 @@ news: $(VENV)/installed-check
 		$(bin)/towncrier check --compare-with $(BASE); \
 	fi
 
+# The parts in C as in setup.py, but with AddressSanitizer and UndefinedBehaviorSanitizer, beside a
+# copy of the rest. What they find ends the run.
+sanitize: $(VENV)/installed-test
+	rm -rf $(sanitized)
+	mkdir -p $(sanitized)
+	cp -r netkit $(sanitized)
+	find $(sanitized) -name 'native*.so' -delete
+	for source in $(native-sources); do \
+		$(CC) -shared -fPIC -O1 -g -std=c11 -Wall -Wextra -Werror -DPy_LIMITED_API=0x030B0000 \
+			-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+			-I"$$($(bin)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
+			-o $(sanitized)/$${source%.c}.abi3.so $$source || exit; \
+	done
+	$(under-sanitizers) -m pytest -q -p no:cacheprovider -o pythonpath='$(sanitized) .' \
+		tests/wire/websocket/test_codec.py
+	$(under-sanitizers) -P -m tests.wire.websocket.codec_fuzz $(FUZZ)
+
 bench: $(VENV)/installed-serve
 	$(bin)/python -m benchmarks $(ARGS)
 
@@ -54,7 +81,7 @@ clean:
 	rm -rf .venv* benchmarks/.peers build dist *.egg-info .coverage* .*_cache .hypothesis twisted/plugins/dropin.cache
 
 # The file says that the installation came to its end.
-$(VENV)/installed-%: setup.cfg setup.py pyproject.toml $(wildcard netkit/*/*/*.c netkit/*/*/*/*.c)
+$(VENV)/installed-%: setup.cfg setup.py pyproject.toml $(native-sources)
 	@test -x $(bin)/pip || { $(find-python) && "$$python" -m venv --clear $(VENV); }
 	@echo "installing into $(VENV) ..."
 	@$(bin)/pip install --quiet --disable-pip-version-check --editable '.$(extras-$*)'

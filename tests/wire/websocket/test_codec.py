@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 import tracemalloc
 from array import array
+from random import Random
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from netkit.wire.websocket.codec import python
 from netkit.wire.websocket.codes import FIN, MASK, RSV1, Opcode
 from tests.compiled import compiled
+from tests.wire.websocket.codec_fuzz import compareOnce
 
 native = compiled("netkit.wire.websocket.codec")
 
@@ -195,15 +197,38 @@ def test_payload_is_given_out_once_and_whole(codec: ModuleType) -> None:
     assert whole == b"abcd"
 
 
-@pytest.mark.parametrize("arguments", [(), ("4",), (4, b"123"), (4, "1234")])
-def test_wrong_payloads_are_errors(arguments: tuple[Any, ...]) -> None:
-    """
-    In Python that is for the type checker to see; in C it keeps memory safe.
-    """
-    if native is None:
-        pytest.skip("the codec in C was not built: there was no compiler")
+@pytest.mark.parametrize("arguments", [(), ("4",), (4.0,), (-1,), (4, b"123"), (4, "1234")])
+def test_wrong_payloads_are_errors(codec: ModuleType, arguments: tuple[Any, ...]) -> None:
     with pytest.raises((TypeError, ValueError)):
-        native.Payload(*arguments)
+        codec.Payload(*arguments)
+
+
+def test_a_payload_is_made_once(codec: ModuleType) -> None:
+    payload = codec.Payload(4)
+    payload.take(b"ab", 0, 2)
+    payload.__init__(1, KEY)
+    payload.take(b"cd", 0, 2)
+    assert payload.end() == b"abcd"
+    with pytest.raises(TypeError):
+        codec.Payload.__new__(codec.Payload)
+
+
+@pytest.mark.parametrize("first", [-1, 256, 2**64])
+@pytest.mark.parametrize("size", [5, 500, 70_000])
+def test_a_first_octet_is_an_octet(codec: ModuleType, size: int, first: int) -> None:
+    with pytest.raises(ValueError, match=f"not {first}"):
+        codec.serialize_frame(first, octets(size), KEY)
+
+
+@pytest.mark.parametrize("limit", [-1, 0, 2**63, 2**100])
+def test_no_limit(codec: ModuleType, limit: int) -> None:
+    assert codec.whole_message(b"\x82\x03abc", 0, limit) == b"abc"
+
+
+@pytest.mark.parametrize("mask_bit", [-1, 1, 127, 256])
+def test_a_mask_bit_is_that_bit(codec: ModuleType, mask_bit: int) -> None:
+    with pytest.raises(ValueError, match=f"not {mask_bit}"):
+        codec.whole_message(b"\x82\x03abc", mask_bit, 0)
 
 
 def test_memory_follows_what_arrives(codec: ModuleType) -> None:
@@ -217,6 +242,14 @@ def test_memory_follows_what_arrives(codec: ModuleType) -> None:
         assert tracemalloc.get_traced_memory()[1] < 20_000
     finally:
         tracemalloc.stop()
+
+
+def test_both_answer_alike() -> None:
+    if native is None:
+        pytest.skip("the codec in C was not built: there was no compiler")
+    draw = Random(6455)
+    for _ in range(3000):
+        compareOnce(native, draw)
 
 
 @given(st.integers(0, 255), st.binary(max_size=3000), st.one_of(st.none(), KEYS))

@@ -80,6 +80,14 @@ get_octets(PyObject *object, Py_buffer *octets)
     return result;
 }
 
+/* A number, or the closest that fits. */
+static int
+get_number(PyObject *object, Py_ssize_t *number)
+{
+    *number = PyNumber_AsSsize_t(object, NULL);
+    return *number == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
 static int
 wrong_number(const char *name, Py_ssize_t given)
 {
@@ -92,7 +100,7 @@ PyDoc_STRVAR(apply_mask_doc,
 "Mask data, or unmask it, which is the same (RFC 6455 section 5.3).");
 
 static PyObject *
-apply_mask(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+apply_mask(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
     const unsigned char *key;
     Py_buffer data;
@@ -116,21 +124,24 @@ PyDoc_STRVAR(serialize_frame_doc,
 "Give the octets of one frame.");
 
 static PyObject *
-serialize_frame(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+serialize_frame(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
     const unsigned char *key = NULL;
     unsigned char header[14];
     unsigned char *octets;
-    Py_ssize_t size;
+    Py_ssize_t first, size;
     Py_buffer payload;
     PyObject *frame;
-    long first;
 
     if (nargs != 2 && nargs != 3 && wrong_number("serialize_frame", nargs))
         return NULL;
-    first = PyLong_AsLong(args[0]);
-    if (first == -1 && PyErr_Occurred())
+    if (get_number(args[0], &first) < 0)
         return NULL;
+    if (first < 0 || first > 255) {
+        PyErr_Format(PyExc_ValueError, "the first octet of a frame is from 0 to 255, not %R",
+                     args[0]);
+        return NULL;
+    }
     if (nargs == 3 && args[2] != Py_None && (key = key_octets(args[2])) == NULL)
         return NULL;
     if (get_octets(args[1], &payload) < 0)
@@ -193,28 +204,29 @@ PyDoc_STRVAR(whole_message_doc,
 "Read data as one whole message.");
 
 static PyObject *
-whole_message(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+whole_message(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
     const unsigned char *octets, *payload, *key = NULL;
     PyObject *message;
-    Py_ssize_t size, limit;
+    Py_ssize_t size, mask_bit, limit;
     uint64_t length;
     char *data;
-    long mask_bit;
 
     if (nargs != 3 && wrong_number("whole_message", nargs))
         return NULL;
     if (PyBytes_AsStringAndSize(args[0], &data, &size) < 0)
         return NULL;
-    mask_bit = PyLong_AsLong(args[1]);
-    limit = PyLong_AsSsize_t(args[2]);
-    if ((mask_bit == -1 || limit == -1) && PyErr_Occurred())
+    if (get_number(args[1], &mask_bit) < 0 || get_number(args[2], &limit) < 0)
         return NULL;
+    if (mask_bit != 0 && mask_bit != MASK) {
+        PyErr_Format(PyExc_ValueError, "the mask bit is 0 or %d, not %R", MASK, args[1]);
+        return NULL;
+    }
 
     octets = payload = (const unsigned char *)data;
     if (size < 2 || (octets[0] != FIN_TEXT && octets[0] != FIN_BINARY))
         return none();
-    length = octets[1] ^ mask_bit;
+    length = (uint64_t)(octets[1] ^ mask_bit);
     payload += 2;
     if (length == 126) {
         if (size < 4)
@@ -242,7 +254,7 @@ whole_message(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     /* A length that is more than all of the data overflows nothing: it is compared unsigned. */
     if (payload - octets > size || length != (uint64_t)(size - (payload - octets)))
         return none();
-    if (limit && (Py_ssize_t)length > limit)
+    if (limit > 0 && (Py_ssize_t)length > limit)
         return none();
 
     if (octets[0] == FIN_TEXT) {
@@ -272,26 +284,34 @@ typedef struct {
 /* So many times what has arrived is reserved, and no more: a length alone costs its sender nothing. */
 #define AHEAD 8
 
-static int
-payload_init(PyObject *object, PyObject *args, PyObject *keywords)
+/* In place of __init__, which may be called again. */
+static PyObject *
+payload_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    Payload *self = (Payload *)object;
-    const unsigned char *octets;
-    PyObject *key = Py_None;
+    const unsigned char *octets = NULL;
+    PyObject *number, *key = Py_None;
+    Py_ssize_t length;
+    Payload *self;
 
     if (keywords != NULL && PyDict_Size(keywords)) {
         PyErr_SetString(PyExc_TypeError, "Payload() takes no keyword arguments");
-        return -1;
+        return NULL;
     }
-    if (!PyArg_ParseTuple(args, "n|O:Payload", &self->length, &key))
-        return -1;
-    self->masked = key != Py_None;
-    if (self->masked) {
-        if ((octets = key_octets(key)) == NULL)
-            return -1;
+    if (!PyArg_ParseTuple(args, "O|O:Payload", &number, &key) || get_number(number, &length) < 0)
+        return NULL;
+    if (length < 0) {
+        PyErr_Format(PyExc_ValueError, "a length is at least 0, not %R", number);
+        return NULL;
+    }
+    if (key != Py_None && (octets = key_octets(key)) == NULL)
+        return NULL;
+    if ((self = (Payload *)PyType_GenericAlloc(type, 0)) == NULL)
+        return NULL;
+    self->length = length;
+    self->masked = octets != NULL;
+    if (octets != NULL)
         memcpy(self->key, octets, 4);
-    }
-    return 0;
+    return (PyObject *)self;
 }
 
 static void
@@ -322,9 +342,7 @@ payload_take(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     if (PyBytes_AsStringAndSize(args[0], &data, &size) < 0)
         return NULL;
-    start = PyLong_AsSsize_t(args[1]);
-    end = PyLong_AsSsize_t(args[2]);
-    if ((start == -1 || end == -1) && PyErr_Occurred())
+    if (get_number(args[1], &start) < 0 || get_number(args[2], &end) < 0)
         return NULL;
     if (start < 0 || end < start || size < end || self->length - self->arrived < end - start) {
         PyErr_SetString(PyExc_ValueError, "no part of the payload stands there");
@@ -388,7 +406,7 @@ PyDoc_STRVAR(payload_doc,
 
 static PyType_Slot payload_slots[] = {
     {Py_tp_doc, (void *)payload_doc},
-    {Py_tp_init, payload_init},
+    {Py_tp_new, payload_new},
     {Py_tp_dealloc, payload_dealloc},
     {Py_tp_methods, payload_methods},
     {0, NULL},

@@ -7,6 +7,9 @@ interpreter's C code.
 
 from __future__ import annotations
 
+from operator import index
+from typing import Any, Self
+
 from ..codes import FIN, MASK, Opcode
 
 _TEXT_WHOLE = FIN | Opcode.TEXT
@@ -28,16 +31,43 @@ def _xor_integers(data: bytes, key: bytes) -> bytes:
     )
 
 
+def _octets(data: Any) -> bytes | bytearray | memoryview:
+    """
+    The octets of any object that has some, each a C{len} of one.
+
+    @raise TypeError: it has none.
+    """
+    view = memoryview(data)
+    return view.cast("B") if view.c_contiguous and view.nbytes else bytes(view)
+
+
+def _need_bytes(data: object) -> None:
+    if not isinstance(data, bytes):
+        raise TypeError(f"expected bytes, not {type(data).__name__}")
+
+
+def _need_key(key: bytes) -> None:
+    _need_bytes(key)
+    if len(key) != 4:
+        raise ValueError(f"a masking key has 4 octets, not {len(key)}")
+
+
 _XOR_TABLES = [_xor_integers(bytes(range(256)), bytes([octet]) * 4) for octet in range(256)]
 
 
-def apply_mask(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
+def apply_mask(data: bytes | bytearray | memoryview, key: bytes, /) -> bytes:
     """
     Mask C{data}, or unmask it, which is the same (RFC 6455 section 5.3).
 
     @param data: the octets.
     @param key: the four octets of the masking key.
+    @raise ValueError: the key has another length.
     """
+    _need_key(key)
+    return _masked(data if type(data) is bytes else _octets(data), key)
+
+
+def _masked(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
     length = len(data)
     if length < _LONG:
         pad = (key * ((length + 3) >> 2))[:length]
@@ -47,7 +77,7 @@ def apply_mask(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
     if length > _BLOCK:
         # A block is a multiple of the key's length, so each begins with the key's first octet.
         blocks = (data[at : at + _BLOCK] for at in range(0, length, _BLOCK))
-        return b"".join([apply_mask(block, key) for block in blocks])
+        return b"".join([_masked(block, key) for block in blocks])
     masked = bytearray(length)
     for i, octet in enumerate(key):
         masked[i::4] = bytes(data[i::4]).translate(_XOR_TABLES[octet])
@@ -67,7 +97,7 @@ def serialize_header(first: int, length: int, mask_bit: int) -> bytes:
 
 
 def serialize_frame(
-    first: int, payload: bytes | bytearray | memoryview, key: bytes | None = None
+    first: int, payload: bytes | bytearray | memoryview, key: bytes | None = None, /
 ) -> bytes:
     """
     Give the octets of one frame.
@@ -75,17 +105,22 @@ def serialize_frame(
     @param first: its first octet: C{FIN}, C{RSV1} and the opcode.
     @param payload: what it carries, not yet masked.
     @param key: the masking key, for a client's frame; without one the frame is not masked.
+    @raise ValueError: C{first} is no octet, or the key has not four.
     """
-    if isinstance(payload, memoryview):
-        # The length of a view need not be in octets.
-        payload = bytes(payload)
+    first = index(first)
+    if not 0 <= first <= 255:
+        raise ValueError(f"the first octet of a frame is from 0 to 255, not {first}")
+    if key is not None:
+        _need_key(key)
+    if type(payload) is not bytes:
+        payload = _octets(payload)
     if key is None:
         return serialize_header(first, len(payload), 0) + payload
     header = serialize_header(first, len(payload), MASK)
-    return b"%b%b%b" % (header, key, apply_mask(payload, key))
+    return b"%b%b%b" % (header, key, _masked(payload, key))
 
 
-def whole_message(data: bytes, mask_bit: int, limit: int) -> str | bytes | None:
+def whole_message(data: bytes, mask_bit: int, limit: int, /) -> str | bytes | None:
     """
     Read C{data} as one whole message: a single frame, without a fault and not compressed.
 
@@ -94,7 +129,12 @@ def whole_message(data: bytes, mask_bit: int, limit: int) -> str | bytes | None:
     @param limit: how many octets the message may have; 0 for no limit.
     @return: the message: C{str} for text. C{None} for everything else, to be looked at with more
         care.
+    @raise ValueError: C{mask_bit} is something else.
     """
+    _need_bytes(data)
+    mask_bit, limit = index(mask_bit), index(limit)
+    if mask_bit not in (0, MASK):
+        raise ValueError(f"the mask bit is 0 or {MASK}, not {mask_bit}")
     size = len(data)
     if size < 2:
         return None
@@ -115,7 +155,7 @@ def whole_message(data: bytes, mask_bit: int, limit: int) -> str | bytes | None:
         return None
     message = data[payload:]
     if mask_bit:
-        message = apply_mask(message, data[start:payload])
+        message = _masked(message, data[start:payload])
     if first == _BINARY_WHOLE:
         return message
     try:
@@ -131,28 +171,43 @@ class Payload:
 
     __slots__ = ("_key", "_left", "_parts")
 
-    def __init__(self, length: int, key: bytes | None = None) -> None:
+    _key: bytes | None
+    _left: int
+    _parts: list[bytes]
+
+    # Not __init__, which may be called again.
+    def __new__(cls, length: int, key: bytes | None = None, /) -> Self:
         """
         @param length: how many octets it has.
         @param key: the masking key, where it is masked.
+        @raise ValueError: there is no such length, or the key has not four octets.
         """
+        length = index(length)
+        if length < 0:
+            raise ValueError(f"a length is at least 0, not {length}")
+        if key is not None:
+            _need_key(key)
+        self = super().__new__(cls)
         self._left = length
         self._key = key
-        self._parts: list[bytes] = []
+        self._parts = []
+        return self
 
-    def take(self, data: bytes, start: int, end: int) -> None:
+    def take(self, data: bytes, start: int, end: int, /) -> None:
         """
         Take the part of the payload that stands in C{data} between two offsets.
 
         @raise ValueError: none does: the offsets are not in C{data}, or more than is left.
         """
+        _need_bytes(data)
+        start, end = index(start), index(end)
         if not (0 <= start <= end <= len(data) and end - start <= self._left):
             raise ValueError("no part of the payload stands there")
         part = data[start:end]
         self._left -= len(part)
         if self._key is not None:
             turn = len(part) & 3
-            part = apply_mask(part, self._key)
+            part = _masked(part, self._key)
             self._key = self._key[turn:] + self._key[:turn]
         self._parts.append(part)
 
