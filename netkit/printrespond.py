@@ -15,6 +15,8 @@ from twisted.python.failure import Failure
 
 from .base.addresses import addressText
 from .base.budget import BudgetExceededError
+from .base.tls import errorText
+from .base.twistedprivate import handshakeDone
 from .interfaces import IPrinter
 from .server import ServerFactory, ServerProtocol
 
@@ -65,6 +67,9 @@ class PrintRespondProtocol(ServerProtocol):
         super().connectionLost(reason)
         if self._content is None:
             return
+        if not handshakeDone(self.transport):
+            self._taken()
+            return
         if reason.check(ConnectionDone):
             # An end without a half-close: TLS has none.
             self._print()
@@ -73,7 +78,7 @@ class PrintRespondProtocol(ServerProtocol):
             "{peer} was lost after {length} bytes of content, which are dropped: {reason}",
             peer=addressText(self.transport.getPeer()),
             length=len(self._content),
-            reason=reason.getErrorMessage(),
+            reason=errorText(reason.value),
         )
         self._taken()
 

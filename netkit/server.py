@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
@@ -24,6 +25,8 @@ from zope.interface import implementer
 
 from .base.addresses import addressText
 from .base.budget import Budget
+from .base.tls import errorText
+from .base.twistedprivate import handshakeDone
 
 _log = Logger()
 
@@ -61,6 +64,14 @@ class ServerProtocol(Protocol):
         if self._cut is not None and self._cut.active():
             self._cut.cancel()
         self.factory.connectionClosed(self)
+        if not (handshakeDone(self.transport) or reason.check(ConnectionAborted)):
+            _log.info(
+                "{peer}: the TLS handshake failed: {reason}",
+                peer=addressText(self.transport.getPeer()),
+                reason="the client left"
+                if reason.check(ConnectionDone, ConnectionLost)
+                else errorText(reason.value),
+            )
 
     def readConnectionLost(self) -> None:
         self.transport.loseConnection()

@@ -5,7 +5,7 @@ The private names of Twisted that netkit uses: here, and nowhere else.
 from __future__ import annotations
 
 from twisted.application.internet import StreamServerEndpointService
-from twisted.internet import tcp
+from twisted.internet import endpoints, tcp
 from twisted.internet.interfaces import IProtocolFactory, IStreamServerEndpoint
 
 
@@ -26,3 +26,20 @@ def endpointService(
     service = StreamServerEndpointService(endpoint, factory)
     service._raiseSynchronously = True
     return service
+
+
+def splitEndpoint(description: str) -> tuple[list[str], dict[str, str]]:
+    """
+    Split an endpoint string into its parts and those that have a name.
+    """
+    parts: tuple[list[str], dict[str, str]] = endpoints._parse(description)
+    return parts
+
+
+def handshakeDone(transport: object) -> bool:
+    """
+    Whether a connection's TLS handshake was done, or it never had one to do.
+
+    @param transport: the transport, which may be wrapped as often as one likes.
+    """
+    return bool(getattr(transport, "_handshakeDone", True))

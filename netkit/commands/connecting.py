@@ -11,16 +11,13 @@ from typing import Any
 import idna
 from OpenSSL.crypto import FILETYPE_PEM
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import (
-    HostnameEndpoint,
-    _parse,
-    clientFromString,
-    wrapClientTLS,
-)
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.ssl import Certificate, KeyPair, PrivateCertificate
 from zope.interface import implementer
 
+from ..base import endpoints
+from ..base.twistedprivate import splitEndpoint
 from .running import CommandFailed, tell
 from .tls import Trust, trustFromArguments
 
@@ -34,7 +31,8 @@ def clientEndpoint(
     @param reactor: what connects.
     @param description: the string for it.
     @param arguments: the parsed arguments, those of L{netkit.commands.tls} among them.
-    @raise CommandFailed: it is none, or has no TLS that the arguments could be about.
+    @raise ValueError: it is none.
+    @raise CommandFailed: it has no TLS that the arguments could be about.
     """
     kind = description.partition(":")[0]
     if kind == "tls":
@@ -99,18 +97,13 @@ def _tlsEndpoint(reactor: Any, description: str, trust: Trust) -> IStreamClientE
                 None if bindAddress is None else (bindAddress, 0),
             )
             if endpoint is None
-            else clientFromString(reactor, endpoint),
+            else endpoints.clientEndpoint(reactor, endpoint),
         )
 
-    try:
-        positional, named = _parse(description)
-        return _Described(description, parsed(*positional[1:], **named))
-    # Too few parts, a port that is no number, a file that holds no key: errors of any kind.
-    except Exception as error:
-        raise CommandFailed(
-            f"{description!r} is not a client endpoint ({error}): write tls:example.org:443",
-            status=2,
-        ) from error
+    # What Twisted does not take, says why.
+    endpoints.clientEndpoint(reactor, description)
+    positional, named = splitEndpoint(description)
+    return _Described(description, parsed(*positional[1:], **named))
 
 
 def _identity(certificate: str | None, privateKey: str | None) -> PrivateCertificate | None:

@@ -25,10 +25,11 @@ from ..websocket import (
 )
 from ..websocket.url import WebSocketURL
 from ..wire.errors import LocalProtocolError
+from ..wire.websocket.handshake import HANDSHAKE_FIELDS
 from .arguments import seconds
 from .connecting import clientEndpoint
 from .conversation import Conversation
-from .running import CommandFailed
+from .running import CommandFailed, tell
 from .standardio import readInput
 from .tls import addTrustArguments, trustFromArguments
 
@@ -95,6 +96,9 @@ async def run(reactor: Any, arguments: Namespace) -> None:
     @param arguments: the parsed arguments.
     @raise CommandFailed: when there is no connection, or it does not end in good order.
     """
+    for name, _ in arguments.header:
+        if name.lower() in HANDSHAKE_FIELDS:
+            tell(f"the header field {name.decode()} is left out: it is a part of the handshake")
     conversation = Conversation(reactor, arguments.verbose)
     await _connect(reactor, arguments, conversation)
     sending = Deferred.fromCoroutine(_send(reactor, conversation, arguments))
