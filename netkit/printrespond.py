@@ -1,13 +1,14 @@
 """
-The print-respond service: collect what a client sent until it half-closed, show it, answer, close.
+The print-respond service: collect what a client sends until it half-closes, show it, answer.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from io import BytesIO
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import FileSender
@@ -15,6 +16,7 @@ from twisted.python.failure import Failure
 
 from .base.addresses import addressText
 from .base.budget import BudgetExceededError
+from .base.quantities import parseSeconds
 from .base.tls import errorText
 from .base.twistedprivate import handshakeDone
 from .interfaces import IPrinter
@@ -23,19 +25,52 @@ from .server import ServerFactory, ServerProtocol
 _log = Logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Until:
+    """
+    When a client has sent all that it has to say. Its half-close always means that.
+
+    @ivar line: the first line feed does as well.
+    @ivar idle: so do as many seconds in which nothing arrives, once something did; 0 for never.
+    """
+
+    line: bool = False
+    idle: float = 0.0
+
+    @classmethod
+    def parse(cls, text: str) -> Until:
+        """
+        Parse C{end}, C{line} or C{idle:SECONDS}.
+
+        @raise ValueError: it is none of them.
+        """
+        kind, colon, argument = text.partition(":")
+        if kind == "idle" and colon:
+            return cls(idle=parseSeconds(argument, zero=False))
+        if text not in ("end", "line"):
+            raise ValueError(f"{text!r} is neither end nor line nor idle:SECONDS")
+        return cls(line=text == "line")
+
+
 class PrintRespondProtocol(ServerProtocol):
     """
-    Collects until the client half-closes, hands what came to the factory's printer, and answers
-    with the factory's response. Content beyond the factory's C{maxContent}, or beyond what all
-    connections may keep together, is refused: logged, told to the client in one line, and dropped.
+    Collects until the client half-closes, or the factory's C{until} says so, hands what came to
+    the factory's printer, answers with the factory's response, and closes. Content beyond the
+    factory's C{maxContent}, or beyond what all connections may keep together, is refused: logged,
+    told to the client in one line, and dropped.
     """
 
     factory: PrintRespondFactory
+    _idle: IDelayedCall | None = None
+    _halfClosed = False
 
     def connectionMade(self) -> None:
         super().connectionMade()
+        # None once it is answered, refused or lost.
         self._content: bytearray | None = bytearray()
         self._share = self.factory.budget.share()
+        if self.factory.banner:
+            self.transport.write(self.factory.banner)
 
     def dataReceived(self, data: bytes) -> None:
         self.silentSweeps = 0
@@ -51,17 +86,35 @@ class PrintRespondProtocol(ServerProtocol):
             self._refuse(str(error))
             return
         self._content += data
+        until = self.factory.until
+        if until.line and b"\n" in data:
+            self._respond()
+        elif until.idle and self._idle is not None:
+            self._idle.reset(until.idle)
+        elif until.idle:
+            self._idle = self.factory.clock.callLater(until.idle, self._respond)
 
     def readConnectionLost(self) -> None:
+        self._halfClosed = True
         if self.lingering:
             self.transport.loseConnection()
-            return
+        elif self._content is not None:
+            self._respond()
+
+    def _respond(self) -> None:
         self._print()
         sender = FileSender()
         sent = sender.beginFileTransfer(
             BytesIO(self.factory.response), self.transport, self._progress
         )
-        sent.addCallbacks(lambda last: self.transport.loseConnection(), self._unanswered)
+        sent.addCallbacks(self._responded, self._unanswered)
+
+    def _responded(self, last: bytes) -> None:
+        if self._halfClosed:
+            self.transport.loseConnection()
+        else:
+            # The client may still be sending.
+            self.lingeringClose()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
@@ -83,8 +136,10 @@ class PrintRespondProtocol(ServerProtocol):
         self._taken()
 
     def serviceStopping(self) -> None:
-        # Without its end the content is not whole: nothing is printed, nothing answered.
-        self.transport.abortConnection()
+        # Who has begun to say something may go on to its end, and is answered.
+        if self._content is not None and not self._content:
+            self._taken()
+            self.transport.loseConnection()
 
     def _print(self) -> None:
         content = self._taken()
@@ -99,6 +154,9 @@ class PrintRespondProtocol(ServerProtocol):
         """
         content, self._content = self._content, None
         self._share.keep(0)
+        idle, self._idle = self._idle, None
+        if idle is not None and idle.active():
+            idle.cancel()
         return content
 
     def _progress(self, chunk: bytes) -> bytes:
@@ -133,6 +191,8 @@ class PrintRespondFactory(ServerFactory):
         self,
         response: bytes = b"response data",
         *,
+        banner: bytes = b"",
+        until: Until = Until(),
         printer: IPrinter | None = None,
         maxContent: int = 64 * 2**20,
         maxConnections: int = 10_000,
@@ -142,8 +202,10 @@ class PrintRespondFactory(ServerFactory):
     ) -> None:
         """
         @param response: what every client is answered.
+        @param banner: what every client is sent as soon as it has connected.
+        @param until: when a client has sent all that it has to say.
         @param printer: what shows each client's content; nothing by default.
-        @param maxContent: how many bytes a client may send before it half-closes.
+        @param maxContent: how many bytes a client may send until then.
         @param maxConnections: as in L{ServerFactory}.
         @param maxBuffered: as in L{ServerFactory}.
         @param idleTimeout: as in L{ServerFactory}.
@@ -156,5 +218,7 @@ class PrintRespondFactory(ServerFactory):
             clock=clock,
         )
         self.response = response
+        self.banner = banner
+        self.until = until
         self.printer = printer
         self.maxContent = maxContent

@@ -5,16 +5,18 @@ Tests for L{netkit.printrespond}.
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 import pytest_twisted
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
-from netkit.printrespond import PrintRespondFactory, PrintRespondProtocol
+from netkit.printrespond import PrintRespondFactory, PrintRespondProtocol, Until
 
 from .clients import Records, connect
 from .conftest import Listen
@@ -138,14 +140,44 @@ def test_a_client_that_takes_the_response_slowly_is_not_idle() -> None:
     assert transport.disconnected
 
 
-def test_stop_drops_content_that_is_not_whole() -> None:
-    records = Records()
-    factory = PrintRespondFactory(printer=records, clock=Clock())
+def test_stop_drops_content_that_is_not_whole_in_time(logged: list[LogEvent]) -> None:
+    records, clock = Records(), Clock()
+    factory = PrintRespondFactory(printer=records, clock=clock)
     protocol, transport = connected(factory)
     protocol.dataReceived(b"half of it")
-    protocol.serviceStopping()
+    stopped = Deferred.fromCoroutine(factory.closeConnections(2.0))
+    clock.advance(1.9)
+    assert not transport.disconnected
+    clock.advance(0.1)
     assert transport.disconnected
+    protocol.connectionLost(Failure(ConnectionAborted()))
+    assert stopped.called
     assert records.all == []
+    assert [event["length"] for event in logged if "length" in event] == [10]
+
+
+@pytest_twisted.ensureDeferred
+async def test_stop_lets_a_client_come_to_its_end(listen: Listen) -> None:
+    records = Records()
+    factory = PrintRespondFactory(b"x" * 10**6, banner=b"ready", printer=records)
+    endpoint = await listen(factory)
+    silent, sending, taking = [await connect(endpoint) for _ in range(3)]
+    for client in (silent, sending, taking):
+        await client.receive(5)
+    sending.transport.write(b"half")
+    taking.transport.loseWriteConnection()
+    await taking.receive(6)
+    stopped = Deferred.fromCoroutine(factory.closeConnections(60.0))
+    # Who has said nothing has nothing to lose.
+    await silent.lost
+    assert silent.received == b"ready"
+    sending.transport.write(b" and half")
+    sending.transport.loseWriteConnection()
+    for client in (sending, taking):
+        assert isinstance(await client.lost, ConnectionDone)
+        assert client.received == b"ready" + b"x" * 10**6
+    await stopped
+    assert records.all == [b"", b"half and half"]
 
 
 def test_content_over_what_all_may_keep_together_is_refused(logged: list[LogEvent]) -> None:
@@ -187,3 +219,76 @@ def test_what_a_connection_kept_is_given_back(end: str) -> None:
             reason = ConnectionDone() if end == "ended" else ConnectionLost()
             protocol.connectionLost(Failure(reason))
         assert b"refused" not in transport.value()
+
+
+@pytest_twisted.ensureDeferred
+async def test_until_a_line(listen: Listen) -> None:
+    """
+    The client is answered and let go, though it goes on sending; without a line, its end counts.
+    """
+    records = Records()
+    endpoint = await listen(PrintRespondFactory(until=Until(line=True), printer=records))
+    client = await connect(endpoint)
+    client.transport.write(b"a ")
+    client.transport.write(b"line\n")
+    await client.receive(len(b"response data"))
+    client.transport.write(b"more")
+    assert isinstance(await client.lost, ConnectionDone)
+    client = await connect(endpoint)
+    client.transport.write(b"no line")
+    client.transport.loseWriteConnection()
+    assert isinstance(await client.lost, ConnectionDone)
+    assert client.received == b"response data"
+    assert records.all == [b"a line\n", b"no line"]
+
+
+def test_until_nothing_came_for_a_time() -> None:
+    records, clock = Records(), Clock()
+    factory = PrintRespondFactory(until=Until(idle=2.0), printer=records, clock=clock)
+    protocol, transport = connected(factory)
+    # It begins with what arrives.
+    clock.advance(10)
+    for piece in (b"one ", b"two ", b"three"):
+        protocol.dataReceived(piece)
+        clock.advance(1.9)
+    assert records.all == []
+    clock.advance(0.1)
+    assert records.all == [b"one two three"]
+    present(transport.producer).resumeProducing()
+    assert transport.value() == b"response data"
+
+
+@pytest.mark.parametrize("end", ["answered", "lost", "refused"])
+def test_the_time_ends_with_the_content(end: str) -> None:
+    clock = Clock()
+    factory = PrintRespondFactory(until=Until(idle=2.0), maxContent=9, clock=clock, idleTimeout=0)
+    protocol, transport = connected(factory)
+    protocol.dataReceived(b"content")
+    if end == "answered":
+        protocol.readConnectionLost()
+    elif end == "lost":
+        protocol.connectionLost(Failure(ConnectionLost()))
+    else:
+        transport.loseWriteConnection = lambda: None  # type: ignore[attr-defined]
+        protocol.dataReceived(b"and more")
+    transport.clear()
+    clock.advance(2.0)
+    assert transport.value() == b""
+
+
+@pytest.mark.parametrize(
+    ("text", "until"),
+    [
+        ("end", Until()),
+        ("line", Until(line=True)),
+        ("idle:0.5", Until(idle=0.5)),
+    ],
+)
+def test_until_as_text(text: str, until: Until) -> None:
+    assert Until.parse(text) == until
+
+
+@pytest.mark.parametrize("text", ["", "END", "idle", "idle:", "idle:0", "idle:soon", "line:1"])
+def test_until_as_text_that_is_wrong(text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(repr(text.removeprefix("idle:")))):
+        Until.parse(text)

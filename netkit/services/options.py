@@ -119,6 +119,7 @@ class ServiceOptions(CommonOptions):
     @cvar service: the service's name, as it is printed and logged.
     @cvar defaultEndpoint: where it listens when nothing else is said.
     @cvar defaultFormat: how it prints when nothing else is said.
+    @ivar listenOption: the name of the option that says where it listens, for messages.
     """
 
     service: ClassVar[str]
@@ -127,6 +128,7 @@ class ServiceOptions(CommonOptions):
 
     def __init__(self) -> None:
         super().__init__()
+        self.listenOption = "listen"
         self["listen"] = []
 
     def opt_listen(self, description: str) -> None:
@@ -152,7 +154,7 @@ class ServiceOptions(CommonOptions):
         if not self["listen"]:
             self["listen"].append(self.defaultEndpoint)
         for description in self["listen"]:
-            checkEndpoint(description)
+            checkEndpoint(description, self.listenOption)
 
     def limits(self) -> dict[str, Any]:
         """
@@ -165,10 +167,11 @@ class ServiceOptions(CommonOptions):
         }
 
 
-def checkEndpoint(description: str) -> None:
+def checkEndpoint(description: str, option: str) -> None:
     """
     See that a server endpoint string can be understood.
 
+    @param option: the name of the option that has it.
     @raise UsageError: when it cannot.
     """
     from twisted.internet import reactor
@@ -176,7 +179,7 @@ def checkEndpoint(description: str) -> None:
     try:
         serverEndpoint(reactor, description)
     except ValueError as error:
-        raise UsageError(f"--listen: {error}") from error
+        raise UsageError(f"--{option}: {error}") from error
 
 
 class ResponseOptions(ServiceOptions):

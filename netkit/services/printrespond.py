@@ -4,7 +4,11 @@ The twistd plugin C{netkit-print-respond}.
 
 from __future__ import annotations
 
-from ..printrespond import PrintRespondFactory
+import os
+
+from twisted.python.usage import UsageError
+
+from ..printrespond import PrintRespondFactory, Until
 from .listening import ListeningService, listeningService
 from .options import ResponseOptions, wholeNumber
 
@@ -19,13 +23,27 @@ class Options(ResponseOptions):
 
     optParameters = [
         [
+            "until",
+            "u",
+            "end",
+            "For clients that never half-close, when to answer: end, line or idle:SECONDS.",
+        ],
+        ["on-connect", None, "", "What to send as soon as a client has connected."],
+        [
             "max-content",
             None,
             64 * 2**20,
-            "How many bytes a client may send before it half-closes.",
+            "How many bytes a client may send before it is answered.",
             wholeNumber("max-content"),
         ],
     ]
+
+    def postOptions(self) -> None:
+        super().postOptions()
+        try:
+            self["until"] = Until.parse(self["until"])
+        except ValueError as error:
+            raise UsageError(f"--until: {error}") from error
 
 
 def makeService(options: Options) -> ListeningService:
@@ -36,6 +54,8 @@ def makeService(options: Options) -> ListeningService:
         options,
         lambda printer: PrintRespondFactory(
             options["response"],
+            banner=os.fsencode(options["on-connect"]),
+            until=options["until"],
             printer=printer,
             maxContent=options["max-content"],
             **options.limits(),

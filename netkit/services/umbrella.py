@@ -8,6 +8,7 @@ from typing import cast
 
 from twisted.application.service import MultiService
 from twisted.logger import Logger
+from twisted.python.usage import UsageError
 
 from ..base.addresses import addressText
 from . import echo, http, printrespond, websocket
@@ -23,7 +24,7 @@ class Options(CommonOptions):
     """
     The command line of C{netkit}: what the services share, and where each one listens.
 
-    C{self["services"]} holds the options of each service, in the order of L{_SERVICES}.
+    C{self["services"]} holds the options of each service that is to run.
     """
 
     longdesc = "Each service listens where its own plugin does, unless told otherwise."
@@ -34,6 +35,18 @@ class Options(CommonOptions):
     def __init__(self) -> None:
         super().__init__()
         self["services"] = [module.Options() for module in _SERVICES]
+        for options in self["services"]:
+            options.listenOption = options.service
+        self["without"] = set()
+
+    def opt_without(self, service: str) -> None:
+        """
+        Leave a service out: echo, print-respond, http or websocket. May be given several times.
+        """
+        names = [options.service for options in self["services"]]
+        if service not in names:
+            raise UsageError(f"--without takes one of {', '.join(names)}, not {service!r}")
+        self["without"].add(service)
 
     def _listen(self, service: str, description: str) -> None:
         for options in self["services"]:
@@ -66,6 +79,16 @@ class Options(CommonOptions):
 
     def postOptions(self) -> None:
         super().postOptions()
+        for options in self["services"]:
+            if options.service in self["without"] and options["listen"]:
+                raise UsageError(
+                    f"--{options.service} and --without {options.service} exclude each other"
+                )
+        self["services"] = [
+            options for options in self["services"] if options.service not in self["without"]
+        ]
+        if not self["services"]:
+            raise UsageError("--without leaves no service to run")
         shared = {name: self[name] for name in CommonOptions()}
         for options in self["services"]:
             options.update(shared)
@@ -95,6 +118,7 @@ def makeService(options: Options) -> Umbrella:
     Make all services.
     """
     umbrella = Umbrella()
-    for module, its in zip(_SERVICES, options["services"], strict=True):
-        module.makeService(its).setServiceParent(umbrella)
+    modules = {module.Options.service: module for module in _SERVICES}
+    for its in options["services"]:
+        modules[its.service].makeService(its).setServiceParent(umbrella)
     return umbrella

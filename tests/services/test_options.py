@@ -73,6 +73,8 @@ def test_values() -> None:
         (["--grace", "inf"], ["--grace", "'inf'"]),
         (["--grace", "-1"], ["--grace", "'-1'"]),
         (["tcp:1"], ["'tcp:1'"]),
+        (["--until", "never"], ["--until", "'never'", "end", "line", "idle:SECONDS"]),
+        (["--until", "idle:soon"], ["--until", "'soon'"]),
         (["--response", "x", "--response-file", "y"], ["--response-file"]),
         (["--response-file", "/no/such/file"], ["'/no/such/file'", "No such file"]),
         (["--nosuch"], ["--nosuch"]),

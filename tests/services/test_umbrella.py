@@ -58,9 +58,26 @@ def test_what_is_shared_goes_to_every_service() -> None:
         assert options.limits()["maxConnections"] == 7
 
 
-@pytest.mark.parametrize("arguments", [["--echo=9872"], ["--format=x"], ["extra"]])
-def test_a_mistake(arguments: list[str]) -> None:
-    with pytest.raises(UsageError):
+def test_services_left_out() -> None:
+    services = parsed("--without", "http", "--without=echo")["services"]
+    assert [options.service for options in services] == ["print-respond", "websocket"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--echo=9872"], "--echo: .*'9872'"),
+        (["--http="], "--http: .*''"),
+        (["--print-respond=x:1"], "--print-respond: .*'x:1'"),
+        (["--format=x"], "--format"),
+        (["extra"], "'extra'"),
+        (["--without=smtp"], "--without takes one of .*, not 'smtp'"),
+        (["--without=http", "--http=tcp:0"], "--http and --without http"),
+        ([f"--without={name}" for name in NAMES], "no service"),
+    ],
+)
+def test_a_mistake(arguments: list[str], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
         parsed(*arguments)
 
 
