@@ -117,3 +117,30 @@ def test_json(serve: Callable[..., Daemon], transport: str, folder: Path) -> Non
         "print-respond received utf-8 zwei €",
         "print-respond received base64 /wA=",
     ]
+
+
+@pytest.mark.parametrize("until", ["line", "idle:0.2"])
+def test_a_client_that_never_half_closes(
+    serve: Callable[..., Daemon], transport: str, folder: Path, until: str
+) -> None:
+    printed = folder / f"{transport}-{until[:4]}"
+    options = ["--until", until, "--on-connect", "hello ", "--output", str(printed)]
+    respond = serve("netkit-print-respond", *options)
+    ncat = [requirePeer("ncat"), "--no-shutdown", *respond.address(transport).ncat]
+    assert run(ncat, b"a line\n").output == b"hello response data"
+    assert printed.read_bytes() == b"a line\n"
+
+
+def test_a_client_of_tls(serve: Callable[..., Daemon], tlsEndpoint: str, folder: Path) -> None:
+    """
+    TLS has no half-close: the client waits for the answer with its own side open.
+    """
+    printed = folder / "tls-line"
+    respond = serve(
+        *("netkit-print-respond", "-l", tlsEndpoint, "--until", "line", "--output", str(printed))
+    )
+    port = respond.address("tls").port
+    client = [requirePeer("openssl"), "s_client", "-quiet"]
+    done = run([*client, "-connect", f"127.0.0.1:{port}"], b"a line\n")
+    assert done.output == b"response data"
+    assert printed.read_bytes() == b"a line\n"

@@ -91,21 +91,25 @@ def test_example(
     assert CHANGING.sub("", news).rstrip("\n") == CHANGING.sub("", localized(shown)).rstrip("\n")
 
 
-@pytest.mark.parametrize(
-    "command", re.findall(r"^(twistd -n .*)$", README, re.MULTILINE), ids=lambda line: line[10:40]
-)
-def test_command_line(command: str, folder: Path) -> None:
+def test_command_lines(folder: Path) -> None:
     """
-    Each of the command lines is understood.
+    Each of the command lines is understood, and all can run at once in the same folder.
     """
-    (folder / "answer.bin").write_bytes(b"answer")
-    arguments = shlex.split(re.sub(r"tcp:\d+", "tcp:0:interface=127.0.0.1", command))[2:]
-    program = Program(daemonCommand(*arguments), cwd=folder)
+    commands = re.findall(r"^(twistd -n .*)$", README, re.MULTILINE)
+    ports = re.findall(r"tcp:(\d+)", "".join(commands))
+    assert len(set(ports)) == len(ports)
+    programs = []
     try:
-        program.waitForLines(re.compile(r" listens on "))
+        for command in commands:
+            free = re.sub(r"tcp:\d+", "tcp:0:interface=127.0.0.1", command)
+            name, *arguments = shlex.split(free)
+            programs.append(Program([str(SCRIPTS / name), *arguments], cwd=folder))
+        for program in programs:
+            program.waitForLines(re.compile(r" listens on "))
     finally:
-        program.stop()
-    assert "Traceback" not in program.output
+        for program in programs:
+            program.stop()
+    assert "Traceback" not in "".join(program.output for program in programs)
 
 
 def pythonBlock(number: int) -> str:
