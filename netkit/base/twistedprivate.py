@@ -6,7 +6,20 @@ from __future__ import annotations
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.internet import endpoints, tcp
+from twisted.internet._signals import SignalHandling
 from twisted.internet.interfaces import IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.posixbase import _ContinuousPolling as ContinuousPolling
+from twisted.internet.process import _BaseProcess as BaseProcess
+
+__all__ = [
+    "BaseProcess",
+    "ContinuousPolling",
+    "SignalHandling",
+    "endpointService",
+    "handshakeDone",
+    "reserveDescriptor",
+    "splitEndpoint",
+]
 
 
 def reserveDescriptor() -> None:

@@ -16,6 +16,7 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
+from twisted.python import log
 from twisted.python.failure import Failure
 
 from .twistedprivate import reserveDescriptor
@@ -82,7 +83,8 @@ class UNIXPort(unix.Port):
         # Whoever made an adopted socket goes on to use it.
         self._shouldShutdown = self._adopted is None
         self.socket, self._adopted = self._adopted or self._bind(), None
-        _log.info("{port} starting on {path!r}", port=self.logPrefix(), path=self._path)
+        # As Twisted's own ports say it.
+        log.msg(f"{self._getLogPrefix(self.factory)} starting on {os.fsdecode(self._path)!r}")
         if self.factory is not None:
             self.factory.doStart()
         self.connected = True
@@ -106,7 +108,10 @@ class UNIXPort(unix.Port):
 
     def _bind(self) -> socket.socket:
         inFilesystem = not self._path.startswith(b"\0")
-        bound: socket.socket = self.createInternetSocket()
+        try:
+            bound: socket.socket = self.createInternetSocket()
+        except OSError as error:
+            raise CannotListenError(None, self._path, error) from error
         try:
             if self.wantPID and inFilesystem:
                 self._lock = _locked(self._path)

@@ -14,12 +14,13 @@ from threading import Thread
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.posixbase import PosixReactorBase
-from twisted.internet.process import _BaseProcess
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from netkit.base.twistedprivate import BaseProcess
 
-def watch(reactor: PosixReactorBase, process: _BaseProcess) -> None:
+
+def watch(reactor: PosixReactorBase, process: BaseProcess) -> None:
     """
     Reap C{process} as soon as it has ended.
 
@@ -38,13 +39,13 @@ def watch(reactor: PosixReactorBase, process: _BaseProcess) -> None:
         reactor._addInternalReader(_Child(reactor, process, descriptor))
 
 
-def _reap(process: _BaseProcess) -> None:
+def _reap(process: BaseProcess) -> None:
     # Something else may have reaped it: Twisted looks when the pipes of a child are closed.
     if process.pid is not None:
         process.reapProcess()
 
 
-def _wait(reactor: PosixReactorBase, process: _BaseProcess, pid: int) -> None:
+def _wait(reactor: PosixReactorBase, process: BaseProcess, pid: int) -> None:
     # No such child: it was reaped meanwhile. No such loop: it was closed, nobody wants to know.
     with suppress(ChildProcessError, RuntimeError):
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -57,7 +58,7 @@ class _Child:
     A process descriptor: readable when the process has ended.
     """
 
-    def __init__(self, reactor: PosixReactorBase, process: _BaseProcess, descriptor: int) -> None:
+    def __init__(self, reactor: PosixReactorBase, process: BaseProcess, descriptor: int) -> None:
         self._reactor = reactor
         self._process = process
         self._descriptor = descriptor

@@ -7,13 +7,13 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop, set_event_loop
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import methodcaller
 from socket import AF_UNIX
 from typing import Any
 
 import uvloop
-from twisted.internet._signals import SignalHandling
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.base import ReactorBase
-from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.error import UnsupportedAddressFamily
 from twisted.internet.interfaces import (
     IConnector,
@@ -28,22 +28,27 @@ from twisted.python import context
 from twisted.python.failure import Failure
 from twisted.python.log import ILogContext
 
+from netkit.base.twistedprivate import SignalHandling
 from netkit.reactor import children, tcp, unix
+from netkit.reactor.descriptors import DescriptorSet
 from netkit.reactor.timers import Call, TimedCalls
 from netkit.reactor.turn import LogContext, Turn
 
 _log = Logger()
 
 
-class UvloopReactor(EPollReactor):
+class UvloopReactor(AsyncioSelectorReactor):
     """
     A reactor on a uvloop event loop.
 
     uvloop's transports serve the stream connections, its timers the delayed calls. Whatever else
     has a descriptor (ports, connections that are being made, UDP, processes' pipes, serial lines,
-    everything that is given to C{addReader} and C{addWriter}) is in the epoll set of Twisted's own
-    L{EPollReactor}, and that set is one descriptor more that the loop watches: so all of it
-    behaves as it does there.
+    everything that is given to C{addReader} and C{addWriter}) is in a L{DescriptorSet}, Twisted's
+    own epoll set, which is one descriptor more that the loop watches: so all of it behaves as it
+    does there.
+
+    It is an L{AsyncioSelectorReactor}, which programs look for before they let asyncio code run
+    beside Twisted's; what that does for a loop of asyncio's own, this does in its own ways.
 
     @ivar eventloop: the loop: asyncio code in this process runs on it, too.
     """
@@ -56,22 +61,30 @@ class UvloopReactor(EPollReactor):
         if self.eventloop.get_exception_handler() is None:
             self.eventloop.set_exception_handler(_logLoopError)
         self._turn = Turn(self.eventloop)
-        self._timedCalls = TimedCalls(self.eventloop, self._turn.context, self.seconds)
-        super().__init__()
+        self._timedCalls = TimedCalls(
+            self.eventloop, self._turn.context, lambda: self.seconds(), self._makeCalls
+        )
+        self._woken = False
+        super().__init__(self.eventloop)
+        self._descriptors = descriptors = DescriptorSet(self)
         # uvloop would run it in a copy of this context.
         inContext = self._turn.context.run
-        self.eventloop.add_reader(self._poller.fileno(), inContext, self.doPoll, 0)
+        self.eventloop.add_reader(descriptors, inContext, descriptors.doPoll, 0)
 
     # Running
 
+    run = ReactorBase.run
+    iterate = ReactorBase.iterate
+
     def mainLoop(self) -> None:
+        self._turn.update()
         logContext = {ILogContext: LogContext(self._turn)}
         # Other code on the loop may stop it; it runs for as long as the reactor does.
         while self._started:
             context.call(logContext, self.eventloop.run_forever)
 
     def stop(self) -> None:
-        super().stop()
+        ReactorBase.stop(self)
         self.wakeUp()
 
     def runUntilCurrent(self) -> None:
@@ -79,11 +92,17 @@ class UvloopReactor(EPollReactor):
         Make the calls that threads asked for, shut down if that is due, make the timed calls that
         are due: in the order of every other reactor.
         """
+        self._woken = False
         super().runUntilCurrent()
         self._timedCalls.run()
 
+    def _makeCalls(self) -> None:
+        if self.threadCallQueue:
+            super().runUntilCurrent()
+        self._timedCalls.run()
+
     def crash(self) -> None:
-        super().crash()
+        ReactorBase.crash(self)
         if self.eventloop.is_running():
             self.eventloop.stop()
 
@@ -101,12 +120,18 @@ class UvloopReactor(EPollReactor):
 
     # Threads
 
+    callFromThread = ReactorBase.callFromThread  # type: ignore[assignment] # names differ
+
     def installWaker(self) -> None:
         """
         None is needed: the loop can be woken.
         """
 
     def wakeUp(self) -> None:
+        # One is enough for all that was asked for before it comes.
+        if self._woken:
+            return
+        self._woken = True
         self.eventloop.call_soon_threadsafe(self.runUntilCurrent, context=self._turn.context)
 
     # Time
@@ -116,7 +141,8 @@ class UvloopReactor(EPollReactor):
     ) -> Call:
         assert delay >= 0, f"{delay} is not greater than or equal to 0 seconds"
         calls = self._timedCalls
-        call = Call(self.seconds() + delay, callable, args, kw, calls)
+        seconds = self.seconds
+        call = Call(seconds() + delay, callable, args, kw, calls, seconds)
         # In line, because most programs make a call for each thing that they do.
         if not calls.new:
             calls.expectNew()
@@ -126,25 +152,43 @@ class UvloopReactor(EPollReactor):
     def getDelayedCalls(self) -> Sequence[IDelayedCall]:
         return self._timedCalls.pending()
 
-    # Streams
+    # Descriptors
 
     def addReader(self, reader: Any) -> None:
         if reader in self._turn.streams:
             reader.startReading()
         else:
-            super().addReader(reader)
+            self._descriptors.addReader(reader)
 
     def removeReader(self, reader: Any) -> None:
         if reader in self._turn.streams:
             reader.stopReading()
         else:
-            super().removeReader(reader)
+            self._descriptors.removeReader(reader)
 
     def addWriter(self, writer: Any) -> None:
         if writer in self._turn.streams:
             writer.startWriting()
         else:
-            super().addWriter(writer)
+            self._descriptors.addWriter(writer)
+
+    def removeWriter(self, writer: Any) -> None:
+        self._descriptors.removeWriter(writer)
+
+    def removeAll(self) -> list[Any]:
+        streams = [s for s in self._turn.streams if s.isReading() or s.isWriting()]
+        for stream in streams:
+            stream.stopReading()
+        self._turn.streams.difference_update(streams)
+        return [*self._descriptors.removeAll(), *streams]
+
+    def getReaders(self) -> list[Any]:
+        return [*self._descriptors.getReaders(), *filter(_isReading, self._turn.streams)]
+
+    def getWriters(self) -> list[Any]:
+        return [*self._descriptors.getWriters(), *filter(_isWriting, self._turn.streams)]
+
+    # Streams
 
     def listenTCP(
         self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = ""
@@ -215,26 +259,16 @@ class UvloopReactor(EPollReactor):
             )
         return self._turn.connect(adopt)
 
-    def removeAll(self) -> Any:
-        removed = super().removeAll()
-        streams = [s for s in self._turn.streams if s.isReading() or s.isWriting()]
-        for stream in streams:
-            stream.stopReading()
-        self._turn.streams.difference_update(streams)
-        return removed + streams
-
-    def getReaders(self) -> Any:
-        return super().getReaders() + [s for s in self._turn.streams if s.isReading()]
-
-    def getWriters(self) -> Any:
-        return super().getWriters() + [s for s in self._turn.streams if s.isWriting()]
-
     # Processes
 
     def spawnProcess(self, *args: Any, **kwargs: Any) -> Any:
         process = super().spawnProcess(*args, **kwargs)
         children.watch(self, process)
         return process
+
+
+_isReading = methodcaller("isReading")
+_isWriting = methodcaller("isWriting")
 
 
 def _logLoopError(loop: AbstractEventLoop, error: dict[str, Any]) -> None:

@@ -32,6 +32,9 @@ _DIRECT_TLS = 2
 # Beside one of the last two: nothing arrived before it, so that the turn's end allows another one.
 _FIRST = 4
 
+# With so many octets at once a connection has had its share of a turn.
+_SHARE = 128 * 1024
+
 _DONE = Failure(CONNECTION_DONE)
 _LOST = Failure(CONNECTION_LOST)
 
@@ -58,6 +61,7 @@ class LoopProtocol:
     data_received = property(attrgetter("_stream._received"))
 
     def eof_received(self) -> bool:
+        self._stream._reading = False
         self._tell(self._stream.readConnectionLost, _DONE)
         # What to do about it was decided: uvloop itself is to do nothing.
         return True
@@ -97,10 +101,11 @@ class StreamMixin(Connection):
     @ivar _context: in which its callbacks run, from when it is connected on.
     @ivar _native: whether uvloop has, or is about to have, the socket.
     @ivar _openMode: the write mode while all is in order, as it is again when something arrives.
+    @ivar _reading: whether the application wants what arrives.
+    @ivar _resting: whether it has had its share of this turn, so that uvloop does not read.
     @ivar _scheduled: whether the queue will be looked at when the turn ends.
     @ivar _turn: that of its reactor.
     @ivar _uv: uvloop's transport, as soon as there is one.
-    @ivar _wantsReading: what was asked for while uvloop's transport was still to come.
     @ivar _writeMode: that of the next write.
     """
 
@@ -118,7 +123,7 @@ class StreamMixin(Connection):
         self._uv = None
         self._openMode = self._writeMode = _QUEUED
         # Set on the instance: CPython's inline cache misses attributes that the class defines too.
-        self._wantsReading = False
+        self._reading = self._resting = False
         self._scheduled = False
         super().__init__(*args)
 
@@ -158,7 +163,7 @@ class StreamMixin(Connection):
             return
         # So that "paused" means that something is left to send, and "resumed" that nothing is.
         uv.set_write_buffer_limits(0)
-        if not (self._native and self._wantsReading):
+        if not (self._native and self._reading):
             uv.pause_reading()
         if self._scheduled:
             self._turnEnded()
@@ -183,7 +188,7 @@ class StreamMixin(Connection):
         """
         Whether a native connection delivers what arrives.
         """
-        return self._wantsReading if self._uv is None else self._uv.is_reading()
+        return self._reading
 
     def isWriting(self) -> bool:
         """
@@ -194,17 +199,17 @@ class StreamMixin(Connection):
     def startReading(self) -> None:
         if not self._native:
             super().startReading()
-        elif self._uv is None:
-            self._wantsReading = True
-        else:
+            return
+        self._reading = True
+        if self._uv is not None and not self._resting:
             self._uv.resume_reading()
 
     def stopReading(self) -> None:
         if not self._native:
             super().stopReading()
-        elif self._uv is None:
-            self._wantsReading = False
-        else:
+            return
+        self._reading = False
+        if self._uv is not None:
             self._uv.pause_reading()
 
     def startWriting(self) -> None:
@@ -233,6 +238,17 @@ class StreamMixin(Connection):
         except BaseException as error:
             self._raised(error)
         turn.current = None
+        if len(data) >= _SHARE:
+            self._rest()
+
+    def _rest(self) -> None:
+        """
+        Leave the rest of the turn to others: libuv reads on for as long as there is something.
+        """
+        if self._reading and self._native:
+            self._resting = True
+            self._uv.pause_reading()
+            self._turn.flushSoon(self)
 
     def write(self, data: bytes) -> None:
         mode = self._writeMode
@@ -291,6 +307,10 @@ class StreamMixin(Connection):
         """
         Act on what was asked for in this turn.
         """
+        if self._resting:
+            self._resting = False
+            if self._reading and self._native:
+                self._uv.resume_reading()
         if not self._scheduled:
             if self._openMode:
                 self._writeMode = self._openMode | _FIRST

@@ -44,13 +44,15 @@ class Call(DelayedCall):
         args: Sequence[object],
         kw: dict[str, object],
         calls: TimedCalls,
+        seconds: Callable[[], float],
     ) -> None:
         """
-        @param time: when to make it, in the time of C{calls.seconds}.
+        @param time: when to make it, in the time of C{seconds}.
         @param func: what to call.
         @param args: its positional arguments.
         @param kw: its keyword arguments.
         @param calls: those of the reactor.
+        @param seconds: tells the time.
         """
         self.time = time
         self.func = func
@@ -58,7 +60,7 @@ class Call(DelayedCall):
         self.kw = kw
         self.canceller = calls.cancelled
         self.resetter = calls.moved
-        self.seconds = calls.seconds
+        self.seconds = seconds
         self.cancelled = self.called = 0
         self.delayed_time = 0.0
         if self.debug:
@@ -75,20 +77,25 @@ class TimedCalls:
     @ivar new: what was made or moved in this turn.
     @ivar cancelled: to be called with a call that is not to run any more.
     @ivar moved: to be called with a call that is to run sooner than it was.
-    @ivar seconds: tells the time that the calls' C{time} is on.
     """
 
     def __init__(
-        self, loop: AbstractEventLoop, context: Context, seconds: Callable[[], float]
+        self,
+        loop: AbstractEventLoop,
+        context: Context,
+        seconds: Callable[[], float],
+        make: Callable[[], None],
     ) -> None:
         """
         @param loop: whose timers to use.
         @param context: in which the calls run.
         @param seconds: tells the time that the calls' C{time} is on.
+        @param make: called when calls may be due, to call L{run}.
         """
         self._loop = loop
         self._context = context
-        self.seconds = seconds
+        self._seconds = seconds
+        self._make = make
         self.new: list[DelayedCall] = []
         self._waiting: list[DelayedCall] = []
         # None of those that wait is due before.
@@ -111,7 +118,7 @@ class TimedCalls:
         """
         The first call of this turn is about to be appended to C{new}.
         """
-        self._loop.call_soon(self.run, context=self._context)
+        self._loop.call_soon(self._make, context=self._context)
 
     def _moved(self, call: DelayedCall) -> None:
         self._dead.append(call)
@@ -134,7 +141,7 @@ class TimedCalls:
         """
         Make the calls whose time has come, and see to it that the next one is not missed.
         """
-        now = self.seconds()
+        now = self._seconds()
         due, waiting = self._due, self._waiting
         if self._earliest <= now:
             self._order()
@@ -160,7 +167,7 @@ class TimedCalls:
                     if call.time < self._earliest:
                         self._earliest = call.time
         if due:
-            self._make()
+            self._makeDue()
         if len(self._dead) > max(_FEW, (len(heap) + len(waiting)) // 2):
             self._forget()
         time = min(self._earliest, heap[0][0]) if heap else self._earliest
@@ -178,7 +185,7 @@ class TimedCalls:
         self._waiting.clear()
         self._earliest = inf
 
-    def _make(self) -> None:
+    def _makeDue(self) -> None:
         """
         Make those that are due.
         """
@@ -218,15 +225,17 @@ class TimedCalls:
         heapify(self._heap)
 
     def _arm(self, time: float) -> None:
+        now = self._seconds()
         if self._timer is not None:
-            if self._timerTime <= time:
+            # One that should have fired is of the time before the clock was set.
+            if now < self._timerTime <= time:
                 return
             self._timer.cancel()
         self._timerTime = time
         # Whole milliseconds are what libuv counts; it may be up to one early.
-        delay = max(1, ceil((time - self.seconds()) * 1000)) / 1000
+        delay = max(1, ceil((time - now) * 1000)) / 1000
         self._timer = self._loop.call_later(delay, self._timerFired, context=self._context)
 
     def _timerFired(self) -> None:
         self._timer = None
-        self.run()
+        self._make()

@@ -64,6 +64,13 @@ class Turn:
         self.streams: set[Any] = set()
         self._unflushed: list[Any] = []
 
+    def update(self) -> None:
+        """
+        Take into the shared context what was set in the current one.
+        """
+        for variable, value in copy_context().items():
+            self.context.run(variable.set, value)
+
     def connect(self, made: Callable[..., Any], *args: Any) -> Any:
         """
         Call what makes a connection, in a new context: all callbacks of the connection, from

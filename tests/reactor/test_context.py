@@ -7,6 +7,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextvars import ContextVar
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -233,6 +234,25 @@ def test_isThereWhenAProtocolHasRaised(run: Run, logged: list[Any]) -> None:
 
     run(scenario)
     assert failures(logged) == [ZeroDivisionError]
+
+
+def test_isTheOneInWhichTheReactorRuns() -> None:
+    seen: list[str] = []
+
+    def main() -> None:
+        reactor = UvloopReactor()
+        reactor._registerAsIOThread = False
+        # After the reactor was made, and after a call was asked for.
+        reactor.callLater(0, lambda: seen.append(name.get()))
+        name.set("set by the program")
+        reactor.callLater(0, reactor.stop)
+        reactor.run(installSignalHandlers=False)
+        reactor.eventloop.close()
+
+    thread = Thread(target=main)
+    thread.start()
+    thread.join()
+    assert seen == ["set by the program"]
 
 
 def test_isSharedByEverythingElse(run: Run) -> None:

@@ -7,10 +7,13 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.error import UnsupportedAddressFamily
 from twisted.internet.interfaces import (
     IReactorCore,
@@ -67,6 +70,17 @@ def test_providesWhatTheEpollReactorDoes(run: Run) -> None:
             IReactorUNIXDatagram,
         ):
             assert verifyObject(interface, reactor)
+
+    run(scenario)
+
+
+def test_isKnownAsAnAsyncioReactor(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        # As Scrapy and Daphne look at it,
+        assert isinstance(reactor, AsyncioSelectorReactor)
+        assert reactor._asyncioEventloop is reactor.eventloop is asyncio.get_running_loop()
+        # and Synapse, which measures what an epoll reactor's poller does.
+        assert not isinstance(reactor, EPollReactor)
 
     run(scenario)
 
@@ -239,6 +253,58 @@ def test_callsFromThreadsInOrder(run: Run) -> None:
 
         await deferToThreadPool(reactor, reactor.getThreadPool(), thread)
         assert order == list(range(1000))
+
+    run(scenario)
+
+
+def test_callsFromItsOwnThreadInOrder(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        order: list[str] = []
+        reactor.callLater(0, order.append, "later")
+        reactor.callFromThread(order.append, "from a thread")
+        await later(reactor, 0.01)
+        # As with every reactor: a turn begins with the calls from threads.
+        assert order == ["from a thread", "later"]
+
+    run(scenario)
+
+
+def test_callsFromThreadsThatAreMadeByOthers(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        done = Deferred[None]()
+
+        def again(left: int) -> None:
+            if left:
+                reactor.callFromThread(again, left - 1)
+            else:
+                done.callback(None)
+
+        again(100)
+        await done
+
+    run(scenario)
+
+
+def test_wakesUpOnceForManyCallsFromThreads(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        made = 0
+
+        def call() -> None:
+            nonlocal made
+            made += 1
+
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            for _ in range(10_000):
+                reactor.callFromThread(call)
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # What Twisted keeps of each, and nothing of the loop's.
+        assert (after - before) / 10_000 < 200
+        await later(reactor, 0.01)
+        assert made == 10_000
 
     run(scenario)
 

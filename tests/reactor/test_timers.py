@@ -201,6 +201,22 @@ def test_keepsOnceWhatIsMovedOften(run: Run) -> None:
     run(scenario)
 
 
+def test_tellsTheTimeOfTheReactor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        seconds, passed = reactor.seconds, 0
+        monkeypatch.setattr(reactor, "seconds", lambda: seconds() + passed)
+        called: list[str] = []
+        call = reactor.callLater(4, called.append, "four seconds later")
+        assert call.seconds is reactor.seconds
+        await later(reactor, 0.01)
+        assert called == []
+        passed = 5
+        await later(reactor, 0.01)
+        assert called == ["four seconds later"]
+
+    run(scenario)
+
+
 def test_logsWhatACallRaises(
     run: Run, logged: list[LogEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
