@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from math import isfinite
-from typing import Any
 from urllib.parse import urlsplit
 
 import idna
@@ -126,21 +125,13 @@ def checkedFields(name: str, fields: Sequence[tuple[bytes, bytes]]) -> None:
     @raise TypeError: they are no pairs of bytes.
     @raise ValueError: one cannot be sent.
     """
-    how = "is a list of pairs of bytes such as [(b'Cookie', b'a=b')]"
-    if isinstance(fields, (str, bytes)) or not isinstance(fields, Sequence):
-        raise TypeError(f"{name} {how}, not {fields!r}")
-    for field in fields:
-        pair: Any = field
-        if not (
-            isinstance(pair, (tuple, list))
-            and len(pair) == 2
-            and all(isinstance(part, bytes) for part in pair)
-        ):
-            raise TypeError(f"{name} {how}: {field!r} is none")
+    if not isinstance(fields, Sequence):
+        raise TypeError(f"{name} is a list of pairs of bytes, not {fields!r}")
     try:
         encode_fields(fields)
-    except LocalProtocolError as error:
-        raise ValueError(f"{name}: {error}") from error
+    except (TypeError, LocalProtocolError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}: {error}") from error
 
 
 def checkedResponseFields(status: int, fields: Sequence[tuple[bytes, bytes]]) -> None:

@@ -260,7 +260,7 @@ def test_no_urls(url: str) -> None:
         ({"headers": [(b"a", b"b\r\nc: d")]}, ValueError, "control character"),
         ({"headers": [(b"a b", b"c")]}, ValueError, "no token"),
         ({"headers": {b"a": b"b"}}, TypeError, "not {b'a': b'b'}"),
-        ({"headers": [("a", "b")]}, TypeError, r"\('a', 'b'\) is none"),
+        ({"headers": [("a", "b")]}, TypeError, r"not \('a', 'b'\)"),
         ({"headers": [(b"Host", b"a"), (b"host", b"a")]}, ValueError, "more than one Host"),
         ({"subprotocols": "chat"}, TypeError, "not 'chat'"),
         ({"subprotocols": ["a b"]}, ValueError, "'a b' is no name"),

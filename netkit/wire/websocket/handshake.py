@@ -12,7 +12,7 @@ from hashlib import sha1
 from os import urandom
 
 from ..errors import HTTPProtocolError, LocalProtocolError, WebSocketProtocolError
-from ..http.fields import Fields, encode_fields, is_token, show
+from ..http.fields import Fields, encode_fields, is_token, show, split_list
 from ..http.head import RequestHead
 from ..http.response import status_line
 from . import deflate
@@ -26,6 +26,11 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 
 Pairs = Iterable[tuple[bytes, bytes]]
+
+# What opens the connection.
+_SWITCHING = (
+    status_line(101) + b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n"
+)
 
 # What frames a message, or the connection.
 _FRAMING_FIELDS = frozenset((b"connection", b"content-length", b"transfer-encoding"))
@@ -97,8 +102,11 @@ def read_request(head: RequestHead) -> Offer:
     @param head: its head.
     @raise HTTPProtocolError: it is no WebSocket handshake; with the HTTP status to refuse it.
     """
-    fields = head.fields
-    if not wants_upgrade(fields):
+    # One pass over the fields, since nearly all of them matter.
+    fields: dict[bytes, list[bytes]] = {}
+    for name, value in head.fields:
+        fields.setdefault(name.lower(), []).append(value)
+    if b"websocket" not in _options(fields, b"upgrade"):
         raise HTTPProtocolError("only WebSocket is spoken here: Upgrade: websocket", 426)
     if head.method != b"GET":
         raise HTTPProtocolError(f"a WebSocket handshake is a GET, not {show(head.method)}", 405)
@@ -106,23 +114,23 @@ def read_request(head: RequestHead) -> Offer:
         raise HTTPProtocolError("a WebSocket handshake takes HTTP/1.1", 400)
     if head.framing.chunked or head.framing.content_length:
         raise HTTPProtocolError("a WebSocket handshake has no content", 400)
-    if not _has_element(fields, b"connection", b"upgrade"):
+    if b"upgrade" not in _options(fields, b"connection"):
         raise HTTPProtocolError("the Connection field does not say Upgrade", 400)
-    versions = fields.all(b"sec-websocket-version")
+    versions = fields.get(b"sec-websocket-version", [])
     if versions != [b"13"]:
         said = show(b", ".join(versions))
         raise HTTPProtocolError(f"WebSocket is spoken in version 13 here, not {said}", 426)
-    keys = fields.all(b"sec-websocket-key")
+    keys = fields.get(b"sec-websocket-key", [])
     if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
         raise HTTPProtocolError("Sec-WebSocket-Key is not one field of 16 octets in base64", 400)
-    subprotocols = fields.elements(b"sec-websocket-protocol")
+    subprotocols = split_list(b",".join(fields.get(b"sec-websocket-protocol", [])))
     if not all(map(is_token, subprotocols)) or len(set(subprotocols)) < len(subprotocols):
         raise HTTPProtocolError("Sec-WebSocket-Protocol is no list of different tokens", 400)
     try:
-        extensions = parse_extensions(fields.all(b"sec-websocket-extensions"))
+        extensions = parse_extensions(fields.get(b"sec-websocket-extensions", []))
     except ValueError as error:
         raise HTTPProtocolError(f"Sec-WebSocket-Extensions: {error}", 400) from error
-    origins = fields.all(b"origin")
+    origins = fields.get(b"origin", [])
     if len(origins) > 1:
         # RFC 6454 section 7.3: whoever sends two wants one of them overlooked.
         both = show(b", ".join(origins))
@@ -149,23 +157,20 @@ def accept(
         well-formed, or makes the handshake.
     """
     fields = check_response_fields(101, fields)
-    answer = [
-        (b"Upgrade", b"websocket"),
-        (b"Connection", b"Upgrade"),
-        (b"Sec-WebSocket-Accept", accept_key(offer.key)),
-    ]
+    octets = _SWITCHING % accept_key(offer.key)
     if subprotocol is not None:
         if subprotocol not in offer.subprotocols:
             raise LocalProtocolError(
                 f"the subprotocol {subprotocol!r} is none that the client offers: "
                 f"{', '.join(offer.subprotocols) or 'it offers none'}"
             )
-        answer.append((b"Sec-WebSocket-Protocol", subprotocol.encode()))
+        octets += b"Sec-WebSocket-Protocol: %b\r\n" % subprotocol.encode()
     agreed = deflate.accept(offer.extensions, settings) if settings is not None else None
     if agreed is not None:
-        answer.append((b"Sec-WebSocket-Extensions", format_extensions([agreed[0]])))
-    octets = status_line(101) + encode_fields([*answer, *fields]) + b"\r\n"
-    return octets, Agreement(subprotocol, agreed[1] if agreed is not None else None)
+        octets += b"Sec-WebSocket-Extensions: %b\r\n" % format_extensions([agreed[0]])
+    if fields:
+        octets += encode_fields(fields)
+    return octets + b"\r\n", Agreement(subprotocol, agreed[1] if agreed is not None else None)
 
 
 def refuse(status: int, fields: Pairs = (), content: bytes = b"") -> bytes:
@@ -294,6 +299,13 @@ def _merged(own: Pairs, given: Pairs) -> bytes:
     given = list(given)
     taken = {name.lower() for name, _ in given}
     return encode_fields([*(field for field in own if field[0].lower() not in taken), *given])
+
+
+def _options(fields: dict[bytes, list[bytes]], name: bytes) -> list[bytes]:
+    """
+    The elements of a list whose case does not matter.
+    """
+    return split_list(b",".join(fields.get(name, [])).lower())
 
 
 def _has_element(fields: Fields, name: bytes, wanted: bytes) -> bool:
