@@ -8,7 +8,6 @@ An HTTP/1.1 server (RFC 9110, RFC 9112) for Twisted.
     - L{netkit.http.factory}: what makes connections, and their settings.
     - L{netkit.http.flow}: holds back what a client does not read.
     - L{netkit.http.sending}: content that is written piece by piece.
-    - L{netkit.http.handover}: a connection that went over to another protocol.
 """
 
 from ..wire.http import Fields

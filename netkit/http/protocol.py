@@ -14,11 +14,11 @@ from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
 from ..base.failures import releaseFrames
+from ..base.switching import SwitchedProtocol
 from ..wire.errors import HTTPProtocolError, LocalProtocolError
 from ..wire.http import RequestHead
 from ..wire.http.fields import show
 from ..wire.http.response import ContentEncoder
-from .handover import HandedOver
 from .receiving import ReceivingProtocol
 from .request import Request
 from .response import Response, Upgrade, errorResponse
@@ -37,7 +37,7 @@ class HTTPProtocol(ReceivingProtocol):
     def __init__(self) -> None:
         super().__init__()
         # What the connection was handed over to.
-        self._upgraded: HandedOver | None = None
+        self._upgraded: SwitchedProtocol | None = None
 
     def dataReceived(self, data: bytes) -> None:
         self.silentSweeps = 0
@@ -256,7 +256,7 @@ class HTTPProtocol(ReceivingProtocol):
             rest = request.rawHead + rest
         else:
             self.transport.write(upgrade.head)
-        self._upgraded = HandedOver(upgrade.protocol, self.transport)
+        self._upgraded = SwitchedProtocol(upgrade.protocol, self.transport)
         if rest:
             self._upgraded.dataReceived(rest)
         if self._ended:

@@ -22,6 +22,8 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from ..base.endpoints import serverEndpoint
+from ..base.quantities import parseSeconds
+from ..wire.http.head import is_path
 from .endpoint import WebSocketClientEndpoint
 from .factory import WebSocketFactory
 from .options import WebSocketOptions
@@ -167,11 +169,12 @@ def parseServer(
             f"{name}={value} is unknown; the endpoint in a ws: string is escaped, as in "
             "ws:tcp\\:8080\\:interface\\=127.0.0.1:path=/chat"
         )
-    if path is not None and not (path.startswith("/") and path.isascii()):
-        raise ValueError(f"path={path} is not a path such as /chat")
+    octets = None if path is None else path.encode()
+    if octets is not None and not is_path(octets):
+        raise ValueError(f"path={path} is not a path as in a URL, such as /chat, without a query")
     return WebSocketStreamServerEndpoint(
         serverEndpoint(reactor, endpoint),
-        path=None if path is None else path.encode(),
+        path=octets,
         clock=IReactorTime(reactor),
     )
 
@@ -200,7 +203,7 @@ def parseClient(
         WebSocketClientEndpoint.new(
             reactor,
             url,
-            connectTimeout=None if timeout is None else float(timeout),
+            connectTimeout=None if timeout is None else parseSeconds(timeout),
             options=_OPTIONS,
             subprotocols=() if subprotocol is None else (subprotocol,),
         )

@@ -119,6 +119,8 @@ async def test_a_factory_that_makes_no_protocol() -> None:
     ("description", "problem"),
     [
         ("ws:tcp\\:0:path=x", "path=x is not a path"),
+        ("ws:tcp\\:0:path=/x?y", r"path=/x\?y is not a path"),
+        ("ws:tcp\\:0:path=/x y", "path=/x y is not a path"),
         ("ws:tcp\\:0\\:interface=127.0.0.1", "is escaped, as in"),
         ("ws:nosuch\\:1", "nosuch"),
     ],
@@ -143,6 +145,9 @@ async def test_client_strings() -> None:
     connecting.addErrback(lambda reason: None)
     with pytest.raises(ValueError, match="where the URL itself has a = in it, write"):
         clientFromString(reactor, "ws://127.0.0.1:81/x?a=b")
+    for seconds in ("soon", "-1", "nan"):
+        with pytest.raises(ValueError, match=f"'{seconds}' is not a number of seconds"):
+            clientFromString(reactor, f"ws://127.0.0.1:81/x:timeout={seconds}")
 
 
 @implementer(IHalfCloseableProtocol)
