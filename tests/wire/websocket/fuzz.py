@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 
-from netkit.wire.errors import WebSocketProtocolError
+from netkit.wire.errors import HTTPProtocolError, RemoteProtocolError, WebSocketProtocolError
 from netkit.wire.http.connection import RequestReceiver, ResponseReceiver
 from netkit.wire.http.head import RequestHead, ResponseHead
 from netkit.wire.websocket.codec import serialize_frame
@@ -88,12 +88,12 @@ def receive(segments: Sequence[bytes], client: bool, deflate: bool) -> list[obje
     return events
 
 
-def check(good: bool, error: WebSocketProtocolError) -> None:
+def check(good: bool, error: RemoteProtocolError) -> None:
     """
-    See that an error has a code that can be sent.
+    See that an error has a status or a code that can be sent.
     """
     if not good:
-        raise AssertionError(error.code) from error
+        raise AssertionError(vars(error)) from error
 
 
 def shake(octets: bytes) -> None:
@@ -104,16 +104,18 @@ def shake(octets: bytes) -> None:
         head = _head(octets, RequestReceiver())
         if isinstance(head, RequestHead):
             accept(read_request(head), settings=DeflateSettings())
-    except WebSocketProtocolError as error:
-        check(400 <= error.code < 600, error)
+    except HTTPProtocolError as error:
+        check(400 <= error.status < 600, error)
     receiver = ResponseReceiver()
     receiver.request_sent(b"GET")
     try:
         head = _head(octets, receiver)
         if isinstance(head, ResponseHead):
             _REQUEST.read_response(head.fields)
+    except HTTPProtocolError as error:
+        check(400 <= error.status < 600, error)
     except WebSocketProtocolError as error:
-        check(400 <= error.code < 600 or error.code in (1002, 1010), error)
+        check(error.code in (1002, 1010), error)
 
 
 def mutate(octets: bytes, chance: random.Random, seeds: Sequence[bytes]) -> bytes:
