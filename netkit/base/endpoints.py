@@ -25,6 +25,7 @@ from twisted.internet.endpoints import (
 from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
 
 from .listening import ProxiedReactor, UNIXReactor
+from .tls import negotiateStrictly
 
 # In front of the name of an abstract UNIX socket, also in a string within a string.
 _ABSTRACT = re.compile(r"(\bunix\\*:(?:\w+\\*=[^:\\]*\\*:)*(?:(?:address|path)\\*=)?)@")
@@ -83,6 +84,7 @@ def _server(reactor: Any, description: str) -> IStreamServerEndpoint:
         return _server(ProxiedReactor(reactor), rest)
     _checkPath(description)
     endpoint = serverFromString(reactor, description)
+    negotiateStrictly(endpoint)
     if isinstance(endpoint, StandardIOEndpoint):
         raise _Refused(
             "standard input and output are one connection, and where a service logs and prints; "

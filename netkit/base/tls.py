@@ -1,11 +1,16 @@
 """
-What goes wrong with TLS, in words.
+TLS: what goes wrong with it, in words; and what a server does about ALPN.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from OpenSSL import SSL
 from service_identity import VerificationError
+from twisted.internet.interfaces import IProtocolNegotiationFactory, IStreamServerEndpoint
+
+from .twistedprivate import serverContext
 
 # What OpenSSL says of a peer that does something else than TLS.
 _NO_TLS = frozenset(
@@ -42,3 +47,26 @@ def tlsErrorText(error: SSL.Error) -> str:
     reasons = [entry[-1] for entry in error.args[0]] if error.args else []
     text = ", ".join(reasons) or "the TLS connection failed"
     return f"{text}: the peer does not speak TLS" if _NO_TLS.intersection(reasons) else text
+
+
+def negotiateStrictly(endpoint: IStreamServerEndpoint) -> None:
+    """
+    Have a TLS server do about ALPN what RFC 7301 section 3.2 says. Twisted's refuses each client
+    that offers a protocol, curl and browsers among them, where the factory has no list of its own.
+
+    @param endpoint: what listens; left as it is if it has no TLS.
+    """
+    context = serverContext(endpoint)
+    if context is not None:
+        context.set_alpn_select_callback(_selectProtocol)
+
+
+def _selectProtocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
+    factory = IProtocolNegotiationFactory(connection.get_app_data().factory.wrappedFactory, None)
+    if factory is None:
+        return SSL.NO_OVERLAPPING_PROTOCOLS
+    for name in factory.acceptableProtocols():
+        if name in offered:
+            return name
+    # What is raised here is what the handshake fails with, after the alert that is for this.
+    raise SSL.Error([("ALPN", "", "no application protocol that both sides take")])

@@ -4,6 +4,7 @@ The private names of Twisted that netkit uses: here, and nowhere else.
 
 from __future__ import annotations
 
+from OpenSSL import SSL
 from twisted.application.internet import StreamServerEndpointService
 from twisted.internet import endpoints, tcp
 from twisted.internet._signals import SignalHandling
@@ -56,3 +57,13 @@ def handshakeDone(transport: object) -> bool:
     @param transport: the transport, which may be wrapped as often as one likes.
     """
     return bool(getattr(transport, "_handshakeDone", True))
+
+
+def serverContext(endpoint: IStreamServerEndpoint) -> SSL.Context | None:
+    """
+    What makes a server's TLS connections; L{None} where there is no TLS.
+    """
+    if not isinstance(endpoint, endpoints.SSL4ServerEndpoint):
+        return None
+    context: SSL.Context = endpoint._sslContextFactory.getContext()
+    return context

@@ -8,15 +8,13 @@ import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Coroutine
+from traceback import format_exc
 from types import FrameType
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
 
-from ..base.terminal import printableLine
-
-_log = Logger()
+from ..base.terminal import printable, printableLine
 
 #: The exit status of a filter whose reader has gone: 128 and SIGPIPE.
 NOBODY_READS = 141
@@ -86,7 +84,7 @@ def runCommand(
             return 1
         except Exception:
             # Shown with its traceback: a fault of ours.
-            _log.failure("{name} failed", name=name)
+            sys.stderr.write(printable(f"{name} failed\n{format_exc()}"))
             return 1
         return 0
 

@@ -18,7 +18,7 @@ SERVICES = ("netkit-echo", "netkit-print-respond", "netkit-http", "netkit-websoc
 
 
 def curl(port: int) -> None:
-    run([requirePeer("curl"), "--silent", "--no-alpn", f"https://127.0.0.1:{port}/"])
+    run([requirePeer("curl"), "--silent", f"https://127.0.0.1:{port}/"])
 
 
 def oldTLS(port: int) -> None:
@@ -64,3 +64,29 @@ def test_a_failed_handshake(daemon: Daemon, client: Callable[[int], None], reaso
     client(daemon.address("tls").port or 0)
     daemon.waitForLines(re.compile(rf" 127\.0\.0\.1:\d+: the TLS handshake failed: .*{reason}"))
     assert daemon.output.count("\n") == known + 1, daemon.output
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_protocols_that_a_service_does_not_know(
+    service: str, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """
+    Clients of any kind offer those of HTTP (RFC 7301): a service that has none ignores it, one
+    that has others says so.
+    """
+    pem = Authority(tmp_path_factory.mktemp("authority")).issue("127.0.0.1")
+    endpoint = f"ssl:0:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
+    daemon = Daemon(service, "-l", endpoint, "--format", "none", cwd=folder)
+    try:
+        for offer, agreed in [("h2,http/1.1", True), ("h2", False)]:
+            peer = f"127.0.0.1:{daemon.address('tls').port}"
+            client = [requirePeer("openssl"), "s_client", "-connect", peer, "-alpn", offer]
+            done = run(client)
+            if service in ("netkit-http", "netkit-websocket"):
+                assert (b"ALPN protocol: http/1.1" in done.output) == agreed
+                assert (b"no application protocol" in done.errors) != agreed
+            else:
+                assert b"No ALPN negotiated" in done.output
+                assert b"BEGIN CERTIFICATE" in done.output
+    finally:
+        daemon.stop()
