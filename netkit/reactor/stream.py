@@ -196,6 +196,13 @@ class StreamMixin(Connection):
         """
         return self._scheduled or (self._uv is not None and bool(self._uv.get_write_buffer_size()))
 
+    def getWriteBufferSize(self) -> int:
+        """
+        How many of the octets that were written the kernel has not taken yet.
+        """
+        size = len(self.dataBuffer) - self.offset + self._tempDataLen
+        return size if self._uv is None else size + self._uv.get_write_buffer_size()
+
     def startReading(self) -> None:
         if not self._native:
             super().startReading()

@@ -7,28 +7,41 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
-from twisted.internet.protocol import connectionDone
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IProducer,
+    IReactorTime,
+    ITCPTransport,
+    ITransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
 from ..wire.errors import WebSocketProtocolError
+from ..wire.websocket.broadcast import PreparedMessage
 from ..wire.websocket.codes import CloseCode
 from ..wire.websocket.connection import Connection
 from ..wire.websocket.events import Close, Event, Piece, Ping, Pong
 from ..wire.websocket.handshake import Agreement
-from .errors import WebSocketClosed
-from .halts import BY_APPLICATION, CLOSING, HALF_CLOSED, OVER, PAUSED, SENT
-from .keepalive import PingingConnection
+from .errors import NotConnected, WebSocketClosed
+from .flow import PAUSED_BY_APPLICATION, ReadFlow
+from .halts import CLOSING, HALF_CLOSED, OVER, SENT
+from .keepalive import Pinger
 from .memory import keepFreedMemory
+from .options import WebSocketOptions
 from .protocol import WebSocketProtocol
-from .sending import tooEarly
+from .sending import Sender
 
 _log = Logger()
 
+# A message of more octets, or characters, is not copied if that can be helped.
+_LARGE = 2**16
 
-class WebSocketConnection(PingingConnection):
+
+class WebSocketConnection(Protocol):
     """
     A connection: a L{Protocol <twisted.internet.protocol.Protocol>} to the reactor, a
     L{WebSocketTransport <netkit.websocket.WebSocketTransport>} to the application.
@@ -37,9 +50,20 @@ class WebSocketConnection(PingingConnection):
     """
 
     subprotocol: str | None = None
+    latency: float | None = None
     silentSweeps = 0
 
+    transport: ITCPTransport
     _client: bool
+    _sender: Sender
+    _flow: ReadFlow
+    # These two since the opening handshake is done.
+    _wire: Connection | None = None
+    _pinger: Pinger
+    # What is in the way of messages: see L{netkit.websocket.halts}.
+    _halt = 0
+    # Why we failed the connection, where we did.
+    _failure: WebSocketProtocolError | None = None
     _application: WebSocketProtocol | None = None
     # What arrived and was not gone through: events, then octets.
     _events: Iterator[Event] | None = None
@@ -49,7 +73,20 @@ class WebSocketConnection(PingingConnection):
     _timer: IDelayedCall | None = None
     _closedByUs = False
 
+    def __init__(self, options: WebSocketOptions, clock: IReactorTime) -> None:
+        """
+        @param options: how to behave.
+        @param clock: what tells the time.
+        """
+        self.options = options
+        self.clock = clock
+
     # From the reactor
+
+    def makeConnection(self, transport: ITransport) -> None:
+        self._flow = ReadFlow(transport, self._continue)
+        self._sender = Sender(cast(ITCPTransport, transport), self._flow)
+        super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
         wire = self._wire
@@ -57,7 +94,8 @@ class WebSocketConnection(PingingConnection):
             self._handshakeReceived(data)
             return
         self.silentSweeps = 0
-        if self._halt or self._delivering:
+        self._pinger.heard = True
+        if self._halt or self._flow.paused or self._delivering:
             if not self._halt & OVER:
                 self._backlog += data
         else:
@@ -70,7 +108,7 @@ class WebSocketConnection(PingingConnection):
                     self._delivering = False
             else:
                 self._deliver(events)
-        if (self._halt or self._backlog) and not self._delivering:
+        if self._backlog or self._events is not None:
             self._continue()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -78,7 +116,9 @@ class WebSocketConnection(PingingConnection):
         self._stopTimer()
         wire, application = self._wire, self._application
         self._application = None
-        self._events = self._pressure = None
+        self._events = None
+        self._backlog = b""
+        self._flow.end()
         if application is None:
             return
         if wire is not None:
@@ -102,19 +142,19 @@ class WebSocketConnection(PingingConnection):
         if not self._halt & HALF_CLOSED:
             self._sendClose(self._wire, code, reason)
         if self._wire.close_received is not None:
-            self._flush()
+            self._sender.flush()
             self._closed()
             return
         self._halt |= CLOSING
         self._startTimer(self.options.closeTimeout)
         # The peer's Close frame is to be read, whoever paused us.
-        self._resume(PAUSED)
+        self._flow.close()
 
     def loseWriteConnection(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         if self._halt & SENT:
             return
         if self._wire is None:
-            raise tooEarly()
+            raise _tooEarly()
         if self._wire.close_received is not None:
             self.loseConnection(code, reason)
             return
@@ -123,13 +163,71 @@ class WebSocketConnection(PingingConnection):
 
     def abortConnection(self) -> None:
         self._halt |= OVER
+        self._flow.end()
         self.transport.abortConnection()
 
+    def sendTextMessage(self, text: str) -> None:
+        if self._halt & SENT:
+            return
+        if self._wire is None:
+            raise _tooEarly()
+        if len(text) > _LARGE:
+            self._sender.writeParts(self._wire.send_large(text))
+        else:
+            self._sender.write(self._wire.send_text(text))
+
+    def sendBytesMessage(self, data: bytes | bytearray | memoryview) -> None:
+        if self._halt & SENT:
+            return
+        if self._wire is None:
+            raise _tooEarly()
+        if len(data) > _LARGE:
+            self._sender.writeParts(self._wire.send_large(data))
+        else:
+            self._sender.write(self._wire.send_bytes(data))
+
+    def sendTextPiece(self, text: str, finished: bool) -> None:
+        self._sendPiece(text, finished)
+
+    def sendBytesPiece(self, data: bytes, finished: bool) -> None:
+        self._sendPiece(data, finished)
+
+    def _sendPiece(self, data: str | bytes, finished: bool) -> None:
+        if self._halt & SENT:
+            return
+        if self._wire is None:
+            raise _tooEarly()
+        self._sender.write(self._wire.send_piece(data, finished))
+
+    def sendPrepared(self, message: PreparedMessage, dropSlow: bool) -> bool:
+        """
+        Send a message that goes to many connections: see L{netkit.websocket.broadcast}.
+
+        @return: whether it was sent.
+        """
+        if self._halt & SENT or self._wire is None or (dropSlow and self._sender.paused):
+            return False
+        self._sender.write(self._wire.send_prepared(message))
+        return True
+
+    def ping(self, payload: bytes = b"") -> None:
+        if self._halt & SENT:
+            return
+        if self._wire is None:
+            raise _tooEarly()
+        self._sender.write(self._wire.send_ping(payload))
+
+    def attachProducer(self, producer: IProducer, streaming: bool = True) -> None:
+        self._sender.attach(producer, streaming)
+
+    def detachProducer(self) -> None:
+        self._sender.detach()
+
     def pauseProducing(self) -> None:
-        self._pause(BY_APPLICATION)
+        self._flow.pause(PAUSED_BY_APPLICATION)
 
     def resumeProducing(self) -> None:
-        self._resume(BY_APPLICATION)
+        self._flow.resume(PAUSED_BY_APPLICATION)
 
     def getPeer(self) -> IAddress:
         return self.transport.getPeer()
@@ -173,10 +271,12 @@ class WebSocketConnection(PingingConnection):
             deflate=agreement.deflate,
             pieces=_defines(application, "textPieceReceived", "bytesPieceReceived"),
         )
-        self._startPinging()
-        self._collect()
+        self._pinger = Pinger(
+            self.options, self.clock.seconds(), self.transport, self._sender, self._flow
+        )
+        self._sender.collect()
         if response:
-            self._write(response)
+            self._sender.write(response)
         self._delivering = True
         try:
             self._finished(application)
@@ -184,7 +284,7 @@ class WebSocketConnection(PingingConnection):
             self._applicationFailed()
         finally:
             self._delivering = False
-            self._flush()
+            self._sender.flush()
         self._backlog = rest
         self._continue()
 
@@ -201,11 +301,11 @@ class WebSocketConnection(PingingConnection):
         Hand to the application what arrived, and write what it sends for that at once.
         """
         self._delivering = True
-        self._collect()
+        self._sender.collect()
         try:
             for event in events:
                 self._tell(event)
-                if self._halt:
+                if self._halt or self._flow.paused:
                     # No more messages are to be delivered: for now, or for good.
                     if not self._halt & OVER:
                         self._events = events
@@ -214,7 +314,7 @@ class WebSocketConnection(PingingConnection):
             self._fail(error)
         finally:
             self._delivering = False
-            self._flush()
+            self._sender.flush()
 
     def _tell(self, event: Event) -> None:
         """
@@ -244,12 +344,15 @@ class WebSocketConnection(PingingConnection):
         elif isinstance(event, Ping):
             assert self._wire is not None
             if self._wire.close_sent is None:
-                self._write(self._wire.send_pong(event.payload))
+                self._sender.write(self._wire.send_pong(event.payload))
             if _defines(application, "pingReceived"):
                 application.pingReceived(event.payload)
         elif isinstance(event, Pong):
-            if not self._isAnswer(event.payload):
+            latency = self._pinger.pong(event.payload, self.clock.seconds())
+            if latency is None:
                 application.pongReceived(event.payload)
+            else:
+                self.latency = latency
         elif isinstance(event, Close):
             if _defines(application, "closeReceived") and not self._halt & SENT:
                 application.closeReceived(event.code, event.reason)
@@ -261,8 +364,9 @@ class WebSocketConnection(PingingConnection):
         Go through what arrived while no messages were to be delivered.
         """
         wire = self._wire
-        assert wire is not None
-        while not self._halt & (PAUSED | OVER) and (self._events or self._backlog):
+        if wire is None or self._delivering:
+            return
+        while not (self._flow.paused or self._halt & OVER) and (self._events or self._backlog):
             events, self._events = self._events, None
             if events is None:
                 data, self._backlog = self._backlog, b""
@@ -288,7 +392,7 @@ class WebSocketConnection(PingingConnection):
         assert wire is not None
         if wire.close_sent is None:
             self._sendClose(wire, close.code, "")
-        self._flush()
+        self._sender.flush()
         self._closed()
 
     def _closed(self) -> None:
@@ -301,7 +405,8 @@ class WebSocketConnection(PingingConnection):
             if self._timer is None:
                 self._startTimer(self.options.closeTimeout)
         else:
-            self._unregisterPressure()
+            self._flow.end()
+            self._sender.end()
             self.transport.loseConnection()
 
     def _fail(self, error: WebSocketProtocolError) -> None:
@@ -331,44 +436,50 @@ class WebSocketConnection(PingingConnection):
         """
         assert self._wire is not None
         if self._wire.close_sent is None:
-            self._write(self._wire.send_close(code, reason))
-        self._flush()
-        if self._halt & PAUSED:
-            # What the peer still sends is to be read, and dropped.
-            self._halt &= ~PAUSED
-            cast(IPushProducer, self.transport).resumeProducing()
+            self._sender.write(self._wire.send_close(code, reason))
+        self._sender.flush()
         self._halt |= OVER
         self._events = None
         self._backlog = b""
         self._stopTimer()
-        self._unregisterPressure()
+        # What the peer still sends is to be read, and dropped.
+        self._flow.close()
+        self._sender.end()
         self._linger()
 
     # Sending
 
     def _sendClose(self, wire: Connection, code: int, reason: str) -> None:
         self._closedByUs = wire.close_received is None
-        self._write(wire.send_close(code, reason))
+        self._sender.write(wire.send_close(code, reason))
 
-    # Flow control
+    # Keepalive
 
-    def _pause(self, why: int) -> None:
-        if self._halt & (CLOSING | OVER):
-            return
-        if not self._halt & PAUSED:
-            cast(IPushProducer, self.transport).pauseProducing()
-        self._halt |= why
+    def keepAlive(self, now: float) -> None:
+        """
+        Ping, if it is time, or give the peer up if it is not there.
 
-    def _resume(self, why: int) -> None:
-        if not self._halt & why:
+        @param now: what the clock shows.
+        """
+        wire = self._wire
+        if wire is None or self._halt & (CLOSING | OVER):
             return
-        self._halt &= ~why
-        if self._halt & PAUSED:
-            return
-        if not self._delivering:
-            self._continue()
-        if not self._halt & (PAUSED | OVER):
-            cast(IPushProducer, self.transport).resumeProducing()
+        answers = wire.close_sent is None and wire.close_received is None
+        if not self._pinger.isAlive(now, answers):
+            seconds = self.options.pingInterval + self.options.pingTimeout
+            _log.info(
+                "{peer} is not there any more: for {seconds} seconds it sent nothing, no pong "
+                "either, and took nothing of what was sent: aborted",
+                peer=addressText(self.transport.getPeer()),
+                seconds=seconds,
+            )
+            self._failure = WebSocketProtocolError(
+                f"a ping was not answered, and nothing sent or taken for {seconds} seconds",
+                CloseCode.INTERNAL_ERROR,
+            )
+            self.abortConnection()
+        elif answers and self._pinger.isDue(now):
+            self._sender.write(wire.send_ping(self._pinger.ping(now)))
 
     # Time
 
@@ -390,6 +501,13 @@ class WebSocketConnection(PingingConnection):
             which="opening" if self._wire is None else "closing",
         )
         self.transport.abortConnection()
+
+
+def _tooEarly() -> NotConnected:
+    """
+    The error for what is asked for before the opening handshake is done.
+    """
+    return NotConnected("nothing can be sent before negotiationFinished")
 
 
 def _defines(application: WebSocketProtocol, *methods: str) -> bool:

@@ -4,92 +4,166 @@ Pings that see whether peers are still there.
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from typing import Protocol
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, ITCPTransport
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
 
-from ..base.addresses import addressText
-from ..wire.errors import WebSocketProtocolError
-from ..wire.websocket.codes import CloseCode
-from .halts import BY_APPLICATION
+from ..base.progress import Progress, progress
+from .flow import PAUSED_BY_APPLICATION, ReadFlow
 from .options import WebSocketOptions
-from .sending import SendingConnection
-
-_log = Logger()
+from .sending import Sender
 
 # A ping is late by at most this part of the interval.
 _PRECISION = 8
 
+_PAYLOAD = b"netkit "
 
-class PingingConnection(SendingConnection):
+
+class Pinger:
     """
-    A connection that pings its peer when it is told the time.
+    Knows when to ping one peer, and whether it is there.
+
+    It is there if something arrives, a pong or anything else: one cannot come within a message. It
+    is there as well if it takes some of what it is sent: the ping comes behind that.
+
+    @ivar heard: to be set when anything arrives.
     """
 
-    latency: float | None = None
-    _failure: WebSocketProtocolError | None = None
-    _pingSent: float | None = None
-    _nextPing = 0.0
-    _pings = 0
+    __slots__ = (
+        "_alive",
+        "_answered",
+        "_count",
+        "_flow",
+        "_interval",
+        "_next",
+        "_progress",
+        "_sender",
+        "_sent",
+        "_timeout",
+        "_transport",
+        "heard",
+    )
 
-    @abstractmethod
-    def abortConnection(self) -> None:
+    def __init__(
+        self,
+        options: WebSocketOptions,
+        now: float,
+        transport: ITCPTransport,
+        sender: Sender,
+        flow: ReadFlow,
+    ) -> None:
         """
-        Cut the connection.
+        @param options: how often to ping, and how long to wait.
+        @param now: what the clock shows.
+        @param transport: the connection.
+        @param sender: what writes to it.
+        @param flow: whether it is read from.
         """
+        self._interval = options.pingInterval
+        self._timeout = options.pingTimeout
+        self._transport = transport
+        self._sender = sender
+        self._flow = flow
+        self.heard = False
+        # When the peer was last known to be there.
+        self._alive = now
+        # The pings so far, and the last one that was answered.
+        self._count = self._answered = 0
+        self._sent = now
+        self._next = now + self._interval
+        # What the system last told of a connection from which nothing was heard.
+        self._progress: Progress | None = None
 
-    def _startPinging(self) -> None:
-        self._nextPing = self.clock.seconds() + self.options.pingInterval
-
-    def keepAlive(self, now: float) -> None:
+    def isAlive(self, now: float, answers: bool) -> bool:
         """
-        Ping, if it is time, or give the peer up if it did not answer the last ping in time.
+        Whether the peer is there, as far as is known. To be asked once in a while.
+
+        @param now: what the clock shows.
+        @param answers: whether it would answer a ping.
+        """
+        paused = self._flow.paused
+        if (
+            self.heard
+            # What we do not read, or do not ask for, is nothing to blame the peer for.
+            or paused & PAUSED_BY_APPLICATION
+            or not (answers or paused)
+        ):
+            self.heard = self._sender.drained = False
+            self._progress = None
+            self._alive = now
+        elif self._moved():
+            self._alive = now
+        return not 0 < self._timeout <= now - self._alive - self._interval
+
+    def isDue(self, now: float) -> bool:
+        """
+        Whether to ping now. Not while as much waits to be sent as there may: what becomes of that
+        tells as much.
 
         @param now: what the clock shows.
         """
-        options = self.options
-        wire = self._wire
-        if self._halt & ~BY_APPLICATION or wire is None or wire.close_received is not None:
-            return
-        if self._pingSent is not None:
-            # A pong that we do not read is nothing to blame the peer for.
-            late = 0 < options.pingTimeout <= now - self._pingSent
-            if late and not self._halt & BY_APPLICATION:
-                _log.info(
-                    "{peer} did not answer a ping for {seconds} seconds: aborted",
-                    peer=addressText(self.transport.getPeer()),
-                    seconds=options.pingTimeout,
-                )
-                self._failure = WebSocketProtocolError(
-                    "a ping was not answered", CloseCode.INTERNAL_ERROR
-                )
-                self.abortConnection()
-        elif now >= self._nextPing:
-            self._pings += 1
-            self._pingSent = now
-            self._write(wire.send_ping(self._pingPayload()))
-
-    def _pingPayload(self) -> bytes:
-        return b"netkit %d" % self._pings
-
-    def _isAnswer(self, payload: bytes) -> bool:
-        """
-        Whether a pong answers the last ping of L{keepAlive}.
-        """
-        if self._pingSent is None or payload != self._pingPayload():
+        if now < self._next or self._flow.paused:
             return False
-        now = self.clock.seconds()
-        self.latency = now - self._pingSent
-        self._pingSent = None
-        self._nextPing = now + self.options.pingInterval
-        return True
+        # A peer that is busy with something else need not answer every ping (RFC 6455 section
+        # 5.5.3); one that is not there gets no more of them.
+        return self._answered == self._count or self._alive > self._sent
+
+    def ping(self, now: float) -> bytes:
+        """
+        Give the payload of the next ping.
+
+        @param now: what the clock shows.
+        """
+        self._count += 1
+        self._sent = now
+        self._next = now + max(self._interval, self._timeout)
+        # That its system takes the ping itself tells nothing.
+        self._progress = None
+        return b"%b%d" % (_PAYLOAD, self._count)
+
+    def pong(self, payload: bytes, now: float) -> float | None:
+        """
+        Take a pong.
+
+        @param payload: what it carries.
+        @param now: what the clock shows.
+        @return: how long the peer took to answer; L{None} where that is no answer to a ping of
+            ours.
+        """
+        if self._answered == self._count or payload != b"%b%d" % (_PAYLOAD, self._count):
+            return None
+        self._answered = self._count
+        self._next = now + self._interval
+        return now - self._sent
+
+    def _moved(self) -> bool:
+        """
+        Whether anything has moved, in either direction, since the last time this was asked.
+        """
+        drained, self._sender.drained = self._sender.drained, False
+        before, self._progress = self._progress, progress(self._transport, self._sender.added)
+        if drained or before is None or self._progress is None:
+            return drained
+        return self._progress.shows(before)
+
+
+class Pinged(Protocol):
+    """
+    A connection that is looked after.
+    """
+
+    def keepAlive(self, now: float) -> None:
+        """
+        Ping, if it is time, or give the peer up if it is not there.
+
+        @param now: what the clock shows.
+        """
 
 
 class Keepalive:
     """
-    Has each of a number of connections ping its peer when it is time: one timer for all of them.
+    Looks after a number of connections: one timer for all of them.
     """
 
     def __init__(self, options: WebSocketOptions, clock: IReactorTime) -> None:
@@ -100,28 +174,28 @@ class Keepalive:
         times = [time for time in (options.pingInterval, options.pingTimeout) if time]
         self._period = min(times) / _PRECISION if options.pingInterval else 0.0
         self._clock = clock
-        self._connections: set[PingingConnection] = set()
-        self._sweep = LoopingCall(self._visit)
-        self._sweep.clock = clock
+        self._connections: set[Pinged] = set()
+        self._check = LoopingCall(self._checkAll)
+        self._check.clock = clock
 
-    def add(self, connection: PingingConnection) -> None:
+    def add(self, connection: Pinged) -> None:
         """
         Look after a connection that is open.
         """
         if self._period:
             self._connections.add(connection)
-            if not self._sweep.running:
-                self._sweep.start(self._period, now=False)
+            if not self._check.running:
+                self._check.start(self._period, now=False)
 
-    def discard(self, connection: PingingConnection) -> None:
+    def discard(self, connection: Pinged) -> None:
         """
         Look after a connection no more.
         """
         self._connections.discard(connection)
-        if not self._connections and self._sweep.running:
-            self._sweep.stop()
+        if not self._connections and self._check.running:
+            self._check.stop()
 
-    def _visit(self) -> None:
+    def _checkAll(self) -> None:
         now = self._clock.seconds()
         for connection in list(self._connections):
             connection.keepAlive(now)

@@ -36,8 +36,9 @@ class WebSocketOptions:
         aborted; 0 for no limit.
     @ivar pingInterval: how many seconds to leave between pings that see whether the peer is
         there; 0 for none.
-    @ivar pingTimeout: how many seconds the peer has to answer a ping before the connection is
-        aborted; 0 for no limit.
+    @ivar pingTimeout: how many seconds the peer has to answer a ping; 0 for no limit. Where for
+        C{pingInterval} and this together nothing arrives from it, not even a part of a message,
+        and it takes nothing of what it is sent, the connection is aborted.
     """
 
     maxMessageSize: int = 2**20

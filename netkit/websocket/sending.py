@@ -1,229 +1,192 @@
 """
-What a connection sends: frame by frame to the transport, and held up where the peer does not take
-it.
+What a connection sends: frames to the transport, and who is held up where the peer does not take
+them.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from twisted.internet.interfaces import (
-    IConsumer,
-    IProducer,
-    IPushProducer,
-    IReactorTime,
-    ITCPTransport,
-)
-from twisted.internet.protocol import Protocol
+from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer, ITCPTransport
 from zope.interface import implementer
 
-from ..wire.websocket.broadcast import PreparedMessage
-from ..wire.websocket.connection import Connection
-from .errors import NotConnected
-from .halts import BY_PRESSURE, CLOSING, OVER, SENT
-from .options import WebSocketOptions
+from .flow import PAUSED_BY_PEER, ReadFlow
 
 # While what arrived is gone through, this much of what is sent is collected into one write: so
 # many frames, none of them larger than so many octets.
 _BATCH_FRAMES = 256
 _BATCHED_SIZE = 4096
 
-# A message of more octets, or characters, is not copied if that can be helped.
-_LARGE = 2**16
 
-
-class SendingConnection(Protocol):
+@implementer(IPushProducer)
+class Sender:
     """
-    The side of a connection that its application writes to. What is received, and how it all ends,
-    is for L{WebSocketConnection <netkit.websocket.connection.WebSocketConnection>}.
+    Writes the frames of a connection. Where the peer does not take them, what would make us send
+    more is not read either.
+
+    @ivar write: takes the octets of a frame. It is the transport's own method, or what stands in
+        its place.
+    @ivar paused: whether the transport has as much to send as it should.
+    @ivar added: how many octets were written all the same since then.
+    @ivar drained: set when the transport has sent all of that.
     """
 
-    transport: ITCPTransport
-    _wire: Connection | None = None
-    # What is in the way of messages: see L{netkit.websocket.halts}.
-    _halt = 0
-    # Takes the octets of a frame: the transport's own write(), or what stands in its place.
-    _write: Callable[[bytes], None]
-    # What is sent while several things that arrived are gone through.
-    _batch: list[bytes] | None = None
-    _pressure: Pressure | None = None
-    _attached = False
+    __slots__ = (
+        "_attached",
+        "_batch",
+        "_ended",
+        "_flow",
+        "_registered",
+        "_transport",
+        "added",
+        "drained",
+        "paused",
+        "write",
+    )
 
-    def __init__(self, options: WebSocketOptions, clock: IReactorTime) -> None:
-        """
-        @param options: how to behave.
-        @param clock: what tells the time.
-        """
-        self.options = options
-        self.clock = clock
+    write: Callable[[bytes], None]
 
-    @abstractmethod
-    def loseConnection(self, code: int = 1000, reason: str = "") -> None:
+    def __init__(self, transport: ITCPTransport, flow: ReadFlow) -> None:
         """
-        Close the connection.
+        @param transport: what sends.
+        @param flow: what is paused while the peer does not take what was sent.
         """
+        self._transport = transport
+        self._flow = flow
+        # What is sent while several things that arrived are gone through.
+        self._batch: list[bytes] | None = None
+        self._registered = False
+        self._attached = False
+        self._ended = False
+        self.paused = False
+        self.added = 0
+        self.drained = False
+        self._choose()
 
-    @abstractmethod
-    def _pause(self, why: int) -> None:
+    def writeParts(self, parts: Sequence[bytes]) -> None:
         """
-        Deliver no more messages, and read none, for a reason of L{netkit.websocket.halts}.
-        """
+        Send the octets of a large frame.
 
-    @abstractmethod
-    def _resume(self, why: int) -> None:
+        @param parts: the octets; none of them is copied if that can be helped.
         """
-        Undo L{_pause} for the same reason.
-        """
-
-    def sendTextMessage(self, text: str) -> None:
-        if self._halt & SENT:
-            return
-        if self._wire is None:
-            raise tooEarly()
-        if len(text) > _LARGE:
-            self._sendLarge(self._wire, text)
+        if self._batch is None:
+            self._register()
+            self._put(parts)
         else:
-            self._write(self._wire.send_text(text))
+            for part in parts:
+                self.write(part)
 
-    def sendBytesMessage(self, data: bytes | bytearray | memoryview) -> None:
-        if self._halt & SENT:
-            return
-        if self._wire is None:
-            raise tooEarly()
-        if len(data) > _LARGE:
-            self._sendLarge(self._wire, data)
-        else:
-            self._write(self._wire.send_bytes(data))
-
-    def _sendLarge(self, wire: Connection, message: str | bytes | bytearray | memoryview) -> None:
-        parts = wire.send_large(message)
-        alone = self._batch is None
-        if alone:
-            self._collect()
-        for part in parts:
-            self._write(part)
-        if alone:
-            self._flush()
-
-    def sendTextPiece(self, text: str, finished: bool) -> None:
-        self._sendPiece(text, finished)
-
-    def sendBytesPiece(self, data: bytes, finished: bool) -> None:
-        self._sendPiece(data, finished)
-
-    def _sendPiece(self, data: str | bytes, finished: bool) -> None:
-        if self._halt & SENT:
-            return
-        if self._wire is None:
-            raise tooEarly()
-        self._write(self._wire.send_piece(data, finished))
-
-    def sendPrepared(self, message: PreparedMessage, dropSlow: bool) -> bool:
+    def collect(self) -> None:
         """
-        Send a message that goes to many connections: see L{netkit.websocket.broadcast}.
-
-        @return: whether it was sent.
+        Until L{flush}, collect what is sent.
         """
-        halt = self._halt
-        if halt & SENT or self._wire is None or (dropSlow and halt & BY_PRESSURE):
-            return False
-        self._write(self._wire.send_prepared(message))
-        return True
-
-    def ping(self, payload: bytes = b"") -> None:
-        if self._halt & SENT:
-            return
-        if self._wire is None:
-            raise tooEarly()
-        self._write(self._wire.send_ping(payload))
-
-    def _collect(self) -> None:
-        """
-        Until L{_flush}, collect what is sent.
-        """
-        self._registerPressure()
+        self._register()
         self._batch = []
-        self._write = self._collected
+        self.write = self._writeCollecting
 
-    def _collected(self, octets: bytes) -> None:
-        batch = self._batch
-        assert batch is not None
-        batch.append(octets)
-        if len(octets) > _BATCHED_SIZE or len(batch) >= _BATCH_FRAMES:
-            self.transport.writeSequence(batch)
-            self._batch = []
-
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """
         Write what was collected, if anything was, and collect no more.
         """
         batch, self._batch = self._batch, None
-        self._write = self.transport.write if self._pressure else self._writeUnderPressure
+        self._choose()
         if batch:
-            self._write(batch[0] if len(batch) == 1 else b"".join(batch))
+            self.write(batch[0] if len(batch) == 1 else b"".join(batch))
 
-    def _writeUnderPressure(self, octets: bytes) -> None:
+    def attach(self, producer: IProducer, streaming: bool) -> None:
         """
-        Write for the first time since something may hold us up again.
+        Let C{producer} be paused in our place.
         """
-        self._registerPressure()
-        if self._pressure is not None:
-            self._write = self.transport.write
-        self.transport.write(octets)
-
-    def attachProducer(self, producer: IProducer, streaming: bool = True) -> None:
-        self._unregisterPressure()
+        self._unregister()
         self._attached = True
-        IConsumer(self.transport).registerProducer(producer, streaming)
+        IConsumer(self._transport).registerProducer(producer, streaming)
+        self._choose()
+        self._flow.resume(PAUSED_BY_PEER)
 
-    def detachProducer(self) -> None:
-        # Our own is back with the next write.
+    def detach(self) -> None:
+        """
+        Undo L{attach}. We take our place again with the next write.
+        """
         self._attached = False
-        IConsumer(self.transport).unregisterProducer()
+        IConsumer(self._transport).unregisterProducer()
+        self._choose()
 
-    def _registerPressure(self) -> None:
+    def end(self) -> None:
         """
-        Be held up from here on where the peer does not take what is sent.
+        Be held up no more: the transport is to close when it has sent everything.
         """
-        if self._pressure is None and not (self._attached or self._halt & (CLOSING | OVER)):
-            self._pressure = Pressure(self)
-            IConsumer(self.transport).registerProducer(self._pressure, True)
+        self._ended = True
+        self._unregister()
+        self._choose()
 
-    def _unregisterPressure(self) -> None:
-        if self._pressure is not None:
-            self._pressure = None
-            IConsumer(self.transport).unregisterProducer()
-            if self._batch is None:
-                self._write = self._writeUnderPressure
-
-
-@implementer(IPushProducer)
-class Pressure:
-    """
-    What the transport pauses while the peer does not take what was sent: then what would make us
-    send more is not read either.
-    """
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: SendingConnection) -> None:
-        self._connection = connection
+    # IPushProducer: the transport has too much, or nothing any more
 
     def pauseProducing(self) -> None:
-        self._connection._pause(BY_PRESSURE)
+        if not self.paused:
+            self.paused = True
+            self._choose()
+            self._flow.pause(PAUSED_BY_PEER)
 
     def resumeProducing(self) -> None:
-        self._connection._resume(BY_PRESSURE)
+        self._relieve()
+        self.drained = True
+        self._flow.resume(PAUSED_BY_PEER)
 
     def stopProducing(self) -> None:
         """
         The connection is lost, of which its protocol is told as well.
         """
 
+    def _choose(self) -> None:
+        """
+        Say what C{write} is from now on.
+        """
+        if self._batch is not None:
+            return
+        if self.paused:
+            self.write = self._writeAdding
+        elif self._registered or self._attached or self._ended:
+            self.write = self._transport.write
+        else:
+            self.write = self._writeRegistering
 
-def tooEarly() -> NotConnected:
-    """
-    The error for what is sent before the opening handshake is done.
-    """
-    return NotConnected("nothing can be sent before negotiationFinished")
+    def _writeCollecting(self, octets: bytes) -> None:
+        batch = self._batch
+        assert batch is not None
+        batch.append(octets)
+        if len(octets) > _BATCHED_SIZE or len(batch) >= _BATCH_FRAMES:
+            self._batch = []
+            self._put(batch)
+
+    def _writeRegistering(self, octets: bytes) -> None:
+        self._register()
+        self._transport.write(octets)
+
+    def _writeAdding(self, octets: bytes) -> None:
+        self.added += len(octets)
+        self._transport.write(octets)
+
+    def _put(self, parts: Sequence[bytes]) -> None:
+        if self.paused:
+            self.added += sum(map(len, parts))
+        self._transport.writeSequence(parts)
+
+    def _register(self) -> None:
+        """
+        Be held up from here on where the peer does not take what is sent.
+        """
+        if not (self._registered or self._attached or self._ended):
+            self._registered = True
+            IConsumer(self._transport).registerProducer(self, True)
+            self._choose()
+
+    def _unregister(self) -> None:
+        if self._registered:
+            self._registered = False
+            IConsumer(self._transport).unregisterProducer()
+            self._relieve()
+
+    def _relieve(self) -> None:
+        self.paused = False
+        self.added = 0
+        self._choose()

@@ -1,0 +1,71 @@
+"""
+Who keeps a connection from being read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, cast
+
+from twisted.internet.interfaces import IPushProducer, ITransport
+
+PAUSED_BY_APPLICATION: Final = 1
+PAUSED_BY_PEER: Final = 2
+
+
+class ReadFlow:
+    """
+    Pauses a transport for as long as anybody wants that.
+
+    @ivar paused: who does: C{PAUSED_BY_APPLICATION}, which asked for it; C{PAUSED_BY_PEER}, which
+        does not take what it is sent; both, or 0 for nobody.
+    """
+
+    __slots__ = ("_closing", "_resumed", "_transport", "paused")
+
+    def __init__(self, transport: ITransport, resumed: Callable[[], None]) -> None:
+        """
+        @param transport: what is paused.
+        @param resumed: called when nobody wants it paused any more, to go through what arrived
+            until then; it may pause again.
+        """
+        self.paused = 0
+        self._closing = False
+        self._resumed = resumed
+        self._transport: IPushProducer | None = cast(IPushProducer, transport)
+
+    def pause(self, by: int) -> None:
+        """
+        Read no more.
+        """
+        if self._closing or self._transport is None:
+            return
+        if not self.paused:
+            self._transport.pauseProducing()
+        self.paused |= by
+
+    def resume(self, by: int) -> None:
+        """
+        Undo L{pause}.
+        """
+        if not self.paused & by:
+            return
+        self.paused &= ~by
+        if self.paused:
+            return
+        self._resumed()
+        if not self.paused and self._transport is not None:
+            self._transport.resumeProducing()
+
+    def close(self) -> None:
+        """
+        Pause no more: from here on, what arrives is the end of the connection, or dropped.
+        """
+        self._closing = True
+        self.resume(self.paused)
+
+    def end(self) -> None:
+        """
+        Leave the transport alone: it was told to close.
+        """
+        self._transport = None
