@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
+from ..base.budget import BudgetExceededError, Share
 from ..wire.errors import HTTPProtocolError
 from ..wire.http.connection import RequestReceiver
 from ..wire.http.head import RequestHead
@@ -56,6 +57,7 @@ class OpeningHandshake:
         "_plain",
         "_receiver",
         "_refused",
+        "_share",
         "_stopping",
         "_timer",
         "_transport",
@@ -66,6 +68,7 @@ class OpeningHandshake:
         transport: ITCPTransport,
         acceptor: Acceptor,
         httpFactory: IProtocolFactory | None,
+        share: Share,
         clock: IReactorTime,
         *,
         opened: Callable[[Accepted, bytes], None],
@@ -76,6 +79,7 @@ class OpeningHandshake:
         @param acceptor: decides about the request for a WebSocket.
         @param httpFactory: makes the protocol that answers the others; they are refused with 426
             if L{None}.
+        @param share: what may be kept of what arrives.
         @param clock: what tells the time.
         @param opened: called when a request is accepted, with what it leads to and the octets that
             arrived behind it; the response is not written yet.
@@ -85,6 +89,7 @@ class OpeningHandshake:
         self._transport = transport
         self._acceptor = acceptor
         self._httpFactory = httpFactory
+        self._share = share
         self._clock = clock
         self._opened = opened
         self._refused = refused
@@ -114,12 +119,18 @@ class OpeningHandshake:
         if self._head is not None:
             self._behind += data
             if len(self._behind) > self._acceptor.options.maxHandshakeSize:
-                self._tooMuch()
+                self._tooMuch(413, "it sent too much before the handshake")
         elif self._plain is not None and not self._plain.followed:
             self._plain.dataReceived(self._receiver.detach() + data)
         else:
             self._receiver.receive(data)
             self._readRequests()
+        kept = self._receiver.buffered + len(self._behind)
+        if kept != self._share.kept and not self._over:
+            try:
+                self._share.keep(kept)
+            except BudgetExceededError as error:
+                self._tooMuch(503, str(error))
 
     def readConnectionLost(self) -> None:
         """
@@ -163,6 +174,7 @@ class OpeningHandshake:
         """
         self._over = True
         self._behind = b""
+        self._share.keep(0)
         self._stopTimer()
         deciding, self._deciding = self._deciding, None
         if deciding is not None:
@@ -276,8 +288,7 @@ class OpeningHandshake:
         self._refuse(Rejection(status=500), "the server failed")
 
     def _refuseFaulty(self, error: HTTPProtocolError) -> None:
-        content = f"{error}\n".encode()
-        self._refuse(Rejection(status=error.status, headers=_TEXT, body=content), str(error))
+        self._refuse(_inWords(error.status, str(error)), str(error))
 
     def _refuse(self, rejection: Rejection, reason: str) -> None:
         _log.info(
@@ -290,10 +301,9 @@ class OpeningHandshake:
         self._transport.write(refuse(rejection.status, rejection.headers, rejection.body))
         self._refused()
 
-    def _tooMuch(self) -> None:
-        reason = "it sent too much before the handshake"
+    def _tooMuch(self, status: int, reason: str) -> None:
         if self._plain is None:
-            self._refuse(Rejection(status=413), reason)
+            self._refuse(_inWords(status, reason), reason)
         else:
             # Another answer is still being written.
             _log.info(
@@ -323,6 +333,10 @@ class OpeningHandshake:
             peer=addressText(self._transport.getPeer()),
         )
         self._transport.abortConnection()
+
+
+def _inWords(status: int, reason: str) -> Rejection:
+    return Rejection(status=status, headers=_TEXT, body=f"{reason}\n".encode())
 
 
 @cache

@@ -141,6 +141,9 @@ class _Tunnel(Protocol):
         if self._switched is not None:
             self._switched.dataReceived(data)
             return
+        if self.opened.called:
+            # It failed, or was given up.
+            return
         self._receiver.receive(data)
         try:
             head = self._receiver.next_final_head()
@@ -164,8 +167,7 @@ class _Tunnel(Protocol):
             self._switched.dataReceived(rest)
 
     def _fail(self, reason: str) -> None:
-        if not self.opened.called:
-            self.opened.errback(Failure(ProxyFailed(string=reason)))
+        self.opened.errback(Failure(ProxyFailed(string=reason)))
         self.transport.abortConnection()
 
     def readConnectionLost(self) -> None:

@@ -49,6 +49,7 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
             self.transport,
             self._acceptor,
             self._httpFactory,
+            self.factory.budget.share(),
             self.clock,
             opened=self.begin,
             refused=self.lingeringClose,

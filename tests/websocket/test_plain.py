@@ -281,6 +281,15 @@ def test_the_answer_comes_though_the_client_closed_its_half() -> None:
     assert not server.application.made
 
 
+def test_too_much_kept_for_all_of_them() -> None:
+    server = Mixed("netkit.http", maxBuffered=1000)
+    server.feed(GET % b"slow" + OPENING + bytes(1000))
+    assert not server.transport.disconnected
+    server.feed(b"x")
+    assert server.transport.disconnected
+    assert server.factory.budget.used == 0
+
+
 def test_too_much_behind_a_handshake_that_waits() -> None:
     server = Mixed("netkit.http", options=WebSocketOptions(maxHandshakeSize=1000))
     server.feed(GET % b"slow" + OPENING)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
@@ -26,7 +27,7 @@ from netkit.websocket import (
 )
 from netkit.websocket.protocol import Decision
 
-from .helpers import HANDSHAKE, Application, Recorder, Server
+from .helpers import HANDSHAKE, Application, Link, Recorder, Server
 
 COUNTS = (
     "maxMessageSize",
@@ -56,6 +57,12 @@ def test_opening() -> None:
     assert request.getClientAddress() == server.transport.getPeer()
     assert server.app.transport.subprotocol is None
     assert server.app.transport.getHost() == server.transport.getHost()
+
+
+def test_tls_clients_are_told_what_is_spoken() -> None:
+    factory = WebSocketFactory(Application(), clock=Clock())
+    assert IProtocolNegotiationFactory.providedBy(factory)
+    assert factory.acceptableProtocols() == [b"http/1.1"]
 
 
 def test_opening_octet_by_octet_with_a_message_behind_it() -> None:
@@ -370,6 +377,24 @@ def test_too_much_while_deciding() -> None:
     assert server.response() == b""
     server.receive(b"x")
     assert server.response().startswith(b"HTTP/1.1 413 ")
+
+
+def test_all_heads_together_have_a_limit(logged: list[LogEvent]) -> None:
+    server = Server(maxBuffered=1000)
+    server.receive(server.request[:100])
+    other = server.factory.buildProtocol(None)
+    link = Link()
+    other.makeConnection(link)
+    other.dataReceived(b"GET /" + bytes(b"a" * 890))
+    assert link.value() == b""
+    other.dataReceived(b"a" * 10)
+    assert link.value().startswith(b"HTTP/1.1 503 ")
+    assert b"as much as it may" in link.value()
+    assert [event["status"] for event in logged if "status" in event] == [503]
+    # The others live, and have what that one had.
+    server.receive(server.request[100:])
+    assert server.app.events == ["open"]
+    assert server.factory.budget.used == 0
 
 
 def test_opening_takes_too_long() -> None:
