@@ -186,6 +186,27 @@ def test_a_terminal_when_the_peer_ends(answering: Callable[[Answer], str]) -> No
     os.close(controller)
 
 
+def test_a_reply_controls_no_terminal(answering: Callable[[Answer], str]) -> None:
+    """
+    Not if its characters come in pieces, either; a pipe gets the octets.
+    """
+    pieces = [b"a\x1b[2J\xc2", b"\x9b31m\xe2\x80", b"\xaeb\x07\r", b"\nc\xff\r"]
+
+    def answer(connection: socket.socket) -> None:
+        readAll(connection)
+        for piece in pieces:
+            connection.sendall(piece)
+
+    endpoint = answering(answer)
+    assert send(endpoint, "x").stdout == b"".join(pieces)
+    controller, terminal = pty.openpty()
+    done = send(endpoint, "x", capture_output=False, stdout=terminal, stderr=subprocess.PIPE)
+    os.close(terminal)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert os.read(controller, 1000) == rb"a\x1b[2J\x9b31m\u202eb\x07" + b"\r\n" + rb"c\xff\x0d"
+    os.close(controller)
+
+
 def test_a_peer_that_ends_first_gets_the_rest(answering: Callable[[Answer], str]) -> None:
     received: list[bytes] = []
 

@@ -145,6 +145,20 @@ def test_what_is_asked_for(start: Start) -> None:
     ]
 
 
+def test_given_header_fields_take_the_place_of_ours(start: Start) -> None:
+    def tell(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        for name in ("Host", "Connection", "Sec-WebSocket-Version", "Authorization"):
+            connection.send(", ".join(connection.request.headers.get_all(name)))
+
+    url = start(tell).replace("//", "//user:password@")
+    given = ["Host: final.example", "connection: close", "Authorization: Bearer x"]
+    fields = [argument for field in given for argument in ("-H", field)]
+    status, output, errors = run(LONG, *fields, url)
+    assert (status, output) == (0, b"final.example\nUpgrade\n13\nBearer x\n")
+    assert errors == "the header field connection is left out: it is a part of the handshake\n"
+
+
 def test_pieces_are_printed_as_they_come(start: Start) -> None:
     def fragments(connection: ServerConnection) -> None:
         connection.send(iter(["one ", "two ", "three"]))
