@@ -7,7 +7,7 @@ from __future__ import annotations
 import socket
 import struct
 import sys
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import ISystemHandle, ITransport
@@ -54,9 +54,7 @@ def progress(transport: ITransport, written: int) -> Progress | None:
     @param written: how many more were written than at some other time.
     @return: L{None} where the connection has no socket.
     """
-    lowest: object = transport
-    while isinstance(lowest, ProtocolWrapper):
-        lowest = lowest.transport
+    lowest = _lowest(transport)
     if not ISystemHandle.providedBy(lowest):
         return None
     system = cast(socket.socket, ISystemHandle(lowest).getHandle())
@@ -70,17 +68,27 @@ def progress(transport: ITransport, written: int) -> Progress | None:
             info = system.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
             if len(info) == _TCP_INFO_SIZE:
                 delivered, received = _TCP_OCTETS.unpack_from(info, _TCP_OCTETS_AT)
-    return Progress(received, delivered, written - _unsent(lowest))
+    return Progress(received, delivered, written - unsent(transport))
 
 
-def _unsent(transport: object) -> int:
+def unsent(transport: ITransport) -> int:
     """
-    How many octets a transport has not handed to the system.
+    Ask how many of the octets that were written to a connection the system has not taken yet.
+
+    @return: 0 as well where the transport is of a kind that does not tell.
     """
+    lowest: Any = _lowest(transport)
     # What uvloop has to send is not in the buffers of Twisted's.
-    size = getattr(transport, "getWriteBufferSize", None)
-    if size is not None:
-        return int(size())
-    if isinstance(transport, FileDescriptor):
-        return len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+    if hasattr(lowest, "getWriteBufferSize"):
+        return int(lowest.getWriteBufferSize())
+    if isinstance(lowest, FileDescriptor):
+        return len(lowest.dataBuffer) - lowest.offset + lowest._tempDataLen
     return 0
+
+
+def _lowest(transport: ITransport) -> object:
+    # The handle of TLS, say, is no socket; the transport below has one.
+    lowest: object = transport
+    while isinstance(lowest, ProtocolWrapper):
+        lowest = lowest.transport
+    return lowest

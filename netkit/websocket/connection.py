@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
+from ..base.budget import BudgetExceededError, Share
 from ..wire.errors import WebSocketProtocolError
 from ..wire.websocket.broadcast import PreparedMessage
 from ..wire.websocket.codes import CloseCode
@@ -60,6 +61,8 @@ class WebSocketConnection(Protocol):
     # These two since the opening handshake is done.
     _wire: Connection | None = None
     _pinger: Pinger
+    # What is kept in memory is counted in this, where it is.
+    _share: Share | None = None
     # What is in the way of messages: see L{netkit.websocket.halts}.
     _halt = 0
     # Why we failed the connection, where we did.
@@ -85,7 +88,7 @@ class WebSocketConnection(Protocol):
 
     def makeConnection(self, transport: ITransport) -> None:
         self._flow = ReadFlow(transport, self._continue)
-        self._sender = Sender(cast(ITCPTransport, transport), self._flow)
+        self._sender = Sender(cast(ITCPTransport, transport), self._flow, self._countKept)
         super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
@@ -98,6 +101,7 @@ class WebSocketConnection(Protocol):
         if self._halt or self._flow.paused or self._delivering:
             if not self._halt & OVER:
                 self._backlog += data
+                self._countKept()
         else:
             events = wire.receive_data(data)
             if isinstance(events, tuple):
@@ -108,6 +112,7 @@ class WebSocketConnection(Protocol):
                     self._delivering = False
             else:
                 self._deliver(events)
+                self._countKept()
         if self._backlog or self._events is not None:
             self._continue()
 
@@ -118,6 +123,9 @@ class WebSocketConnection(Protocol):
         self._application = None
         self._events = None
         self._backlog = b""
+        if self._share is not None:
+            self._share.keep(0)
+            self._share = None
         self._flow.end()
         if application is None:
             return
@@ -375,6 +383,7 @@ class WebSocketConnection(Protocol):
                 self._awaitClose(events)
             else:
                 self._deliver(events)
+            self._countKept()
 
     def _awaitClose(self, events: Iterable[Event]) -> None:
         """
@@ -441,6 +450,7 @@ class WebSocketConnection(Protocol):
         self._halt |= OVER
         self._events = None
         self._backlog = b""
+        self._wire.drop()
         self._stopTimer()
         # What the peer still sends is to be read, and dropped.
         self._flow.close()
@@ -452,6 +462,36 @@ class WebSocketConnection(Protocol):
     def _sendClose(self, wire: Connection, code: int, reason: str) -> None:
         self._closedByUs = wire.close_received is None
         self._sender.write(wire.send_close(code, reason))
+
+    # Memory
+
+    def _countKept(self) -> None:
+        """
+        Count what is kept in memory for this connection. Where that is more than all connections
+        of a server may have together, it is this one that ends.
+        """
+        share, wire = self._share, self._wire
+        if share is None or wire is None or self._halt & OVER:
+            return
+        kept = wire.kept + len(self._backlog) + self._sender.kept
+        if kept == share.kept:
+            return
+        try:
+            share.keep(kept)
+        except BudgetExceededError as error:
+            _log.warn(
+                "{peer} closed with {code}: {reason}",
+                peer=addressText(self.transport.getPeer()),
+                code=int(CloseCode.TRY_AGAIN_LATER),
+                reason=str(error),
+            )
+            self._failure = WebSocketProtocolError(str(error), CloseCode.TRY_AGAIN_LATER)
+            if self._sender.paused:
+                # It would not read that either, before all else.
+                self.abortConnection()
+            else:
+                self._end(CloseCode.TRY_AGAIN_LATER, str(error))
+            share.keep(0)
 
     # Keepalive
 

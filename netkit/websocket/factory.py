@@ -61,7 +61,8 @@ class WebSocketFactory(ServerFactory):
             WebSocket, up to one that does; without it they are answered 426.
         @param options: how connections are to behave.
         @param maxConnections: as in L{ServerFactory}.
-        @param maxBuffered: as in L{ServerFactory}.
+        @param maxBuffered: as in L{ServerFactory}. What was sent and slow peers have not taken
+            counts as well. The connection that goes over it is closed with 1013.
         @param idleTimeout: as in L{ServerFactory}. The answers to pings are traffic.
         @param clock: as in L{ServerFactory}.
         @raise TypeError: one of these is of another type.

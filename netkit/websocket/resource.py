@@ -46,6 +46,7 @@ class WebSocketResource(Resource):
         origins: Iterable[str] | None = None,
         options: WebSocketOptions = DEFAULTS,
         maxConnections: int = 10_000,
+        maxBuffered: int = 256 * 2**20,
         idleTimeout: float = 600.0,
         clock: IReactorTime | None = None,
     ) -> None:
@@ -56,6 +57,7 @@ class WebSocketResource(Resource):
         @param origins: as in L{WebSocketFactory}.
         @param options: how connections are to behave.
         @param maxConnections: as in L{WebSocketFactory}.
+        @param maxBuffered: as in L{WebSocketFactory}.
         @param idleTimeout: as in L{WebSocketFactory}.
         @param clock: as in L{WebSocketFactory}.
         @raise TypeError: as L{WebSocketFactory} does.
@@ -67,7 +69,10 @@ class WebSocketResource(Resource):
             factory, subprotocols=subprotocols, origins=origins, options=options
         )
         self.webSocketFactory = connections = ServerFactory(
-            maxConnections=maxConnections, idleTimeout=idleTimeout, clock=clock
+            maxConnections=maxConnections,
+            maxBuffered=maxBuffered,
+            idleTimeout=idleTimeout,
+            clock=clock,
         )
         keepalive = Keepalive(options, connections.clock)
         connections.protocol = partial(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer, ITCPTransport
 from zope.interface import implementer
 
+from ..base.progress import unsent
 from .flow import PAUSED_BY_PEER, ReadFlow
 
 # While what arrived is gone through, this much of what is sent is collected into one write: so
@@ -34,6 +35,7 @@ class Sender:
     __slots__ = (
         "_attached",
         "_batch",
+        "_changed",
         "_ended",
         "_flow",
         "_registered",
@@ -46,13 +48,18 @@ class Sender:
 
     write: Callable[[bytes], None]
 
-    def __init__(self, transport: ITCPTransport, flow: ReadFlow) -> None:
+    def __init__(
+        self, transport: ITCPTransport, flow: ReadFlow, changed: Callable[[], None]
+    ) -> None:
         """
         @param transport: what sends.
         @param flow: what is paused while the peer does not take what was sent.
+        @param changed: called when more is written that the peer does not take, and when it has
+            taken everything.
         """
         self._transport = transport
         self._flow = flow
+        self._changed = changed
         # What is sent while several things that arrived are gone through.
         self._batch: list[bytes] | None = None
         self._registered = False
@@ -62,6 +69,13 @@ class Sender:
         self.added = 0
         self.drained = False
         self._choose()
+
+    @property
+    def kept(self) -> int:
+        """
+        How many octets are in memory because the peer does not take them.
+        """
+        return (unsent(self._transport) or self.added) if self.paused else 0
 
     def writeParts(self, parts: Sequence[bytes]) -> None:
         """
@@ -126,6 +140,7 @@ class Sender:
             self.paused = True
             self._choose()
             self._flow.pause(PAUSED_BY_PEER)
+            self._changed()
 
     def resumeProducing(self) -> None:
         self._relieve()
@@ -165,11 +180,15 @@ class Sender:
     def _writeAdding(self, octets: bytes) -> None:
         self.added += len(octets)
         self._transport.write(octets)
+        self._changed()
 
     def _put(self, parts: Sequence[bytes]) -> None:
         if self.paused:
             self.added += sum(map(len, parts))
-        self._transport.writeSequence(parts)
+            self._transport.writeSequence(parts)
+            self._changed()
+        else:
+            self._transport.writeSequence(parts)
 
     def _register(self) -> None:
         """
@@ -190,3 +209,4 @@ class Sender:
         self.paused = False
         self.added = 0
         self._choose()
+        self._changed()

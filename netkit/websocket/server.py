@@ -95,6 +95,7 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
         if self._opening is not None:
             self._opening.end()
             self._opening = None
+        self._share = self.factory.budget.share()
         accepted.application.negotiationStarted(self)
         self._keepalive.add(self)
         self._open(accepted.application, accepted.agreement, accepted.response, received)

@@ -134,7 +134,9 @@ class Server:
     def __init__(self, application: Any = None, *, fields: bytes = b"", **arguments: Any) -> None:
         self.clock: Clock = arguments.setdefault("clock", Clock())
         self.application = application if application is not None else Application()
-        self.factory = WebSocketFactory(self.application, **arguments)
+        self.factory: WebSocketFactory = arguments.get("factory") or WebSocketFactory(
+            self.application, **arguments
+        )
         protocol = self.factory.buildProtocol(None)
         assert isinstance(protocol, WebSocketServerConnection)
         self.protocol = protocol

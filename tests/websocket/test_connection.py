@@ -17,7 +17,13 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent
 from zope.interface import implementer
 
-from netkit.websocket import NotConnected, WebSocketClosed, WebSocketFactory, WebSocketOptions
+from netkit.websocket import (
+    NotConnected,
+    WebSocketClosed,
+    WebSocketFactory,
+    WebSocketOptions,
+    broadcast,
+)
 from netkit.websocket.protocol import WebSocketTransport
 from netkit.websocket.server import WebSocketServerConnection
 from netkit.wire.websocket.events import Close, Ping, Pong
@@ -334,6 +340,77 @@ def test_who_does_not_read_gets_no_more_answers_than_fit() -> None:
     server.receive(b"".join(server.client.send_bytes(bytes(5000)) for _ in range(50)))
     assert server.transport.writes == 1
     assert len(server.app.events) == 2
+
+
+@pytest.mark.parametrize("kind", ["frame", "fragments", "text", "header", "paused"])
+def test_what_all_connections_keep_together_is_limited(kind: str, logged: list[LogEvent]) -> None:
+    application = Application()
+    first = Server(application, maxBuffered=1000).open()
+    app = first.app
+    second = Server(application, factory=first.factory).open()
+    client = second.client
+    large = first.client.send_bytes(bytes(600))
+    first.receive(large[:-1])
+    octets = {
+        "frame": lambda: client.send_bytes(bytes(500))[:-50],
+        "fragments": lambda: b"".join(client.send_piece(bytes(10), False) for _ in range(45)),
+        "text": lambda: client.send_text("ä" * 250)[:-50],
+        "header": lambda: client.send_piece(bytes(396), False) + client.send_ping(bytes(9))[:7],
+        "paused": lambda: client.send_bytes(bytes(100)) * 5,
+    }[kind]()
+    if kind == "paused":
+        second.app.transport.pauseProducing()
+    second.receive(octets[:300])
+    assert second.sent() == []
+    second.receive(octets[300:])
+    reason = "the server keeps as much as it may for all its connections together: 1000 bytes"
+    assert second.sent() == [Close(1013, reason)]
+    assert second.protocol.lingering
+    assert [event["reason"] for event in logged if event.get("code") == 1013] == [reason]
+    # The other one lives, and has room.
+    first.receive(large[-1:])
+    first.receive(first.client.send_bytes(bytes(900))[:-1])
+    assert first.sent() == []
+    assert app.events == ["open", bytes(600)]
+    second.lose(ConnectionDone())
+    assert second.app.lost is not None
+    assert "1013" in str(second.app.lost.value)
+
+
+def test_what_is_kept_for_peers_that_do_not_read_is_limited() -> None:
+    application = Application()
+    first = Server(application, maxBuffered=1000).open()
+    app = first.app
+    second = Server(application, factory=first.factory).open()
+    large = first.client.send_bytes(bytes(600))
+    first.receive(large[:-1])
+    producer = present(second.transport.producer)
+    for _ in range(3):
+        producer.pauseProducing()
+        second.app.transport.sendBytesMessage(bytes(300))
+        producer.resumeProducing()
+    producer.pauseProducing()
+    second.app.transport.sendBytesMessage(bytes(300))
+    assert not second.transport.disconnected
+    broadcast(bytes(300), [app.transport, second.app.transport])
+    assert second.transport.disconnected
+    assert not first.transport.disconnected
+    second.lose(ConnectionAborted())
+    assert second.app.lost is not None
+    assert "1013" in str(second.app.lost.value)
+    first.receive(large[-1:])
+    first.lose(ConnectionDone())
+    assert first.factory.budget.used == 0
+
+
+def test_what_is_collected_for_a_peer_that_does_not_read_is_counted() -> None:
+    server = opened(Echo, maxBuffered=20_000)
+    server.transport.wrote = present(server.transport.producer).pauseProducing
+    server.app.transport.sendBytesMessage(bytes(10))
+    broadcast(bytes(15_000), [server.app.transport])
+    assert not server.transport.disconnected
+    server.app.transport.sendTextMessage("x" * 70_000)
+    assert server.transport.disconnected
 
 
 @implementer(IPushProducer)

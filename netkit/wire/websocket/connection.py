@@ -95,6 +95,21 @@ class Connection:
         # Whether payloads are sent as they are: not masked, not compressed.
         self._as_is = not client and deflate is None
 
+    @property
+    def kept(self) -> int:
+        """
+        How many octets that arrived are kept until the rest of their frame or message does.
+        """
+        size = self._reader.kept
+        return size if self._incoming is None else size + self._incoming.kept
+
+    def drop(self) -> None:
+        """
+        Keep nothing of what arrived: no more is to be received.
+        """
+        self._incoming = None
+        self._reader.drop()
+
     # Receiving
 
     def receive_data(self, data: bytes) -> tuple[Event] | Iterator[Event]:

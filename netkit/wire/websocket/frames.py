@@ -67,6 +67,7 @@ class FrameReader:
         "_first",
         "_firsts",
         "_key",
+        "_length",
         "_mask_bit",
         "_max_size",
         "_payload",
@@ -96,14 +97,29 @@ class FrameReader:
         # What arrived of a header, or of a control frame, that is not whole.
         self._rest = b""
         # The data frame whose payload is arriving: its first octet, its masking key turned to
-        # the next octet, and how many octets are to come.
+        # the next octet, how long it is, and how many octets are to come.
         self._first = 0
         self._key = b""
+        self._length = 0
         self._remaining = 0
 
     @property
     def between_frames(self) -> bool:
         return not self._remaining and not self._rest
+
+    @property
+    def kept(self) -> int:
+        """
+        How many octets that were read are kept until more come.
+        """
+        return len(self._rest) + (0 if self._payload is None else self._length - self._remaining)
+
+    def drop(self) -> None:
+        """
+        Keep nothing of what was read: no more is to come.
+        """
+        self._rest = b""
+        self._payload = None
 
     def read(self, data: bytes) -> Iterator[tuple[int, bytes, bool]]:
         """
@@ -173,6 +189,7 @@ class FrameReader:
                 raise self._too_big(length)
             self._first = first
             self._key = key
+            self._length = length
             self._remaining = stop - end
             if self._collect and first == _BINARY_WHOLE:
                 self._payload = Payload(length, key or None)

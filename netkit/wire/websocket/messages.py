@@ -85,6 +85,13 @@ class IncomingMessage:
         self.between_frames = False
         self.received = 0
 
+    @property
+    def kept(self) -> int:
+        """
+        How many octets are kept for L{end}.
+        """
+        return 0 if self._text is None and self._binary is None else self._size
+
     def parts(self, payload: bytes, last: bool) -> Iterator[str | bytes]:
         """
         Take the next part.
