@@ -5,6 +5,10 @@ how to write what was meant.
     - C{haproxy:} expects the PROXY protocol in front of everything else, of TLS as well.
     - C{unix:@name} is the abstract UNIX socket C{name}; a file of that name is C{unix:./@name}.
     - A UNIX socket is a L{UNIXPort <netkit.base.unixport.UNIXPort>}.
+    - L{BACKLOG <netkit.base.listening.BACKLOG>} connections may wait to be accepted, unless the
+      string has another C{backlog=}.
+    - C{tcp:} and C{ssl:} clients try all addresses of a name, of both families, as RFC 8305 says,
+      where Twisted's try the first one of IPv4.
 """
 
 from __future__ import annotations
@@ -12,23 +16,38 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sys
 from ipaddress import IPv6Address
 from typing import Any
 
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import (
     AdoptedStreamServerEndpoint,
+    HostnameEndpoint,
+    SSL4ClientEndpoint,
     StandardIOEndpoint,
+    TCP4ClientEndpoint,
+    UNIXClientEndpoint,
     clientFromString,
     quoteStringArgument,
     serverFromString,
+    wrapClientTLS,
 )
 from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
 
-from .listening import ProxiedReactor, UNIXReactor
+from .listening import BacklogReactor, ProxiedReactor, UNIXReactor
 from .tls import negotiateStrictly
+from .twistedprivate import connectionPath, connectionTarget, contextFactory, splitEndpoint
 
 # In front of the name of an abstract UNIX socket, also in a string within a string.
 _ABSTRACT = re.compile(r"(\bunix\\*:(?:\w+\\*=[^:\\]*\\*:)*(?:(?:address|path)\\*=)?)@")
+
+# How many bytes the path of a UNIX socket may have, without the zero byte behind it.
+_LONGEST_PATH = 107 if sys.platform == "linux" else 103
+
+# Which part of a string is the port.
+_SERVER_PORTS = {"tcp": 1, "tcp6": 1, "ssl": 1, "tls": 2}
+_CLIENT_PORTS = {"tcp": 2, "ssl": 2, "tls": 2}
 
 # What Python says of a call that does not fit the function: what is wrong, in the string's terms.
 _CALLS = (
@@ -49,7 +68,10 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     @raise ValueError: it is none; the message, of one line, has it and says how to write it.
     """
     try:
-        return _server(UNIXReactor(reactor), _withAbstract(description))
+        reactor = UNIXReactor(reactor)
+        if "backlog" not in splitEndpoint(description)[1]:
+            reactor = BacklogReactor(reactor)
+        return _server(reactor, _withAbstract(description))
     # A parser, which may be anybody's plugin, says what is wrong in an exception of any kind.
     except Exception as error:
         reason = _serverHint(description, error) or _reason(error, "tcp:3200:interface=localhost")
@@ -66,10 +88,29 @@ def clientEndpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
     """
     try:
         _checkPath(description)
-        return IStreamClientEndpoint(clientFromString(reactor, _withAbstract(description)))
+        _checkPort(description, _CLIENT_PORTS)
+        endpoint = clientFromString(reactor, _withAbstract(description))
+        if isinstance(endpoint, UNIXClientEndpoint):
+            _checkLength(connectionPath(endpoint))
+        return _withNames(reactor, endpoint)
     except Exception as error:
         reason = _clientHint(description) or _reason(error, "tcp:localhost:3200")
         raise _Refused(f"{description!r} is not a client endpoint string: {reason}") from error
+
+
+def _withNames(reactor: Any, endpoint: IStreamClientEndpoint) -> IStreamClientEndpoint:
+    """
+    Make the endpoint that tries all addresses of the name that another one connects to, if that is
+    what it does.
+    """
+    if isinstance(endpoint, TCP4ClientEndpoint | SSL4ClientEndpoint):
+        target = connectionTarget(endpoint)
+        if not (isIPAddress(target.host) or isIPv6Address(target.host)):
+            named = HostnameEndpoint(reactor, *target)
+            if isinstance(endpoint, TCP4ClientEndpoint):
+                return named
+            return wrapClientTLS(contextFactory(endpoint), named)
+    return IStreamClientEndpoint(endpoint)
 
 
 class _Refused(ValueError):
@@ -83,6 +124,7 @@ def _server(reactor: Any, description: str) -> IStreamServerEndpoint:
     if kind.lower() == "haproxy":
         return _server(ProxiedReactor(reactor), rest)
     _checkPath(description)
+    _checkPort(description, _SERVER_PORTS)
     endpoint = serverFromString(reactor, description)
     negotiateStrictly(endpoint)
     if isinstance(endpoint, StandardIOEndpoint):
@@ -108,6 +150,22 @@ def _checkPath(description: str) -> None:
     # Linux would make up an abstract name.
     if re.match(r"unix:(?:(?:address|path)=)?[@\0]?(?::|$)", description):
         raise _Refused("it lacks a path")
+
+
+def _checkLength(path: str | bytes) -> None:
+    # The reactor would raise where nobody waits for it, and the attempt never end.
+    length = len(os.fsencode(path))
+    if length > _LONGEST_PATH:
+        raise _Refused(f"the path has {length} bytes, and a UNIX socket {_LONGEST_PATH} at most")
+
+
+def _checkPort(description: str, places: dict[str, int]) -> None:
+    positional, named = splitEndpoint(description)
+    place = places.get(positional[0].lower(), len(positional)) - ("host" in named)
+    port = named.get("port", "".join(positional[place : place + 1]))
+    # Of a name's port, a resolver would take the rest of a division by 65536.
+    if re.fullmatch(r"-?\d+", port) and not 0 <= int(port) <= 65535:
+        raise _Refused(f"{port} is no port, which is a number up to 65535")
 
 
 def _withAbstract(description: str) -> str:

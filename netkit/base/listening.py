@@ -15,6 +15,13 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from .proxied import ProxiedFactory
 from .unixport import UNIXPort
 
+#: How many connections may wait to be accepted where nothing else is said, as in Node. With
+#: Twisted's 50 the system passes over many of the clients that come at the same time; those try
+#: again after one second, and then after three.
+BACKLOG = 511
+
+_TWISTED_BACKLOG = 50
+
 
 class ReactorProxy:
     """
@@ -75,6 +82,51 @@ class UNIXReactor(ReactorProxy):
     def _isTwisteds(self, method: str) -> bool:
         own = getattr(type(self.reactor), method, None)
         return own is getattr(PosixReactorBase, method)
+
+
+class BacklogReactor(ReactorProxy):
+    """
+    Has L{BACKLOG} connections wait to be accepted where Twisted's endpoints would have as many as
+    they do by default.
+    """
+
+    def listenTCP(
+        self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = ""
+    ) -> IListeningPort:
+        """
+        As L{IReactorTCP.listenTCP <twisted.internet.interfaces.IReactorTCP.listenTCP>}.
+        """
+        backlog = _chosenBacklog(backlog)
+        return IListeningPort(self.reactor.listenTCP(port, factory, backlog, interface))
+
+    def listenSSL(
+        self,
+        port: int,
+        factory: IProtocolFactory,
+        contextFactory: Any,
+        backlog: int = 50,
+        interface: str = "",
+    ) -> IListeningPort:
+        """
+        As L{IReactorSSL.listenSSL <twisted.internet.interfaces.IReactorSSL.listenSSL>}.
+        """
+        backlog = _chosenBacklog(backlog)
+        return IListeningPort(
+            self.reactor.listenSSL(port, factory, contextFactory, backlog, interface)
+        )
+
+    def listenUNIX(
+        self, address: str | bytes, factory: IProtocolFactory, backlog: int = 50, **options: Any
+    ) -> IListeningPort:
+        """
+        As L{IReactorUNIX.listenUNIX <twisted.internet.interfaces.IReactorUNIX.listenUNIX>}.
+        """
+        backlog = _chosenBacklog(backlog)
+        return IListeningPort(self.reactor.listenUNIX(address, factory, backlog, **options))
+
+
+def _chosenBacklog(backlog: int) -> int:
+    return BACKLOG if backlog == _TWISTED_BACKLOG else backlog
 
 
 class ProxiedReactor(ReactorProxy):

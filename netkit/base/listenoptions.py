@@ -14,10 +14,14 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from .listening import ReactorProxy
 
+#: How many connections the system can be told to have wait; it has a limit of its own, such as
+#: Linux's C{net.core.somaxconn}.
+MOST_BACKLOG = 2**31 - 1
+
 
 class ListenOptions(ReactorProxy):
     """
-    A reactor that binds the sockets of ports in a particular way.
+    Proxy of a reactor that applies backlog, IPV6_V6ONLY and SO_REUSEPORT to what listens.
     """
 
     def __init__(self, reactor: Any, backlog: int | None, ipv6Only: bool, reusePort: bool) -> None:

@@ -4,23 +4,71 @@ The private names of Twisted that netkit uses: here, and nowhere else.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 from OpenSSL import SSL
 from twisted.application.internet import StreamServerEndpointService
 from twisted.internet import endpoints, tcp
 from twisted.internet._signals import SignalHandling
+from twisted.internet.endpoints import SSL4ClientEndpoint, TCP4ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.interfaces import IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.posixbase import _ContinuousPolling as ContinuousPolling
 from twisted.internet.process import _BaseProcess as BaseProcess
 
 __all__ = [
     "BaseProcess",
+    "ConnectionTarget",
     "ContinuousPolling",
     "SignalHandling",
+    "connectionPath",
+    "connectionTarget",
+    "contextFactory",
     "endpointService",
     "handshakeDone",
     "reserveDescriptor",
     "splitEndpoint",
 ]
+
+
+class ConnectionTarget(NamedTuple):
+    """
+    Where a client endpoint connects to, and how: what L{HostnameEndpoint
+    <twisted.internet.endpoints.HostnameEndpoint>} takes as well.
+
+    @ivar host: a name or an address.
+    @ivar port: the port.
+    @ivar timeout: for how many seconds to try.
+    @ivar bindAddress: where to connect from, host and port.
+    """
+
+    host: str
+    port: int
+    timeout: float
+    bindAddress: Any
+
+
+def connectionTarget(endpoint: TCP4ClientEndpoint | SSL4ClientEndpoint) -> ConnectionTarget:
+    """
+    Tell where a client endpoint connects to.
+    """
+    return ConnectionTarget(
+        endpoint._host, endpoint._port, endpoint._timeout, endpoint._bindAddress
+    )
+
+
+def connectionPath(endpoint: UNIXClientEndpoint) -> str | bytes:
+    """
+    Tell which UNIX socket a client endpoint connects to.
+    """
+    path: str | bytes = endpoint._path
+    return path
+
+
+def contextFactory(endpoint: SSL4ClientEndpoint) -> Any:
+    """
+    Tell what an C{ssl:} endpoint makes its TLS connections with.
+    """
+    return endpoint._sslContextFactory
 
 
 def reserveDescriptor() -> None:

@@ -129,7 +129,7 @@ class _Announced:
     ) -> Generator[Deferred[IListeningPort], IListeningPort, IListeningPort]:
         try:
             port = yield self._endpoint.listen(factory)
-        # A port number out of range is an OverflowError, a path too long a plain OSError.
+        # A backlog out of range is an OverflowError, a path too long a plain OSError.
         except (CannotListenError, OSError, OverflowError) as error:
             raise CannotStart(
                 # The reason first: the shell that starts a daemon gets to see 100 bytes.

@@ -7,22 +7,49 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
+from twisted.internet.error import CannotListenError, ConnectionRefusedError
 from twisted.internet.interfaces import IStreamServerEndpointStringParser
+from twisted.internet.testing import MemoryReactorClock
 from twisted.plugin import getPlugins
 
 from netkit import net
 from netkit.base.addresses import addressText
 from netkit.base.endpoints import clientEndpoint, serverEndpoint
+from netkit.base.listening import ReactorProxy
 from netkit.echo import EchoFactory
 
+from ..certificates import Authority
 from ..clients import connect
+from ..narrow import tcpAddress
 
 EXAMPLE = "or the like"
+
+
+class Names(ReactorProxy):
+    """
+    The reactor, with a resolver of names that knows these, each with several addresses.
+    """
+
+    def __init__(self, **names: list[str]) -> None:
+        from twisted.internet import reactor
+
+        super().__init__(reactor)
+        self.nameResolver = self
+        self._names = names
+
+    def resolveHostName(self, receiver: Any, name: str, portNumber: int, **hints: Any) -> None:
+        receiver.resolutionBegan(None)
+        for host in self._names[name]:
+            kind = IPv6Address if ":" in host else IPv4Address
+            receiver.addressResolved(kind("TCP", host, portNumber))
+        receiver.resolutionComplete()
 
 
 @pytest.mark.parametrize(
@@ -35,6 +62,13 @@ EXAMPLE = "or the like"
         ("nosuch:1", "Unknown endpoint type: 'nosuch'"),
         ("haproxy:nosuch:1", "Unknown endpoint type: 'nosuch'"),
         ("tcp", "it lacks 'port'"),
+        ("tcp:65536", "65536 is no port, which is a number up to 65535"),
+        ("tcp:-1:interface=localhost", "-1 is no port"),
+        ("tcp:port=65536", "65536 is no port"),
+        ("tcp6:99999", "99999 is no port"),
+        ("ssl:65536:privateKey=x", "65536 is no port"),
+        ("tls:certificates:65536", "65536 is no port"),
+        ("haproxy:tcp:65536", "65536 is no port"),
         ("tcp:abc", "'abc' is no number"),
         ("tcp:80:backlog=x", "'x' is no number"),
         ("tcp:80:nosuch=x", "'nosuch' is none of its arguments"),
@@ -98,6 +132,14 @@ def test_no_server_endpoint(description: str, says: str) -> None:
         ("tls:::1:443", "write tls:\\:\\:1:443"),
         ("unix:", "it lacks a path"),
         ("unix", "it lacks 'path'"),
+        ("tcp:localhost:65536", "65536 is no port, which is a number up to 65535"),
+        ("tcp:127.0.0.1:-1", "-1 is no port"),
+        ("tcp:localhost:port=65536", "65536 is no port"),
+        ("tcp:\\:\\:1:65536", "65536 is no port"),
+        ("tls:localhost:65536:timeout=5", "65536 is no port"),
+        ("ssl:localhost:65536", "65536 is no port"),
+        (f"unix:/{'x' * 107}", "the path has 108 bytes"),
+        (f"unix:path=/{'é' * 60}:timeout=5", "the path has 121 bytes"),
     ],
 )
 def test_no_client_endpoint(description: str, says: str) -> None:
@@ -217,3 +259,92 @@ def test_a_socket_that_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> None:
             said = adopted(monkeypatch, made, socket.AF_INET)
             assert said is not None
             assert "does not listen" in said
+
+
+@pytest.mark.parametrize("addresses", [["127.0.0.2", "127.0.0.1"], ["::1", "127.0.0.1"]])
+@pytest_twisted.ensureDeferred
+async def test_a_name_of_which_another_address_lives(addresses: list[str]) -> None:
+    """
+    All are tried, of both families: the first refuses, or is none that this machine can reach.
+    """
+    reactor = Names(several=addresses)
+    port = await serverEndpoint(reactor, "tcp:0:interface=127.0.0.1").listen(EchoFactory())
+    client = await connect(
+        clientEndpoint(reactor, f"tcp:several:{tcpAddress(port.getHost()).port}")
+    )
+    client.transport.write(b"data")
+    assert await client.receive(4) == b"data"
+    assert client.transport.getPeer().host == "127.0.0.1"
+    client.transport.loseConnection()
+    await client.lost
+    await maybeDeferred(port.stopListening)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_name_in_ipv6_alone() -> None:
+    reactor = Names(six=["::1"])
+    try:
+        port = await serverEndpoint(reactor, r"tcp:0:interface=\:\:1").listen(EchoFactory())
+    except CannotListenError:
+        pytest.skip("this machine has no IPv6")
+    client = await connect(
+        clientEndpoint(reactor, f"tcp:host=six:{tcpAddress(port.getHost()).port}")
+    )
+    assert client.transport.getPeer().host == "::1"
+    client.transport.loseConnection()
+    await client.lost
+    await maybeDeferred(port.stopListening)
+
+
+@pytest.mark.parametrize("kind", ["tcp", "ssl"])
+@pytest_twisted.ensureDeferred
+async def test_a_name_of_which_no_address_lives(kind: str) -> None:
+    reactor = Names(dead=["127.0.0.2", "127.0.0.1"])
+    with pytest.raises(ConnectionRefusedError):
+        await connect(clientEndpoint(reactor, f"{kind}:dead:1"))
+
+
+@pytest.mark.parametrize(
+    ("description", "host"),
+    [
+        ("tcp:127.0.0.1:80", "127.0.0.1"),
+        (r"tcp:\:\:1:80", "::1"),
+        ("ssl:127.0.0.1:80", "127.0.0.1"),
+    ],
+)
+def test_an_address_is_no_name(description: str, host: str) -> None:
+    """
+    Nothing is asked of a resolver.
+    """
+    reactor = MemoryReactorClock()
+    clientEndpoint(reactor, description).connect(EchoFactory())
+    [(connected, port, *_)] = reactor.tcpClients or reactor.sslClients
+    assert (connected, port) == (host, 80)
+
+
+# Twisted's own use of pyOpenSSL.
+@pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("description", "expected"),
+    [
+        ("tcp:80", 511),
+        ("tcp:80:interface=127.0.0.1", 511),
+        ("tcp:80:backlog=50", 50),
+        ("tcp:80:127.0.0.1:7", 7),
+        ("tcp:80:interface=a\\:backlog=7", 511),
+        ("tcp:80:interface=a\\\\:backlog=50", 50),
+        ("haproxy:tcp:80", 511),
+        ("haproxy:tcp:80:backlog=7", 7),
+        ("unix:/run/s", 511),
+        ("unix:/run/s:mode=600:backlog=50", 50),
+        ("haproxy:unix:/run/s", 511),
+        ("ssl:80:privateKey={pem}", 511),
+        ("ssl:80:privateKey={pem}:backlog=50", 50),
+    ],
+)
+def test_how_many_may_wait(description: str, expected: int, tmp_path: Path) -> None:
+    pem = Authority(tmp_path).issue("localhost") if "{pem}" in description else ""
+    reactor = MemoryReactorClock()
+    serverEndpoint(reactor, description.format(pem=pem)).listen(EchoFactory())
+    [port] = reactor.tcpServers or reactor.unixServers or reactor.sslServers
+    assert expected in port

@@ -104,7 +104,7 @@ def test_port_taken() -> None:
 @pytest.mark.parametrize(
     ("description", "reason"),
     [
-        ("tcp:99999", "0-65535"),
+        ("tcp:0:backlog=99999999999", "maximum"),
         ("unix:/no/such/folder/s", "No such file or directory"),
         ("unix:" + "x" * 200, "too long"),
     ],
