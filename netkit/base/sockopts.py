@@ -4,17 +4,36 @@ What a socket asks of the operating system, through a transport's public interfa
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
+from enum import Enum
 from typing import NamedTuple, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import ISystemHandle, ITCPTransport
+from twisted.internet.interfaces import ISystemHandle, ITCPTransport, ITransport
 from twisted.protocols.policies import ProtocolWrapper
 
 # How long a connection is silent before the first probe; macOS has a name of its own for it.
 _KEEP_IDLE = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
 _PEER_CREDENTIALS = getattr(socket, "SO_PEERCRED", None)
+
+
+# The peer has closed its half; without the name, it is seen only with the rest.
+_PEER_CLOSED = getattr(select, "POLLRDHUP", 0)
+
+
+class PeerState(Enum):
+    """
+    What the operating system knows of the peer of a connection that is not read from.
+    """
+
+    #: Nothing else is known.
+    OPEN = "open"
+    #: It has closed its half, behind what is still to be read.
+    CLOSED = "closed"
+    #: The connection is broken: it was reset, say.
+    BROKEN = "broken"
 
 
 class PeerCredentials(NamedTuple):
@@ -67,9 +86,34 @@ def peerCredentials(transport: ITCPTransport) -> PeerCredentials | None:
     return PeerCredentials(*struct.unpack("3i", answer))
 
 
+def peerState(transport: ITCPTransport) -> PeerState:
+    """
+    Ask whether the peer has left. A reactor hears of that only while it reads.
+
+    @return: L{PeerState.OPEN} as well where the system does not tell.
+    """
+    system = _systemSocket(transport)
+    if system is None or not hasattr(select, "poll"):
+        return PeerState.OPEN
+    poll = select.poll()
+    poll.register(system.fileno(), _PEER_CLOSED)
+    events = sum(event for _, event in poll.poll(0))
+    if events & select.POLLERR:
+        return PeerState.BROKEN
+    return PeerState.CLOSED if events & (_PEER_CLOSED | select.POLLHUP) else PeerState.OPEN
+
+
+def closeAfterWrites(transport: ITCPTransport) -> None:
+    """
+    Close a connection when all that was written is handed to the system, which delivers it. TLS
+    is closed without waiting for the peer's close_notify.
+    """
+    ITransport(_lowest(transport)).loseConnection()
+
+
 def _isTCP(transport: ITCPTransport) -> bool:
-    # A UNIX transport provides ITCPTransport as well.
-    if not ITCPTransport.providedBy(transport):
+    # A UNIX transport provides ITCPTransport as well, and TLS whatever it is on.
+    if not ITCPTransport.providedBy(_lowest(transport)):
         return False
     system = _systemSocket(transport)
     if system is None:
@@ -78,11 +122,16 @@ def _isTCP(transport: ITCPTransport) -> bool:
     return system.family in (socket.AF_INET, socket.AF_INET6)
 
 
-def _systemSocket(transport: ITCPTransport) -> socket.socket | None:
+def _lowest(transport: ITCPTransport) -> object:
     wrapped: object = transport
     while isinstance(wrapped, ProtocolWrapper):
-        # The handle of TLS, say, is no socket; the transport below has one.
         wrapped = wrapped.transport
+    return wrapped
+
+
+def _systemSocket(transport: ITCPTransport) -> socket.socket | None:
+    # The handle of TLS, say, is no socket; the transport below has one.
+    wrapped = _lowest(transport)
     if not ISystemHandle.providedBy(wrapped):
         return None
     return cast(socket.socket, ISystemHandle(wrapped).getHandle())

@@ -9,6 +9,7 @@ from twisted.internet.error import TimeoutError
 from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
+from ..base.arguments import checkReactor, checkSeconds
 from ..base.endpoints import clientEndpoint
 from .errors import withEndpoint
 from .protocol import SocketOptions, SocketProtocol
@@ -42,8 +43,13 @@ def createConnection(
     @param timeout: seconds of idleness after which the connection is ended; 0 for none.
     @param reactor: what connects; the global reactor by default.
     @return: fires with the connected L{Socket}; fails with Twisted's error, its message naming the
-        endpoint, or with C{ValueError} when the string is not one. Cancelling it ends the attempt.
+        endpoint, or with C{ValueError} when what is given is not one. Cancelling it ends the
+        attempt.
+    @raise TypeError: an option is of another type.
+    @raise ValueError: a number is out of range.
     """
+    checkSeconds("connectTimeout", connectTimeout)
+    checkReactor(reactor)
     if reactor is None:
         from twisted.internet import reactor as globalReactor
 
@@ -72,6 +78,11 @@ async def _connect(
     name = str(endpoint)
     if isinstance(endpoint, str):
         endpoint = clientEndpoint(reactor, endpoint)
+    elif not IStreamClientEndpoint.providedBy(endpoint):
+        raise ValueError(
+            f"{endpoint!r} is not a client endpoint: write tcp:localhost:3200, "
+            "unix:/run/echo.sock or the like"
+        )
     factory = _SocketFactory(options, reactor, name)
     try:
         await endpoint.connect(factory)

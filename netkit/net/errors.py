@@ -9,7 +9,15 @@ from copy import copy
 
 from OpenSSL import SSL
 from service_identity import VerificationError
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError, SSLError
+from twisted.internet.defer import CancelledError
+from twisted.internet.error import (
+    CannotListenError,
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+    DNSLookupError,
+    SSLError,
+)
 
 from ..base.tls import errorText
 
@@ -59,8 +67,9 @@ def withEndpoint(error: BaseException | None, endpoint: str) -> Exception:
     @param error: what a connection, or an attempt at one, failed with. It is left as it is:
         Twisted shares some among all connections.
     @param endpoint: the endpoint as a person writes it.
-    @return: an error of the same class, or L{SSLError} for one of a TLS library. An error that is
-        none of the network's is returned itself.
+    @return: an error of the same class; L{SSLError} for one of a TLS library, L{ConnectError} for
+        one of the operating system, C{ValueError} where the endpoint can be none. Another error is
+        returned itself.
     """
     if isinstance(error, SSL.Error | VerificationError):
         return SSLError(string=f"{endpoint}: {errorText(error)}")
@@ -68,5 +77,44 @@ def withEndpoint(error: BaseException | None, endpoint: str) -> Exception:
         told = copy(error)
         told.args = (": ".join([endpoint, *(str(arg) for arg in error.args if arg)]),)
         return told
+    if isinstance(error, ConnectingCancelledError):
+        return CancelledError(f"{endpoint}: connecting was cancelled")
+    if isinstance(error, OSError):
+        return ConnectError(error.errno, f"{endpoint}: {error.strerror or error}")
+    if isinstance(error, ValueError | OverflowError):
+        # A port number out of range, a name that can be none.
+        return ValueError(f"{endpoint}: {error}")
     assert isinstance(error, Exception)
+    return error
+
+
+class CannotListenOnEndpointError(CannotListenError):
+    """
+    L{CannotListenError} that names the endpoint.
+    """
+
+    def __init__(self, endpoint: str, error: object) -> None:
+        """
+        @param endpoint: the endpoint as a person writes it.
+        @param error: why: an error, or a text.
+        """
+        super().__init__(None, endpoint, error)
+
+    def __str__(self) -> str:
+        return f"{self.port}: {getattr(self.socketError, 'strerror', None) or self.socketError}"
+
+
+def whileListening(error: Exception, endpoint: str) -> Exception:
+    """
+    Make an error of listening say which endpoint it is about.
+
+    @param error: what an endpoint failed with.
+    @param endpoint: the endpoint as a person writes it.
+    @return: L{CannotListenError} for one of the network's or the operating system's, C{ValueError}
+        where the endpoint can be none. Another error is returned itself.
+    """
+    if isinstance(error, CannotListenError | OSError):
+        return CannotListenOnEndpointError(endpoint, error)
+    if isinstance(error, ValueError | OverflowError):
+        return ValueError(f"{endpoint}: {error}")
     return error

@@ -11,8 +11,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 class IdleTimer:
     """
-    Calls once nothing moved for a time. Movement costs a look at the clock; the timer itself is
-    set anew only when it runs out.
+    Calls whenever nothing moved for a time: once, and again only when something moved since.
+    Movement costs a look at the clock; the timer itself is set anew only when it runs out.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -30,19 +30,19 @@ class IdleTimer:
         Begin to wait, in place of any wait before.
 
         @param seconds: how long nothing may move; 0 to wait for nothing.
-        @param expired: called when that is over; the timer is stopped then.
+        @param expired: called when that is over.
         """
         self.stop()
         if seconds:
             self._seconds = seconds
             self._expired = expired
-            self._last = self._clock.seconds()
-            self._call = self._clock.callLater(seconds, self._check)
+            self._begin()
 
     def stop(self) -> None:
         """
         Wait no longer.
         """
+        self._seconds = 0.0
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -53,6 +53,12 @@ class IdleTimer:
         """
         if self._call is not None:
             self._last = self._clock.seconds()
+        elif self._seconds:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._last = self._clock.seconds()
+        self._call = self._clock.callLater(self._seconds, self._check)
 
     def _check(self) -> None:
         self._call = None

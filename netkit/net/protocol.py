@@ -21,8 +21,9 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
 from ..base.addresses import addressText
+from ..base.arguments import checkCount, checkFlag, checkSeconds
 from .errors import withEndpoint
-from .socket import HIGH_WATER_MARK, Socket
+from .socket import HIGH_WATER_MARK, MOST_KEEPALIVE_DELAY, Socket
 
 # In seconds: how long a peer may take to agree on TLS.
 HANDSHAKE_TIMEOUT = 30.0
@@ -47,6 +48,17 @@ class SocketOptions:
     keepAlive: bool = False
     keepAliveInitialDelay: float = 0.0
     timeout: float = 0.0
+
+    def __post_init__(self) -> None:
+        """
+        @raise TypeError: a value is of another type.
+        @raise ValueError: a number is out of range.
+        """
+        for name in ("allowHalfOpen", "noDelay", "keepAlive"):
+            checkFlag(name, getattr(self, name))
+        checkCount("highWaterMark", self.highWaterMark)
+        checkSeconds("keepAliveInitialDelay", self.keepAliveInitialDelay, MOST_KEEPALIVE_DELAY)
+        checkSeconds("timeout", self.timeout)
 
 
 @implementer(IHalfCloseableProtocol)
@@ -113,7 +125,7 @@ class SocketProtocol(Protocol):
 
     def readConnectionLost(self) -> None:
         if self.socket is not None:
-            self.socket._peerEnded()
+            self.socket._peerHasEnded()
 
     def writeConnectionLost(self) -> None:
         if self.socket is not None:
@@ -138,8 +150,8 @@ class SocketProtocol(Protocol):
             allowHalfOpen=options.allowHalfOpen,
             highWaterMark=options.highWaterMark,
         )
-        if options.noDelay:
-            self.socket.setNoDelay()
+        # Either way: what a connection begins with is not the same on all reactors.
+        self.socket.setNoDelay(options.noDelay)
         if options.keepAlive:
             self.socket.setKeepAlive(True, options.keepAliveInitialDelay)
         self.socket.setTimeout(options.timeout)

@@ -71,22 +71,28 @@ class ReceiveBuffer:
             self._error = error
             self._retry()
 
-    def clear(self) -> None:
+    def drop(self, error: Exception) -> None:
         """
-        Drop what was not read.
+        Drop what was not read, and fail the read that waits and all to come.
+
+        @param error: why.
         """
         self._buffer.clear()
         self._searched = 0
+        self.ended = True
+        self._error = error
+        self._retry()
 
     # the kinds of read
 
     def some(self, size: int) -> Deferred[bytes]:
         """
-        Read what is there, C{size} bytes at most; waits where there is nothing; empty at the end.
+        Read what is there, C{size} bytes at most; waits where there is nothing; empty at the end,
+        and where nothing is asked for.
         """
 
         def take() -> bytes | None:
-            if self._buffer:
+            if self._buffer or not size:
                 return self._pop(size)
             return b"" if self._atEnd() else None
 

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IConsumer, IPushProducer, ISSLTransport, ITCPTransport
 from zope.interface import implementer
 
+from ..base.arguments import checkOctets
 from ..base.failures import untraced
 from ..base.waiters import Waiters
 
@@ -26,19 +27,30 @@ class SendBuffer:
     @ivar accepted: how many bytes were written to this half.
     @ivar closed: whether this half is closed, with everything sent.
     @ivar queued: how many bytes wait for the transport to take them.
+    @ivar finished: whether the last octet has left, as far as can be told: this half is closed, or
+        a transport that has no halves has everything and closes after it.
     """
 
-    def __init__(self, transport: ITCPTransport, highWaterMark: int, moved: Callable[[], None]):
+    def __init__(
+        self,
+        transport: ITCPTransport,
+        highWaterMark: int,
+        moved: Callable[[], None],
+        finished: Callable[[], None],
+    ) -> None:
         """
         @param transport: what sends.
         @param highWaterMark: how many bytes may wait here before a write is told to wait.
         @param moved: called whenever the transport took something.
+        @param finished: called when C{finished} becomes true.
         """
         self.accepted = 0
         self.closed = False
+        self.finished = False
         self._transport = transport
         self._highWaterMark = highWaterMark
         self._moved = moved
+        self._finished = finished
         self._queue: deque[memoryview] = deque()
         self.queued = 0
         self._paused = False
@@ -56,10 +68,12 @@ class SendBuffer:
 
         @param data: the octets; a C{bytearray} or C{memoryview} is copied.
         @return: fires when more may be written; fails when this can not be sent any more.
+        @raise TypeError: it is something else.
         """
+        octets = checkOctets("what to write", data)
         if self._refusal is not None:
             return fail(untraced(self._refusal))
-        self._put(bytes(data))
+        self._put(octets)
         if self.queued <= self._highWaterMark:
             return succeed(None)
         return self._writers.wait()
@@ -71,16 +85,18 @@ class SendBuffer:
         @param data: octets to send before.
         @param refusal: what a later write fails with.
         @return: fires when that is done; fails when it cannot be.
+        @raise TypeError: C{data} is something else.
         """
-        if self.closed and not data:
+        octets = checkOctets("what to write", data)
+        if self.closed and not octets:
             return succeed(None)
-        if self._refusal is not None and (data or not self._ending):
+        if self._refusal is not None and (octets or not self._ending):
             return fail(untraced(self._refusal))
         ended = self._enders.wait()
         if not self._ending:
             self._ending = True
             self._refusal = refusal
-            self._put(bytes(data))
+            self._put(octets)
         return ended
 
     def halfClosed(self) -> None:
@@ -88,6 +104,7 @@ class SendBuffer:
         The transport has closed this half.
         """
         self.closed = True
+        self._finish()
         self._enders.succeed(None)
 
     def lost(self, error: Exception, clean: bool) -> None:
@@ -156,6 +173,11 @@ class SendBuffer:
                 self._transport.loseWriteConnection()
             else:
                 self._transport.loseConnection()
+                self._finish()
+
+    def _finish(self) -> None:
+        self.finished = True
+        self._finished()
 
 
 def hasHalves(transport: ITCPTransport) -> bool:

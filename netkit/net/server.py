@@ -19,13 +19,20 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
+from ..base.arguments import checkCallable, checkCount, checkFlag, checkReactor, checkSeconds
 from ..base.endpoints import serverEndpoint
 from ..base.failures import releaseFrames
 from ..base.listening import UNIXReactor
-from ..base.listenoptions import ListenOptions
+from ..base.listenoptions import MOST_BACKLOG, ListenOptions
 from ..server import ServerFactory, ServerProtocol
 from .accesslist import AccessList, Network
-from .errors import IncompleteReadError, LimitExceededError, WriteAfterEndError
+from .errors import (
+    CannotListenOnEndpointError,
+    IncompleteReadError,
+    LimitExceededError,
+    WriteAfterEndError,
+    whileListening,
+)
 from .protocol import SocketOptions, SocketProtocol
 from .socket import HIGH_WATER_MARK, Socket
 
@@ -59,23 +66,31 @@ def createServer(
     @param callback: called with the L{Socket} of each connection, once it may be used; a function
         or a coroutine function. What it raises is logged and cuts that connection alone.
     @param allowHalfOpen: whether our half of a connection stays open when the client has closed
-        its own: to answer what was read to its end. Otherwise it follows as soon as a read meets
-        that end, or it comes after the callback is done.
+        its own: to answer what was read to its end. Otherwise it follows as soon as all is read
+        that came before that end.
     @param noDelay: whether small writes are sent at once, as by L{Socket.setNoDelay}.
     @param keepAlive: whether the system probes silent clients, as by L{Socket.setKeepAlive}.
-    @param keepAliveInitialDelay: seconds of silence before the first probe.
+    @param keepAliveInitialDelay: seconds of silence before the first probe; 0 for the system's
+        own.
     @param highWaterMark: how many bytes may wait in a socket, for each direction.
     @param timeout: seconds of idleness after which a connection is ended; 0 for none.
     @param maxConnections: how many connections may be open at once; 0 for no limit. One more is
         closed as soon as it is accepted.
-    @param dropped: called with the address of each client that was not let in.
+    @param dropped: called with the address of each client that was not let in; a function or a
+        coroutine function. What it raises is logged.
     @param allow: the networks whose clients are let in; all of them by default. What is looked at
         is who connects to us: behind a proxy the proxy, unless C{haproxy:} tells of its client. On
         a UNIX socket everybody is let in.
     @param deny: the networks whose clients are not.
     @param reactor: what listens; the global reactor by default.
-    @raise ValueError: when an entry of C{allow} or C{deny} is not a network.
+    @raise TypeError: an argument is of another type.
+    @raise ValueError: a number is out of range, an entry of C{allow} or C{deny} is not a network.
     """
+    checkCallable("callback", callback)
+    if dropped is not None:
+        checkCallable("dropped", dropped)
+    checkCount("maxConnections", maxConnections)
+    checkReactor(reactor)
     options = SocketOptions(
         allowHalfOpen=allowHalfOpen,
         noDelay=noDelay,
@@ -102,6 +117,7 @@ class Server:
         """
         self._factory = factory
         self._ports: list[IListeningPort] = []
+        self._pending: dict[Deferred[IListeningPort], str] = {}
 
     @property
     def maxConnections(self) -> int:
@@ -112,6 +128,7 @@ class Server:
 
     @maxConnections.setter
     def maxConnections(self, value: int) -> None:
+        checkCount("maxConnections", value)
         self._factory.maxConnections = value
 
     @property
@@ -146,15 +163,22 @@ class Server:
 
         @param endpoint: a server endpoint or the string for one: C{tcp:3200:interface=localhost},
             C{unix:/run/echo.sock:mode=660}.
-        @param backlog: how many connections may wait to be accepted; what the endpoint says by
-            default. This and the other two are for strings of Twisted's own endpoints: C{tcp:},
-            C{ssl:} and C{unix:}.
+        @param backlog: how many connections may wait to be accepted; 511 by default, unless the
+            string has its own. This and the other two are for strings of Twisted's own endpoints:
+            C{tcp:}, C{ssl:}, C{tls:} and C{unix:}.
         @param ipv6Only: whether to leave the IPv4 counterpart of an IPv6 address alone.
         @param reusePort: whether other sockets may listen on the same port, and get their share.
         @return: fires with the address, which has the port where 0 was asked for; fails with
-            L{CannotListenError <twisted.internet.error.CannotListenError>}, or with C{ValueError}
-            where the string is not an endpoint's.
+            L{CannotListenError <twisted.internet.error.CannotListenError>}, also where L{close}
+            was called meanwhile, or with C{ValueError} where the string is not an endpoint's.
+        @raise TypeError: C{backlog} is no whole number, or another option neither C{True} nor
+            C{False}.
+        @raise ValueError: C{backlog} is out of range.
         """
+        if backlog is not None:
+            checkCount("backlog", backlog, least=1, most=MOST_BACKLOG)
+        checkFlag("ipv6Only", ipv6Only)
+        checkFlag("reusePort", reusePort)
         return Deferred.fromCoroutine(self._listen(endpoint, backlog, ipv6Only, reusePort))
 
     async def _listen(
@@ -164,32 +188,81 @@ class Server:
         ipv6Only: bool,
         reusePort: bool,
     ) -> IAddress:
+        name = str(endpoint)
         if isinstance(endpoint, str):
             reactor: Any = UNIXReactor(self._factory.clock)
             if backlog is not None or ipv6Only or reusePort:
                 reactor = ListenOptions(reactor, backlog, ipv6Only, reusePort)
             endpoint = serverEndpoint(reactor, endpoint)
+        elif not IStreamServerEndpoint.providedBy(endpoint):
+            raise ValueError(
+                f"{endpoint!r} is not a server endpoint: write tcp:3200:interface=localhost, "
+                "unix:/run/echo.sock or the like"
+            )
         elif backlog is not None or ipv6Only or reusePort:
             raise ValueError(
                 "backlog, ipv6Only and reusePort go with an endpoint string; "
                 f"{endpoint!r} has its own way to listen"
             )
-        port = await endpoint.listen(self._factory)
-        self._ports.append(port)
+        try:
+            port = await self._port(endpoint, name)
+        except Exception as error:
+            told = whileListening(error, name)
+            if told is error:
+                raise
+            raise told from error
         return port.getHost()
+
+    def _port(self, endpoint: IStreamServerEndpoint, name: str) -> Deferred[IListeningPort]:
+        """
+        Have an endpoint listen. Who stops to wait for the port, or closes the server, does not get
+        it any more: it stops to listen as soon as there is one.
+        """
+        opening: Deferred[IListeningPort] = Deferred()
+        self._pending[opening] = name
+
+        def opened(port: IListeningPort) -> object:
+            self._pending.pop(opening, None)
+            if opening.called:
+                return port.stopListening()
+            self._ports.append(port)
+            opening.callback(port)
+            return None
+
+        def failed(failure: Failure) -> None:
+            self._pending.pop(opening, None)
+            if not opening.called:
+                opening.errback(failure)
+            else:
+                _log.info(
+                    "{endpoint}: listening was given up, and failed: {reason}",
+                    endpoint=name,
+                    reason=failure.getErrorMessage(),
+                )
+
+        maybeDeferred(endpoint.listen, self._factory).addCallback(opened).addErrback(failed)
+        return opening
 
     def close(self, grace: float | None = None) -> Deferred[None]:
         """
-        Listen no longer, and wait for the connections to end.
+        Listen no longer, and wait for the connections to end. A L{listen} that waits fails.
 
         @param grace: after how many seconds those still open are aborted, their sockets failing
             with L{ConnectionAborted <twisted.internet.error.ConnectionAborted>}; by default they
             may take as long as they like.
         @return: fires when the last connection has ended.
+        @raise TypeError: C{grace} is no number.
+        @raise ValueError: C{grace} is negative or infinite.
         """
+        if grace is not None:
+            checkSeconds("grace", grace)
         return Deferred.fromCoroutine(self._close(grace))
 
     async def _close(self, grace: float | None) -> None:
+        pending, self._pending = self._pending, {}
+        for opening, name in pending.items():
+            if not opening.called:
+                opening.errback(CannotListenOnEndpointError(name, "the server was closed"))
         ports, self._ports = self._ports, []
         for port in ports:
             await maybeDeferred(port.stopListening)
@@ -266,13 +339,15 @@ class _SocketServerFactory(ServerFactory):
         Tell who asked to be told.
         """
         if self._dropped is not None:
-            with _log.failuresHandled("the callback for a dropped connection failed"):
-                self._dropped(addr)
+            maybeDeferred(self._dropped, addr).addErrback(
+                lambda failure: _log.failure(
+                    "the callback for a dropped connection failed", failure
+                )
+            )
         return super().refuse(addr)
 
     def _connected(self, socket: Socket) -> None:
-        running = maybeDeferred(self._callback, socket).addErrback(self._failed, socket)
-        running.addCallback(lambda result: socket._callbackDone())
+        maybeDeferred(self._callback, socket).addErrback(self._failed, socket)
 
     def _failed(self, failure: Failure, socket: Socket) -> None:
         peer = socket.endpoint

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..base.arguments import checkSeconds
 from .server import Server
 
 _log = Logger()
@@ -27,7 +28,14 @@ class ServerService(Service):
         @param server: what L{netkit.net.createServer} made.
         @param endpoints: where it listens.
         @param grace: for how many seconds open connections may go on when the service stops.
+        @raise TypeError: C{server} is no server, C{grace} no number.
+        @raise ValueError: there is no endpoint, C{grace} is negative or infinite.
         """
+        if not isinstance(server, Server):
+            raise TypeError(f"server is what createServer made, not {server!r}")
+        if not endpoints:
+            raise ValueError("without an endpoint there is nothing to listen on: give one")
+        checkSeconds("grace", grace)
         self._server = server
         self._endpoints = endpoints
         self._grace = grace
@@ -74,4 +82,6 @@ class ServerService(Service):
                 listening.addErrback(self._cannotListen, endpoint)
 
     def _cannotListen(self, failure: Failure, endpoint: object) -> None:
-        _log.failure("cannot listen on {endpoint}", failure, endpoint=endpoint)
+        # Where the service was stopped meanwhile, that is why.
+        if self._started:
+            _log.failure("cannot listen on {endpoint}", failure, endpoint=endpoint)

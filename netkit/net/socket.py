@@ -7,20 +7,31 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import (
     ConnectionAborted,
     ConnectionDone,
     TimeoutError,
 )
-from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IPushProducer,
+    IReactorTime,
+    ITCPTransport,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from ..base import sockopts
+from ..base.arguments import checkCallable, checkCount, checkFlag, checkOctets, checkSeconds
+from ..base.sockopts import PeerState
 from ..base.waiters import Waiters
-from .errors import WriteAfterEndError
+from .errors import WriteAfterEndError, withEndpoint
 from .idle import IdleTimer
 from .receivebuffer import ReceiveBuffer
 from .sendbuffer import SendBuffer
+from .unread import UnreadWatch
 
 #: How many bytes L{Socket.read} and L{Socket.readUntil} take at most, unless told otherwise.
 READ_LIMIT = 64 * 2**20
@@ -28,6 +39,14 @@ LINE_LIMIT = 64 * 2**10
 
 #: How many bytes wait in a socket before it stops reading, or tells a writer to wait.
 HIGH_WATER_MARK = 64 * 2**10
+
+#: For how many seconds L{Socket.destroySoon} waits for the peer's end, once it has sent its own.
+LINGER = 2.0
+
+#: How many seconds of silence at most the system can be told to wait before it probes a peer.
+MOST_KEEPALIVE_DELAY = 32767
+
+_log = Logger()
 
 
 class Socket:
@@ -80,14 +99,23 @@ class Socket:
         self._allowHalfOpen = allowHalfOpen
         self._highWaterMark = highWaterMark
         self._idle = IdleTimer(clock)
-        self._receiveBuffer = ReceiveBuffer(self._endSeen)
-        self._sendBuffer = SendBuffer(transport, highWaterMark, self._idle.moved)
+        self._unread = UnreadWatch(clock, self._lookForPeer)
+        self._receiveBuffer = ReceiveBuffer(self._followPeer)
+        self._sendBuffer = SendBuffer(
+            transport, highWaterMark, self._idle.moved, self._sendingFinished
+        )
         self._credentials = sockopts.peerCredentials(transport)
+        self._clock = clock
         self._paused = False
         self._reading = True
+        # Whether the transport is read from whatever waits here: what comes is dropped, or has an
+        # end that is known to have come.
+        self._draining = False
+        self._peerEnded = False
+        self._leaving = False
+        self._linger: IDelayedCall | None = None
         self._reason: Exception | None = None
         self._lost = False
-        self._left = False
         self._watchers: Waiters[Exception] = Waiters()
 
     def __repr__(self) -> str:
@@ -99,15 +127,18 @@ class Socket:
         """
         Read to the peer's end, or what is there.
 
-        @param size: read C{size} bytes at most, as soon as there are any; empty at the end.
-            By default, everything up to the end is awaited.
+        @param size: read C{size} bytes at most, as soon as there are any; empty at the end, and
+            for a C{size} of 0. By default, everything up to the end is awaited.
         @param limit: how many bytes that may be.
         @return: fires with what was read, or fails with L{LimitExceededError
             <netkit.net.LimitExceededError>}, which leaves what came to be read otherwise.
+        @raise TypeError: C{size} or C{limit} is no whole number.
+        @raise ValueError: it is negative.
         """
+        checkCount("limit", limit)
         if size is None:
             return self._read(self._receiveBuffer.everything(limit))
-        return self._read(self._receiveBuffer.some(size))
+        return self._read(self._receiveBuffer.some(checkCount("size", size)))
 
     def readExactly(self, size: int) -> Deferred[bytes]:
         """
@@ -115,8 +146,10 @@ class Socket:
 
         @return: fires with them, or fails with L{IncompleteReadError
             <netkit.net.IncompleteReadError>}, which carries what came before the peer's end.
+        @raise TypeError: C{size} is no whole number.
+        @raise ValueError: it is negative.
         """
-        return self._read(self._receiveBuffer.exactly(size))
+        return self._read(self._receiveBuffer.exactly(checkCount("size", size)))
 
     def readUntil(self, delimiter: bytes, limit: int = LINE_LIMIT) -> Deferred[bytes]:
         """
@@ -127,10 +160,14 @@ class Socket:
         @return: fires with the piece, or fails with L{IncompleteReadError
             <netkit.net.IncompleteReadError>}, which carries what came before the peer's end, or
             with L{LimitExceededError <netkit.net.LimitExceededError>}.
+        @raise TypeError: C{delimiter} is no bytes, C{limit} is no whole number.
+        @raise ValueError: C{delimiter} is empty, C{limit} has no room for it.
         """
-        if not delimiter:
-            return fail(ValueError("an empty delimiter ends nothing: give one byte at least"))
-        return self._read(self._receiveBuffer.until(delimiter, limit))
+        octets = checkOctets("delimiter", delimiter)
+        if not octets:
+            raise ValueError("an empty delimiter ends nothing: give one byte at least")
+        checkCount("limit", limit, least=len(octets))
+        return self._read(self._receiveBuffer.until(octets, limit))
 
     def __aiter__(self) -> Socket:
         return self
@@ -145,7 +182,8 @@ class Socket:
 
     def pause(self) -> None:
         """
-        Take nothing more from the peer until L{resume}, not even for a read that waits.
+        Take nothing more from the peer until L{resume}, not even for a read that waits, unless the
+        connection turns out to be broken.
         """
         self._paused = True
         self._adjustReading()
@@ -167,6 +205,7 @@ class Socket:
         @return: fires when more may be written: at once, as long as less than the high-water mark
             waits. Fails when the data cannot be sent any more: with L{WriteAfterEndError
             <netkit.net.WriteAfterEndError>} once our half is closed.
+        @raise TypeError: C{data} is something else; nothing was sent.
         """
         return self._sendBuffer.write(data)
 
@@ -177,6 +216,7 @@ class Socket:
 
         @param data: octets to send before.
         @return: fires when everything is sent and our half closed; fails when it cannot be sent.
+        @raise TypeError: C{data} is something else; nothing was sent, and our half is open.
         """
         return self._sendBuffer.end(
             data,
@@ -212,9 +252,40 @@ class Socket:
 
         @param reason: what reading and writing fail with from here on; L{ConnectionAborted
             <twisted.internet.error.ConnectionAborted>} by default.
+        @raise TypeError: C{reason} is no exception.
         """
-        self._receiveBuffer.clear()
-        self._abort(reason or ConnectionAborted(f"{self.endpoint}: destroy() was called"))
+        if reason is None:
+            reason = ConnectionAborted(f"{self.endpoint}: destroy() was called")
+        elif not isinstance(reason, Exception):
+            raise TypeError(f"reason is an exception, not {reason!r}")
+        if not self._over:
+            self._abort(reason, self._receiveBuffer.drop)
+        elif len(self._receiveBuffer):
+            self._receiveBuffer.drop(reason)
+
+    def destroySoon(self) -> Deferred[Exception]:
+        """
+        Close the connection once the peer has what was written: our half is closed after it, and
+        the connection when the peer closes its own, or L{LINGER} seconds later; the system goes on
+        to deliver then. What was not read is dropped, and so is what still comes.
+
+        A peer that does not take what was written is waited for as long as the time-out says.
+
+        @return: fires when the connection is gone, as C{closed} does. It does not fail.
+        """
+        if not self._leaving and self._reason is None:
+            self._leaving = self._draining = True
+            error = ConnectionAborted(f"{self.endpoint}: destroySoon() was called")
+            self._receiveBuffer.drop(error)
+            self._adjustReading()
+            refusal = WriteAfterEndError(
+                f"{self.endpoint}: destroySoon() has closed our half of the connection"
+            )
+            # Whether that succeeds, C{closed} tells.
+            self._sendBuffer.end(b"", refusal).addErrback(lambda failure: None)
+            if self._sendBuffer.finished:
+                self._sendingFinished()
+        return self.closed
 
     def setTimeout(
         self, seconds: float, callback: Callable[[Socket], object] | None = None
@@ -223,24 +294,36 @@ class Socket:
         End the connection when nothing moves on it, in either direction, for a time.
 
         @param seconds: how long; 0 for ever.
-        @param callback: called with this socket when the time is over, in place of ending it.
+        @param callback: called with this socket when the time is over, in place of ending it; and
+            again whenever something has moved since and then nothing for as long. A function or a
+            coroutine function; what it raises is logged.
+        @raise TypeError: C{seconds} is no number, C{callback} no function.
+        @raise ValueError: C{seconds} is negative or infinite.
         """
+        checkSeconds("seconds", seconds)
+        if callback is not None:
+            checkCallable("callback", callback)
+        told = callback
 
         def expired() -> None:
-            if callback is not None:
-                callback(self)
-            else:
+            if told is None:
                 message = f"{self.endpoint}: nothing moved for {seconds:g} seconds"
-                self._abort(TimeoutError(string=message))
+                self._abort(TimeoutError(string=message), self._receiveBuffer.end)
+            else:
+                maybeDeferred(told, self).addErrback(self._timeoutCallbackFailed)
 
-        if not self._lost:
+        if not self._over:
             self._idle.start(seconds, expired)
 
     def setNoDelay(self, enabled: bool = True) -> None:
         """
         Send small writes at once, in place of gathering them (Nagle's algorithm), which TCP does.
+
+        @param enabled: whether.
+        @raise TypeError: it is neither C{True} nor C{False}.
         """
-        if not self._lost:
+        checkFlag("enabled", enabled)
+        if not self._over:
             sockopts.setNoDelay(self.transport, enabled)
 
     def setKeepAlive(self, enabled: bool = True, initialDelay: float = 0.0) -> None:
@@ -248,9 +331,14 @@ class Socket:
         Have the system find out whether a silent peer is still there. Only TCP needs to.
 
         @param enabled: whether.
-        @param initialDelay: seconds of silence before the first probe; 0 for the system's own.
+        @param initialDelay: seconds of silence before the first probe, rounded to whole ones; 0
+            for the system's own.
+        @raise TypeError: C{enabled} is neither C{True} nor C{False}, C{initialDelay} no number.
+        @raise ValueError: C{initialDelay} is negative, or more than 32767.
         """
-        if not self._lost:
+        checkFlag("enabled", enabled)
+        checkSeconds("initialDelay", initialDelay, MOST_KEEPALIVE_DELAY)
+        if not self._over:
             sockopts.setKeepAlive(self.transport, enabled, initialDelay)
 
     @property
@@ -265,9 +353,9 @@ class Socket:
     @property
     def destroyed(self) -> bool:
         """
-        Whether the connection is gone.
+        Whether the connection is gone, or was cut: by L{destroy}, or by its time-out.
         """
-        return self._lost
+        return self._over
 
     @property
     def closed(self) -> Deferred[Exception]:
@@ -284,20 +372,25 @@ class Socket:
     # what the protocol reports
 
     def _received(self, data: bytes) -> None:
+        if self._over:
+            return
         self.bytesRead += len(data)
+        if self._leaving:
+            # Dropped: not what keeps a connection in use.
+            return
         self._idle.moved()
         self._receiveBuffer.received(data)
         self._adjustReading()
 
-    def _peerEnded(self) -> None:
+    def _peerHasEnded(self) -> None:
         self._idle.moved()
+        self._peerEnded = True
         self._receiveBuffer.end()
-        self._followIfLeft()
+        if len(self._receiveBuffer):
+            self._unread.start()
+        else:
+            self._followPeer()
         self._closeIfOver()
-
-    def _callbackDone(self) -> None:
-        self._left = True
-        self._followIfLeft()
 
     def _halfClosed(self) -> None:
         self._idle.moved()
@@ -307,6 +400,13 @@ class Socket:
     def _connectionLost(self, reason: Exception) -> None:
         self._lost = True
         self._idle.stop()
+        self._unread.stop()
+        if self._linger is not None:
+            if self._linger.active():
+                self._linger.cancel()
+            else:
+                # TLS takes it for a loss, since the peer's close_notify did not come.
+                reason = withEndpoint(ConnectionDone(), self.endpoint)
         self._reason = self._reason or reason
         clean = isinstance(self._reason, ConnectionDone)
         self._receiveBuffer.end(None if clean else self._reason)
@@ -315,14 +415,25 @@ class Socket:
 
     # inside
 
+    @property
+    def _over(self) -> bool:
+        # What was cut is not lost yet: its transport tells that a turn later.
+        return self._lost or self._reason is not None
+
     def _read(self, reading: Deferred[bytes]) -> Deferred[bytes]:
+        self._unread.read()
         self._adjustReading()
+        if self._peerEnded and not (len(self._receiveBuffer) or self._allowHalfOpen or self._over):
+            # Once the reader had the time to answer.
+            self._clock.callLater(0, self._followPeer)
         return reading
 
     def _adjustReading(self) -> None:
         buffer = self._receiveBuffer
-        reading = not self._paused and (buffer.awaited or len(buffer) < self._highWaterMark)
-        if reading == self._reading or buffer.ended:
+        reading = self._draining or (
+            not self._paused and (buffer.awaited or len(buffer) < self._highWaterMark)
+        )
+        if reading == self._reading or self._peerEnded or self._over:
             return
         self._reading = reading
         producer = IPushProducer(self.transport)
@@ -330,9 +441,37 @@ class Socket:
             producer.resumeProducing()
         else:
             producer.pauseProducing()
+            self._unread.start()
 
-    def _endSeen(self) -> None:
-        if self._allowHalfOpen or self._lost:
+    def _lookForPeer(self, read: bool) -> bool:
+        """
+        See whether the peer of a connection has left, while nobody reads from it.
+
+        @param read: whether somebody does.
+        @return: whether to look again.
+        """
+        if self._over or (self._reading and not self._peerEnded):
+            # While the transport is read from, it tells.
+            return False
+        if read:
+            return True
+        if self._peerEnded:
+            # What it sent can still be read.
+            self._followPeer()
+            return False
+        state = sockopts.peerState(self.transport)
+        mayHaveLeft = state is PeerState.CLOSED and not (self._paused or self._allowHalfOpen)
+        if mayHaveLeft or state is PeerState.BROKEN:
+            # What the system still has is the last that comes, and no more than it has room for.
+            self._draining = True
+            self._adjustReading()
+        return not self._draining
+
+    def _followPeer(self) -> None:
+        """
+        Close our half, since the peer has closed its own.
+        """
+        if self._allowHalfOpen or self._over:
             return
         refusal = WriteAfterEndError(
             f"{self.endpoint}: the peer has closed its half of the connection, and ours was "
@@ -341,17 +480,25 @@ class Socket:
         # Whether that succeeds is for those to know who wrote before.
         self._sendBuffer.end(b"", refusal).addErrback(lambda failure: None)
 
-    def _followIfLeft(self) -> None:
-        # The callback is over, and nobody reads: nobody else would meet the peer's end.
-        buffer = self._receiveBuffer
-        if self._left and buffer.ended and not buffer.awaited and not len(buffer):
-            self._endSeen()
+    def _sendingFinished(self) -> None:
+        if self._leaving and self._linger is None and not self._over:
+            self._linger = self._clock.callLater(LINGER, self._lingerOver)
+
+    def _lingerOver(self) -> None:
+        if not self._over:
+            sockopts.closeAfterWrites(self.transport)
 
     def _closeIfOver(self) -> None:
-        if self._receiveBuffer.ended and self._sendBuffer.closed and not self._lost:
+        if self._peerEnded and self._sendBuffer.closed and not self._over:
             self.transport.loseConnection()
 
-    def _abort(self, reason: Exception) -> None:
-        if self._reason is None:
-            self._reason = reason
-            self.transport.abortConnection()
+    def _abort(self, reason: Exception, endReading: Callable[[Exception], None]) -> None:
+        self._reason = reason
+        self._idle.stop()
+        self.transport.abortConnection()
+        # The transport tells a turn later; what is asked for meanwhile fails already.
+        endReading(reason)
+        self._sendBuffer.lost(reason, False)
+
+    def _timeoutCallbackFailed(self, failure: Failure) -> None:
+        _log.failure("{peer}: the callback of setTimeout failed", failure, peer=self.endpoint)

@@ -221,8 +221,25 @@ def test_a_reader_reads_on(buffer: ReceiveBuffer) -> None:
     assert got == [b"0", b"12"]
 
 
-def test_clear(buffer: ReceiveBuffer) -> None:
+@pytest.mark.parametrize("ended", [False, True])
+def test_drop(buffer: ReceiveBuffer, ended: bool) -> None:
+    """
+    Whatever the peer did before, there is no end to be read, which would make the rest look whole.
+    """
     buffer.received(b"data")
-    buffer.clear()
+    if ended:
+        buffer.end()
+    reading = None if ended else buffer.exactly(9)
+    buffer.drop(LookupError("why"))
     buffer.end()
-    assert now(buffer.everything(9)) == b""
+    for read in filter(None, (reading, buffer.everything(9), buffer.some(9))):
+        with pytest.raises(LookupError, match="why"):
+            now(read)
+    assert len(buffer) == 0
+
+
+def test_nothing_is_asked_for(buffer: ReceiveBuffer) -> None:
+    assert now(buffer.some(0)) == b""
+    buffer.received(b"data")
+    assert now(buffer.some(0)) == b""
+    assert now(buffer.some(9)) == b"data"

@@ -61,7 +61,7 @@ def moves() -> list[None]:
 
 @pytest.fixture
 def buffer(transport: Transport, moves: list[None]) -> SendBuffer:
-    return SendBuffer(cast(ITCPTransport, transport), 10, lambda: moves.append(None))
+    return SendBuffer(cast(ITCPTransport, transport), 10, lambda: moves.append(None), lambda: None)
 
 
 def pending(deferred: Deferred[None]) -> bool:
@@ -192,7 +192,7 @@ def test_a_writer_that_writes_on_and_ends(buffer: SendBuffer, transport: Transpo
 
 def test_a_transport_without_halves(transport: Transport) -> None:
     alsoProvides(transport, ISSLTransport)
-    buffer = SendBuffer(cast(ITCPTransport, transport), 10, lambda: None)
+    buffer = SendBuffer(cast(ITCPTransport, transport), 10, lambda: None, lambda: None)
     ending = buffer.end(b"data", CLOSED)
     assert transport.disconnecting
     assert not transport.halfClosing

@@ -8,6 +8,7 @@ import gc
 import socket as system
 import weakref
 from collections.abc import AsyncIterator, Callable
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ import pytest
 import pytest_twisted
 from twisted.application.service import Application, IService
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import (
     CannotListenError,
@@ -26,18 +27,19 @@ from twisted.internet.error import (
 from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
+    IReactorTime,
     IStreamServerEndpoint,
     ITCPTransport,
 )
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from netkit import net
 from netkit.base.listenoptions import ListenOptions
-from netkit.net.accesslist import AccessList
+from netkit.net.accesslist import AccessList, Network
 from tests.narrow import present, tcpAddress
 from tests.net.results import now
 
@@ -169,33 +171,30 @@ async def test_what_a_peer_causes_is_one_line(
     socket.destroy()
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", ["during", "after"])
 @pytest_twisted.ensureDeferred
 async def test_a_client_that_ends_when_nobody_reads(serve: Serve, where: str, when: str) -> None:
     """
-    Once the callback is done, our half follows the client's, and the connection is over.
+    Our half follows the client's, whether the callback is done or has something else to do, and
+    the connection is over.
     """
-    ended: Deferred[None] = Deferred()
     closed: Deferred[Exception] = Deferred()
+    never: Deferred[None] = Deferred()
 
     async def connected(socket: net.Socket) -> None:
         socket.closed.chainDeferred(closed)
         await socket.write(b"answer to " + await socket.readExactly(7))
-        if when == "before":
-            await ended
+        if when == "during":
+            await never
 
     address = await serve(connected).listen(where)
     socket = await net.createConnection(client(address))
     await socket.write(b"request")
     assert await socket.readExactly(17) == b"answer to request"
     await socket.end()
-    if when == "before":
-        for _ in range(9):
-            await later()
-        assert not closed.called
-        ended.callback(None)
     assert await socket.read() == b""
     assert isinstance(await closed, ConnectionDone)
+    never.callback(None)
 
 
 @pytest_twisted.ensureDeferred
@@ -272,6 +271,41 @@ def test_all_networks_but_some() -> None:
     assert not AccessList([], []).allows(IPv4Address("TCP", "11.1.2.3", 1))
 
 
+@pytest.mark.parametrize(
+    ("rule", "denied", "allowed"),
+    [
+        ("::ffff:127.0.0.1", "127.0.0.1", "127.0.0.2"),
+        ("::ffff:7f00:1/128", "127.0.0.1", "127.0.0.2"),
+        ("::ffff:10.0.0.0/104", "10.1.2.3", "11.1.2.3"),
+        ("::ffff:0:0/96", "192.0.2.1", "::1"),
+        ("10.0.0.0/8", "10.1.2.3", "11.1.2.3"),
+        ("0.0.0.0/0", "192.0.2.1", "2001:db8::1"),
+        ("::/0", "2001:db8::1", "192.0.2.1"),
+        (ip_network("::ffff:10.0.0.0/104"), "10.1.2.3", "11.1.2.3"),
+        (ip_address("::ffff:127.0.0.1"), "127.0.0.1", "127.0.0.2"),
+        (ip_address("127.0.0.1"), "127.0.0.1", "127.0.0.2"),
+    ],
+    ids=str,
+)
+def test_rules_are_unmapped_as_addresses_are(rule: Network, denied: str, allowed: str) -> None:
+    """
+    On an IPv4 socket a client has one address, on an IPv6 socket another for the same.
+    """
+
+    def forms(host: str) -> list[IAddress]:
+        if ":" in host:
+            return [IPv6Address("TCP", host, 1)]
+        return [IPv4Address("TCP", host, 1), IPv6Address("TCP", f"::ffff:{host}", 1)]
+
+    denying, allowing = AccessList(None, [rule]), AccessList([rule], [])
+    for peer in forms(denied):
+        assert not denying.allows(peer)
+        assert allowing.allows(peer)
+    for peer in forms(allowed):
+        assert denying.allows(peer)
+        assert not allowing.allows(peer)
+
+
 def test_a_bad_network() -> None:
     with pytest.raises(ValueError, match=r"10\.0\.0\.1/8 has host bits set"):
         net.createServer(print, allow=["10.0.0.1/8"])
@@ -330,10 +364,46 @@ def hasIPv6() -> bool:
 
 
 @pytest_twisted.ensureDeferred
-async def test_backlog(serve: Serve, tmp_path: Path) -> None:
+async def test_backlog(serve: Serve, where: str) -> None:
     server = serve(respond, allowHalfOpen=True)
-    for description in (LOCAL, f"unix:{tmp_path / 's'}"):
-        assert await ask(await server.listen(description, backlog=5)) == b"got request"
+    assert await ask(await server.listen(where, backlog=5)) == b"got request"
+
+
+@pytest.mark.parametrize("where", [LOCAL, "unix:s"])
+@pytest.mark.parametrize(
+    ("said", "options", "expected"),
+    [
+        ("", {}, 511),
+        (":backlog=50", {}, 50),
+        (":backlog=7", {}, 7),
+        ("", {"backlog": 9}, 9),
+        (":backlog=7", {"backlog": 9}, 9),
+    ],
+)
+def test_how_many_may_wait(where: str, said: str, options: dict[str, Any], expected: int) -> None:
+    reactor = MemoryReactorClock()
+    server = net.createServer(print, reactor=IReactorTime(reactor))
+    now(server.listen(f"{where}{said}", **options))
+    [port] = reactor.tcpServers or reactor.unixServers
+    assert port[2] == expected
+
+
+@pytest_twisted.ensureDeferred
+async def test_many_clients_at_the_same_time(serve: Serve, tmp_path: Path) -> None:
+    """
+    Those that come within one turn of the reactor all wait to be accepted.
+    """
+    server = serve(respond, allowHalfOpen=True)
+    await server.listen(f"unix:{tmp_path / 's'}")
+    clients = [system.socket(system.AF_UNIX) for _ in range(200)]
+    for waiting in clients:
+        waiting.setblocking(False)
+        # It would raise BlockingIOError.
+        waiting.connect(str(tmp_path / "s"))
+    while server.getConnections() < len(clients):
+        await later()
+    for waiting in clients:
+        waiting.close()
 
 
 @implementer(IStreamServerEndpoint)
@@ -353,6 +423,72 @@ def test_listen_options_are_the_reactor_for_all_else() -> None:
 def test_options_of_an_endpoint_object() -> None:
     with pytest.raises(ValueError, match="go with an endpoint string"):
         now(net.createServer(print).listen(Broken(Deferred()), backlog=5))
+
+
+@pytest.mark.parametrize("given", ["closed", "cancelled"])
+@pytest_twisted.ensureDeferred
+async def test_listening_that_is_given_up(serve: Serve, where: str, given: str) -> None:
+    """
+    The port comes when nobody wants it any more: it stops to listen.
+    """
+    from twisted.internet import reactor
+
+    server = serve(respond, allowHalfOpen=True)
+    endpoint = Broken(Deferred())
+    listening = server.listen(endpoint)
+    if given == "closed":
+        await server.close()
+        with pytest.raises(CannotListenError, match=r"Broken.*: the server was closed"):
+            now(listening)
+    else:
+        listening.cancel()
+        with pytest.raises(CancelledError):
+            now(listening)
+    port = await serverFromString(reactor, where).listen(server._factory)
+    address = port.getHost()
+    endpoint.result.callback(port)
+    await later()
+    assert server.address() is None
+    with pytest.raises(Exception, match=r"refused|No such file"):
+        await ask(address)
+    # It may listen again.
+    assert await ask(await server.listen(where)) == b"got request"
+
+
+def test_listening_that_is_given_up_and_fails(logged: list[LogEvent]) -> None:
+    server = net.createServer(print)
+    endpoint = Broken(Deferred())
+    listening = server.listen(endpoint)
+    now(server.close())
+    endpoint.result.errback(CannotListenError("", 1, "taken"))
+    with pytest.raises(CannotListenError, match="the server was closed"):
+        now(listening)
+    assert any("listening was given up" in str(event.get("log_format")) for event in logged)
+
+
+@pytest.mark.parametrize(
+    ("description", "error", "text"),
+    [
+        ("unix:/no/such/folder/s", CannotListenError, "No such file"),
+        (f"unix:/{'x' * 200}", CannotListenError, "path too long"),
+        ("tcp:65536", ValueError, "port"),
+        ("tcp:-1", ValueError, "port"),
+        ("tcp:0:interface=192.0.2.1", CannotListenError, "assign requested address"),
+        ("tcp:0:interface=nosuch.invalid", CannotListenError, "not known"),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"reusePort": True}], ids=["", "shared"])
+def test_errors_of_listening_are_of_their_kind(
+    description: str, error: type[Exception], text: str, options: dict[str, bool]
+) -> None:
+    with pytest.raises(error, match=text) as caught:
+        now(net.createServer(print).listen(description, **options))
+    assert description in str(caught.value)
+
+
+def test_an_error_of_an_endpoint_itself() -> None:
+    with pytest.raises(LookupError, match="a bug"):
+        now(net.createServer(print).listen(Broken(fail(LookupError("a bug")))))
 
 
 @pytest_twisted.ensureDeferred

@@ -21,6 +21,7 @@ from twisted.internet.error import (
 from twisted.internet.interfaces import IPushProducer, IReactorTime, ISystemHandle
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
 from netkit import net
@@ -246,6 +247,21 @@ async def test_options(connect: Connect) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_small_writes_are_gathered_unless_told_otherwise(connect: Connect) -> None:
+    """
+    On every reactor: uvloop's would have TCP_NODELAY on.
+    """
+    socket, _ = await connect()
+    if isinstance(socket.remoteAddress, UNIXAddress):
+        return
+    handle = ISystemHandle(socket.transport).getHandle()
+    assert isinstance(handle, system.socket)
+    assert not handle.getsockopt(system.IPPROTO_TCP, system.TCP_NODELAY)
+    socket.setNoDelay()
+    assert handle.getsockopt(system.IPPROTO_TCP, system.TCP_NODELAY)
+
+
+@pytest_twisted.ensureDeferred
 async def test_pause(connect: Connect) -> None:
     socket, peer = await connect()
     socket.pause()
@@ -338,9 +354,38 @@ def test_a_timeout_that_is_only_told() -> None:
     fake.clock.advance(1)
     assert told == [fake.socket]
     assert not fake.transport.disconnected
+    # Nothing was idle anew, until something has moved.
+    fake.clock.advance(99)
+    assert told == [fake.socket]
+    for count in (2, 3):
+        if count == 2:
+            fake.protocol.dataReceived(b"data")
+        else:
+            fake.socket.write(b"data")
+        fake.clock.advance(9)
+        assert len(told) < count
+        fake.clock.advance(1)
+        assert told == [fake.socket] * count
     fake.socket.setTimeout(5, told.append)
     fake.socket.setTimeout(0)
     assert not fake.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("coroutine", [False, True])
+def test_a_timeout_callback_that_fails(coroutine: bool, logged: list[LogEvent]) -> None:
+    def function(socket: net.Socket) -> None:
+        raise LookupError("a bug")
+
+    async def asynchronous(socket: net.Socket) -> None:
+        raise LookupError("a bug")
+
+    fake = Fake()
+    fake.socket.setTimeout(5, asynchronous if coroutine else function)
+    fake.clock.advance(5)
+    (event,) = [event for event in logged if "log_failure" in event]
+    logged.remove(event)
+    assert event["log_failure"].check(LookupError)
+    assert not fake.transport.disconnected
 
 
 def test_closed_for_many() -> None:

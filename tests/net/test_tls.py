@@ -17,13 +17,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
-from twisted.internet.error import SSLError
-from twisted.internet.interfaces import ISSLTransport, IStreamClientEndpoint
+from twisted.internet.error import ConnectionDone, SSLError
+from twisted.internet.interfaces import IReactorTime, ISSLTransport, IStreamClientEndpoint
 from twisted.internet.ssl import Certificate, optionsForClientTLS
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
 from netkit import net
+from netkit.net.socket import LINGER
+from netkit.net.unread import PERIOD
 from tests.narrow import tcpAddress
+from tests.net.test_leaving import until
+from tests.net.test_server import Timed, later
 
 # Twisted's own use of pyOpenSSL.
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
@@ -116,6 +121,56 @@ async def test_end_closes_after_what_was_written(pem: Path) -> None:
     await socket.end(CONTENT)
     assert await received == CONTENT
     await socket.closed
+    await server.close()
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["in time", "late"])
+@pytest_twisted.ensureDeferred
+async def test_last_words_are_delivered(pem: Path, answers: bool) -> None:
+    """
+    Also to a peer that reads them when the time for its close_notify is over.
+    """
+    clock = Clock()
+    sockets: list[net.Socket] = []
+    server = net.createServer(sockets.append, reactor=IReactorTime(Timed(clock)))
+    address = await server.listen(f"ssl:0:interface=127.0.0.1:privateKey={pem}")
+    socket = await net.createConnection(trusting(tcpAddress(address).port, pem))
+    socket.pause()
+    await until(lambda: sockets)
+    content = CONTENT if answers else CONTENT[: 2**15]
+    sockets[0].write(content).addErrback(lambda failure: None)
+    closing = sockets[0].destroySoon()
+    for _ in range(9):
+        await later()
+    assert not closing.called
+    if not answers:
+        while not closing.called:
+            clock.advance(LINGER)
+            await later()
+    socket.resume()
+    assert await socket.read() == content
+    assert isinstance(await closing, ConnectionDone)
+    await socket.closed
+    await server.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_clients_that_leave_unread(pem: Path) -> None:
+    clock = Clock()
+    sockets: list[net.Socket] = []
+    server = net.createServer(sockets.append, highWaterMark=5, reactor=IReactorTime(Timed(clock)))
+    address = await server.listen(f"ssl:0:interface=127.0.0.1:privateKey={pem}")
+    for data in (b"", CONTENT[: 2**15]):
+        socket = await net.createConnection(trusting(tcpAddress(address).port, pem))
+        await until(lambda: sockets and not sockets[-1].destroyed)
+        if data:
+            await socket.write(data)
+            await until(lambda: sockets[-1].readableLength)
+        socket.destroy()
+        await socket.closed
+        while server.getConnections():
+            clock.advance(PERIOD)
+            await later()
     await server.close()
 
 

@@ -1,0 +1,57 @@
+"""
+Connections that nobody reads from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+# In seconds: for how long nobody has to have read before the peer is looked for.
+PERIOD = 2.0
+
+
+class UnreadWatch:
+    """
+    Looks for the peer of a connection from time to time, while data waits and nobody reads it: the
+    reactor tells nothing of a peer that is not read from.
+    """
+
+    def __init__(self, clock: IReactorTime, look: Callable[[bool], bool]) -> None:
+        """
+        @param clock: what tells the time.
+        @param look: called from time to time, with whether somebody has read meanwhile; tells
+            whether to go on.
+        """
+        self._clock = clock
+        self._look = look
+        self._call: IDelayedCall | None = None
+        self._read = False
+
+    def start(self) -> None:
+        """
+        Begin to watch, unless that was done.
+        """
+        if self._call is None:
+            self._read = False
+            self._call = self._clock.callLater(PERIOD, self._check)
+
+    def stop(self) -> None:
+        """
+        Watch no longer.
+        """
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def read(self) -> None:
+        """
+        Somebody reads.
+        """
+        self._read = True
+
+    def _check(self) -> None:
+        self._call = None
+        if self._look(self._read):
+            self.start()
