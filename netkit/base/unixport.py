@@ -118,7 +118,8 @@ class UNIXPort(unix.Port):
             try:
                 bound.bind(self._path)
             except OSError as error:
-                if error.errno != errno.EADDRINUSE or not _removeStale(self._path):
+                taken = inFilesystem and error.errno == errno.EADDRINUSE
+                if not (taken and _removeStale(self._path)):
                     raise
                 bound.bind(self._path)
             if inFilesystem:

@@ -184,6 +184,17 @@ async def test_an_abstract_socket(
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_abstract_socket_that_is_taken() -> None:
+    from twisted.internet import reactor
+
+    endpoint = f"unix:@netkit-{os.getpid()}"
+    port = await serverEndpoint(reactor, endpoint).listen(EchoFactory())
+    with pytest.raises(CannotListenError, match="already in use"):
+        await serverEndpoint(reactor, endpoint).listen(EchoFactory())
+    await maybeDeferred(port.stopListening)
+
+
+@pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("wrapped", ["haproxy:unix:@{name}", "ws:unix\\:@{name}"])
 async def test_an_abstract_socket_within_a_string(wrapped: str) -> None:
     from twisted.internet import reactor

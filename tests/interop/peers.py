@@ -183,14 +183,18 @@ class Program:
     @ivar pid: its process id.
     """
 
-    def __init__(self, command: Sequence[str], *, cwd: Path | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], *, cwd: Path | None = None, passed: Sequence[int] = ()
+    ) -> None:
         """
         @param command: the program and its arguments.
         @param cwd: the folder it runs in.
+        @param passed: the descriptors of ours that it gets.
         """
         self._process = subprocess.Popen(
             command,
             cwd=cwd,
+            pass_fds=passed,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

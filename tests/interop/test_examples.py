@@ -7,8 +7,10 @@ from __future__ import annotations
 import re
 import shlex
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from websockets.sync.client import connect
 
-from tests.interop.peers import PATIENCE, Daemon, Program, daemonCommand
+from tests.interop.peers import PATIENCE, Program, daemonCommand
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -107,15 +109,85 @@ def haveIPv6() -> bool:
     return True
 
 
-# What systemd does for a service: a socket that listens, as descriptor 3.
+# What systemd does for a service: sockets that listen, from descriptor 3 on.
 ACTIVATE = """
 import os, socket, sys
-server = socket.create_server(("127.0.0.1", 0))
-os.dup2(server.fileno(), 3)
-os.set_inheritable(3, True)
-os.environ.update(LISTEN_FDS="1", LISTEN_FDNAMES="echo", LISTEN_PID=str(os.getpid()))
+servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+for number, server in enumerate(servers, 3):
+    # Not over one that is to be passed on yet.
+    spare = os.dup(server.fileno())
+    server.close()
+    os.dup2(spare, number)
+os.environ.update(LISTEN_FDS="2", LISTEN_FDNAMES="first:echo", LISTEN_PID=str(os.getpid()))
 os.execv(sys.argv[1], sys.argv[1:])
 """
+
+HEADER = b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\n"
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
+UPGRADE = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+
+# What each service is sent, and what it says to that.
+SERVICES = {
+    "netkit-echo": (b"hello", b"hello"),
+    "netkit-print-respond": (b"hello", b"response data"),
+    "netkit-http": (GET + b"\r\n", b"HTTP/1.1 200 "),
+    "netkit-websocket": (GET + UPGRADE + b"\r\n", b"HTTP/1.1 101 "),
+}
+
+
+@contextmanager
+def started(arguments: list[str], folder: Path) -> Iterator[list[re.Match[str]]]:
+    """
+    Run a service as systemd does, and tell where it listens.
+    """
+    program = Program([sys.executable, "-c", ACTIVATE, *daemonCommand(*arguments)], cwd=folder)
+    try:
+        listening = re.compile(r" listens on (unix:(\S+)|\S+:(\d+)) \((.*)\)$")
+        yield program.waitForLines(listening, arguments.count("-l"))
+    finally:
+        program.stop()
+    assert "Traceback" not in program.output, program.output
+
+
+def connected(listens: re.Match[str], folder: Path) -> socket.socket:
+    """
+    Connect as the endpoint wants it: with a PROXY header, with TLS.
+    """
+    _, path, port, endpoint = listens.groups()
+    if path:
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(PATIENCE)
+        client.connect(f"\0{path[1:]}" if path.startswith("@") else str(folder / path))
+    else:
+        host = "::1" if "\\:\\:1" in endpoint else "127.0.0.1"
+        client = socket.create_connection((host, int(port)), PATIENCE)
+    if endpoint.startswith("haproxy:"):
+        client.sendall(HEADER)
+    if "ssl:" in endpoint:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        client = context.wrap_socket(client)
+    return client
+
+
+def answers(listens: re.Match[str], sent: bytes, expected: bytes, folder: Path) -> bool:
+    """
+    Whether a service says what it is to say, on one of the endpoints.
+    """
+    with connected(listens, folder) as client:
+        client.sendall(sent)
+        if expected == b"response data":
+            if isinstance(client, ssl.SSLSocket):
+                # TLS has no half-close for print-respond to see: it prints, and that is all.
+                return True
+            client.shutdown(socket.SHUT_WR)
+        answer = b""
+        while len(answer) < len(expected) and (data := client.recv(len(expected))):
+            answer += data
+    return answer == expected
 
 
 @pytest.mark.parametrize("command", endpointCommands())
@@ -123,17 +195,20 @@ def test_endpoints(command: str, folder: Path, certificate: None) -> None:
     if "interface=\\:\\:1" in command and not haveIPv6():
         pytest.skip("this machine has no IPv6")
     arguments = shlex.split(re.sub(r"tcp:\d+|ssl:\d+", lambda found: found[0][:4] + "0", command))
-    if "systemd:" in command:
-        activate = Program(
-            [sys.executable, "-c", ACTIVATE, *daemonCommand(*arguments)], cwd=folder
-        )
-        try:
-            [listening] = activate.waitForLines(re.compile(r" listens on 127\.0\.0\.1:(\d+) \("))
-            assert send(int(listening[1]), b"hello") == b"hello"
-        finally:
-            activate.stop()
-        return
-    daemon = Daemon(*arguments, cwd=folder)
-    for address in daemon.addresses:
-        assert address.port != 0
-    daemon.stop()
+    with started(arguments, folder) as listening:
+        for one in listening:
+            assert answers(one, *SERVICES[arguments[0]], folder)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_endpoint_with_each_service(service: str, folder: Path, certificate: None) -> None:
+    arguments = [service]
+    for number, command in enumerate(endpointCommands()):
+        for endpoint in re.findall(r"-l (\S+)", command):
+            if "interface=\\:\\:1" not in endpoint or haveIPv6():
+                # Ports, and names of sockets, that are free.
+                free = re.sub(r"(tcp|ssl):\d+", r"\1:0", endpoint.strip("'"))
+                arguments += ["-l", re.sub(r"unix:(@?)", rf"unix:\g<1>{service}{number}", free)]
+    with started(arguments, folder) as listening:
+        for one in listening:
+            assert answers(one, *SERVICES[service], folder), one[0]

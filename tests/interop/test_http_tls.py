@@ -129,7 +129,6 @@ def test_behind_the_proxy_protocol_the_peer_is_the_client(
 ) -> None:
     port = listening("haproxy:tcp:0:interface=127.0.0.1")
     with socket.create_connection(("127.0.0.1", port), 60) as connection:
-        # Twisted's wrapper for this protocol ends with a half-close.
         request = b"GET /anything HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
         connection.sendall(header + request)
         answer = b""
