@@ -4,16 +4,22 @@ The private names of Twisted that netkit uses: here, and nowhere else.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from OpenSSL import SSL
 from twisted.application.internet import StreamServerEndpointService
 from twisted.internet import endpoints, tcp
 from twisted.internet._signals import SignalHandling
 from twisted.internet.endpoints import SSL4ClientEndpoint, TCP4ClientEndpoint, UNIXClientEndpoint
-from twisted.internet.interfaces import IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.posixbase import _ContinuousPolling as ContinuousPolling
 from twisted.internet.process import _BaseProcess as BaseProcess
+from twisted.python.failure import Failure
+
+if TYPE_CHECKING:
+    from twisted.web.client import Response
+    from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
+    from twisted.web.server import Request
 
 __all__ = [
     "BaseProcess",
@@ -22,11 +28,15 @@ __all__ = [
     "SignalHandling",
     "connectionPath",
     "connectionTarget",
+    "contentEnded",
+    "contentReceived",
     "contextFactory",
     "endpointService",
     "handshakeDone",
     "reserveDescriptor",
     "splitEndpoint",
+    "standardEndpoints",
+    "upgradeChannel",
 ]
 
 
@@ -115,3 +125,49 @@ def serverContext(endpoint: IStreamServerEndpoint) -> SSL.Context | None:
         return None
     context: SSL.Context = endpoint._sslContextFactory.getContext()
     return context
+
+
+def standardEndpoints(
+    reactor: object,
+    tlsPolicy: IPolicyForHTTPS,
+    connectTimeout: float | None,
+    bindAddress: bytes | None,
+) -> IAgentEndpointFactory:
+    """
+    Make what an L{Agent <twisted.web.client.Agent>} connects with where it is told nothing else.
+
+    @param reactor: what connects.
+    @param tlsPolicy: how to verify certificates.
+    @param connectTimeout: how many seconds connecting may take.
+    @param bindAddress: the address to connect from.
+    """
+    # Not for those who have nothing to do with the Web.
+    from twisted.web.client import _StandardEndpointFactory
+
+    made: IAgentEndpointFactory = _StandardEndpointFactory(
+        reactor, tlsPolicy, connectTimeout, bindAddress
+    )
+    return made
+
+
+def contentReceived(response: Response, data: bytes) -> None:
+    """
+    Have a response of L{twisted.web.client} deliver a piece of its content.
+    """
+    response._bodyDataReceived(data)
+
+
+def contentEnded(response: Response, reason: Failure) -> None:
+    """
+    Have a response of L{twisted.web.client} deliver the end of its content.
+
+    @param reason: L{ConnectionDone <twisted.internet.error.ConnectionDone>} where it is whole.
+    """
+    response._bodyDataFinished(reason)
+
+
+def upgradeChannel(request: Request, protocol: IProtocol) -> None:
+    """
+    Hand the connection of a request of L{twisted.web} over to another protocol.
+    """
+    request.channel._protocolUpgradeForWebsockets(protocol)

@@ -11,10 +11,11 @@ from urllib.parse import urljoin
 
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
-from twisted.web.client import URI, BrowserLikePolicyForHTTPS, _StandardEndpointFactory
+from twisted.web.client import URI, BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
+from ..base.twistedprivate import standardEndpoints
 from ..wire.websocket.handshake import HANDSHAKE_FIELDS, ClientHandshake
 from .arguments import checkedFields, checkedNumber, checkedSubprotocols
 from .client import WebSocketClientConnection, clientFactory
@@ -111,9 +112,7 @@ class WebSocketClientEndpoint:
         @raise ValueError: a URL is none that can be connected to, or something cannot be sent.
         """
         return cls(
-            endpointFactory=_StandardEndpointFactory(
-                reactor, tlsPolicy, connectTimeout, bindAddress
-            ),
+            endpointFactory=standardEndpoints(reactor, tlsPolicy, connectTimeout, bindAddress),
             url=url,
             options=options,
             subprotocols=subprotocols,

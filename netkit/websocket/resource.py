@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -14,6 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from ..base.addresses import addressText
+from ..base.twistedprivate import upgradeChannel
 from ..server import ServerFactory
 from ..wire.errors import HTTPProtocolError
 from ..wire.http.fields import Fields, encode_fields
@@ -94,17 +96,19 @@ class WebSocketResource(Resource):
         # As a WebSocketRequest has them.
         vars(request).update(fields=tuple(_fields(request)), subprotocols=offer.subprotocols)
         deciding = self.acceptor.decide(request)
-        gone = request.notifyFinish()
+        gone: Deferred[None] = request.notifyFinish()
         gone.addErrback(lambda reason: deciding.cancel())
-        deciding.addCallback(self._decided, request, offer)
-        deciding.addErrback(_failed, request)
+        deciding.addCallback(self._decided, request, offer, gone)
+        deciding.addErrback(_failed, request, gone)
         return NOT_DONE_YET
 
-    def _decided(self, decision: Decision | Refused, request: Request, offer: Offer) -> None:
-        if request._disconnected:
+    def _decided(
+        self, decision: Decision | Refused, request: Request, offer: Offer, gone: Deferred[None]
+    ) -> None:
+        if gone.called:
             return
-        wire = self.webSocketFactory.buildProtocol(request.getClientAddress())
-        if not isinstance(wire, WebSocketServerConnection):
+        connection = self.webSocketFactory.buildProtocol(request.getClientAddress())
+        if not isinstance(connection, WebSocketServerConnection):
             # The factory says so in the log, once.
             _reject(request, Rejection(status=503))
             return
@@ -113,11 +117,10 @@ class WebSocketResource(Resource):
             _logRefusal(request, answer.rejection.status, answer.reason)
             _reject(request, answer.rejection)
             return
-        channel = request.channel
         # The channel's own; what flows now is for the WebSocket to control.
-        IConsumer(channel.transport).unregisterProducer()
-        channel._protocolUpgradeForWebsockets(wire)
-        wire.begin(answer)
+        IConsumer(request.channel.transport).unregisterProducer()
+        upgradeChannel(request, connection)
+        connection.begin(answer)
 
 
 def _head(request: Request) -> RequestHead:
@@ -158,8 +161,8 @@ def _reject(request: Request, rejection: Rejection) -> None:
     request.finish()
 
 
-def _failed(reason: Failure, request: Request) -> None:
-    if request._disconnected:
+def _failed(reason: Failure, request: Request, gone: Deferred[None]) -> None:
+    if gone.called:
         return
     _log.failure("A request for a WebSocket could not be answered: 500", failure=reason)
     _reject(request, Rejection(status=500))
