@@ -12,7 +12,10 @@ from .protocol import WebSocketTransport
 
 
 def broadcast(
-    message: str | bytes, transports: Iterable[WebSocketTransport], *, dropSlow: bool = False
+    message: str | bytes | bytearray | memoryview,
+    transports: Iterable[WebSocketTransport],
+    *,
+    dropSlow: bool = False,
 ) -> int:
     """
     Send a message to many connections. It is encoded and compressed once, or once for each size
@@ -22,14 +25,15 @@ def broadcast(
     @param transports: the connections, as their applications were given them.
     @param dropSlow: whether to leave out the connections whose peers have not taken what was sent
         before, so that no more of it piles up here for them.
+    @raise TypeError: the message is neither text nor octets, or one of the transports is none of
+        ours.
     @return: to how many it was sent: not to those that are closing, or left out.
     """
     prepared = PreparedMessage(message)
     count = 0
     for transport in transports:
-        assert isinstance(transport, WebSocketConnection), (
-            f"{transport!r} is no connection of ours"
-        )
+        if not isinstance(transport, WebSocketConnection):
+            raise TypeError(f"{transport!r} is no connection of ours")
         if transport.sendPrepared(prepared, dropSlow):
             count += 1
     return count

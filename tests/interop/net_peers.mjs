@@ -37,6 +37,35 @@ const roles = {
         socket.end("request data");
         console.log(await collect(socket));
     },
+    // Reads late.
+    async patient() {
+        const socket = net.createConnection({ ...options, allowHalfOpen: true });
+        socket.pause();
+        socket.once("connect", () => setTimeout(() => socket.resume(), 300));
+        console.log((await collect(socket)).length);
+        socket.end();
+    },
+    // Come and go, each in its own way: with and without having said something, ending, breaking off.
+    async fickle() {
+        const leaving = ["end", "destroy", "resetAndDestroy", "destroySoon"];
+        await Promise.all(
+            Array.from({ length: 48 }, async (_, i) => {
+                const socket = net.createConnection(options);
+                await new Promise((resolve) => socket.once("connect", resolve));
+                if (i % 3) await new Promise((resolve) => socket.write("x".repeat(i), resolve));
+                socket.on("error", () => {});
+                // A UNIX socket knows no reset.
+                socket[options.path && i % 4 === 2 ? "destroy" : leaving[i % 4]]();
+            }),
+        );
+    },
+    // Come at the same time, and are answered.
+    async crowd() {
+        const replies = Array.from({ length: 200 }, () =>
+            collect(net.createConnection({ ...options, allowHalfOpen: true }).end("request data")),
+        );
+        console.log(new Set(await Promise.all(replies)));
+    },
     "http-server"() {
         announce(
             http.createServer((request, response) => {

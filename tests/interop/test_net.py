@@ -121,6 +121,80 @@ react(lambda reactor: Deferred.fromCoroutine(main()))
 """
 
 
+@pytest.fixture
+def serving(
+    start: Start, free: Address, tmp_path: Path
+) -> Callable[[str], tuple[Program, Address]]:
+    """
+    Start a server with a callback of our own.
+    """
+
+    def serving(callback: str) -> tuple[Program, Address]:
+        program = tmp_path / "serving.py"
+        program.write_text(callback + SERVER)
+        server = start(sys.executable, str(program), free.server)
+        return server, listening(server, free)
+
+    return serving
+
+
+SERVER = """
+import sys
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+from netkit import net
+
+async def main():
+    print("listening on", await net.createServer(connected).listen(sys.argv[1]), flush=True)
+    await Deferred()
+
+react(lambda reactor: Deferred.fromCoroutine(main()))
+"""
+
+
+def test_destroy_soon_of_ours_and_a_patient_client_of_theirs(
+    serving: Callable[[str], tuple[Program, Address]],
+) -> None:
+    """
+    It reads when we have long been done.
+    """
+    _, address = serving(
+        """
+async def connected(socket):
+    socket.write(bytes(1_000_000))
+    await socket.destroySoon()
+"""
+    )
+    assert output(node("patient", address)) == "1000000\n"
+
+
+def test_clients_of_theirs_that_leave(
+    serving: Callable[[str], tuple[Program, Address]],
+) -> None:
+    """
+    Nobody reads from them; each is noticed.
+    """
+    server, address = serving(
+        """
+gone = 0
+
+async def connected(socket):
+    global gone
+    await socket.closed
+    gone += 1
+    if gone == 48:
+        print("all are gone", flush=True)
+"""
+    )
+    assert output(node("fickle", address)) == ""
+    server.waitForLines(re.compile(r"^all are gone$"))
+
+
+def test_many_clients_of_theirs_at_the_same_time(start: Start, free: Address) -> None:
+    server = start(*example("net_server.py", free.server))
+    assert output(node("crowd", listening(server, free))) == "Set(1) { 'response data' }\n"
+
+
 NAMES = """
 const net = require("node:net");
 const own = (made) => Object.getOwnPropertyNames(made.prototype);

@@ -4,6 +4,8 @@ Tests for L{netkit.websocket.broadcast} and L{netkit.wire.websocket.broadcast}.
 
 from __future__ import annotations
 
+from array import array
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -79,3 +81,20 @@ def test_misuse() -> None:
         server.send_prepared(PreparedMessage("x"))
     with pytest.raises(LocalProtocolError, match="surrogate"):
         PreparedMessage("\ud800")
+
+
+@pytest.mark.parametrize("message", [1, True, [1, 2, 3], None, array("B", b"data")])
+def test_what_is_no_message(message: Any) -> None:
+    server, _ = pair(None)
+    with pytest.raises(TypeError, match="a message is text or octets, not"):
+        broadcast(message, [])
+    with pytest.raises(TypeError, match="a message is text or octets, not"):
+        server.send_piece(message, False)
+    # The message has not begun.
+    server.send_prepared(PreparedMessage(memoryview(b"data")))
+
+
+def test_what_is_no_connection() -> None:
+    transports: Any = ["a transport"]
+    with pytest.raises(TypeError, match="'a transport' is no connection of ours"):
+        broadcast("data", transports)

@@ -8,7 +8,7 @@ from .codec import serialize_frame
 from .codes import FIN, RSV1, Opcode
 from .deflate import PerMessageDeflate
 from .frames import MaskingKeys
-from .messages import encode_text
+from .messages import encode_message
 
 _keys = MaskingKeys()
 
@@ -20,17 +20,14 @@ class PreparedMessage:
 
     __slots__ = ("_first", "_frames", "_payload", "_payloads")
 
-    def __init__(self, message: str | bytes) -> None:
+    def __init__(self, message: str | bytes | bytearray | memoryview) -> None:
         """
         @param message: a text message, or a binary one.
         @raise LocalProtocolError: the text has a lone surrogate.
+        @raise TypeError: it is neither text nor octets.
         """
-        if isinstance(message, str):
-            self._first = FIN | Opcode.TEXT
-            self._payload = encode_text(message)
-        else:
-            self._first = FIN | Opcode.BINARY
-            self._payload = bytes(message)
+        self._first = FIN | (Opcode.TEXT if isinstance(message, str) else Opcode.BINARY)
+        self._payload = encode_message(message)
         # By the size of the window, 0 for no compression.
         self._payloads: dict[int, bytes] = {0: self._payload}
         self._frames: dict[int, bytes] = {}

@@ -22,7 +22,7 @@ from .codes import CONTROL, FIN, MASK, MAX_CONTROL_PAYLOAD, RSV1, CloseCode, Opc
 from .deflate import PerMessageDeflate
 from .events import Close, Event, Piece, Ping, Pong
 from .frames import FrameReader, MaskingKeys
-from .messages import IncomingMessage, decode_text, encode_text
+from .messages import IncomingMessage, decode_text, encode_message, encode_text
 
 _TEXT_WHOLE = FIN | Opcode.TEXT
 _BINARY_WHOLE = FIN | Opcode.BINARY
@@ -272,7 +272,7 @@ class Connection:
                 f"cannot go on with {type(data).__name__}"
             )
         first = int(Opcode.CONTINUATION if self._sending else opcode)
-        payload = encode_text(data) if isinstance(data, str) else bytes(data)
+        payload = encode_message(data)
         if finished:
             first |= FIN
         if self._deflate is not None:

@@ -28,6 +28,21 @@ def decode_text(payload: bytes) -> str:
         raise _not_utf8(error) from error
 
 
+def encode_message(message: str | bytes | bytearray | memoryview) -> bytes:
+    """
+    Encode what is to be sent, as text or as binary data.
+
+    @raise LocalProtocolError: it is text with a lone surrogate.
+    @raise TypeError: it is neither text nor octets.
+    """
+    if isinstance(message, str):
+        return encode_text(message)
+    if isinstance(message, bytes | bytearray | memoryview):
+        return bytes(message)
+    # Not to bytes(), which makes five zero octets of 5.
+    raise TypeError(f"a message is text or octets, not {message!r}")
+
+
 def encode_text(text: str) -> bytes:
     """
     Encode what is to be sent as text.
