@@ -32,8 +32,8 @@ _DIRECT_TLS = 2
 # Beside one of the last two: nothing arrived before it, so that the turn's end allows another one.
 _FIRST = 4
 
-# With so many octets at once a connection has had its share of a turn.
-_SHARE = 128 * 1024
+# After so many octets at once there may well be more, and libuv reads on, 32 times and more.
+_MUCH = 128 * 1024
 
 _DONE = Failure(CONNECTION_DONE)
 _LOST = Failure(CONNECTION_LOST)
@@ -102,7 +102,7 @@ class StreamMixin(Connection):
     @ivar _native: whether uvloop has, or is about to have, the socket.
     @ivar _openMode: the write mode while all is in order, as it is again when something arrives.
     @ivar _reading: whether the application wants what arrives.
-    @ivar _resting: whether it has had its share of this turn, so that uvloop does not read.
+    @ivar _resting: whether uvloop does not read, since this connection had its share of the turn.
     @ivar _scheduled: whether the queue will be looked at when the turn ends.
     @ivar _turn: that of its reactor.
     @ivar _uv: uvloop's transport, as soon as there is one.
@@ -238,6 +238,8 @@ class StreamMixin(Connection):
         """
         self._writeMode = self._openMode
         turn = self._turn
+        if much := len(data) >= _MUCH:
+            turn.measure()
         turn.current = self
         try:
             # The protocol may be another one by now, or its method may have been assigned to.
@@ -245,12 +247,12 @@ class StreamMixin(Connection):
         except BaseException as error:
             self._raised(error)
         turn.current = None
-        if len(data) >= _SHARE:
+        if much and turn.isLong():
             self._rest()
 
     def _rest(self) -> None:
         """
-        Leave the rest of the turn to others: libuv reads on for as long as there is something.
+        Leave the rest of the turn to the other connections.
         """
         if self._reading and self._native:
             self._resting = True

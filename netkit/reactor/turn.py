@@ -7,7 +7,11 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from time import monotonic
 from typing import Any
+
+# In seconds.
+_LONG = 0.001
 
 
 class LogContext(dict[str, str]):
@@ -51,7 +55,7 @@ class Turn:
     @ivar streams: those whose socket uvloop has.
     """
 
-    __slots__ = ("_unflushed", "connecting", "context", "current", "loop", "streams")
+    __slots__ = ("_began", "_unflushed", "connecting", "context", "current", "loop", "streams")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         """
@@ -63,6 +67,7 @@ class Turn:
         self.current: Any = None
         self.streams: set[Any] = set()
         self._unflushed: list[Any] = []
+        self._began = 0.0
 
     def update(self) -> None:
         """
@@ -81,6 +86,24 @@ class Turn:
             return self.connecting.run(made, *args)
         finally:
             self.connecting = self.context
+
+    def measure(self) -> None:
+        """
+        Something that can take long begins.
+        """
+        if not self._began:
+            self._began = monotonic()
+            self.loop.call_soon(self._measured, context=self.context)
+
+    def isLong(self) -> bool:
+        """
+        Whether what was L{measured <measure>} in this turn took so long that others are to have
+        theirs.
+        """
+        return monotonic() - self._began > _LONG
+
+    def _measured(self) -> None:
+        self._began = 0.0
 
     def flushSoon(self, stream: Any) -> None:
         """

@@ -5,6 +5,7 @@ One connection that floods takes no more than its share of a turn.
 from __future__ import annotations
 
 import socket
+from time import sleep
 from typing import Any
 
 from twisted.internet.protocol import Factory
@@ -54,6 +55,8 @@ def test_readsOfEachConnectionInATurn(run: Run) -> None:
     class Flood(Marking):
         def dataReceived(self, data: bytes) -> None:
             super().dataReceived(data)
+            # What a protocol does with so much takes its time.
+            sleep(0.003)
             # Once there is more than it can take at once, there is somebody else as well.
             if len(data) > 200_000 and "full" not in order:
                 order.append("full")
@@ -78,6 +81,7 @@ def test_canBePausedWhileItRests(run: Run) -> None:
     class Pausing(Peer):
         def dataReceived(self, data: bytes) -> None:
             super().dataReceived(data)
+            sleep(0.003)
             self.transport.pauseProducing()
 
     async def scenario(reactor: UvloopReactor) -> None:
@@ -100,6 +104,7 @@ def test_readsWhileItRests(run: Run) -> None:
     class Looking(Peer):
         def dataReceived(self, data: bytes) -> None:
             super().dataReceived(data)
+            sleep(0.003)
             reactor.callLater(0, self.look)
 
         def look(self) -> None:
