@@ -174,8 +174,8 @@ async def soak(reactor: netkit.reactor.UvloopReactor, seconds: float, clients: i
         # What the allocator cannot give back goes up and down by this much.
         if sizes[1] > sizes[0] * 1.1 + 16 * 1024:
             troubles.append(f"the process grew from {sizes[0]} KiB to {sizes[1]} KiB")
-        if left or factory.connections or reactor._streams:
-            troubles.append(f"{left} descriptors, {factory.connections}, {reactor._streams}")
+        if left or factory.connections or (reading := reactor.getReaders()):
+            troubles.append(f"{left} descriptors, {factory.connections}, {reading}")
     if troubles:
         print(*troubles[:10], sep="\n")
         raise SystemExit(1)

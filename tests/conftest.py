@@ -28,6 +28,14 @@ if os.environ.get("NETKIT_TEST_REACTOR") == "uvloop":
 
     netkit.reactor.install()
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(config: pytest.Config) -> None:
+        """
+        Have pytest-twisted take it, which it does where one of asyncio's is asked for.
+        """
+        config.option.reactor = "asyncio"
+
+
 Listen = Callable[[IProtocolFactory], Awaitable[IStreamClientEndpoint]]
 
 
