@@ -1,6 +1,7 @@
 # make serve   all four services, on their default endpoints
 # make test    the whole test suite
 # make check   all that a change is held to: lint, types, tests with coverage, news
+# make docs    the API reference, into build/docs
 # make sanitize   the tests of what is in C, and a fuzz against its twin in Python, under sanitizers
 # make bench   netkit and its peers, side by side
 # make profile NAME=WORKLOAD   where the time of one of the benchmarks goes
@@ -26,7 +27,7 @@ under-sanitizers = \
 	PYTHONPATH=$(sanitized):. NETKIT_REQUIRE_PEERS=1 $(bin)/python
 extras-check = [test,check]
 
-.PHONY: serve test check lint types coverage news sanitize bench profile clean
+.PHONY: serve test check lint types coverage news docs sanitize bench profile clean
 
 serve: $(VENV)/installed-serve
 	$(bin)/twistd -n --pidfile= netkit $(ARGS)
@@ -53,6 +54,18 @@ news: $(VENV)/installed-check
 		! git diff --quiet $(BASE)... -- netkit twisted; then \
 		$(bin)/towncrier check --compare-with $(BASE); \
 	fi
+
+# pydoctor ends with a warning where a name in a docstring leads nowhere, and is to need no network.
+docs: $(VENV)/installed-check $(VENV)/inventories/objects.inv
+	$(bin)/python docs/inventory.py $(VENV)/inventories/python.inv
+	rm -rf build/docs
+	$(bin)/pydoctor --quiet \
+		--intersphinx-file=$(VENV)/inventories/objects.inv::https://docs.twisted.org/en/stable/api/ \
+		--intersphinx-file=$(VENV)/inventories/python.inv::https://docs.python.org/3/
+
+$(VENV)/inventories/objects.inv: $(VENV)/installed-check
+	cd $(VENV) && bin/pydoctor --quiet --quiet --make-intersphinx --html-output=inventories \
+		"$$(bin/python -c 'import twisted; print(*twisted.__path__)')"
 
 # The parts in C as in setup.py, but with AddressSanitizer and UndefinedBehaviorSanitizer, beside a
 # copy of the rest. What they find ends the run.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class WebSocketClosed(ConnectionDone):
     """
     The connection was closed by a Close frame (RFC 6455 section 7), as opposed to one that was
-    lost. It is a L{ConnectionDone}, for those who do not ask why.
+    lost. It is a C{ConnectionDone}, for those who do not ask why.
 
     @ivar code: the close code of the side that closed first; 1005 where it gave none.
     @ivar reason: the reason that it gave.

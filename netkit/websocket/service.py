@@ -42,7 +42,7 @@ class WebSocketClientService(ClientService, Generic[ProtocolT]):
         """
         @param endpoint: where to connect to.
         @param factory: makes the application's side of each connection.
-        @param retryPolicy: as in L{ClientService}: how many seconds to wait after so many
+        @param retryPolicy: as in C{ClientService}: how many seconds to wait after so many
             failures in a row.
         @param clock: what tells the time; the global reactor by default.
         """
@@ -60,7 +60,7 @@ class WebSocketClientService(ClientService, Generic[ProtocolT]):
         """
         Wait for a connection.
 
-        @param failAfterFailures: as in L{ClientService}.
+        @param failAfterFailures: as in C{ClientService}.
         @return: fires with what the factory made for it, once its opening handshake is done.
         """
         connected: Deferred[Any] = super().whenConnected(failAfterFailures)

@@ -1,7 +1,7 @@
 """
 One direction of a connection: octets to events.
 
-A message is a head, any number of L{Content}, and an L{EndOfMessage}:
+A message is a head, any number of L{Content}, and an L{EndOfMessage}::
 
     +------+  RequestHead   +---------+  EndOfMessage   +------+
     | head | -------------> | content | --------------> | head |  ...

@@ -1,7 +1,7 @@
 """
 The octets of frames: what is done for each message, and to each octet.
 
-In C where that was built (L{native}), in Python else (L{python}): the same functions, which the
+In C where that was built (C{native.c}), in Python else (L{python}): the same functions, which the
 same tests are run on. Neither says what is wrong with a frame, or goes through one that is not all
 there; that is L{netkit.wire.websocket.frames}.
 """
