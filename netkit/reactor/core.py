@@ -47,7 +47,7 @@ class UvloopReactor(AsyncioSelectorReactor):
     own epoll set, which is one descriptor more that the loop watches: so all of it behaves as it
     does there.
 
-    It is an L{AsyncioSelectorReactor}, which programs look for before they let asyncio code run
+    It is an C{AsyncioSelectorReactor}, which programs look for before they let asyncio code run
     beside Twisted's; what that does for a loop of asyncio's own, this does in its own ways.
 
     @ivar eventloop: the loop: asyncio code in this process runs on it, too.
