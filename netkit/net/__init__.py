@@ -15,6 +15,7 @@ From the outside in:
     - L{netkit.net.errors}: what goes wrong.
 """
 
+from ..base.budget import BudgetExceededError
 from ..base.sockopts import PeerCredentials
 from .client import createConnection
 from .errors import IncompleteReadError, LimitExceededError, WriteAfterEndError
@@ -23,6 +24,7 @@ from .service import ServerService
 from .socket import Socket
 
 __all__ = [
+    "BudgetExceededError",
     "IncompleteReadError",
     "LimitExceededError",
     "PeerCredentials",

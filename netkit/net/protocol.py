@@ -22,6 +22,7 @@ from zope.interface import alsoProvides, implementer
 
 from ..base.addresses import addressText
 from ..base.arguments import checkCount, checkFlag, checkSeconds
+from ..base.budget import Budget
 from .errors import withEndpoint
 from .socket import HIGH_WATER_MARK, MOST_KEEPALIVE_DELAY, Socket
 
@@ -81,6 +82,7 @@ class SocketProtocol(Protocol):
         ready: Callable[[Socket], object],
         failed: Callable[[Exception], object],
         endpoint: str = "",
+        budget: Budget | None = None,
     ) -> None:
         """
         @param options: how the socket begins.
@@ -88,12 +90,14 @@ class SocketProtocol(Protocol):
         @param ready: called with the socket.
         @param failed: called in place of C{ready} with why the connection never got that far.
         @param endpoint: what the connection is called in messages; the peer's address by default.
+        @param budget: what limits how much this and other connections keep in memory together.
         """
         self._options = options
         self._clock = clock
         self._ready = ready
         self._failed = failed
         self.endpoint = endpoint
+        self._share = None if budget is None else budget.share()
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -149,6 +153,7 @@ class SocketProtocol(Protocol):
             self.endpoint,
             allowHalfOpen=options.allowHalfOpen,
             highWaterMark=options.highWaterMark,
+            share=self._share,
         )
         # Either way: what a connection begins with is not the same on all reactors.
         self.socket.setNoDelay(options.noDelay)

@@ -56,6 +56,7 @@ class SendBuffer:
         self._paused = False
         # Why nothing more can be written.
         self._refusal: Exception | None = None
+        self._error: Exception | None = None
         self._ending = False
         self._closing = False
         self._writers: Waiters[None] = Waiters()
@@ -74,6 +75,8 @@ class SendBuffer:
         if self._refusal is not None:
             return fail(untraced(self._refusal))
         self._put(octets)
+        if self._error is not None:
+            return fail(untraced(self._error))
         if self.queued <= self._highWaterMark:
             return succeed(None)
         return self._writers.wait()
@@ -114,6 +117,7 @@ class SendBuffer:
         @param error: why.
         @param clean: whether the transport had sent what it was given.
         """
+        self._error = error
         self.closed = self.closed or (self._ending and clean and not self._queue)
         self._ending = False
         self._queue.clear()

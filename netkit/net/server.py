@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
 from ..base.arguments import checkCallable, checkCount, checkFlag, checkReactor, checkSeconds
+from ..base.budget import BudgetExceededError
 from ..base.endpoints import serverEndpoint
 from ..base.failures import releaseFrames
 from ..base.listening import UNIXReactor
@@ -55,6 +56,7 @@ def createServer(
     highWaterMark: int = HIGH_WATER_MARK,
     timeout: float = 600.0,
     maxConnections: int = 10_000,
+    maxBuffered: int = 256 * 2**20,
     dropped: Dropped | None = None,
     allow: Iterable[Network] | None = None,
     deny: Iterable[Network] = (),
@@ -76,6 +78,9 @@ def createServer(
     @param timeout: seconds of idleness after which a connection is ended; 0 for none.
     @param maxConnections: how many connections may be open at once; 0 for no limit. One more is
         closed as soon as it is accepted.
+    @param maxBuffered: how many bytes may wait in all sockets together, to be read and to be sent;
+        0 for no limit. The connection that goes over it is cut, its reads and writes failing with
+        L{BudgetExceededError <netkit.net.BudgetExceededError>}.
     @param dropped: called with the address of each client that was not let in; a function or a
         coroutine function. What it raises is logged.
     @param allow: the networks whose clients are let in; all of them by default. What is looked at
@@ -90,6 +95,7 @@ def createServer(
     if dropped is not None:
         checkCallable("dropped", dropped)
     checkCount("maxConnections", maxConnections)
+    checkCount("maxBuffered", maxBuffered)
     checkReactor(reactor)
     options = SocketOptions(
         allowHalfOpen=allowHalfOpen,
@@ -101,7 +107,13 @@ def createServer(
     )
     return Server(
         _SocketServerFactory(
-            callback, options, AccessList(allow, deny), dropped, maxConnections, reactor
+            callback,
+            options,
+            AccessList(allow, deny),
+            dropped,
+            maxConnections,
+            maxBuffered,
+            reactor,
         )
     )
 
@@ -307,10 +319,13 @@ class _SocketServerFactory(ServerFactory):
         accessList: AccessList,
         dropped: Dropped | None,
         maxConnections: int,
+        maxBuffered: int,
         clock: IReactorTime | None,
     ) -> None:
         # Idleness is each socket's own: its time-out can be set for it alone.
-        super().__init__(maxConnections=maxConnections, idleTimeout=0, clock=clock)
+        super().__init__(
+            maxConnections=maxConnections, maxBuffered=maxBuffered, idleTimeout=0, clock=clock
+        )
         self._callback = callback
         self._options = options
         self._accessList = accessList
@@ -320,7 +335,9 @@ class _SocketServerFactory(ServerFactory):
         """
         Make the protocol of one connection.
         """
-        return _SocketServerProtocol(self._options, self.clock, self._connected, self._unused)
+        return _SocketServerProtocol(
+            self._options, self.clock, self._connected, self._unused, budget=self.budget
+        )
 
     def buildProtocol(self, addr: IAddress | None) -> ServerProtocol:
         """
@@ -351,7 +368,10 @@ class _SocketServerFactory(ServerFactory):
 
     def _failed(self, failure: Failure, socket: Socket) -> None:
         peer = socket.endpoint
-        if failure.check(*_NETWORK) and not failure.check(WriteAfterEndError):
+        if failure.check(BudgetExceededError):
+            # Its socket told.
+            pass
+        elif failure.check(*_NETWORK) and not failure.check(WriteAfterEndError):
             _log.warn("{peer}: closed: {reason}", peer=peer, reason=failure.getErrorMessage())
         else:
             _log.failure("{peer}: the connection's callback failed: closed", failure, peer=peer)

@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 
 from ..base import sockopts
 from ..base.arguments import checkCallable, checkCount, checkFlag, checkOctets, checkSeconds
+from ..base.budget import Budget, BudgetExceededError, Share
 from ..base.sockopts import PeerState
 from ..base.waiters import Waiters
 from .errors import WriteAfterEndError, withEndpoint
@@ -79,6 +80,7 @@ class Socket:
         *,
         allowHalfOpen: bool = False,
         highWaterMark: int = HIGH_WATER_MARK,
+        share: Share | None = None,
     ) -> None:
         """
         Sockets are made by L{netkit.net.createServer} and L{netkit.net.createConnection}.
@@ -90,6 +92,8 @@ class Socket:
             closed by L{end} alone. Otherwise it is closed as soon as a read meets the peer's end.
         @param highWaterMark: how many bytes may wait here before reading stops, and before a write
             waits.
+        @param share: what counts all bytes that wait here, in both directions, until the
+            connection is gone; by default nothing does.
         """
         self.transport = transport
         self.localAddress: IAddress = transport.getHost()
@@ -102,8 +106,9 @@ class Socket:
         self._unread = UnreadWatch(clock, self._lookForPeer)
         self._receiveBuffer = ReceiveBuffer(self._followPeer)
         self._sendBuffer = SendBuffer(
-            transport, highWaterMark, self._idle.moved, self._sendingFinished
+            transport, highWaterMark, self._sendingMoved, self._sendingFinished
         )
+        self._share = Budget(0).share() if share is None else share
         self._credentials = sockopts.peerCredentials(transport)
         self._clock = clock
         self._paused = False
@@ -207,7 +212,9 @@ class Socket:
             <netkit.net.WriteAfterEndError>} once our half is closed.
         @raise TypeError: C{data} is something else; nothing was sent.
         """
-        return self._sendBuffer.write(data)
+        writing = self._sendBuffer.write(data)
+        self._countKept()
+        return writing
 
     def end(self, data: bytes | bytearray | memoryview = b"") -> Deferred[None]:
         """
@@ -218,10 +225,12 @@ class Socket:
         @return: fires when everything is sent and our half closed; fails when it cannot be sent.
         @raise TypeError: C{data} is something else; nothing was sent, and our half is open.
         """
-        return self._sendBuffer.end(
+        ending = self._sendBuffer.end(
             data,
             WriteAfterEndError(f"{self.endpoint}: end() has closed our half of the connection"),
         )
+        self._countKept()
+        return ending
 
     @property
     def bytesWritten(self) -> int:
@@ -277,6 +286,7 @@ class Socket:
             self._leaving = self._draining = True
             error = ConnectionAborted(f"{self.endpoint}: destroySoon() was called")
             self._receiveBuffer.drop(error)
+            self._countKept()
             self._adjustReading()
             refusal = WriteAfterEndError(
                 f"{self.endpoint}: destroySoon() has closed our half of the connection"
@@ -380,6 +390,7 @@ class Socket:
             return
         self._idle.moved()
         self._receiveBuffer.received(data)
+        self._countKept()
         self._adjustReading()
 
     def _peerHasEnded(self) -> None:
@@ -411,9 +422,24 @@ class Socket:
         clean = isinstance(self._reason, ConnectionDone)
         self._receiveBuffer.end(None if clean else self._reason)
         self._sendBuffer.lost(self._reason, clean)
+        self._share.keep(0)
         self._watchers.succeed(self._reason)
 
     # inside
+
+    def _countKept(self) -> None:
+        kept = len(self._receiveBuffer) + self._sendBuffer.queued
+        if kept == self._share.kept or self._over:
+            return
+        try:
+            self._share.keep(kept)
+        except BudgetExceededError as error:
+            _log.warn("{peer} refused: {reason}", peer=self.endpoint, reason=str(error))
+            self.destroy(BudgetExceededError(f"{self.endpoint}: {error}"))
+
+    def _sendingMoved(self) -> None:
+        self._idle.moved()
+        self._countKept()
 
     @property
     def _over(self) -> bool:
@@ -422,6 +448,7 @@ class Socket:
 
     def _read(self, reading: Deferred[bytes]) -> Deferred[bytes]:
         self._unread.read()
+        self._countKept()
         self._adjustReading()
         if self._peerEnded and not (len(self._receiveBuffer) or self._allowHalfOpen or self._over):
             # Once the reader had the time to answer.
@@ -499,6 +526,7 @@ class Socket:
         # The transport tells a turn later; what is asked for meanwhile fails already.
         endReading(reason)
         self._sendBuffer.lost(reason, False)
+        self._share.keep(0)
 
     def _timeoutCallbackFailed(self, failure: Failure) -> None:
         _log.failure("{peer}: the callback of setTimeout failed", failure, peer=self.endpoint)

@@ -47,6 +47,7 @@ def named(value: object) -> str | None:
         *SOCKET_OPTIONS,
         ({"maxConnections": -1}, ValueError),
         ({"maxConnections": None}, TypeError),
+        ({"maxBuffered": -1}, ValueError),
         ({"dropped": "function"}, TypeError),
         ({"allow": "10.0.0.0/8"}, TypeError),
         ({"allow": 5}, TypeError),
