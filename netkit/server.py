@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .base.addresses import addressText
+from .base.arguments import checkCount, checkSeconds
 from .base.budget import Budget
 from .base.tls import errorText
 from .base.twistedprivate import handshakeDone
@@ -166,7 +167,12 @@ class ServerFactory(Factory[ServerProtocol]):
         @param idleTimeout: for how many seconds a connection may see no traffic before it is
             aborted; 0 for no limit.
         @param clock: what tells the time; the global reactor by default.
+        @raise TypeError: an argument is of another type.
+        @raise ValueError: an argument is out of range.
         """
+        checkCount("maxConnections", maxConnections)
+        checkCount("maxBuffered", maxBuffered)
+        checkSeconds("idleTimeout", idleTimeout)
         if clock is None:
             from twisted.internet import reactor
 

@@ -18,7 +18,7 @@ from ..websocket import (
     WebSocketRequest,
     WebSocketTransport,
 )
-from ..websocket.arguments import checkedOrigins, checkedPath, checkedSubprotocols
+from ..websocket.arguments import checkOrigins, checkPath, checkSubprotocols
 from .listening import ListeningService, listeningService
 from .options import ServiceOptions, seconds, wholeNumber
 
@@ -96,18 +96,18 @@ class Options(ServiceOptions):
         super().postOptions()
         if self["path"] is not None:
             try:
-                checkedPath(os.fsencode(self["path"]))
+                checkPath(os.fsencode(self["path"]))
             except ValueError as error:
                 raise UsageError(
                     "--path is a path as in a URL, such as /chat, without a query, not "
                     f"{self['path']!r}"
                 ) from error
         try:
-            checkedSubprotocols(self["subprotocol"])
+            checkSubprotocols(self["subprotocol"])
         except ValueError as error:
             raise UsageError(f"--subprotocol: {error}") from error
         try:
-            checkedOrigins(self["origin"])
+            checkOrigins(self["origin"])
         except ValueError as error:
             raise UsageError(f"--origin: {error}") from error
         for option, field, _, _ in _LIMITS:

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 
 from ..wire.http.fields import show
 from ..wire.websocket.handshake import Agreement, Offer, accept
-from .arguments import checkedOrigins, checkedPath, checkedSubprotocols
+from .arguments import checkOrigins, checkPath, checkSubprotocols
 from .options import WebSocketOptions
 from .protocol import (
     Acceptance,
@@ -93,9 +93,9 @@ class Acceptor:
         self._decide: Callable[[Any], Any] | None = (
             application.acceptConnection if isinstance(application, ConnectionAcceptor) else None
         )
-        self.path = checkedPath(path)
-        self.subprotocols = frozenset(checkedSubprotocols(subprotocols))
-        self.origins = checkedOrigins(origins)
+        self.path = checkPath(path)
+        self.subprotocols = frozenset(checkSubprotocols(subprotocols))
+        self.origins = checkOrigins(origins)
         self.options = options
 
     def decide(self, request: Any) -> Deferred[Decision | Refused]:

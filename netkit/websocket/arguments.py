@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from math import isfinite
 from urllib.parse import urlsplit
 
 import idna
@@ -22,52 +21,7 @@ _HOST = re.compile(HOST)
 _HOW_ORIGINS = "a web origin such as 'https://example.com': a scheme, a host, and a port, if any"
 
 
-def checkedFlag(name: str, value: bool) -> None:
-    """
-    Check what is to be true or false.
-
-    @param name: what it is called.
-    @param value: what was given.
-    @raise TypeError: it is neither.
-    """
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} is True or False, not {value!r}")
-
-
-def checkedNumber(name: str, value: int, least: int, most: int | None = None) -> None:
-    """
-    Check a whole number.
-
-    @param name: what it is called.
-    @param value: what was given.
-    @param least: the least that it may be.
-    @param most: the most; L{None} for no such limit.
-    @raise TypeError: it is no whole number.
-    @raise ValueError: it is out of range.
-    """
-    how = f"{least} or more" if most is None else f"{least} to {most}"
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} is a whole number, {how}, not {value!r}")
-    if value < least or (most is not None and value > most):
-        raise ValueError(f"{name} is {how}, not {value!r}")
-
-
-def checkedSeconds(name: str, value: float) -> None:
-    """
-    Check a number of seconds.
-
-    @param name: what it is called.
-    @param value: what was given.
-    @raise TypeError: it is no number.
-    @raise ValueError: it is below 0, or endless.
-    """
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise TypeError(f"{name} is a number of seconds, 0 or more, not {value!r}")
-    if not isfinite(value) or value < 0:
-        raise ValueError(f"{name} is a number of seconds, 0 or more, not {value!r}")
-
-
-def checkedPath(path: bytes | None) -> bytes | None:
+def checkPath(path: bytes | None) -> bytes | None:
     """
     Check the path of a WebSocket.
 
@@ -86,7 +40,7 @@ def checkedPath(path: bytes | None) -> bytes | None:
     return path
 
 
-def checkedSubprotocols(subprotocols: Iterable[str]) -> tuple[str, ...]:
+def checkSubprotocols(subprotocols: Iterable[str]) -> tuple[str, ...]:
     """
     Check the names of subprotocols.
 
@@ -103,7 +57,7 @@ def checkedSubprotocols(subprotocols: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def checkedOrigins(origins: Iterable[str] | None) -> frozenset[str] | None:
+def checkOrigins(origins: Iterable[str] | None) -> frozenset[str] | None:
     """
     Check web origins (RFC 6454), and write each as browsers do.
 
@@ -116,7 +70,7 @@ def checkedOrigins(origins: Iterable[str] | None) -> frozenset[str] | None:
     return frozenset(map(_origin, _strings("origins", origins, "['https://example.com']")))
 
 
-def checkedFields(name: str, fields: Sequence[tuple[bytes, bytes]]) -> None:
+def checkFields(name: str, fields: Sequence[tuple[bytes, bytes]]) -> None:
     """
     Check that header fields are well-formed.
 
@@ -134,7 +88,7 @@ def checkedFields(name: str, fields: Sequence[tuple[bytes, bytes]]) -> None:
         raise kind(f"{name}: {error}") from error
 
 
-def checkedResponseFields(status: int, fields: Sequence[tuple[bytes, bytes]]) -> None:
+def checkResponseFields(status: int, fields: Sequence[tuple[bytes, bytes]]) -> None:
     """
     Check the header fields of an answer to a handshake.
 
@@ -143,7 +97,7 @@ def checkedResponseFields(status: int, fields: Sequence[tuple[bytes, bytes]]) ->
     @raise TypeError: they are no pairs of bytes.
     @raise ValueError: one cannot be sent, or is not for an application to set.
     """
-    checkedFields("headers", fields)
+    checkFields("headers", fields)
     try:
         check_response_fields(status, fields)
     except LocalProtocolError as error:

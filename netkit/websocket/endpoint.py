@@ -15,9 +15,10 @@ from twisted.web.client import URI, BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
+from ..base.arguments import checkCount
 from ..base.twistedprivate import standardEndpoints
 from ..wire.websocket.handshake import HANDSHAKE_FIELDS, ClientHandshake
-from .arguments import checkedFields, checkedNumber, checkedSubprotocols
+from .arguments import checkFields, checkSubprotocols
 from .client import WebSocketClientConnection, clientFactory
 from .deadline import OpeningDeadline
 from .errors import ConnectionRejected
@@ -65,9 +66,9 @@ class WebSocketClientEndpoint:
         WebSocketURL.parse(self.url)
         if not isinstance(self.options, WebSocketOptions):
             raise TypeError(f"options is a WebSocketOptions, not {self.options!r}")
-        checkedSubprotocols(self.subprotocols)
-        checkedFields("headers", self.headers)
-        checkedNumber("redirects", self.redirects, 0)
+        checkSubprotocols(self.subprotocols)
+        checkFields("headers", self.headers)
+        checkCount("redirects", self.redirects)
         names = [name.lower() for name, _ in self.headers]
         if names.count(b"host") > 1:
             raise ValueError("headers: there is more than one Host")

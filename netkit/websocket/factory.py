@@ -68,7 +68,7 @@ class WebSocketFactory(ServerFactory):
         @raise TypeError: one of these is of another type.
         @raise ValueError: one of these makes no sense, such as an origin that is none.
         """
-        if not callable(getattr(httpFactory, "buildProtocol", None)) and httpFactory is not None:
+        if httpFactory is not None and not IProtocolFactory.providedBy(httpFactory):
             raise TypeError(f"httpFactory is a factory such as a Site, not {httpFactory!r}")
         self.acceptor = Acceptor(
             application, path=path, subprotocols=subprotocols, origins=origins, options=options
@@ -81,6 +81,22 @@ class WebSocketFactory(ServerFactory):
         )
         self._httpFactory = httpFactory
         self._keepalive = Keepalive(options, self.clock)
+
+    def doStart(self) -> None:
+        """
+        Listening begins: for the other factory too.
+        """
+        super().doStart()
+        if self._httpFactory is not None:
+            self._httpFactory.doStart()
+
+    def doStop(self) -> None:
+        """
+        Listening ends: for the other factory too.
+        """
+        if self._httpFactory is not None:
+            self._httpFactory.doStop()
+        super().doStop()
 
     def acceptableProtocols(self) -> list[bytes]:
         """

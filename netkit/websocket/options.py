@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from ..base.arguments import checkCount, checkFlag, checkSeconds
 from ..wire.http.limits import Limits
 from ..wire.websocket.deflate import DeflateSettings
-from .arguments import checkedFlag, checkedNumber, checkedSeconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +55,14 @@ class WebSocketOptions:
 
     def __post_init__(self) -> None:
         for name in ("maxMessageSize", "maxFragments"):
-            checkedNumber(name, getattr(self, name), 0)
-        checkedNumber("maxHandshakeSize", self.maxHandshakeSize, 1)
-        checkedNumber("deflateLevel", self.deflateLevel, 1, 9)
-        checkedNumber("deflateWindowBits", self.deflateWindowBits, 8, 15)
+            checkCount(name, getattr(self, name))
+        checkCount("maxHandshakeSize", self.maxHandshakeSize, 1)
+        checkCount("deflateLevel", self.deflateLevel, 1, 9)
+        checkCount("deflateWindowBits", self.deflateWindowBits, 8, 15)
         for name in ("deflate", "deflateContextTakeover"):
-            checkedFlag(name, getattr(self, name))
+            checkFlag(name, getattr(self, name))
         for name in ("openTimeout", "closeTimeout", "pingInterval", "pingTimeout"):
-            checkedSeconds(name, getattr(self, name))
+            checkSeconds(name, getattr(self, name))
 
     def headLimits(self) -> Limits:
         """

@@ -16,7 +16,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IProducer
 from twisted.python.failure import Failure
 
-from .arguments import checkedNumber, checkedResponseFields
+from ..base.arguments import checkCount
+from .arguments import checkResponseFields
 
 
 class WebSocketTransport(Protocol):
@@ -265,7 +266,7 @@ class Acceptance:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def __post_init__(self) -> None:
-        checkedResponseFields(101, self.headers)
+        checkResponseFields(101, self.headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,8 +284,8 @@ class Rejection:
     body: bytes = b""
 
     def __post_init__(self) -> None:
-        checkedNumber("status", self.status, 200, 599)
-        checkedResponseFields(self.status, self.headers)
+        checkCount("status", self.status, 200, 599)
+        checkResponseFields(self.status, self.headers)
         if not isinstance(self.body, bytes):
             raise TypeError(f"body is bytes, not {self.body!r}")
 

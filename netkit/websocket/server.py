@@ -13,7 +13,7 @@ from ..wire.websocket.codes import CloseCode
 from .acceptor import Accepted, Acceptor
 from .connection import WebSocketConnection
 from .keepalive import Keepalive
-from .opening import OpeningHandshake
+from .serveropening import ServerOpening
 
 
 class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
@@ -23,7 +23,7 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
 
     _client = False
     # None once it is a WebSocket.
-    _opening: OpeningHandshake | None = None
+    _opening: ServerOpening | None = None
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self._opening = OpeningHandshake(
+        self._opening = ServerOpening(
             self.transport,
             self._acceptor,
             self._httpFactory,

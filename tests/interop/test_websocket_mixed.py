@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.interop.http_peers import freePort, waitFor
-from tests.interop.peers import PATIENCE, SCRIPTS, Address, Program, requirePeer
+from tests.interop.peers import PATIENCE, Address, Program, daemonCommand, requirePeer
 
 APPLICATION = """
 from twisted.application import service
@@ -130,9 +130,7 @@ def server(request: pytest.FixtureRequest, folder: Path) -> Iterator[tuple[Progr
     """
     address = Address(port=freePort())
     (folder / "mixed.tac").write_text(APPLICATION.format(plain=request.param, port=address.port))
-    program = Program(
-        [str(SCRIPTS / "twistd"), "-n", "--pidfile=", "-y", str(folder / "mixed.tac")], cwd=folder
-    )
+    program = Program(daemonCommand("-y", str(folder / "mixed.tac")), cwd=folder)
     try:
         waitFor(address)
         yield program, address

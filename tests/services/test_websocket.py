@@ -81,9 +81,9 @@ def test_values() -> None:
         (["--origin=*"], "'\\*'"),
         (["--ping-interval=-1"], "--ping-interval takes .* '-1'"),
         (["--ping-timeout=soon"], "'soon'"),
-        (["--deflate-level=0"], "--deflate-level is 1 to 9, not 0"),
-        (["--deflate-window-bits=16"], "--deflate-window-bits is 8 to 15, not 16"),
-        (["--max-handshake-size=0"], "--max-handshake-size is 1 or more, not 0"),
+        (["--deflate-level=0"], "--deflate-level is a whole number, 1 to 9, not 0"),
+        (["--deflate-window-bits=16"], "--deflate-window-bits is a whole number, 8 to 15, not 16"),
+        (["--max-handshake-size=0"], "--max-handshake-size is a whole number, 1 or more, not 0"),
     ],
 )
 def test_mistakes(arguments: list[str], names: str) -> None:

@@ -266,7 +266,7 @@ def test_no_urls(url: str) -> None:
         ({"subprotocols": ["a b"]}, ValueError, "'a b' is no name"),
         ({"subprotocols": ["a", "a"]}, ValueError, "'a' is given twice"),
         ({"options": None}, TypeError, "not None"),
-        ({"redirects": -1}, ValueError, "redirects is 0 or more, not -1"),
+        ({"redirects": -1}, ValueError, "redirects is a whole number, 0 or more, not -1"),
         ({"redirects": None}, TypeError, "not None"),
         ({"proxy": "proxy:3128"}, ValueError, "'proxy:3128' is not the URL of a proxy"),
     ],

@@ -1,6 +1,6 @@
 """
-Tests for L{netkit.websocket.plain} and L{netkit.websocket.opening}: plain HTTP on connections that
-may become WebSockets.
+Tests for L{netkit.websocket.plain} and L{netkit.websocket.serveropening}: plain HTTP on
+connections that may become WebSockets.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
@@ -90,8 +91,6 @@ class Mixed(Server):
     """
 
     def __init__(self, kind: str, **arguments: Any) -> None:
-        from twisted.internet.task import Clock
-
         arguments["clock"] = Clock()
         self.site = PlainSite(kind, arguments)
         super().__init__(Application(Echo), httpFactory=self.site.factory, **arguments)
@@ -388,6 +387,23 @@ def test_another_upgrade_has_it_for_good(tunnel: bytes) -> None:
     server.receive(OPENING)
     assert server.response() == b"got %b\n" % OPENING
     assert not server.application.made
+
+
+def test_the_other_factory_starts_and_stops_as_well() -> None:
+    told: list[str] = []
+
+    class Other(Factory[Any]):
+        def startFactory(self) -> None:
+            told.append("start")
+
+        def stopFactory(self) -> None:
+            told.append("stop")
+
+    factory = WebSocketFactory(Application(), httpFactory=Other(), clock=Clock())
+    factory.doStart()
+    assert told == ["start"]
+    factory.doStop()
+    assert told == ["start", "stop"]
 
 
 def test_nobody_answers() -> None:

@@ -202,6 +202,10 @@ def test_the_log_says_which_rule_refused(logged: list[LogEvent]) -> None:
         ({"options": {"maxMessageSize": 5}}, TypeError, "not {'maxMessageSize': 5}"),
         ({"options": None}, TypeError, "not None"),
         ({"httpFactory": object()}, TypeError, "httpFactory is a factory"),
+        ({"maxConnections": None}, TypeError, "maxConnections is a whole number, not None"),
+        ({"maxConnections": -1}, ValueError, "0 or more, not -1"),
+        ({"idleTimeout": "5"}, TypeError, "idleTimeout is a number of seconds, not '5'"),
+        ({"idleTimeout": nan}, ValueError, "idleTimeout is .*, not nan"),
     ],
 )
 def test_mistakes_are_told_at_once(
@@ -243,7 +247,11 @@ def test_all_options_are_checked() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
-        (lambda: Rejection(status=101), ValueError, "status is 200 to 599, not 101"),
+        (
+            lambda: Rejection(status=101),
+            ValueError,
+            "status is a whole number, 200 to 599, not 101",
+        ),
         (lambda: Rejection(status="403"), TypeError, "not '403'"),  # type: ignore[arg-type]
         (lambda: Rejection(body="no"), TypeError, "not 'no'"),  # type: ignore[arg-type]
         (lambda: Rejection(headers={b"a": b"b"}), TypeError, "b'a'"),  # type: ignore[arg-type]

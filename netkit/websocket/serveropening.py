@@ -35,7 +35,7 @@ _log = Logger()
 _TEXT = ((b"Content-Type", b"text/plain; charset=utf-8"),)
 
 
-class OpeningHandshake:
+class ServerOpening:
     """
     What a server's connection is before it is a WebSocket: it parses the requests, has another
     protocol answer those that ask for no WebSocket, and decides about the first one that does.
