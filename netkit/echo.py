@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime
 
+from .base.flow import Backlog, SharedProducer
 from .interfaces import IPrinter
 from .server import ServerFactory, ServerProtocol
 
@@ -13,7 +14,7 @@ from .server import ServerFactory, ServerProtocol
 class EchoProtocol(ServerProtocol):
     """
     Sends back what it receives. A peer that half-closes gets the rest of it, and then our half is
-    closed; a peer that does not read is not read from.
+    closed; a peer that does not read is not read from, nor is one whose octets are not shown yet.
     """
 
     factory: EchoFactory
@@ -24,13 +25,19 @@ class EchoProtocol(ServerProtocol):
         self._printer = self.factory.printer
         # The connection is the producer of what is written to it: Twisted stops reading while
         # the peer does not take what was read before.
-        IConsumer(self.transport).registerProducer(IPushProducer(self.transport), True)
+        producer = IPushProducer(self.transport)
+        if self._printer is not None:
+            producer = SharedProducer(producer)
+            self._unprinted = Backlog(producer)
+        IConsumer(self.transport).registerProducer(producer, True)
 
     def dataReceived(self, data: bytes) -> None:
         self.silentSweeps = 0
         self.transport.write(data)
         if self._printer is not None:
-            self._printer.received(self.transport.getPeer(), data)
+            printed = self._printer.received(self.transport.getPeer(), data)
+            if printed is not None:
+                self._unprinted.add(len(data), printed)
 
     def readConnectionLost(self) -> None:
         # While a producer is registered, loseConnection would wait for its end for ever.

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from io import BytesIO
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
@@ -102,7 +103,11 @@ class PrintRespondProtocol(ServerProtocol):
             self._respond()
 
     def _respond(self) -> None:
-        self._print()
+        self._print().addCallback(self._send)
+
+    def _send(self, printed: None) -> None:
+        if not self.connected:
+            return
         sender = FileSender()
         sent = sender.beginFileTransfer(
             BytesIO(self.factory.response), self.transport, self._progress
@@ -121,7 +126,7 @@ class PrintRespondProtocol(ServerProtocol):
         if self._content is None:
             return
         if not handshakeDone(self.transport):
-            self._taken()
+            self._drop()
             return
         if reason.check(ConnectionDone):
             # An end without a half-close: TLS has none.
@@ -133,27 +138,40 @@ class PrintRespondProtocol(ServerProtocol):
             length=len(self._content),
             reason=errorText(reason.value),
         )
-        self._taken()
+        self._drop()
 
     def serviceStopping(self) -> None:
         # Who has begun to say something may go on to its end, and is answered.
         if self._content is not None and not self._content:
-            self._taken()
+            self._drop()
             self.transport.loseConnection()
 
-    def _print(self) -> None:
+    def _print(self) -> Deferred[None]:
+        """
+        Show the content, which counts as kept until that is done.
+        """
         content = self._taken()
-        if content is not None and self.factory.printer is not None:
-            self.factory.printer.received(self.transport.getPeer(), content)
+        printer = self.factory.printer
+        if content is None or printer is None:
+            self._share.keep(0)
+            return succeed(None)
+        printed = printer.received(self.transport.getPeer(), content) or succeed(None)
+        return printed.addCallback(lambda _: self._share.keep(0))
+
+    def _drop(self) -> None:
+        """
+        Keep the content no longer.
+        """
+        self._taken()
+        self._share.keep(0)
 
     def _taken(self) -> bytearray | None:
         """
-        Keep the content no longer.
+        Take the content, which is at its end.
 
         @return: the content; C{None} where there is none any more.
         """
         content, self._content = self._content, None
-        self._share.keep(0)
         idle, self._idle = self._idle, None
         if idle is not None and idle.active():
             idle.cancel()
@@ -170,7 +188,7 @@ class PrintRespondProtocol(ServerProtocol):
         )
 
     def _refuse(self, reason: str) -> None:
-        self._taken()
+        self._drop()
         _log.warn(
             "{peer} refused: {reason}",
             peer=addressText(self.transport.getPeer()),

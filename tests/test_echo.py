@@ -13,8 +13,9 @@ from twisted.internet.testing import StringTransport
 
 from netkit.echo import EchoFactory
 
-from .clients import Records, connect
+from .clients import Records, SlowPrinter, connect
 from .conftest import Listen
+from .narrow import present
 
 
 @pytest_twisted.ensureDeferred
@@ -76,3 +77,23 @@ def test_traffic_is_no_silence() -> None:
     assert not transport.disconnected
     clock.pump([1] * 5)
     assert transport.disconnected
+
+
+def test_a_client_whose_octets_are_not_shown_yet_is_not_read_from() -> None:
+    printer = SlowPrinter()
+    protocol = EchoFactory(printer=printer, clock=Clock()).buildProtocol(None)
+    transport = StringTransport()
+    protocol.makeConnection(transport)
+    while transport.producerState == "producing":
+        protocol.dataReceived(b"x" * 1000)
+    # The peer takes what it was sent; that is not all that is waited for.
+    present(transport.producer).pauseProducing()
+    present(transport.producer).resumeProducing()
+    assert transport.producerState == "paused"
+    printer.show()
+    assert transport.producerState == "producing"
+    # Nor is that.
+    present(transport.producer).pauseProducing()
+    protocol.dataReceived(b"x")
+    printer.show()
+    assert transport.producerState == "paused"

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from netkit.printrespond import PrintRespondFactory, PrintRespondProtocol, Until
 
-from .clients import Records, connect
+from .clients import Records, SlowPrinter, connect
 from .conftest import Listen
 from .narrow import present
 
@@ -292,3 +292,31 @@ def test_until_as_text(text: str, until: Until) -> None:
 def test_until_as_text_that_is_wrong(text: str) -> None:
     with pytest.raises(ValueError, match=re.escape(repr(text.removeprefix("idle:")))):
         Until.parse(text)
+
+
+def test_who_is_not_shown_yet_is_not_answered_yet() -> None:
+    printer = SlowPrinter()
+    factory = PrintRespondFactory(printer=printer, clock=Clock())
+    protocol, transport = connected(factory)
+    protocol.dataReceived(b"content")
+    protocol.readConnectionLost()
+    assert transport.producer is None
+    # What waits to be shown is kept.
+    assert factory.budget.used == len(b"content")
+    printer.show()
+    present(transport.producer).resumeProducing()
+    assert transport.value() == b"response data"
+    assert factory.budget.used == 0
+
+
+def test_who_left_before_it_was_shown_is_shown() -> None:
+    printer = SlowPrinter()
+    factory = PrintRespondFactory(printer=printer, clock=Clock())
+    protocol, transport = connected(factory)
+    protocol.dataReceived(b"content")
+    protocol.readConnectionLost()
+    protocol.connectionLost(Failure(ConnectionLost()))
+    assert factory.budget.used == len(b"content")
+    printer.show()
+    assert factory.budget.used == 0
+    assert transport.value() == b""

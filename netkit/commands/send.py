@@ -12,11 +12,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 
 from .. import net
+from ..base.descriptors import DescriptorWriter
 from ..base.terminal import TerminalDecoder, terminalOctets
 from .arguments import positiveSeconds
 from .connecting import clientEndpoint
 from .running import NOBODY_READS, CommandFailed
-from .standardio import Output, readInput
+from .standardio import readInput
 from .tls import addTrustArguments
 
 SUMMARY = "Connect, send DATA or standard input, half-close, and print the reply as it arrives."
@@ -89,7 +90,7 @@ async def _send(reactor: Any, socket: net.Socket, data: str | None) -> None:
 
 
 async def _print(reactor: Any, socket: net.Socket, timeout: float) -> None:
-    output = Output(reactor)
+    output = DescriptorWriter(reactor, 1)
     # On a terminal nothing that the peer sends controls it; all else gets the exact octets.
     decoder = TerminalDecoder() if os.isatty(1) else None
     async for piece in socket:
@@ -101,7 +102,7 @@ async def _print(reactor: Any, socket: net.Socket, timeout: float) -> None:
         await _write(output, terminalOctets(decoder.decode(b"", final=True)))
 
 
-async def _write(output: Output, data: bytes) -> None:
+async def _write(output: DescriptorWriter, data: bytes) -> None:
     try:
         await output.write(data)
     except BrokenPipeError as error:

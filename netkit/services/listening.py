@@ -14,6 +14,7 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
     IReactorCore,
+    IReactorTime,
     IStreamServerEndpoint,
 )
 from twisted.logger import Logger
@@ -22,13 +23,15 @@ from zope.interface import implementer
 from ..base.addresses import addressText
 from ..base.endpoints import serverEndpoint
 from ..base.twistedprivate import endpointService
-from ..interfaces import IPrinter
 from ..server import ServerFactory
 from .errors import CannotStart
 from .options import ServiceOptions
-from .output import Output
+from .output import PrintedStream, Printer
 
 _log = Logger()
+
+# How many seconds writing what was printed may take when the time for the connections is over.
+_MOMENT = 0.5
 
 
 class ListeningService(MultiService):
@@ -46,7 +49,7 @@ class ListeningService(MultiService):
         service: str,
         factory: ServerFactory,
         descriptions: Sequence[str],
-        output: Output,
+        output: PrintedStream | None = None,
         *,
         grace: float = 5.0,
         reactor: IReactorCore | None = None,
@@ -55,7 +58,7 @@ class ListeningService(MultiService):
         @param service: the service's name, for the log.
         @param factory: what makes the protocols.
         @param descriptions: server endpoint strings.
-        @param output: what the factory's printer prints to.
+        @param output: what the factory's printer prints to, if it has one.
         @param grace: for how many seconds open connections may go on when the service stops.
         @param reactor: what listens; the global reactor by default.
         """
@@ -68,34 +71,46 @@ class ListeningService(MultiService):
         self.addresses: list[IAddress] = []
         self._factory = factory
         self._output = output
+        self._opened = False
         self._grace = grace
+        self._clock = IReactorTime(reactor)
         for description in descriptions:
             endpoint = _Announced(self, description, serverEndpoint(reactor, description))
             endpointService(endpoint, factory).setServiceParent(self)
 
     def privilegedStartService(self) -> None:
-        self._output.open()
+        self._open()
         super().privilegedStartService()
 
     def startService(self) -> None:
         # twist calls this one alone.
-        self._output.open()
+        self._open()
         super().startService()
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[object], object, None]:
         """
-        Stop listening, end the connections, close the stream.
+        Stop listening, end the connections, close the stream: all within the time that there is.
 
         @return: a Deferred that fires when all that is done.
         """
+        end = self._clock.seconds() + self._grace
         yield super().stopService()
         yield Deferred.fromCoroutine(self._factory.closeConnections(self._grace))
-        self._output.close()
+        if self._output is not None and self._opened:
+            self._opened = False
+            # Where nothing is wrong, a moment is enough.
+            patience = max(end - self._clock.seconds(), _MOMENT)
+            yield Deferred.fromCoroutine(self._output.close(patience))
+
+    def _open(self) -> None:
+        if self._output is not None and not self._opened:
+            self._output.open()
+            self._opened = True
 
 
 def listeningService(
-    options: ServiceOptions, makeFactory: Callable[[IPrinter | None], ServerFactory]
+    options: ServiceOptions, makeFactory: Callable[[Printer | None], ServerFactory]
 ) -> ListeningService:
     """
     Make the service that a plugin's options ask for.
@@ -103,10 +118,14 @@ def listeningService(
     @param options: the parsed options.
     @param makeFactory: makes the factory, given what shows the data that arrives.
     """
-    output = Output(options["output"], options["format"])
-    factory = makeFactory(output.printer(options.service))
+    stream = options.printedStream()
+    printer = None if stream is None else stream.printer(options.service, options["format"])
     return ListeningService(
-        options.service, factory, options["listen"], output, grace=options["grace"]
+        options.service,
+        makeFactory(printer),
+        options["listen"],
+        stream,
+        grace=options["grace"],
     )
 
 

@@ -12,7 +12,7 @@ from twisted.python.usage import Options, UsageError
 
 from ..base.endpoints import serverEndpoint
 from .errors import CannotStart
-from .output import FORMATS
+from .output import FORMATS, PrintedStream
 
 
 def wholeNumber(option: str) -> Callable[[str], int]:
@@ -119,6 +119,7 @@ class ServiceOptions(CommonOptions):
     @cvar service: the service's name, as it is printed and logged.
     @cvar defaultEndpoint: where it listens when nothing else is said.
     @cvar defaultFormat: how it prints when nothing else is said.
+    @ivar stream: what to print to, where that is shared with others.
     @ivar listenOption: the name of the option that says where it listens, for messages.
     """
 
@@ -129,6 +130,7 @@ class ServiceOptions(CommonOptions):
     def __init__(self) -> None:
         super().__init__()
         self.listenOption = "listen"
+        self.stream: PrintedStream | None = None
         self["listen"] = []
 
     def opt_listen(self, description: str) -> None:
@@ -155,6 +157,14 @@ class ServiceOptions(CommonOptions):
             self["listen"].append(self.defaultEndpoint)
         for description in self["listen"]:
             checkEndpoint(description, self.listenOption)
+
+    def printedStream(self) -> PrintedStream | None:
+        """
+        What to print to; L{None} for nothing.
+        """
+        if self["format"] == "none":
+            return None
+        return self.stream or PrintedStream(self["output"], limit=self["max-buffered"])
 
     def limits(self) -> dict[str, Any]:
         """

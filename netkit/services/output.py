@@ -4,19 +4,24 @@ The printed stream: where a service shows what arrived, apart from the log.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import select
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IAddress, IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..base.addresses import addressText
+from ..base.descriptors import DescriptorWriter
 from ..base.terminal import TerminalDecoder, printableJSON, terminalOctets
 from ..interfaces import IPrinter
 from .errors import CannotStart
@@ -29,81 +34,131 @@ _PIECE = 2**16
 # Octets as the right column of a hex dump shows them.
 _VISIBLE = bytes(octet if 0x20 <= octet < 0x7F else ord(".") for octet in range(256))
 
-Record = Callable[[str, str, "bytes | bytearray"], Iterable["bytes | bytearray"]]
+# Makes the pieces of a record: of what is said of it, and of what arrived.
+Format = Callable[["Heading", "bytes | bytearray"], Iterable["bytes | bytearray"]]
 
 
-class Output:
+class Heading(NamedTuple):
     """
-    A stream that services print to, opened when they start.
+    What is said of what arrived.
 
-    Writing waits until the stream takes it. So a slow reader of the output slows the service
-    down, and through it its clients: nothing is lost, nothing piles up.
+    @ivar time: when it was shown, as in RFC 3339.
+    @ivar service: the service's name.
+    @ivar peer: who sent it.
     """
 
-    def __init__(self, path: str, format: str) -> None:
+    time: str
+    service: str
+    peer: str
+
+
+class PrintedStream:
+    """
+    A stream that services print to, opened while one of them runs. Each record is whole, and
+    stands behind those before it.
+
+    A reader that stalls holds up those who wait for their records to be printed, and nobody else.
+
+    @ivar isTerminal: whether it goes to a person's terminal.
+    """
+
+    isTerminal = False
+
+    def __init__(self, path: str, *, limit: int = 0, reactor: Any = None) -> None:
         """
         @param path: a file to append to, or C{-} for standard output.
-        @param format: one of L{FORMATS}.
+        @param limit: how many octets may wait to be printed; 0 for no limit. A record that is too
+            much is dropped, and logged.
+        @param reactor: an L{IReactorFromThreads} and L{IReactorTime}; the global one by default.
         """
         self.path = path
-        self.format = format
-        self._fd: int | None = None
-        self._record = _RECORDS.get(format, _text)
+        self._limit = limit
+        self._reactor = reactor
+        self._users = 0
+        self._descriptor = -1
+        self._writer: DescriptorWriter | None = None
 
     def open(self) -> None:
         """
-        Open the stream; to be called before anything is printed.
+        Open the stream; to be called before anything is printed, and as often as L{close}.
 
         @raise CannotStart: when it cannot be written to.
         """
-        if self.format == "none" or self._fd is not None:
+        self._users += 1
+        if self._users > 1:
             return
         try:
             if self.path == "-":
                 # A descriptor of our own: what becomes of sys.stdout is the logger's business.
-                self._fd = os.dup(sys.__stdout__.fileno() if sys.__stdout__ else -1)
+                self._descriptor = os.dup(sys.__stdout__.fileno() if sys.__stdout__ else -1)
             else:
                 # Without O_NONBLOCK a FIFO that nobody reads would hold up the start for ever.
                 flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
-                self._fd = os.open(self.path, flags, 0o666)
+                self._descriptor = os.open(self.path, flags, 0o666)
         except OSError as error:
+            self._users -= 1
             raise CannotStart(
                 f"--output {self.path!r} cannot be opened: {error.strerror}"
             ) from error
-        if self.format == "text" and os.isatty(self._fd):
-            self._record = _terminalText
+        if self._reactor is None:
+            from twisted.internet import reactor
 
-    def close(self) -> None:
-        """
-        Close the stream.
-        """
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+            self._reactor = reactor
+        self.isTerminal = os.isatty(self._descriptor)
+        self._writer = DescriptorWriter(IReactorFromThreads(self._reactor), self._descriptor)
 
-    def printer(self, service: str) -> IPrinter | None:
+    async def close(self, patience: float = 0.0) -> None:
+        """
+        Close the stream, once what was printed is written.
+
+        @param patience: for how many seconds to wait for that; what is not written then is lost,
+            and logged.
+        """
+        self._users -= 1
+        writer = self._writer
+        if self._users or writer is None:
+            return
+        self._writer = None
+        written = writer.write(b"")
+        written.addTimeout(patience, IReactorTime(self._reactor))
+        try:
+            await written
+        except defer.TimeoutError:
+            # The thread may hang in a write to it: to close it would give its number to another.
+            _log.error(
+                "{path!r} took nothing more: {length} bytes were not printed",
+                path=self.path,
+                length=writer.buffered,
+            )
+            writer.stop()
+        else:
+            writer.stop()
+            os.close(self._descriptor)
+
+    def printer(self, service: str, format: str) -> Printer | None:
         """
         Make what shows the data of a service on this stream; L{None} for the format C{none}, so
         that a protocol need not do anything about it.
 
         @param service: the service's name.
+        @param format: one of L{FORMATS}.
         """
-        return None if self.format == "none" else Printer(self, service)
+        return None if format == "none" else Printer(self, service, format)
 
-    def write(self, service: str, peer: str, data: bytes | bytearray) -> None:
+    def write(self, record: Iterable[bytes | bytearray], size: int) -> Deferred[None]:
         """
-        Write one record in the stream's format.
+        Write one record.
 
-        @raise OSError: when the stream does not take it whole.
+        @param record: its pieces.
+        @param size: about how many octets they have.
+        @return: fires when it is written; fails with C{OSError} when it is not, or not whole.
         """
-        assert self._fd is not None, "the output is not open"
-        for piece in self._record(service, peer, data):
-            rest = memoryview(piece)
-            while rest:
-                try:
-                    rest = rest[os.write(self._fd, rest) :]
-                except BlockingIOError:
-                    select.select([], [self._fd], [])
+        writer = self._writer
+        if writer is None:
+            return fail(OSError(errno.EBADF, "the stream is closed"))
+        if writer.buffered and 0 < self._limit < writer.buffered + size:
+            return fail(OSError(errno.ENOBUFS, f"{writer.buffered} bytes wait to be printed"))
+        return writer.writePieces(record, size)
 
 
 @implementer(IPrinter)
@@ -112,33 +167,52 @@ class Printer:
     Shows what the clients of one service sent.
     """
 
-    def __init__(self, output: Output, service: str) -> None:
-        self._output = output
+    def __init__(self, stream: PrintedStream, service: str, format: str) -> None:
+        self._stream = stream
         self._service = service
+        self._format = format
 
-    def received(self, peer: IAddress, data: bytes | bytearray) -> None:
-        try:
-            self._output.write(self._service, addressText(peer), data)
-        except OSError as error:
-            _log.error(
-                "{length} bytes from {peer} were not printed whole: {path!r}: {reason}",
-                length=len(data),
-                peer=addressText(peer),
-                path=self._output.path,
-                reason=error.strerror,
-            )
+    def received(self, peer: IAddress, data: bytes | bytearray) -> Deferred[None]:
+        heading = Heading(
+            datetime.now(UTC).isoformat(timespec="milliseconds"), self._service, addressText(peer)
+        )
+        make = _FORMATS[self._format]
+        if make is _text and self._stream.isTerminal:
+            make = _terminalText
+        written = self._stream.write(make(heading, data), len(data))
+        return written.addErrback(self._notPrinted, heading.peer, len(data))
+
+    def flush(self) -> Deferred[None]:
+        """
+        Wait for what was shown before.
+
+        @return: fires when it is written, or is known not to be.
+        """
+        return self._stream.write((), 0).addErrback(lambda reason: None)
+
+    def _notPrinted(self, reason: Failure, peer: str, length: int) -> None:
+        error = reason.value
+        if not isinstance(error, OSError):
+            reason.raiseException()
+        _log.error(
+            "{length} bytes from {peer} were not printed whole: {path!r}: {reason}",
+            length=length,
+            peer=peer,
+            path=self._stream.path,
+            reason=error.strerror,
+        )
 
 
-def _text(service: str, peer: str, data: bytes | bytearray) -> Iterable[bytes | bytearray]:
+def _text(heading: Heading, data: bytes | bytearray) -> Iterable[bytes | bytearray]:
     return (data,)
 
 
-def _terminalText(service: str, peer: str, data: bytes | bytearray) -> Iterable[bytes]:
+def _terminalText(heading: Heading, data: bytes | bytearray) -> Iterable[bytes]:
     yield terminalOctets(TerminalDecoder().decode(data, final=True))
 
 
-def _hex(service: str, peer: str, data: bytes | bytearray) -> Iterable[bytes]:
-    yield f"# {_now()} {service} {peer} received {len(data)} bytes\n".encode()
+def _hex(heading: Heading, data: bytes | bytearray) -> Iterable[bytes]:
+    yield f"# {' '.join(heading)} received {len(data)} bytes\n".encode()
     for start in range(0, len(data), _PIECE):
         piece = data[start : start + _PIECE]
         lines = [
@@ -149,15 +223,13 @@ def _hex(service: str, peer: str, data: bytes | bytearray) -> Iterable[bytes]:
         yield "".join(lines).encode()
 
 
-def _json(service: str, peer: str, data: bytes | bytearray) -> Iterable[bytes]:
+def _json(heading: Heading, data: bytes | bytearray) -> Iterable[bytes]:
     try:
         content, encoding = data.decode(), "utf-8"
     except UnicodeDecodeError:
         content, encoding = b64encode(data).decode(), "base64"
     entry = {
-        "time": _now(),
-        "service": service,
-        "peer": peer,
+        **heading._asdict(),
         "direction": "received",
         "encoding": encoding,
         "data": content,
@@ -165,11 +237,7 @@ def _json(service: str, peer: str, data: bytes | bytearray) -> Iterable[bytes]:
     yield printableJSON(json.dumps(entry, ensure_ascii=False)).encode() + b"\n"
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-_RECORDS: dict[str, Record] = {"text": _text, "hex": _hex, "json": _json}
+_FORMATS: dict[str, Format] = {"text": _text, "hex": _hex, "json": _json}
 
 #: The values of C{--format}.
-FORMATS = (*_RECORDS, "none")
+FORMATS = (*_FORMATS, "none")

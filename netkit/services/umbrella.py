@@ -14,6 +14,7 @@ from ..base.addresses import addressText
 from . import echo, http, printrespond, websocket
 from .listening import ListeningService
 from .options import CommonOptions
+from .output import PrintedStream
 
 _log = Logger()
 
@@ -90,8 +91,11 @@ class Options(CommonOptions):
         if not self["services"]:
             raise UsageError("--without leaves no service to run")
         shared = {name: self[name] for name in CommonOptions()}
+        # One for all, so that their records do not get into each other.
+        stream = PrintedStream(self["output"], limit=self["max-buffered"])
         for options in self["services"]:
             options.update(shared)
+            options.stream = stream
             if options.service == http.Options.service:
                 options.update(routes=self["routes"], cors=self["cors"])
             options.postOptions()

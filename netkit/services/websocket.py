@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.python.usage import UsageError
 
+from ..base.flow import Backlog
 from ..interfaces import IPrinter
 from ..websocket import (
     WebSocketFactory,
@@ -142,16 +143,22 @@ class EchoMessages(WebSocketProtocol):
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
         self._transport = transport
+        self._unprinted = Backlog(transport)
 
     def textMessageReceived(self, message: str) -> None:
         self._transport.sendTextMessage(message)
         if self._printer is not None:
-            self._printer.received(self._transport.getPeer(), message.encode())
+            self._print(self._printer, message.encode())
 
     def bytesMessageReceived(self, data: bytes | bytearray) -> None:
         self._transport.sendBytesMessage(data)
         if self._printer is not None:
-            self._printer.received(self._transport.getPeer(), data)
+            self._print(self._printer, data)
+
+    def _print(self, printer: IPrinter, data: bytes | bytearray) -> None:
+        printed = printer.received(self._transport.getPeer(), data)
+        if printed is not None:
+            self._unprinted.add(len(data), printed)
 
 
 class EchoApplication:

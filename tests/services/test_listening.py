@@ -19,7 +19,7 @@ from netkit.echo import EchoFactory
 from netkit.services import echo, printrespond
 from netkit.services.errors import CannotStart
 from netkit.services.listening import ListeningService
-from netkit.services.output import Output
+from netkit.services.output import PrintedStream
 
 from ..clients import Client, connect
 from ..narrow import tcpAddress
@@ -28,8 +28,8 @@ from ..narrow import tcpAddress
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
-def service(*descriptions: str, output: Output | None = None) -> ListeningService:
-    return ListeningService("echo", EchoFactory(), descriptions, output or Output("-", "none"))
+def service(*descriptions: str, output: PrintedStream | None = None) -> ListeningService:
+    return ListeningService("echo", EchoFactory(), descriptions, output)
 
 
 async def client(address: str) -> Client:
@@ -119,7 +119,7 @@ def test_cannot_listen(
 
 
 def test_output_is_opened_before_anything_listens() -> None:
-    listening = service("tcp:0", output=Output("/no/such/o", "text"))
+    listening = service("tcp:0", output=PrintedStream("/no/such/o"))
     with pytest.raises(CannotStart, match="/no/such/o"):
         listening.privilegedStartService()
     assert listening.addresses == []

@@ -15,47 +15,49 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest_twisted
 from twisted.internet.address import IPv4Address
 from twisted.logger import LogEvent
 
 from netkit.services.errors import CannotStart
-from netkit.services.output import FORMATS, Output
+from netkit.services.output import PrintedStream
 
 PEER = IPv4Address("TCP", "127.0.0.1", 40000)
 
+# Far beyond what any of it takes.
+PATIENCE = 60.0
 
-def printed(path: Path, format: str, *records: bytes) -> bytes:
+
+async def printed(path: Path, format: str, *records: bytes) -> bytes:
     """
     Print records to a file, and read it.
     """
-    output = Output(str(path), format)
-    printer = output.printer("echo")
+    stream = PrintedStream(str(path))
+    printer = stream.printer("echo", format)
     assert printer is not None
-    output.open()
+    stream.open()
     for record in records:
         printer.received(PEER, record)
-    output.close()
+    await stream.close(PATIENCE)
     return path.read_bytes()
 
 
-@given(records=st.lists(st.binary()))
-def test_text_is_the_exact_bytes(
-    records: list[bytes], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.mktemp("output") / "text"
-    assert printed(path, "text", *records) == b"".join(records)
+@pytest_twisted.ensureDeferred
+async def test_text_is_the_exact_bytes(tmp_path: Path) -> None:
+    records = [os.urandom(length) for length in (0, 1, 100, 2**16 - 1, 2**16, 2**16 + 1, 1)]
+    assert await printed(tmp_path / "o", "text", *records) == b"".join(records)
 
 
-def test_appends(tmp_path: Path) -> None:
-    printed(tmp_path / "o", "text", b"one")
-    assert printed(tmp_path / "o", "text", b"two") == b"onetwo"
+@pytest_twisted.ensureDeferred
+async def test_appends(tmp_path: Path) -> None:
+    await printed(tmp_path / "o", "text", b"one")
+    assert await printed(tmp_path / "o", "text", b"two") == b"onetwo"
 
 
-def test_json_is_an_object_a_line(tmp_path: Path) -> None:
-    lines = printed(tmp_path / "o", "json", b"line\nline", "\N{SNOWMAN}".encode()).splitlines()
-    first, second = map(json.loads, lines)
+@pytest_twisted.ensureDeferred
+async def test_json_is_an_object_a_line(tmp_path: Path) -> None:
+    lines = await printed(tmp_path / "o", "json", b"line\nline", "\N{SNOWMAN}".encode())
+    first, second = map(json.loads, lines.splitlines())
     assert datetime.fromisoformat(first.pop("time")).tzinfo is not None
     assert first == {
         "service": "echo",
@@ -67,20 +69,24 @@ def test_json_is_an_object_a_line(tmp_path: Path) -> None:
     assert second["data"] == "\N{SNOWMAN}"
 
 
-def test_json_of_what_is_no_utf8(tmp_path: Path) -> None:
-    entry = json.loads(printed(tmp_path / "o", "json", b"\xff\x00"))
+@pytest_twisted.ensureDeferred
+async def test_json_of_what_is_no_utf8(tmp_path: Path) -> None:
+    entry = json.loads(await printed(tmp_path / "o", "json", b"\xff\x00"))
     assert (entry["encoding"], entry["data"]) == ("base64", "/wA=")
 
 
-def test_json_controls_no_terminal(tmp_path: Path) -> None:
+@pytest_twisted.ensureDeferred
+async def test_json_controls_no_terminal(tmp_path: Path) -> None:
     data = "\x7f\x9b2J\u202e".encode()
-    line = printed(tmp_path / "o", "json", data)
+    line = await printed(tmp_path / "o", "json", data)
     assert rb'"data": "\u007f\u009b2J\u202e"' in line
     assert json.loads(line)["data"].encode() == data
 
 
-def test_hex(tmp_path: Path) -> None:
-    head, *lines = printed(tmp_path / "o", "hex", b"Hello,\r\nnetkit!\xff.").decode().splitlines()
+@pytest_twisted.ensureDeferred
+async def test_hex(tmp_path: Path) -> None:
+    shown = await printed(tmp_path / "o", "hex", b"Hello,\r\nnetkit!\xff.")
+    head, *lines = shown.decode().splitlines()
     assert head.endswith(" echo 127.0.0.1:40000 received 17 bytes")
     assert lines == [
         "00000000  48 65 6c 6c 6f 2c 0d 0a 6e 65 74 6b 69 74 21 ff  |Hello,..netkit!.|",
@@ -89,18 +95,16 @@ def test_hex(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 15, 16, 17, 2**16 - 1, 2**16, 2**16 + 1])
-def test_hex_holds_every_octet(length: int, tmp_path: Path) -> None:
+@pytest_twisted.ensureDeferred
+async def test_hex_holds_every_octet(length: int, tmp_path: Path) -> None:
     data = os.urandom(length)
-    lines = printed(tmp_path / "o", "hex", data).decode().splitlines()[1:]
+    lines = (await printed(tmp_path / "o", "hex", data)).decode().splitlines()[1:]
     assert bytes.fromhex("".join(line[10:57] for line in lines)) == data
     assert [int(line[:8], 16) for line in lines] == list(range(0, len(data), 16))
 
 
-def test_none_prints_nothing_and_opens_nothing() -> None:
-    output = Output("/no/such/folder/o", "none")
-    output.open()
-    assert output.printer("echo") is None
-    output.close()
+def test_none_prints_nothing() -> None:
+    assert PrintedStream("/no/such/folder/o").printer("echo", "none") is None
 
 
 @pytest.fixture
@@ -128,72 +132,123 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         (b"over\rwritten", rb"over\x0dwritten"),
     ],
 )
-def test_on_a_terminal_what_is_no_text_is_escaped(
+@pytest_twisted.ensureDeferred
+async def test_on_a_terminal_what_is_no_text_is_escaped(
     data: bytes, shown: bytes, terminal: int
 ) -> None:
-    output = Output("-", "text")
-    output.open()
-    output.write("echo", "peer", data)
-    output.close()
+    stream = PrintedStream("-")
+    stream.open()
+    printer = stream.printer("echo", "text")
+    assert printer is not None
+    printer.received(PEER, data)
+    await stream.close(PATIENCE)
     assert os.read(terminal, 1000) == shown
 
 
-def test_standard_output_survives_the_close(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    output = Output("-", "text")
-    output.open()
-    output.write("echo", "peer", b"\xffone")
-    output.close()
+@pytest_twisted.ensureDeferred
+async def test_standard_output_survives_the_close(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    stream = PrintedStream("-")
+    stream.open()
+    stream.write([b"\xffone"], 4)
+    await stream.close(PATIENCE)
     os.write(1, b"two")
-    assert capfdbinary.readouterr().out.endswith(b"two")
+    assert capfdbinary.readouterr().out.endswith(b"\xffonetwo")
 
 
-@pytest.mark.parametrize("format", [name for name in FORMATS if name != "none"])
-def test_cannot_be_opened(format: str, tmp_path: Path) -> None:
+def test_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(CannotStart, match=r"--output '/no/such/o' cannot be .*No such file"):
-        Output("/no/such/o", format).open()
+        PrintedStream("/no/such/o").open()
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with pytest.raises(CannotStart, match="fifo"):
-        Output(str(fifo), format).open()
+        PrintedStream(str(fifo)).open()
 
 
 def test_standard_output_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.__stdout__", None)
     with pytest.raises(CannotStart, match="'-'"):
-        Output("-", "text").open()
+        PrintedStream("-").open()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")
-def test_full_disk_is_logged_and_the_service_goes_on(logged: list[LogEvent]) -> None:
-    output = Output("/dev/full", "text")
-    printer = output.printer("echo")
+@pytest_twisted.ensureDeferred
+async def test_full_disk_is_logged_and_the_service_goes_on(logged: list[LogEvent]) -> None:
+    stream = PrintedStream("/dev/full")
+    printer = stream.printer("echo", "text")
     assert printer is not None
-    output.open()
-    printer.received(PEER, b"lost")
-    output.close()
+    stream.open()
+    await printer.received(PEER, b"lost")
+    await stream.close(PATIENCE)
     (event,) = [event for event in logged if "path" in event]
     assert (event["length"], event["path"]) == (4, "/dev/full")
     assert event["reason"] == os.strerror(errno.ENOSPC)
 
 
-def test_a_slow_reader_gets_everything(tmp_path: Path) -> None:
-    # The pipe takes less than this at once, and is opened so that it says so.
-    fifo, content = tmp_path / "fifo", os.urandom(2**20)
-    os.mkfifo(fifo)
-    reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    output = Output(str(fifo), "text")
-    output.open()
-    os.set_blocking(reading, True)
-    read: list[bytes] = []
+@pytest_twisted.ensureDeferred
+async def test_several_services_share_a_stream(tmp_path: Path) -> None:
+    """
+    It is open until the last of them has stopped.
+    """
+    stream = PrintedStream(str(tmp_path / "o"))
+    stream.open()
+    stream.open()
+    await stream.close(PATIENCE)
+    await stream.write([b"still there"], 11)
+    await stream.close(PATIENCE)
+    assert (tmp_path / "o").read_bytes() == b"still there"
 
-    def reader() -> None:
-        while piece := os.read(reading, 2**16):
-            read.append(piece)
 
-    thread = threading.Thread(target=reader)
-    thread.start()
-    output.write("echo", "peer", content)
-    output.close()
-    thread.join()
+@pytest.fixture
+def stalled(tmp_path: Path) -> Iterator[tuple[str, int]]:
+    """
+    The path of a FIFO, and the descriptor by which it can be read.
+    """
+    path = str(tmp_path / "fifo")
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    yield path, reading
     os.close(reading)
-    assert b"".join(read) == content
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_not_taken_in_time_is_logged(
+    stalled: tuple[str, int], logged: list[LogEvent]
+) -> None:
+    path, _ = stalled
+    stream = PrintedStream(path)
+    stream.open()
+    stream.write([bytes(2**20)], 2**20)
+    await stream.close(0.1)
+    (event,) = [event for event in logged if "path" in event]
+    assert (event["path"], event["length"]) == (path, 2**20)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stalled_stream_keeps_so_much_and_no_more(
+    stalled: tuple[str, int], logged: list[LogEvent]
+) -> None:
+    path, reading = stalled
+    stream = PrintedStream(path, limit=2**20)
+    printer = stream.printer("echo", "text")
+    assert printer is not None
+    stream.open()
+    # A record alone may be larger than the limit.
+    taken = printer.received(PEER, b"x" * 2**21)
+    await printer.received(PEER, b"too much")
+    (event,) = [event for event in logged if "path" in event]
+    assert (event["length"], event["peer"]) == (8, "127.0.0.1:40000")
+    assert "wait to be printed" in event["reason"]
+    assert not taken.called
+    thread = threading.Thread(target=readExactly, args=(reading, 2**21))
+    thread.start()
+    await taken
+    thread.join()
+    await stream.close(PATIENCE)
+
+
+def readExactly(descriptor: int, length: int) -> None:
+    os.set_blocking(descriptor, True)
+    while length:
+        length -= len(os.read(descriptor, length))
