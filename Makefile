@@ -1,6 +1,7 @@
 # make serve   all four services, on their default endpoints
 # make test    the whole test suite
 # make check   all that a change is held to: lint, types, tests with coverage, news
+# make dist    the sdist and the wheel, into dist; both are installed, and run
 # make docs    the API reference, into build/docs
 # make sanitize   the tests of what is in C, and a fuzz against its twin in Python, under sanitizers
 # make bench   netkit and its peers, side by side
@@ -26,14 +27,15 @@ under-sanitizers = \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	PYTHONPATH=$(sanitized):. NETKIT_REQUIRE_PEERS=1 $(bin)/python
 extras-check = [test,check]
+extras-dist = [test,dist]
 
-.PHONY: serve test check lint types coverage news docs sanitize bench profile clean
+.PHONY: serve test check lint types coverage news dist docs sanitize bench profile clean
 
 serve: $(VENV)/installed-serve
 	$(bin)/twistd -n --pidfile= netkit $(ARGS)
 
 test: $(VENV)/installed-test
-	$(bin)/python -m pytest $(ARGS)
+	$(bin)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
 check: lint types coverage news
 
@@ -54,6 +56,14 @@ news: $(VENV)/installed-check
 		! git diff --quiet $(BASE)... -- netkit twisted; then \
 		$(bin)/towncrier check --compare-with $(BASE); \
 	fi
+
+# auditwheel makes the wheel one for any Linux, or says why it is not.
+dist: $(VENV)/installed-dist
+	rm -rf dist
+	$(bin)/python -m build
+	PATH="$(abspath $(bin)):$$PATH" $(bin)/auditwheel repair --wheel-dir dist dist/*.whl
+	rm dist/*-linux_*.whl
+	NETKIT_DIST=dist $(bin)/python -m pytest tests/packaging
 
 # pydoctor ends with a warning where a name in a docstring leads nowhere, and is to need no network.
 docs: $(VENV)/installed-check $(VENV)/inventories/objects.inv

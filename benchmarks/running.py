@@ -5,6 +5,7 @@ A server that runs.
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import time
@@ -172,12 +173,14 @@ def pinned(command: Sequence[str], core: int, **arguments: Any) -> subprocess.Po
 
 def freePort() -> int:
     """
-    A TCP port that nobody listens on.
+    A TCP port that nobody listens on, and none of those that the system gives to whoever asks for
+    any: it stays free until its program listens.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = secrets.randbelow(20_000) + 10_000
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
 
 
 def awaitListening(address: str, process: subprocess.Popen[bytes]) -> None:

@@ -39,6 +39,13 @@ if os.environ.get("NETKIT_TEST_REACTOR") == "uvloop":
 Listen = Callable[[IProtocolFactory], Awaitable[IStreamClientEndpoint]]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """
+    How many tests run at a time: they mostly wait, for programs and for each other's ends.
+    """
+    return min(3 * len(os.sched_getaffinity(0)), 12)
+
+
 def pytest_collection_finish() -> None:
     """
     Leave what is loaded by now out of the collections to come: there is one after each test.

@@ -10,14 +10,6 @@ from time import monotonic, sleep
 from tests.interop.peers import PATIENCE, Address
 
 
-def freePort() -> int:
-    """
-    A TCP port where nothing listens, for a program that cannot choose one itself.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
 def opened(address: Address) -> socket.socket:
     """
     A connection.

@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.interop.http_peers import freePort, waitFor
+from benchmarks.running import freePort
+from tests.interop.http_peers import waitFor
 from tests.interop.peers import HERE, Address, Daemon, Program, requirePeer, run
 
 # What the load generators send, in all and at a time.

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.running import freePort
 from tests.interop.http_corpus import ACCEPTED, CORPUS, REFUSED
-from tests.interop.http_peers import freePort, opened, waitFor
+from tests.interop.http_peers import opened, waitFor
 from tests.interop.peers import HERE, Address, Daemon, Program, requirePeer
 
 NGINX = """

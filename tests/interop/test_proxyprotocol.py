@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.http_peers import freePort, opened, waitFor
+from benchmarks.running import freePort
+from tests.interop.http_peers import opened, waitFor
 from tests.interop.peers import PATIENCE, Address, Daemon, Program, requirePeer, run
 
 CONTENT = random.Random(1).randbytes(3 * 2**20)

@@ -14,7 +14,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.interop.http_peers import freePort, waitFor
+from benchmarks.running import freePort
+from tests.interop.http_peers import waitFor
 from tests.interop.peers import PATIENCE, Address, Program, daemonCommand, requirePeer
 
 APPLICATION = """
