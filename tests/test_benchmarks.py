@@ -17,7 +17,7 @@ import pytest
 from benchmarks.comparing import Comparison, compare
 from benchmarks.driving import Load, drive
 from benchmarks.environment import Environment, Unusable, compileAll
-from benchmarks.measures import Bounds, Contender, Throughput
+from benchmarks.measures import Bounds, Contender, Sample, Throughput
 from benchmarks.payloads import varied
 from benchmarks.report import write
 from benchmarks.running import Place, Running
@@ -98,19 +98,16 @@ def test_what_is_no_throughput_is_measured_too(name: str, environment: Environme
 
 def test_a_run_is_reported(environment: Environment, tmp_path: Path) -> None:
     workload = BY_NAME["echo-64"]
-    comparison = compare(
-        Comparison("netkit echo", "C epoll", workload.measure(), atLeast=0.0),
-        Contender(onEpoll(NETKIT_ECHO), environment),
-        Contender(C_ECHO, environment),
-        TINY,
-    )
-    broken = Comparison("netkit echo", "nobody", workload.measure(), problem="it is away")
+    measure = workload.measure()
+    pairs = [(Sample(2000), Sample(1000))] * 3
+    comparison = Comparison("netkit echo", "C epoll", measure, atLeast=1.5, pairs=pairs)
+    broken = Comparison("netkit echo", "nobody", measure, problem="it is away")
 
     write(tmp_path, [(workload, [comparison, broken])], environment, TINY)
 
     report = (tmp_path / "RESULTS.md").read_text()
     assert workload.title in report
-    assert "0: reached" in report
+    assert "| **2.00** (2.00 to 2.00) |  | 1.5: reached |" in report
     assert "not measured: it is away" in report
     ElementTree.parse(tmp_path / "plots" / "echo-64.svg")
 
