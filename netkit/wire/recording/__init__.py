@@ -1,0 +1,38 @@
+"""
+What was on the wire, as events, and as the pcapng files that keep them.
+"""
+
+from .events import (
+    Address,
+    Closed,
+    Direction,
+    Dropped,
+    End,
+    Event,
+    HalfClosed,
+    Note,
+    Octets,
+    Opened,
+    Role,
+    Secured,
+)
+from .reader import RecordingError, RecordingReader
+from .writer import RecordingWriter
+
+__all__ = [
+    "Address",
+    "Closed",
+    "Direction",
+    "Dropped",
+    "End",
+    "Event",
+    "HalfClosed",
+    "Note",
+    "Octets",
+    "Opened",
+    "RecordingError",
+    "RecordingReader",
+    "RecordingWriter",
+    "Role",
+    "Secured",
+]

@@ -1,0 +1,264 @@
+"""
+Events in, a pcapng file out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from . import comments, packets, pcapng
+from .events import (
+    Address,
+    Closed,
+    Direction,
+    Dropped,
+    End,
+    Event,
+    HalfClosed,
+    Note,
+    Octets,
+    Opened,
+    Role,
+    Secured,
+)
+from .packets import Flag, Flow
+
+_ABOUT = (
+    "Octets, times, directions and ends of connections are what was recorded above TLS. IP and TCP"
+    " headers are synthetic: made from the addresses of the connections."
+)
+
+# Where a connection's own addresses cannot stand in its packets, these do (RFC 2544).
+_CLIENTS = "198.18.{}.{}"
+_SERVER = "198.19.0.1"
+
+_DATA = Flag.ACK | Flag.PSH
+_ACK = int(Flag.ACK)
+_PSH_ACK = int(_DATA)
+
+# A packet without content that repeats the last acknowledgment is a duplicate to tools that look
+# for trouble, one with the number before the next is a keep-alive. This one is neither.
+_NOTE_OFFSET = 2
+
+
+@dataclass(slots=True)
+class _Connection:
+    """
+    A connection, as far as this file knows it.
+    """
+
+    opened: Opened
+    received: Flow
+    sent: Flow
+
+
+@dataclass(slots=True)
+class _Known:
+    """
+    A connection that was opened, whether or not this file has anything of it yet.
+    """
+
+    opened: Opened
+    secured: Secured | None = None
+    ended: set[Direction] = field(default_factory=set)
+
+
+class RecordingWriter:
+    """
+    Turns events into the octets of one pcapng file after another.
+
+    A file is complete in itself: a connection that was opened in an earlier one is opened anew,
+    marked as continued, when something more of it is written.
+    """
+
+    def __init__(self, application: str, recording: str) -> None:
+        """
+        @param application: what program records, for the file's header.
+        @param recording: a name that no other recording has. It tells whether connections of the
+            same number in two files are one.
+        """
+        self._application = application
+        self._recording = recording
+        self._known: dict[int, _Known] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self._connections: dict[int, _Connection] = {}
+        self._interfaces: dict[str, int] = {}
+        self._taken: set[frozenset[Address]] = set()
+        self._replaced = 0
+
+    def begin(self) -> bytes:
+        """
+        Begin a file.
+
+        @return: what it begins with.
+        """
+        self._begin()
+        about = comments.write("recording", name=self._recording, about=_ABOUT)
+        return pcapng.section_header(
+            [(pcapng.COMMENT, about.encode()), (pcapng.APPLICATION, self._application.encode())]
+        )
+
+    def write(self, events: Iterable[Event]) -> list[bytes]:
+        """
+        Write events, in the order in which they happened.
+
+        Events of connections that were never opened, or are closed, are left out.
+
+        @return: what is to be appended to the file, in pieces.
+        """
+        pieces: list[bytes] = []
+        for event in events:
+            if type(event) is Octets:
+                connection = self._connections.get(event.connection)
+                if connection is None:
+                    if event.connection not in self._known:
+                        continue
+                    connection = self._continue(event.connection, event.time, pieces)
+                self._octets(connection, event, pieces)
+            elif type(event) is Opened:
+                self._known[event.connection] = _Known(event)
+                self._open(event, pieces)
+            elif event.connection in self._known:
+                self._other(event, pieces)
+        return pieces
+
+    def _octets(self, connection: _Connection, event: Octets, pieces: list[bytes]) -> None:
+        _, time, direction, data, length = event
+        flow = connection.received if direction is Direction.RECEIVED else connection.sent
+        if length <= packets.MAX_CONTENT:
+            pieces += flow.packet(time, _PSH_ACK, data, length)
+        else:
+            # Only the last has PSH: by that the reader knows that it is one piece.
+            for start in range(0, length, packets.MAX_CONTENT):
+                rest = length - start
+                flags = _PSH_ACK if rest <= packets.MAX_CONTENT else _ACK
+                part = data[start : start + packets.MAX_CONTENT]
+                pieces += flow.packet(time, flags, part, min(rest, packets.MAX_CONTENT))
+        if flow.other.overdue:
+            pieces += flow.other.packet(time, _ACK)
+
+    def _other(self, event: Event, pieces: list[bytes]) -> None:
+        number, time = event.connection, event.time
+        known = self._known[number]
+        connection = self._connections.get(number) or self._continue(number, time, pieces)
+        if isinstance(event, Secured):
+            known.secured = event
+            self._secure(connection, event, pieces)
+        elif isinstance(event, HalfClosed):
+            known.ended.add(event.direction)
+            self._half_close(connection, event.direction, time, pieces)
+        elif isinstance(event, Note):
+            self._note(connection, time, comments.write("note", text=event.text), pieces)
+        elif isinstance(event, Dropped):
+            said = comments.write("dropped", received=str(event.received), sent=str(event.sent))
+            self._note(connection, time, said, pieces)
+        elif isinstance(event, Closed):
+            self._close(connection, event, pieces)
+            del self._known[number], self._connections[number]
+
+    def _continue(self, number: int, time: int, pieces: list[bytes]) -> _Connection:
+        """
+        Have a connection of an earlier file in this one.
+        """
+        known = self._known[number]
+        first = known.opened
+        again = Opened(
+            number, time, first.role, first.service, first.peer, first.host, continued=True
+        )
+        connection = self._open(again, pieces)
+        if known.secured is not None:
+            self._secure(connection, known.secured, pieces)
+        for direction in known.ended:
+            self._half_close(connection, direction, time, pieces)
+        return connection
+
+    def _open(self, event: Opened, pieces: list[bytes]) -> _Connection:
+        interface = self._interfaces.get(event.service)
+        if interface is None:
+            interface = self._interfaces[event.service] = len(self._interfaces)
+            pieces.append(pcapng.interface(event.service))
+        serving = event.role is Role.SERVER
+        client, server = (event.peer, event.host) if serving else (event.host, event.peer)
+        from_client, from_server = packets.conversation(
+            interface, *self._addresses(client, server), inbound=serving
+        )
+        flows = (from_client, from_server) if serving else (from_server, from_client)
+        connection = self._connections[event.connection] = _Connection(event, *flows)
+        said = comments.write(
+            "opened",
+            connection=str(event.connection),
+            service=event.service,
+            role=event.role,
+            client=comments.address_text(client),
+            server=comments.address_text(server),
+            continued="yes" if event.continued else "",
+        )
+        pieces += from_client.packet(event.time, int(Flag.SYN), comment=said)
+        pieces += from_server.packet(event.time, Flag.SYN | Flag.ACK)
+        pieces += from_client.packet(event.time, _ACK)
+        return connection
+
+    def _addresses(
+        self, client: Address, server: Address
+    ) -> tuple[tuple[str, int], tuple[str, int]]:
+        """
+        The addresses that a connection has in its packets: its own, unless IP has none such, or
+        another connection of the file had the same. Tools would take the two for one.
+        """
+        ends = frozenset((client, server))
+        if (
+            not (isinstance(client, str) or isinstance(server, str))
+            and len(ends) == 2
+            and ends not in self._taken
+            and _family(client) is not None
+            and _family(client) == _family(server)
+        ):
+            self._taken.add(ends)
+            return client, server
+        number = self._replaced
+        self._replaced += 1
+        # 65,535 ports on each of 65,536 addresses.
+        host, port = divmod(number, 65535)
+        host %= 65536
+        replaced = _CLIENTS.format(host >> 8, host & 0xFF), port + 1
+        return replaced, (_SERVER, 0 if isinstance(server, str) else server[1])
+
+    def _secure(self, connection: _Connection, event: Secured, pieces: list[bytes]) -> None:
+        said = comments.write("secured", tls=event.version, alpn=event.alpn, sni=event.sni)
+        self._note(connection, event.time, said, pieces)
+
+    def _note(self, connection: _Connection, time: int, comment: str, pieces: list[bytes]) -> None:
+        flow = connection.sent
+        pieces += flow.packet(time, _ACK, comment=comment, number=flow.next - _NOTE_OFFSET)
+
+    def _half_close(
+        self, connection: _Connection, direction: Direction, time: int, pieces: list[bytes]
+    ) -> None:
+        flow = connection.received if direction is Direction.RECEIVED else connection.sent
+        if not flow.ended:
+            pieces += flow.packet(time, Flag.FIN | Flag.ACK)
+
+    def _close(self, connection: _Connection, event: Closed, pieces: list[bytes]) -> None:
+        said = comments.write("closed", how=event.how, reason=event.reason)
+        received, sent = connection.received, connection.sent
+        if event.how is not End.DONE:
+            flow = received if event.how is End.RESET else sent
+            pieces += flow.packet(event.time, Flag.RST | Flag.ACK, comment=said)
+            return
+        for flow in (received, sent):
+            if not flow.ended:
+                # Tells the reader that no half-close of its own was recorded.
+                closing = comments.write("closing")
+                pieces += flow.packet(event.time, Flag.FIN | Flag.ACK, comment=closing)
+        self._note(connection, event.time, said, pieces)
+
+
+def _family(address: Address) -> int | None:
+    try:
+        return ip_address(address[0]).version
+    except ValueError:
+        return None

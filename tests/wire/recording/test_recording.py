@@ -1,0 +1,168 @@
+"""
+What is written is what is read back.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+
+from netkit.wire.recording import (
+    Closed,
+    Direction,
+    End,
+    Event,
+    Note,
+    Octets,
+    Opened,
+    RecordingError,
+    RecordingReader,
+    RecordingWriter,
+)
+from tests.wire.recording.events import Script, exchange, read, recordings, write
+
+
+@pytest.mark.parametrize("piece", [None, 1, 7, 4096])
+def test_round_trip(piece: int | None) -> None:
+    events = exchange()
+    assert read(write(events), piece) == events
+
+
+@given(recordings())
+def test_anything_round_trips(events: list[Event]) -> None:
+    assert read(write(events)) == events
+
+
+def test_a_piece_larger_than_a_packet_is_one_piece() -> None:
+    script = Script()
+    script.opened()
+    script.received(bytes(range(256)) * 1000)
+    script.received(b"x" * 65495)
+    script.received(b"x" * 65496)
+    assert read(write(script.events)) == script.events
+
+
+def test_only_the_first_octets_of_a_piece_are_kept() -> None:
+    script = Script()
+    script.opened()
+    script.received(b"first", length=1_000_000)
+    [_, octets] = read(write(script.events))
+    assert isinstance(octets, Octets)
+    assert (octets.data, octets.length) == (b"first", 1_000_000)
+
+
+def test_more_octets_than_sequence_numbers() -> None:
+    """
+    They wrap, and the octets that are not kept count.
+    """
+    script = Script()
+    script.opened()
+    for _ in range(50):
+        script.received(b"", length=100_000_000)
+    script.sent(b"enough")
+    assert read(write(script.events)) == script.events
+
+
+def test_a_connection_goes_on_in_the_next_file() -> None:
+    script = Script()
+    script.opened()
+    script.secured()
+    script.received(b"one")
+    script.halfClosed(Direction.RECEIVED)
+    writer = RecordingWriter("netkit's tests", "a recording")
+    writer.begin()
+    writer.write(script.events)
+    before = len(script.events)
+    script.sent(b"two")
+    script.closed()
+    second = read(writer.begin() + b"".join(writer.write(script.events[before:])))
+    opened, secured, halfClosed, *rest = second
+    assert isinstance(opened, Opened)
+    assert opened.continued
+    assert opened.peer == ("127.0.0.1", 50000)
+    assert [type(event).__name__ for event in (secured, halfClosed)] == ["Secured", "HalfClosed"]
+    assert rest == script.events[before:]
+
+
+def test_the_files_of_a_recording_have_its_name() -> None:
+    reader = RecordingReader()
+    writer = RecordingWriter("netkit's tests", "a recording")
+    assert reader.recording == ""
+    assert list(reader.feed(writer.begin())) == []
+    assert reader.recording == "a recording"
+
+
+def test_events_of_an_unknown_connection_are_left_out() -> None:
+    """
+    What comes after a connection's end, of a protocol that goes on writing.
+    """
+    script = Script()
+    script.received(b"before")
+    script.opened()
+    script.closed()
+    script.sent(b"after")
+    script.note("after")
+    assert [type(event) for event in read(write(script.events))] == [Opened, Closed]
+
+
+def test_a_note_that_is_too_long_is_cut() -> None:
+    script = Script()
+    script.opened()
+    script.note("x" * 100_000)
+    note = read(write(script.events))[-1]
+    assert isinstance(note, Note)
+    assert note.text.startswith("xxx")
+    assert note.text.endswith("...")
+    assert len(note.text) < 10_000
+
+
+def test_a_file_that_was_not_finished() -> None:
+    """
+    As a crash leaves it: all that is whole is read.
+    """
+    data = write(exchange())
+    reader = RecordingReader()
+    events = list(reader.feed(data[:-5]))
+    assert reader.pending
+    assert events == exchange()[:-1]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "not a pcapng file"),
+        (bytes.fromhex("0a0d0d0a1c0000004d3c2b1a") + bytes(16), "little-endian"),
+        (bytes.fromhex("0a0d0d0a00000007") + bytes(16), "little-endian"),
+        (write([])[:4] + b"\0\0\0\x07" + write([])[8:], "a block of 7 octets"),
+        (write([])[:-4] + b"\0\0\0\x07", "two lengths differ"),
+        (write([]).replace(b"netkit: recording", b"somebody: elses!!"), "netkit did not write"),
+    ],
+)
+def test_another_file(data: bytes, message: str) -> None:
+    with pytest.raises(RecordingError, match=message):
+        list(RecordingReader().feed(data))
+
+
+@given(recordings())
+def test_a_damaged_file(events: list[Event]) -> None:
+    """
+    Whatever is changed in it, it is read or refused.
+    """
+    data = bytearray(write(events))
+    for at in range(8, len(data), max(1, len(data) // 50)):
+        data[at] ^= 0x55
+        with suppress(RecordingError):
+            list(RecordingReader().feed(bytes(data)))
+        data[at] ^= 0x55
+
+
+def test_how_a_connection_ended() -> None:
+    for how in End:
+        script = Script()
+        script.opened()
+        script.closed(how, "why")
+        closed = read(write(script.events))[-1]
+        assert isinstance(closed, Closed)
+        assert (closed.how, closed.reason) == (how, "why")
