@@ -1,0 +1,149 @@
+"""
+A capture: connections recorded to a folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+
+from .. import __version__
+from .printed import PrintedStream
+from .recorder import DELAY, ISink, Recorder
+from .segments import SegmentFiles, Segments
+
+# How long to wait for the disk when all else is over, in seconds.
+_PATIENCE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSettings:
+    """
+    What is kept of what is recorded.
+
+    @ivar folder: where the files are.
+    @ivar fileSize: after how many octets a file is ended and the next one begun.
+    @ivar files: how many files may be there: the oldest one is removed for a new one.
+    @ivar snaplen: how many octets of each piece are kept; 0 for all.
+    @ivar drop: whether octets are left out when the disk is too slow; connections wait otherwise.
+    """
+
+    folder: Path
+    fileSize: int = 64 * 2**20
+    files: int = 16
+    snaplen: int = 0
+    drop: bool = False
+
+
+class Capture:
+    """
+    What a program records of its connections: files, a printed stream, or both.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: CaptureSettings | None = None,
+        printed: PrintedStream | None = None,
+    ) -> None:
+        """
+        @param reactor: in whose thread this is used.
+        @param settings: what is kept in files; nothing by default.
+        @param printed: what is printed; nothing by default.
+        """
+        self._reactor = reactor
+        self._snaplen = 0 if settings is None else settings.snaplen
+        self._numbers: Iterator[int] = count(1)
+        self._recorders: list[Recorder] = []
+        self._printed = printed
+        self._shown = False
+        self._segments: Segments | None = None
+        if settings is not None:
+            files = SegmentFiles(
+                settings.folder,
+                size=settings.fileSize,
+                count=settings.files,
+                application=f"netkit {__version__}",
+            )
+            self._segments = Segments(files, reactor, drop=settings.drop)
+        self._started = 0
+
+    def recorder(self, *, printing: bool = False) -> Recorder | None:
+        """
+        Make what takes the events of a service's connections.
+
+        @param printing: whether the service is printed as well.
+        @return: L{None} where there is nothing to take them for.
+        """
+        sinks: list[ISink] = []
+        if self._segments is not None:
+            sinks.append(ISink(self._segments))
+        delay = DELAY
+        if printing and self._printed is not None:
+            sinks.append(ISink(self._printed))
+            # Somebody looks at it: it is printed by the time that the client has its answer.
+            delay = 0.0
+        if not sinks:
+            return None
+        recorder = Recorder(
+            sinks, self._reactor, numbers=self._numbers, snaplen=self._snaplen, delay=delay
+        )
+        self._recorders.append(recorder)
+        return recorder
+
+    def show(self, service: str, format: str) -> None:
+        """
+        Print what is recorded of a service.
+
+        @param service: the service's name.
+        @param format: how: one of L{netkit.capture.printed.FORMATS}.
+        """
+        if self._printed is not None:
+            self._printed.show(service, format)
+            self._shown = True
+
+    def start(self) -> None:
+        """
+        Begin to record. Whoever calls this calls L{stop} as well, and the last to do so ends it.
+
+        @raise OSError: the folder, or what is printed to, cannot be had.
+        """
+        if not self._started:
+            for sink in self._sinks():
+                sink.start()
+        self._started += 1
+
+    def stop(self) -> Deferred[Any]:
+        """
+        Write what waits, and end.
+
+        @return: a Deferred that fires when that is done. When it is cancelled, what is not written
+            is lost: the log says how much.
+        """
+        self._started -= 1
+        for recorder in self._recorders:
+            recorder.flush()
+        stopping = [] if self._started else [sink.stop() for sink in self._sinks()]
+        return gatherResults(stopping)
+
+    def finish(self) -> None:
+        """
+        Write what waits, when the reactor has stopped.
+        """
+        for recorder in self._recorders:
+            recorder.flush()
+        if self._segments is not None:
+            self._segments.finish(_PATIENCE)
+
+    def _sinks(self) -> Sequence[Segments | PrintedStream]:
+        sinks: list[Segments | PrintedStream] = []
+        if self._segments is not None:
+            sinks.append(self._segments)
+        if self._printed is not None and self._shown:
+            sinks.append(self._printed)
+        return sinks

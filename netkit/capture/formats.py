@@ -1,0 +1,196 @@
+"""
+How items are written: exact octets, hex dumps, JSON, and text for a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from ..base.terminal import TerminalDecoder, printableJSON, printableLine, terminalOctets
+from ..wire.recording import Direction, Opened
+from ..wire.recording.comments import address_text
+from .views import Item, Kind
+
+#: Makes octets to be written of an item.
+Format = Callable[[Item], Iterator[bytes]]
+
+# Octets as the right column of a hex dump shows them.
+_VISIBLE = bytes(octet if 0x20 <= octet < 0x7F else ord(".") for octet in range(256))
+
+# How many octets of what is no text a terminal is given.
+_SHOWN = 2048
+
+# A multiple of three, so that base64 goes on without padding.
+_ENCODED = 3 * 2**14
+
+_ARROWS = {Direction.RECEIVED: "<", Direction.SENT: ">", None: "-"}
+
+
+def text(item: Item) -> Iterator[bytes]:
+    """
+    The exact octets, and nothing else.
+    """
+    return item.octets()
+
+
+def hexdump(item: Item) -> Iterator[bytes]:
+    """
+    A line of who and when, then a hex dump.
+    """
+    direction = item.direction or "-"
+    line = f"# {_time(item)} {item.connection.service} {_peer(item.connection)} {direction}"
+    line += f" {item.kind} {item.length} bytes"
+    yield f"{line}{_remark(item)}\n".encode()
+    at = 0
+    for piece in item.octets():
+        for start in range(0, len(piece), 2**14):
+            part = piece[start : start + 2**14]
+            lines = [
+                f"{at + row:08x}  {part[row : row + 16].hex(' '):<47}  "
+                f"|{part[row : row + 16].translate(_VISIBLE).decode()}|\n"
+                for row in range(0, len(part), 16)
+            ]
+            at += len(part)
+            yield "".join(lines).encode()
+
+
+def jsonLine(item: Item) -> Iterator[bytes]:
+    """
+    An object, on a line of its own. What is not whole or wrong has C{wrong}, which says why.
+    """
+    entry: dict[str, object] = {
+        "time": _time(item),
+        "service": item.connection.service,
+        "connection": item.connection.connection,
+        "peer": _peer(item.connection),
+        "direction": item.direction or "none",
+        "kind": item.kind,
+        **item.about,
+    }
+    if item.wrong:
+        entry["wrong"] = item.wrong
+    if item.lost:
+        entry["lost"] = item.lost
+    # What a peer sent may stand in any value, and must not control a terminal.
+    yield printableJSON(json.dumps(entry, ensure_ascii=False))[:-1].encode()
+    if item.data is not None and len(item.data):
+        if _isText(item):
+            yield b', "encoding": "utf-8", "data": "'
+            decoder = getincrementaldecoder("utf-8")()
+            for piece in item.content():
+                part = json.dumps(decoder.decode(piece), ensure_ascii=False)[1:-1]
+                yield printableJSON(part).encode()
+        else:
+            yield b', "encoding": "base64", "data": "'
+            yield from _base64(item)
+        yield b'"'
+    yield b"}\n"
+
+
+class TerminalFormat:
+    """
+    For a person at a terminal: a line of who and when, then the text; nothing that a peer sent
+    controls the terminal.
+    """
+
+    def __init__(self, *, colour: bool) -> None:
+        """
+        @param colour: whether the terminal has colours.
+        """
+        self._colour = colour
+
+    def __call__(self, item: Item) -> Iterator[bytes]:
+        """
+        Write an item, from the beginning of a line to the end of one.
+        """
+        clock = datetime.fromtimestamp(item.time / 10**9).strftime("%H:%M:%S.%f")[:-3]
+        opened = item.connection
+        arrow = _ARROWS[item.direction]
+        head = f"{clock} {opened.service} {opened.connection} {_peer(opened)} {arrow} {item.kind}"
+        head = printableLine(head + _summary(item))
+        wrong = printableLine(_remark(item))
+        if self._colour:
+            shade = "36" if item.direction is Direction.RECEIVED else "2"
+            head = f"\x1b[{shade}m{head}\x1b[0m"
+            wrong = f"\x1b[33m{wrong}\x1b[0m" if wrong else ""
+        yield terminalOctets(f"{head}{wrong}\n")
+        decoder = TerminalDecoder()
+        last = ""
+        shown = 0
+        limit = None if _isReadable(item) else _SHOWN
+        for piece in item.octets():
+            part = piece if limit is None else piece[: limit - shown]
+            shown += len(part)
+            decoded = decoder.decode(part)
+            last = decoded or last
+            yield terminalOctets(decoded)
+            if shown == limit:
+                break
+        decoded = decoder.decode(b"", final=True)
+        last = decoded or last
+        yield terminalOctets(decoded)
+        if last and not last.endswith("\n"):
+            yield b"\n"
+        if shown < item.length:
+            yield f"... {item.length - shown} more of {item.length} bytes\n".encode()
+
+
+def _summary(item: Item) -> str:
+    about = item.about
+    if item.kind is Kind.NOTE:
+        return f": {about['text']}" if "text" in about else ""
+    if item.kind is Kind.CLOSED:
+        return f": {about['how']}" + (f": {about['reason']}" if about["reason"] else "")
+    if item.kind is Kind.CLOSE:
+        return f": {about['code']} {about['reason']}".rstrip()
+    return ""
+
+
+def _remark(item: Item) -> str:
+    remarks = [item.wrong] if item.wrong else []
+    if item.lost:
+        remarks.append(f"there was no room to keep {item.lost} octets")
+    return f" ({'; '.join(remarks)})" if remarks else ""
+
+
+def _time(item: Item) -> str:
+    moment = datetime.fromtimestamp(item.time // 10**9, UTC)
+    milliseconds = item.time // 10**6 % 1000
+    return moment.replace(microsecond=milliseconds * 1000).isoformat(timespec="milliseconds")
+
+
+def _peer(opened: Opened) -> str:
+    return address_text(opened.peer)
+
+
+def _isText(item: Item) -> bool:
+    decoder = getincrementaldecoder("utf-8")()
+    try:
+        for piece in item.content():
+            decoder.decode(piece)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _isReadable(item: Item) -> bool:
+    """
+    Whether a person can read it: text has no NUL.
+    """
+    return _isText(item) and not any(b"\0" in piece for piece in item.content())
+
+
+def _base64(item: Item) -> Iterator[bytes]:
+    rest = b""
+    for piece in item.content():
+        rest += piece
+        whole = len(rest) - len(rest) % 3
+        for start in range(0, whole, _ENCODED):
+            yield b64encode(rest[start : min(start + _ENCODED, whole)])
+        rest = rest[whole:]
+    yield b64encode(rest)

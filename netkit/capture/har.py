@@ -1,0 +1,276 @@
+"""
+HTTP Archive 1.2, as browsers write and read it.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from ..wire.recording import Direction, Role
+from .decoding import Undecodable, decoded
+from .views import Item, Kind
+
+_SECRET = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
+_REDACTED = "redacted"
+
+Entry = dict[str, Any]
+_Fields = list[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class _Connection:
+    """
+    What is known of a connection.
+
+    @ivar asked: the requests that are not answered.
+    @ivar webSocket: the entry that its messages belong to.
+    """
+
+    secure: bool = False
+    asked: deque[tuple[Item, Entry]] = field(default_factory=deque)
+    webSocket: Entry | None = None
+
+
+class Archive:
+    """
+    Makes an entry of each HTTP exchange, and of each WebSocket with all its messages.
+    """
+
+    def __init__(self, creator: str, version: str, *, secrets: bool = False) -> None:
+        """
+        @param creator: the name of the program that makes it.
+        @param version: its version.
+        @param secrets: whether credentials and cookies are in it.
+        """
+        self._secrets = secrets
+        self.about = {"version": "1.2", "creator": {"name": creator, "version": version}}
+        self._connections: dict[int, _Connection] = {}
+
+    def feed(self, item: Item) -> Iterator[Entry]:
+        """
+        Take the next item.
+
+        @return: the entries that are complete with it.
+        """
+        number = item.connection.connection
+        connection = self._connections.setdefault(number, _Connection())
+        if item.kind is Kind.NOTE and str(item.about.get("text", "")).startswith("tls "):
+            connection.secure = True
+        elif item.kind in (Kind.REQUEST, Kind.HANDSHAKE) and "method" in item.about:
+            connection.asked.append((item, self._request(item, connection)))
+        elif item.kind in (Kind.RESPONSE, Kind.HANDSHAKE) and "status" in item.about:
+            if item.about["status"] < 200 and item.about["status"] != 101:
+                return
+            if not connection.asked:
+                return
+            request, entry = connection.asked.popleft()
+            self._answer(entry, request, item)
+            if item.kind is Kind.HANDSHAKE and item.about["status"] == 101:
+                entry["_resourceType"] = "websocket"
+                entry["_webSocketMessages"] = []
+                connection.webSocket = entry
+            else:
+                yield entry
+        elif item.kind is Kind.MESSAGE and connection.webSocket is not None:
+            connection.webSocket["_webSocketMessages"].append(_message(item))
+        elif item.kind is Kind.CLOSED:
+            del self._connections[number]
+            yield from self._unfinished(connection, item.ended)
+
+    def rest(self) -> Iterator[Entry]:
+        """
+        The entries of the connections that are not over.
+        """
+        for connection in self._connections.values():
+            yield from self._unfinished(connection, None)
+        self._connections.clear()
+
+    def _unfinished(self, connection: _Connection, time: int | None) -> Iterator[Entry]:
+        if connection.webSocket is not None:
+            yield connection.webSocket
+        for request, entry in connection.asked:
+            entry["time"] = 0 if time is None else _milliseconds(time - request.time)
+            entry["response"] = {
+                "status": 0,
+                "statusText": "",
+                "httpVersion": "",
+                "cookies": [],
+                "headers": [],
+                "content": {"size": 0, "mimeType": "x-unknown"},
+                "redirectURL": "",
+                "headersSize": -1,
+                "bodySize": -1,
+                "_error": request.wrong or "there was no answer",
+            }
+            entry["timings"] = {"send": 0, "wait": entry["time"], "receive": 0}
+            yield entry
+
+    def _request(self, item: Item, connection: _Connection) -> Entry:
+        about = item.about
+        fields: _Fields = about["fields"]
+        scheme = "http"
+        if item.kind is Kind.HANDSHAKE:
+            scheme = "ws"
+        url = _url(scheme + "s" * connection.secure, about["target"], _value(fields, "host"))
+        request: Entry = {
+            "method": about["method"],
+            "url": url,
+            "httpVersion": about["version"],
+            "cookies": self._cookies(fields, "cookie"),
+            "headers": self._headers(fields),
+            "queryString": [
+                {"name": name, "value": value}
+                for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True)
+            ],
+            "headersSize": len(item.head),
+            "bodySize": item.length - len(item.head),
+        }
+        if item.data is not None and len(item.data):
+            text, encoding = _text(_content(item, fields)[0])
+            post = {"mimeType": _value(fields, "content-type") or "", "text": text}
+            if encoding:
+                post["encoding"] = encoding
+            request["postData"] = post
+        server = item.connection.host if _serving(item) else item.connection.peer
+        entry: Entry = {
+            "startedDateTime": _moment(item.time),
+            "time": 0,
+            "request": request,
+            "cache": {},
+            "connection": str(item.connection.connection),
+        }
+        if not isinstance(server, str):
+            entry["serverIPAddress"] = server[0]
+        if item.wrong:
+            entry["comment"] = item.wrong
+        return entry
+
+    def _answer(self, entry: Entry, request: Item, item: Item) -> None:
+        about = item.about
+        fields: _Fields = about["fields"]
+        content, problem = _content(item, fields)
+        text, encoding = _text(content)
+        shown: Entry = {
+            "size": len(content),
+            "compression": len(content) - (0 if item.data is None else len(item.data)),
+            "mimeType": _value(fields, "content-type") or "x-unknown",
+            "text": text,
+        }
+        if encoding:
+            shown["encoding"] = encoding
+        if problem:
+            shown["comment"] = problem
+        entry["response"] = {
+            "status": about["status"],
+            "statusText": about["reason"],
+            "httpVersion": about["version"],
+            "cookies": self._cookies(fields, "set-cookie"),
+            "headers": self._headers(fields),
+            "content": shown,
+            "redirectURL": _value(fields, "location") or "",
+            "headersSize": len(item.head),
+            "bodySize": item.length - len(item.head),
+        }
+        if item.wrong:
+            entry["response"]["_error"] = item.wrong
+        entry["timings"] = {
+            "send": _milliseconds(request.ended - request.time),
+            "wait": _milliseconds(item.time - request.ended),
+            "receive": _milliseconds(item.ended - item.time),
+        }
+        entry["time"] = sum(entry["timings"].values())
+
+    def _headers(self, fields: _Fields) -> list[dict[str, str]]:
+        return [
+            {
+                "name": name,
+                "value": _REDACTED if self._hides(name) else value,
+            }
+            for name, value in fields
+        ]
+
+    def _hides(self, name: str) -> bool:
+        return not self._secrets and name.lower() in _SECRET
+
+    def _cookies(self, fields: _Fields, name: str) -> list[dict[str, Any]]:
+        cookies: list[dict[str, Any]] = []
+        for key, value in fields:
+            if key.lower() != name:
+                continue
+            try:
+                parsed = SimpleCookie(value)
+            except CookieError:
+                continue
+            for morsel in parsed.values():
+                cookie: dict[str, Any] = {
+                    "name": morsel.key,
+                    "value": morsel.value if self._secrets else _REDACTED,
+                }
+                for attribute in ("path", "domain", "expires"):
+                    if morsel[attribute]:
+                        cookie[attribute] = morsel[attribute]
+                if name == "set-cookie":
+                    cookie["httpOnly"] = bool(morsel["httponly"])
+                    cookie["secure"] = bool(morsel["secure"])
+                cookies.append(cookie)
+        return cookies
+
+
+def _serving(item: Item) -> bool:
+    return item.connection.role is Role.SERVER
+
+
+def _message(item: Item) -> Entry:
+    fromClient = (item.direction is Direction.RECEIVED) == _serving(item)
+    data = b"".join(item.content())
+    isText = item.about["opcode"] == "text" and not item.wrong
+    return {
+        "type": "send" if fromClient else "receive",
+        "time": item.time / 10**9,
+        "opcode": 1 if isText else 2,
+        "data": data.decode() if isText else b64encode(data).decode(),
+    }
+
+
+def _url(scheme: str, target: str, host: str | None) -> str:
+    return target if "://" in target else f"{scheme}://{host or 'unknown'}{target}"
+
+
+def _value(fields: _Fields, name: str) -> str | None:
+    return next((value for key, value in fields if key.lower() == name), None)
+
+
+def _content(item: Item, fields: _Fields) -> tuple[bytes, str]:
+    """
+    The content without its codings, or with them and why.
+    """
+    codings = ",".join(value for key, value in fields if key.lower() == "content-encoding")
+    if codings and item.data is not None and len(item.data):
+        try:
+            return decoded(item.content(), codings), ""
+        except Undecodable as error:
+            return b"".join(item.content()), f"Content-Encoding {codings}: {error}"
+    return b"".join(item.content()), ""
+
+
+def _text(content: bytes) -> tuple[str, str]:
+    try:
+        return content.decode(), ""
+    except UnicodeDecodeError:
+        return b64encode(content).decode(), "base64"
+
+
+def _moment(time: int) -> str:
+    moment = datetime.fromtimestamp(time // 10**9, UTC)
+    return moment.replace(microsecond=time // 10**3 % 10**6).isoformat(timespec="milliseconds")
+
+
+def _milliseconds(nanoseconds: int) -> float:
+    return round(nanoseconds / 10**6, 3)

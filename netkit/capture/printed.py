@@ -1,0 +1,271 @@
+"""
+The printed stream: what services show of what is recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from ..wire.recording import Event
+from . import formats
+from .formats import Format, TerminalFormat
+from .recorder import ISink
+from .views import Item, Kind, Views
+from .worker import Worker
+
+_log = Logger()
+
+#: The values of C{--format}.
+FORMATS: dict[str, Format | None] = {
+    "text": formats.text,
+    "hex": formats.hexdump,
+    "json": formats.jsonLine,
+    "none": None,
+}
+
+
+class Selection(StrEnum):
+    """
+    Which items are printed: the values of C{--print}.
+    """
+
+    #: What clients sent.
+    RECEIVED = "received"
+    #: What they were answered.
+    SENT = "sent"
+    #: Both.
+    BOTH = "both"
+    #: And connections, handshakes, control frames, notes.
+    ALL = "all"
+
+
+# What a peer says, as opposed to how.
+_CONTENTS = {Kind.OCTETS, Kind.CONTENT, Kind.REQUEST, Kind.RESPONSE, Kind.MESSAGE}
+
+
+def isSelected(item: Item, selection: Selection) -> bool:
+    """
+    Whether an item is one of a selection. What is not whole or wrong is among what came.
+    """
+    if selection is Selection.ALL:
+        return True
+    if item.kind not in _CONTENTS and not item.wrong:
+        return False
+    return selection is Selection.BOTH or item.direction == selection.value
+
+
+class Stream:
+    """
+    A descriptor that is written to, by a thread, which waits until it takes everything.
+    """
+
+    def __init__(self, path: str) -> None:
+        """
+        @param path: a file to append to, or C{-} for standard output.
+        """
+        self.path = path
+        self._descriptor: int | None = None
+
+    def open(self) -> None:
+        """
+        Open it.
+
+        @raise OSError: it cannot be written to.
+        """
+        if self._descriptor is not None:
+            return
+        if self.path == "-":
+            # A descriptor of our own: what becomes of sys.stdout is the logger's business.
+            self._descriptor = os.dup(sys.__stdout__.fileno() if sys.__stdout__ else -1)
+        else:
+            # Without O_NONBLOCK a FIFO that nobody reads would hold up the start for ever.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+            self._descriptor = os.open(self.path, flags, 0o666)
+
+    @property
+    def isTerminal(self) -> bool:
+        """
+        Whether a person looks at it.
+        """
+        return self._descriptor is not None and os.isatty(self._descriptor)
+
+    @property
+    def isNowhere(self) -> bool:
+        """
+        Whether what is written to it is gone.
+        """
+        if self._descriptor is None:
+            return True
+        found = os.fstat(self._descriptor)
+        return stat.S_ISCHR(found.st_mode) and found.st_rdev == os.stat(os.devnull).st_rdev
+
+    def write(self, data: bytes | bytearray) -> None:
+        """
+        Write everything, however long that takes.
+
+        @raise OSError: it does not take it.
+        """
+        assert self._descriptor is not None, "the output is not open"
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:
+                select.select([], [self._descriptor], [])
+
+    def close(self) -> None:
+        """
+        Close it.
+        """
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+@implementer(ISink)
+class PrintedStream:
+    """
+    Prints what is recorded, in a thread of its own: a reader that stalls holds up the recorded
+    connections, and nobody else.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        reactor: IReactorFromThreads,
+        *,
+        selection: Selection = Selection.RECEIVED,
+        maxQueued: int = 16 * 2**20,
+    ) -> None:
+        """
+        @param path: a file to append to, or C{-} for standard output.
+        @param reactor: in whose thread this is used.
+        @param selection: what to print.
+        @param maxQueued: how many octets may wait to be printed before the recorded connections
+            are to wait.
+        """
+        self._stream = Stream(path)
+        self._formats: dict[str, Format] = {}
+        self._selection = selection
+        self._reactor = reactor
+        self._views = Views()
+        self._worker = Worker(
+            "netkit output", self._print, self._stream.close, reactor, maxQueued=maxQueued
+        )
+        # The thread's own: whether a record was begun and not ended.
+        self._broken = False
+        self._failed = 0
+        self._waitedFor = True
+
+    @property
+    def congested(self) -> bool:
+        """
+        Whether whoever has more events is to wait.
+        """
+        return self._worker.congested
+
+    def whenRelieved(self, call: Callable[[], None]) -> None:
+        """
+        Have something called whenever C{congested} is no longer true.
+        """
+        self._worker.whenRelieved(call)
+
+    def take(self, events: list[Event], size: int) -> None:
+        """
+        Print what there is to print of events, as soon as may be.
+        """
+        self._worker.put(events, size)
+
+    def show(self, service: str, format: str) -> None:
+        """
+        Print what a service's clients sent.
+
+        @param service: the service's name.
+        @param format: one of L{FORMATS}, not C{none}.
+        """
+        self._formats[service] = FORMATS[format] or formats.text
+
+    def start(self) -> None:
+        """
+        Open the stream.
+
+        @raise OSError: it cannot be written to.
+        """
+        self._stream.open()
+        if self._stream.isNowhere:
+            _log.warn("What services print goes to {path}: nothing will be seen", path=os.devnull)
+        elif self._stream.isTerminal:
+            colour = "NO_COLOR" not in os.environ and os.environ.get("TERM", "dumb") != "dumb"
+            for service, format in self._formats.items():
+                if format is formats.text:
+                    self._formats[service] = TerminalFormat(colour=colour)
+        self._worker.start()
+
+    def stop(self) -> Deferred[None]:
+        """
+        Print what waits, and close the stream.
+
+        @return: a Deferred that fires when that is done. When it is cancelled, what was not
+            printed is lost: the log says how much.
+        """
+        return self._worker.stop().addErrback(self._abandoned)
+
+    def _print(self, events: list[Event]) -> None:
+        for item in self._views.feed(events):
+            try:
+                format = self._formats.get(item.connection.service)
+                if format is not None and isSelected(item, self._selection):
+                    self._record(item, format)
+            finally:
+                item.close()
+
+    def _record(self, item: Item, format: Format) -> None:
+        try:
+            if self._broken and format is not formats.text:
+                # The record that a full disk cut short is no part of this one.
+                self._stream.write(b"\n")
+            self._broken = True
+            for piece in format(item):
+                self._stream.write(piece)
+            self._broken = False
+            if self._failed:
+                failed, self._failed = self._failed, 0
+                self._reactor.callFromThread(self._tellAgain, failed)
+        except OSError as error:
+            self._failed += 1
+            if self._failed == 1:
+                self._reactor.callFromThread(self._tellFailed, error)
+
+    def _tellFailed(self, error: OSError) -> None:
+        if not self._waitedFor:
+            return
+        _log.error(
+            "{path!r} cannot be printed to: {reason}; what was to be printed is lost until it can",
+            path=self._stream.path,
+            reason=error.strerror,
+        )
+
+    def _tellAgain(self, failed: int) -> None:
+        _log.info(
+            "{path!r} is printed to again; {count} records were not printed",
+            path=self._stream.path,
+            count=failed,
+        )
+
+    def _abandoned(self, reason: object) -> None:
+        self._waitedFor = False
+        _log.warn(
+            "{path!r} did not take what was to be printed in time: {octets} octets are lost",
+            path=self._stream.path,
+            octets=self._worker.queued,
+        )

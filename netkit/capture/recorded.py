@@ -1,0 +1,312 @@
+"""
+Connections that are recorded: a factory and a protocol that wrap those of a service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from time import time_ns
+from typing import Any
+
+from OpenSSL.SSL import Connection as TLSConnection
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.error import (
+    ConnectionAborted,
+    ConnectionDone,
+    TCPTimedOutError,
+    TimeoutError,
+)
+from twisted.internet.interfaces import (
+    IAddress,
+    IFileDescriptorReceiver,
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    ILoggingContext,
+    IProtocol,
+    IProtocolFactory,
+    ITransport,
+)
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+from zope.interface import directlyProvides, providedBy
+
+from ..base.notes import INoted
+from ..wire.recording import (
+    Address,
+    Closed,
+    Direction,
+    End,
+    HalfClosed,
+    Note,
+    Opened,
+    Role,
+    Secured,
+)
+from .recorder import Recorder
+
+_RECEIVED = Direction.RECEIVED
+_SENT = Direction.SENT
+
+# What a protocol may provide, beside IProtocol, to be told more by its transport.
+_LISTENERS = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener)
+
+
+class RecordedProtocol(ProtocolWrapper):
+    """
+    A recorded connection: between a transport and a protocol, each of which it is to the other.
+
+    While the recorder is congested, the peer is not read from, and what produces for the transport
+    is paused.
+    """
+
+    factory: RecordedFactory
+    # What each provides, the other one asks for.
+    transport: Any
+    wrappedProtocol: Any
+
+    def __init__(self, factory: RecordedFactory, wrappedProtocol: IProtocol) -> None:
+        """
+        @param factory: what made this.
+        @param wrappedProtocol: the service's protocol.
+        """
+        super().__init__(factory, wrappedProtocol)
+        self._recorder = factory.recorder
+        self._octets = factory.recorder.octets
+        self._number = next(factory.recorder.numbers)
+        self._producer: _Producer | None = None
+        # Whether the service has paused the transport, and whether we have.
+        self._paused = False
+        self._held = False
+        self._writes = True
+        self._listens = [each for each in _LISTENERS if each.providedBy(wrappedProtocol)]
+        if IHandshakeListener not in self._listens:
+            # What TLS is spoken is recorded.
+            self._listens.append(IHandshakeListener)
+        directlyProvides(self, *self._listens)
+
+    def makeConnection(self, transport: ITransport) -> None:
+        directlyProvides(self, providedBy(transport), INoted, *self._listens)
+        self.transport = transport
+        self.connected = 1
+        factory = self.factory
+        self._recorder.event(
+            Opened(
+                self._number,
+                time_ns(),
+                factory.role,
+                factory.service,
+                _address(self.getPeer()),
+                _address(self.getHost()),
+            )
+        )
+        factory.registerProtocol(self)
+        self.wrappedProtocol.makeConnection(self)
+
+    def note(self, text: str) -> None:
+        """
+        Record what there is to say about the connection at this point.
+        """
+        self._recorder.event(Note(self._number, time_ns(), text))
+
+    # What the transport tells.
+
+    def dataReceived(self, data: bytes) -> None:
+        self._octets(self._number, _RECEIVED, data)
+        if self._recorder.congested:
+            self._hold()
+        self.wrappedProtocol.dataReceived(data)
+
+    def readConnectionLost(self) -> None:
+        self._recorder.event(HalfClosed(self._number, time_ns(), _RECEIVED))
+        self.wrappedProtocol.readConnectionLost()
+
+    def writeConnectionLost(self) -> None:
+        self.wrappedProtocol.writeConnectionLost()
+
+    def handshakeCompleted(self) -> None:
+        handle = self.transport.getHandle()
+        if isinstance(handle, TLSConnection):
+            self._recorder.event(
+                Secured(
+                    self._number,
+                    time_ns(),
+                    handle.get_protocol_version_name(),
+                    handle.get_alpn_proto_negotiated().decode(errors="backslashreplace"),
+                    (handle.get_servername() or b"").decode(errors="backslashreplace"),
+                )
+            )
+        if IHandshakeListener.providedBy(self.wrappedProtocol):
+            self.wrappedProtocol.handshakeCompleted()
+
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        self.note("a file descriptor was received")
+        self.wrappedProtocol.fileDescriptorReceived(descriptor)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        how = _end(reason)
+        self._recorder.event(
+            Closed(
+                self._number, time_ns(), how, "" if how is End.DONE else reason.getErrorMessage()
+            )
+        )
+        self._recorder.forget(self._release)
+        super().connectionLost(reason)
+
+    # What the service asks of the transport.
+
+    def write(self, data: bytes) -> None:
+        if self._writes:
+            self._octets(self._number, _SENT, data if type(data) is bytes else bytes(data))
+            if self._recorder.congested:
+                self._hold()
+        self.transport.write(data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
+
+    def loseWriteConnection(self) -> None:
+        if self._writes:
+            self._writes = False
+            self._recorder.event(HalfClosed(self._number, time_ns(), _SENT))
+        self.transport.loseWriteConnection()
+
+    def sendFileDescriptor(self, descriptor: int) -> None:
+        self.note("a file descriptor was sent")
+        self.transport.sendFileDescriptor(descriptor)
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        if not self._held:
+            self.transport.resumeProducing()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        self._producer = _Producer(producer, streaming, self._held)
+        self.transport.registerProducer(self._producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        self._producer = None
+        self.transport.unregisterProducer()
+
+    def _hold(self) -> None:
+        if self._held:
+            return
+        self._held = True
+        self._recorder.whenRelieved(self._release)
+        self.transport.pauseProducing()
+        if self._producer is not None:
+            self._producer.hold()
+
+    def _release(self) -> None:
+        self._held = False
+        if not self._paused:
+            self.transport.resumeProducing()
+        if self._producer is not None:
+            self._producer.release()
+
+
+class _Producer:
+    """
+    What a service has registered to produce for a transport, which pauses it, as we do.
+    """
+
+    def __init__(self, producer: Any, streaming: bool, held: bool) -> None:
+        self._producer = producer
+        self._streaming = streaming
+        self._held = held
+        # Whether the transport takes more.
+        self._wanted = streaming
+
+    def pauseProducing(self) -> None:
+        self._wanted = False
+        if not self._held:
+            self._producer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._wanted = True
+        if not self._held:
+            self._resume()
+
+    def stopProducing(self) -> None:
+        self._producer.stopProducing()
+
+    def hold(self) -> None:
+        self._held = True
+        if self._wanted and self._streaming:
+            self._producer.pauseProducing()
+
+    def release(self) -> None:
+        self._held = False
+        if self._wanted:
+            self._resume()
+
+    def _resume(self) -> None:
+        # One that is pulled from is asked for each piece.
+        self._wanted = self._streaming
+        self._producer.resumeProducing()
+
+
+class RecordedFactory(WrappingFactory[RecordedProtocol]):
+    """
+    Makes recorded connections of those that another factory makes.
+    """
+
+    protocol = RecordedProtocol
+    noisy = False
+
+    def __init__(
+        self,
+        wrappedFactory: IProtocolFactory,
+        recorder: Recorder,
+        service: str,
+        role: Role = Role.SERVER,
+    ) -> None:
+        """
+        @param wrappedFactory: makes the protocols.
+        @param recorder: takes what happens on their connections.
+        @param service: the name of what uses the connections.
+        @param role: which end of them we are.
+        """
+        super().__init__(wrappedFactory)
+        self.recorder = recorder
+        self.service = service
+        self.role = role
+
+    def logPrefix(self) -> str:
+        """
+        Tell the name of the factory whose protocols are recorded.
+        """
+        if ILoggingContext.providedBy(self.wrappedFactory):
+            return str(self.wrappedFactory.logPrefix())
+        return type(self.wrappedFactory).__name__
+
+    def buildProtocol(self, addr: IAddress | None) -> RecordedProtocol:
+        """
+        Make the protocol of a new connection; L{None} where the other factory makes none.
+        """
+        protocol = self.wrappedFactory.buildProtocol(addr)
+        if protocol is None:
+            return None  # type: ignore[return-value] # as IProtocolFactory has it
+        return RecordedProtocol(self, protocol)
+
+
+def _address(address: IAddress) -> Address:
+    if isinstance(address, IPv4Address | IPv6Address):
+        return address.host, address.port
+    if isinstance(address, UNIXAddress):
+        return (address.name or b"").decode(errors="surrogateescape")
+    return str(address)
+
+
+def _end(reason: Failure) -> End:
+    if reason.check(ConnectionDone):
+        return End.DONE
+    if reason.check(ConnectionAborted):
+        return End.ABORTED
+    if reason.check(TimeoutError, TCPTimedOutError):
+        return End.TIMED_OUT
+    return End.RESET

@@ -1,0 +1,146 @@
+"""
+What takes the events of all recorded connections, and hands them on in batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from time import time_ns
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from zope.interface import Attribute, Interface
+
+from ..wire.recording import Direction, Event, Octets
+
+#: How long an event of which nobody waits to see something waits for others to be handed on with,
+#: in seconds.
+DELAY = 0.05
+
+# How many octets of memory wait for that at most.
+_BATCH = 2**18
+
+# About what an event takes in memory beside its octets.
+_EVENT = 200
+
+
+class ISink(Interface):
+    """
+    What recorded events are for: a file, a view.
+    """
+
+    congested: bool = Attribute("whether the recorded connections are to wait")
+
+    def whenRelieved(call: Callable[[], None]) -> None:
+        """
+        Have something called whenever C{congested} is no longer true.
+        """
+
+    def take(events: list[Event], size: int) -> None:
+        """
+        Take events.
+
+        @param events: one at least, in the order in which they happened; not to be changed.
+        @param size: about how much memory they take, in octets.
+        """
+
+
+class Recorder:
+    """
+    Takes the events of all recorded connections of a program.
+
+    @ivar congested: whether the recorded connections are to wait, for a sink does not keep up.
+    """
+
+    def __init__(
+        self,
+        sinks: Sequence[ISink],
+        clock: IReactorTime | None = None,
+        *,
+        numbers: Iterator[int] | None = None,
+        snaplen: int = 0,
+        delay: float = DELAY,
+    ) -> None:
+        """
+        @param sinks: what the events are for.
+        @param clock: what tells when to hand them on; the global reactor by default.
+        @param numbers: those of the connections, where others have numbers of the same.
+        @param snaplen: how many octets of each piece are kept; 0 for all.
+        @param delay: for how many seconds an event may wait for others to be handed on with.
+        """
+        if clock is None:
+            from twisted.internet import reactor
+
+            clock = IReactorTime(reactor)
+        self.numbers = numbers or count(1)
+        self.congested = False
+        self._sinks = sinks
+        self._clock = clock
+        self._snaplen = snaplen or None
+        self._delay = delay
+        self._batch: list[Event] = []
+        self._size = 0
+        self._call: IDelayedCall | None = None
+        self._waiting: dict[Callable[[], None], None] = {}
+        for sink in sinks:
+            sink.whenRelieved(self._relieved)
+
+    def octets(self, connection: int, direction: Direction, data: bytes) -> None:
+        """
+        Octets arrived or were sent.
+
+        @param connection: the connection's number.
+        """
+        length = len(data)
+        kept = data[: self._snaplen]
+        self._batch.append(Octets(connection, time_ns(), direction, kept, length))
+        self._size += len(kept) + _EVENT
+        if self._size > _BATCH:
+            self.flush()
+        elif self._call is None:
+            self._call = self._clock.callLater(self._delay, self.flush)
+
+    def event(self, event: Event) -> None:
+        """
+        Something else happened.
+        """
+        self._batch.append(event)
+        self._size += _EVENT
+        if self._call is None:
+            self._call = self._clock.callLater(self._delay, self.flush)
+
+    def flush(self) -> None:
+        """
+        Hand on what has come.
+        """
+        if self._call is not None:
+            if self._call.active():
+                self._call.cancel()
+            self._call = None
+        if not self._batch:
+            return
+        batch, self._batch = self._batch, []
+        size, self._size = self._size, 0
+        for sink in self._sinks:
+            sink.take(batch, size)
+        self.congested = any(sink.congested for sink in self._sinks)
+
+    def whenRelieved(self, call: Callable[[], None]) -> None:
+        """
+        Have something called when C{congested} is no longer true.
+        """
+        self._waiting[call] = None
+
+    def forget(self, call: Callable[[], None]) -> None:
+        """
+        Have it not called.
+        """
+        self._waiting.pop(call, None)
+
+    def _relieved(self) -> None:
+        self.congested = any(sink.congested for sink in self._sinks)
+        if self.congested:
+            return
+        waiting, self._waiting = self._waiting, {}
+        for call in waiting:
+            call()

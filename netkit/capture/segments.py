@@ -1,0 +1,334 @@
+"""
+A recording on disk: a folder of pcapng files, of which the oldest make room for new ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from errno import EACCES
+from pathlib import Path
+from time import monotonic
+from uuid import uuid4
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from ..wire.recording import Direction, Dropped, Event, Octets, RecordingWriter
+from .recorder import ISink
+from .worker import Worker
+
+_log = Logger()
+
+# The number comes first: clocks are set back at times.
+_NAME = re.compile(r"netkit-(\d{6,})-\d{8}T\d{6}Z\.pcapng")
+
+# After a write that failed, for how many seconds nothing is written.
+_RETRY_AFTER = 1.0
+
+
+def segmentFiles(folder: Path) -> list[Path]:
+    """
+    List the files of the recordings in a folder, the oldest one first.
+
+    @raise OSError: it cannot be read.
+    """
+    found = [folder / name for name in os.listdir(folder) if _NAME.fullmatch(name)]
+    return sorted(found, key=segmentNumber)
+
+
+def segmentNumber(path: Path) -> int:
+    """
+    Tell the number of a recording's file.
+    """
+    return int(path.name.split("-")[1])
+
+
+class SegmentFiles:
+    """
+    The files of a folder, written one after another. It blocks: it is for a thread.
+
+    A file's name has a number, by which they sort, and the time at which it was begun.
+    """
+
+    def __init__(self, folder: Path, *, size: int, count: int, application: str) -> None:
+        """
+        @param folder: where the files are; it is made when the first one is begun.
+        @param size: after how many octets a file is ended and the next one begun.
+        @param count: how many files may be there: the oldest one is removed for a new one.
+        @param application: what program records.
+        """
+        self.folder = folder
+        self._size = size
+        self._count = count
+        self._writer = RecordingWriter(application, uuid4().hex)
+        self._descriptor: int | None = None
+        self._written = 0
+
+    def check(self) -> None:
+        """
+        Make the folder, and see that a file can be made in it.
+
+        @raise OSError: it cannot.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES), str(self.folder))
+
+    def write(self, events: Sequence[Event]) -> None:
+        """
+        Append events.
+
+        @raise OSError: they are not written, none of them. The file that they were for is ended
+            before them, and the next call begins another one.
+        """
+        made: list[bytes] | None = None
+        try:
+            if self._descriptor is None or self._written >= self._size:
+                self._begin()
+            made = self._writer.write(events)
+            self._append(b"".join(made))
+        except OSError:
+            self.close()
+            if made is None:
+                self.leaveOut(events)
+            raise
+
+    def leaveOut(self, events: Sequence[Event]) -> None:
+        """
+        Know of events that are not written: what comes of their connections may be.
+        """
+        self._writer.write(events)
+
+    def close(self) -> None:
+        """
+        End the file.
+        """
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _begin(self) -> None:
+        self.close()
+        files = segmentFiles(self.folder)
+        for path in files[: max(0, len(files) - self._count + 1)]:
+            path.unlink()
+        number = segmentNumber(files[-1]) + 1 if files else 1
+        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = self.folder / f"netkit-{number:06}-{now}.pcapng"
+        # What is recorded may be secret.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, 0o600)
+        self._written = 0
+        self._append(self._writer.begin())
+
+    def _append(self, data: bytes) -> None:
+        assert self._descriptor is not None
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError:
+            # A block that is cut short would be the end of what can be read.
+            os.ftruncate(self._descriptor, self._written)
+            raise
+        self._written += len(data)
+
+
+class Loss:
+    """
+    Counts octets that are not recorded, until that can be said.
+
+    @ivar octets: how many there are.
+    """
+
+    def __init__(self) -> None:
+        self.octets = 0
+        self._counts: dict[int, list[int]] = {}
+
+    def add(self, events: Sequence[Event]) -> None:
+        """
+        Count the octets of events that are left out.
+        """
+        for event in events:
+            if isinstance(event, Octets):
+                received = event.direction is Direction.RECEIVED
+                counted = (event.length, 0) if received else (0, event.length)
+            elif isinstance(event, Dropped):
+                counted = event.received, event.sent
+            else:
+                continue
+            counts = self._counts.setdefault(event.connection, [0, 0])
+            counts[0] += counted[0]
+            counts[1] += counted[1]
+            self.octets += sum(counted)
+
+    def events(self, time: int) -> list[Event]:
+        """
+        Make the events that say so.
+        """
+        return [Dropped(number, time, *counts) for number, counts in self._counts.items()]
+
+
+@implementer(ISink)
+class Segments:
+    """
+    Writes events to L{SegmentFiles}, in a thread of its own.
+
+    What a full disk does not take is left out: counted, and told in the files and in the log. So
+    is, where it is to drop rather than to be waited for, what the disk takes too slowly.
+
+    @ivar dropped: how many octets were left out.
+    """
+
+    def __init__(
+        self,
+        files: SegmentFiles,
+        reactor: IReactorFromThreads,
+        *,
+        drop: bool = False,
+        maxQueued: int = 16 * 2**20,
+    ) -> None:
+        """
+        @param files: where to write.
+        @param reactor: in whose thread this is used.
+        @param drop: whether octets are left out when too many wait to be written.
+        @param maxQueued: how many octets may wait to be written.
+        """
+        self.dropped = 0
+        self._files = files
+        self._reactor = reactor
+        self._drop = drop
+        self._maxQueued = maxQueued
+        self._worker = Worker(
+            "netkit capture", self._write, files.close, reactor, maxQueued=maxQueued
+        )
+        # What the log was told of.
+        self._failing = False
+        self._full = False
+        # The thread's own: what could not be written, and until when nothing is tried.
+        self._loss = Loss()
+        self._retryAt = 0.0
+
+    @property
+    def congested(self) -> bool:
+        """
+        Whether whoever has more events is to wait.
+        """
+        return self._worker.congested and not self._drop
+
+    def whenRelieved(self, call: Callable[[], None]) -> None:
+        """
+        Have something called whenever C{congested} is no longer true.
+        """
+        self._worker.whenRelieved(call)
+
+    def start(self) -> None:
+        """
+        Begin to write.
+
+        @raise OSError: the folder cannot be had.
+        """
+        self._files.check()
+        self._worker.start()
+
+    def stop(self) -> Deferred[None]:
+        """
+        Write what waits, and end.
+
+        @return: a Deferred that fires when that is done. When it is cancelled, what is not written
+            is lost: the log says how much.
+        """
+        return self._worker.stop().addCallbacks(self._ended, self._abandoned)
+
+    def finish(self, seconds: float) -> None:
+        """
+        As L{stop}, when the reactor has stopped: wait for it.
+
+        @param seconds: for how long at most.
+        """
+        if self._worker.join(seconds):
+            self._ended(None)
+
+    def take(self, events: list[Event], size: int) -> None:
+        """
+        Write events as soon as may be.
+        """
+        if self._drop and not self._worker.hasRoom(size):
+            loss = Loss()
+            loss.add(events)
+            others = [event for event in events if not isinstance(event, (Octets, Dropped))]
+            events = [*others, *loss.events(events[-1].time)]
+            size = 0
+            self._tellDropped(loss.octets)
+        else:
+            self._full = False
+        self._worker.put(events, size)
+
+    def _write(self, events: list[Event]) -> None:
+        error: OSError | None = None
+        if monotonic() < self._retryAt:
+            self._files.leaveOut(events)
+        else:
+            try:
+                self._files.write([*self._loss.events(events[0].time), *events])
+                self._loss, self._retryAt = Loss(), 0.0
+            except OSError as raised:
+                error = raised
+                self._retryAt = monotonic() + _RETRY_AFTER
+        if self._retryAt:
+            lost = self._loss.octets
+            self._loss.add(events)
+            self._reactor.callFromThread(self._failed, self._loss.octets - lost, error)
+        elif self._failing:
+            self._reactor.callFromThread(self._recovered)
+
+    def _failed(self, lost: int, error: OSError | None) -> None:
+        self.dropped += lost
+        if error is not None and not self._failing:
+            self._failing = True
+            _log.error(
+                "The capture in {folder} cannot be written: {reason}; what is not recorded is "
+                "counted, the service goes on",
+                folder=str(self._files.folder),
+                reason=error.strerror,
+            )
+
+    def _recovered(self) -> None:
+        if self._failing:
+            self._failing = False
+            _log.info(
+                "The capture in {folder} is written again; {octets} octets were not recorded",
+                folder=str(self._files.folder),
+                octets=self.dropped,
+            )
+
+    def _tellDropped(self, octets: int) -> None:
+        self.dropped += octets
+        if not self._full:
+            self._full = True
+            _log.warn(
+                "The capture in {folder} is written too slowly: what does not fit in its queue of "
+                "{limit} octets is not recorded",
+                folder=str(self._files.folder),
+                limit=self._maxQueued,
+            )
+
+    def _ended(self, result: None) -> None:
+        if self.dropped:
+            _log.warn(
+                "The capture in {folder} lacks {octets} octets",
+                folder=str(self._files.folder),
+                octets=self.dropped,
+            )
+
+    def _abandoned(self, reason: object) -> None:
+        _log.warn(
+            "The capture in {folder} was not written in time: {octets} octets are lost",
+            folder=str(self._files.folder),
+            octets=self._worker.queued,
+        )

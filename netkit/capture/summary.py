@@ -1,0 +1,81 @@
+"""
+A line for each connection.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ..base.terminal import printableLine
+from ..wire.recording import Direction, Opened
+from ..wire.recording.comments import address_text
+from .views import Item, Kind
+
+
+@dataclass(slots=True)
+class _Sums:
+    opened: Opened
+    octets: Counter[Direction] = field(default_factory=Counter)
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    first: str = ""
+    wrong: str = ""
+
+
+class Summary:
+    """
+    Sums up connections.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[int, _Sums] = {}
+
+    def feed(self, item: Item) -> Iterator[str]:
+        """
+        Take the next item.
+
+        @return: the line of its connection, when that is over.
+        """
+        number = item.connection.connection
+        sums = self._sums.get(number)
+        if sums is None:
+            sums = self._sums[number] = _Sums(item.connection)
+        if item.direction is not None:
+            sums.octets[item.direction] += item.length
+        sums.kinds[item.kind] += 1
+        if item.kind in (Kind.REQUEST, Kind.HANDSHAKE) and not sums.first:
+            about = item.about
+            sums.first = f"{about.get('method', '?')} {about.get('target', '?')}"
+        sums.wrong = sums.wrong or item.wrong
+        if item.kind is Kind.CLOSED:
+            del self._sums[number]
+            yield _line(sums, item.ended, str(item.about["how"]))
+
+    def rest(self) -> Iterator[str]:
+        """
+        The lines of the connections that are not over.
+        """
+        for sums in self._sums.values():
+            yield _line(sums, None, "open")
+
+
+def _line(sums: _Sums, ended: int | None, how: str) -> str:
+    opened = sums.opened
+    clock = datetime.fromtimestamp(opened.time / 10**9).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    took = "" if ended is None else f" {(ended - opened.time) / 10**9:.3f} s"
+    received, sent = (sums.octets[direction] for direction in Direction)
+    parts = [
+        f"{opened.connection:>5} {clock} {opened.service:<13} {address_text(opened.peer)}",
+        f"{received} B in, {sent} B out,{took} {how}",
+    ]
+    requests = sums.kinds[Kind.REQUEST] + sums.kinds[Kind.HANDSHAKE]
+    messages = sums.kinds[Kind.MESSAGE]
+    if sums.first:
+        parts.append(sums.first + (f" and {requests - 1} more" if requests > 1 else ""))
+    if messages:
+        parts.append(f"{messages} messages")
+    if sums.wrong:
+        parts.append(f"({sums.wrong})")
+    return printableLine("  ".join(parts))

@@ -1,0 +1,139 @@
+"""
+The views of all connections of a recording.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from ...wire.recording import (
+    Address,
+    Closed,
+    Direction,
+    Dropped,
+    Event,
+    HalfClosed,
+    Note,
+    Octets,
+    Opened,
+    Role,
+    Secured,
+)
+from .http import HTTPView
+from .item import Item, Kind
+from .raw import ContentView, RawView
+from .spool import Spool
+
+# How an HTTP request begins, and what may become that.
+_REQUEST = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,20} [!-~]")
+_PERHAPS = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,20} ?")
+
+
+class View(Protocol):
+    """
+    Makes items of the events of a connection.
+    """
+
+    def feed(self, event: Event) -> Iterator[Item]:
+        """
+        Take the next event of the connection.
+        """
+
+
+class GuessView:
+    """
+    Finds out by a client's first octets what it speaks.
+    """
+
+    def __init__(self, opened: Opened, spool: Spool) -> None:
+        """
+        @param opened: the connection.
+        @param spool: where octets wait.
+        """
+        self._opened = opened
+        self._spool = spool
+        self._view: View | None = None
+        self._held: list[Event] = []
+        self._first = b""
+
+    def feed(self, event: Event) -> Iterator[Item]:
+        """
+        Take the next event of the connection.
+        """
+        if self._view is not None:
+            yield from self._view.feed(event)
+            return
+        self._held.append(event)
+        self._view = self._guess(event)
+        if self._view is not None:
+            held, self._held = self._held, []
+            for each in held:
+                yield from self._view.feed(each)
+
+    def _guess(self, event: Event) -> View | None:
+        if isinstance(event, Octets):
+            serving = self._opened.role is Role.SERVER
+            fromClient = Direction.RECEIVED if serving else Direction.SENT
+            if event.direction is not fromClient:
+                # Who waits to be spoken to does not speak HTTP.
+                return RawView(self._opened, self._spool)
+            self._first += event.data
+            if _REQUEST.match(self._first):
+                return HTTPView(self._opened, self._spool)
+            if _PERHAPS.fullmatch(self._first):
+                return None
+            return RawView(self._opened, self._spool)
+        if isinstance(event, HalfClosed | Dropped | Closed):
+            return RawView(self._opened, self._spool)
+        return None
+
+
+_VIEWS: dict[str, Callable[[Opened, Spool], View]] = {
+    "echo": RawView,
+    "print-respond": ContentView,
+    "http": HTTPView,
+    "websocket": HTTPView,
+}
+
+
+class Views:
+    """
+    Makes items of the events of a recording.
+    """
+
+    def __init__(self) -> None:
+        self._spool = Spool()
+        self._connections: dict[int, tuple[Opened, View]] = {}
+
+    def feed(self, events: Iterable[Event]) -> Iterator[Item]:
+        """
+        Take the next events.
+        """
+        for event in events:
+            if isinstance(event, Opened):
+                view = _VIEWS.get(event.service, GuessView)(event, self._spool)
+                self._connections[event.connection] = event, view
+                about: dict[str, Address | str] = {"peer": event.peer, "host": event.host}
+                yield Item(event, event.time, event.time, Kind.OPENED, about=about)
+                continue
+            known = self._connections.get(event.connection)
+            if known is None:
+                continue
+            opened, view = known
+            time = event.time
+            yield from view.feed(event)
+            if isinstance(event, Note):
+                yield Item(opened, time, time, Kind.NOTE, about={"text": event.text})
+            elif isinstance(event, Secured):
+                said = {"tls": event.version, "alpn": event.alpn, "sni": event.sni}
+                text = ", ".join(f"{name} {value}" for name, value in said.items() if value)
+                yield Item(opened, time, time, Kind.NOTE, about={"text": text})
+            elif isinstance(event, Dropped):
+                text = f"{event.received} octets received and {event.sent} sent are not recorded"
+                yield Item(opened, time, time, Kind.NOTE, about={"text": text})
+            elif isinstance(event, Closed):
+                del self._connections[event.connection]
+                how = {"how": event.how.value, "reason": event.reason}
+                yield Item(opened, opened.time, time, Kind.CLOSED, about=how)

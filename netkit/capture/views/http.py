@@ -1,0 +1,319 @@
+"""
+The HTTP messages of a connection, and what it switches to.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from ...wire.errors import RemoteProtocolError
+from ...wire.http import (
+    Content,
+    EndOfMessage,
+    Fields,
+    Limits,
+    RequestHead,
+    RequestReceiver,
+    ResponseHead,
+    ResponseReceiver,
+)
+from ...wire.recording import Closed, Direction, Dropped, Event, HalfClosed, Octets, Opened, Role
+from ...wire.websocket import handshake
+from .item import Item, Kind
+from .raw import RawView, cut
+from .spool import Data, Spool
+from .websocket import WebSocketView
+
+# What a service refuses because it is too much is shown as well.
+_MUCH = 2**20
+_LIMITS = Limits(
+    request_line=_MUCH,
+    header_section=_MUCH,
+    fields=_MUCH,
+    content=0,
+    chunk_extensions=_MUCH,
+    trailer_section=_MUCH,
+)
+
+
+class _Side:
+    """
+    What one side sends: messages, one after another.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        spool: Spool,
+        direction: Direction,
+        receiver: RequestReceiver | ResponseReceiver,
+    ) -> None:
+        self.receiver = receiver
+        self._opened = opened
+        self._spool = spool
+        self._direction = direction
+        self._began = 0
+        # The message of which the head has come and the end has not.
+        self._item: Item | None = None
+        # What is not HTTP any more.
+        self._raw: RawView | None = None
+
+    @property
+    def idle(self) -> bool:
+        """
+        Whether nothing of a message has come.
+        """
+        return self._item is None and not self.receiver.buffered
+
+    def receive(self, event: Octets) -> Iterator[Item]:
+        """
+        Take octets.
+        """
+        if self._raw is not None:
+            yield from self._raw.feed(event)
+            return
+        if self.idle:
+            self._began = event.time
+        self.receiver.receive(event.data)
+        wrong = cut(event)
+        if wrong:
+            yield from self.fail(event.time, wrong)
+
+    def next(self, time: int) -> Iterator[Item | RequestHead | ResponseHead]:
+        """
+        Take the next message, as far as it has come: its head, and it itself when it is whole.
+        """
+        while self._raw is None:
+            try:
+                event = self.receiver.next_event()
+            except RemoteProtocolError as error:
+                yield from self.fail(time, str(error))
+                return
+            if event is None:
+                return
+            if isinstance(event, RequestHead | ResponseHead):
+                self._begin(event, time)
+                yield event
+                if isinstance(event, RequestHead) and not event.framing.has_content:
+                    yield self._end(time)
+                    return
+                continue
+            assert self._item is not None
+            if self._item.framed is not None:
+                self._item.framed.write(event.raw)
+            if isinstance(event, EndOfMessage):
+                if len(event.trailers):
+                    self._item.about["trailers"] = _pairs(event.trailers)
+                yield self._end(time)
+                return
+            assert isinstance(event, Content)
+            assert self._item.data is not None
+            self._item.data.write(event.data)
+
+    def fail(self, time: int, wrong: str) -> Iterator[Item]:
+        """
+        Nothing more of this side can be understood.
+
+        @return: what has come and is in no item yet.
+        """
+        item, self._item = self._item, None
+        rest = self.receiver.detach()
+        self._raw = RawView(self._opened, self._spool)
+        if item is None:
+            if not rest:
+                return
+            kind = Kind.REQUEST if isinstance(self.receiver, RequestReceiver) else Kind.RESPONSE
+            item = Item(self._opened, self._began, time, kind, self._direction)
+            item.data = Data(self._spool)
+        body = item.data if item.framed is None else item.framed
+        assert body is not None
+        body.write(rest)
+        item.ended = time
+        item.wrong = wrong
+        yield item
+
+    def mark(self, kind: Kind) -> None:
+        """
+        Say what the message is whose head has come.
+        """
+        if self._item is not None:
+            self._item.kind = kind
+
+    def _begin(self, head: RequestHead | ResponseHead, time: int) -> None:
+        about: dict[str, object]
+        if isinstance(head, RequestHead):
+            kind = Kind.REQUEST
+            about = {"method": _text(head.method), "target": _text(head.target)}
+        else:
+            kind = Kind.RESPONSE
+            about = {"status": head.status, "reason": _text(head.reason)}
+        about["version"] = f"HTTP/1.{head.minor}"
+        about["fields"] = _pairs(head.fields)
+        self._item = Item(
+            self._opened,
+            self._began,
+            time,
+            kind,
+            self._direction,
+            Data(self._spool),
+            head.raw,
+            Data(self._spool) if head.framing.chunked else None,
+            about,
+        )
+
+    def _end(self, time: int) -> Item:
+        item, self._item = self._item, None
+        assert item is not None
+        item.ended = time
+        self._began = time
+        return item
+
+
+class HTTPView:
+    """
+    An item for each request and each response, and for each message of what a connection switches
+    to.
+    """
+
+    def __init__(self, opened: Opened, spool: Spool) -> None:
+        """
+        @param opened: the connection.
+        @param spool: where octets wait.
+        """
+        serving = opened.role is Role.SERVER
+        self._opened = opened
+        self._spool = spool
+        self._fromClient = Direction.RECEIVED if serving else Direction.SENT
+        fromServer = Direction.SENT if serving else Direction.RECEIVED
+        self._responses = ResponseReceiver(_LIMITS)
+        self._client = _Side(opened, spool, self._fromClient, RequestReceiver(_LIMITS))
+        self._server = _Side(opened, spool, fromServer, self._responses)
+        # The requests that are not answered yet.
+        self._asked: deque[RequestHead] = deque()
+        self._switched: RawView | WebSocketView | None = None
+        # What came behind a request that may switch to another protocol.
+        self._held: deque[Octets] | None = None
+
+    def feed(self, event: Event) -> Iterator[Item]:
+        """
+        Take the next event of the connection.
+        """
+        if self._switched is not None:
+            yield from self._switched.feed(event)
+        elif isinstance(event, Octets):
+            if event.direction is not self._fromClient:
+                yield from self._server.receive(event)
+                yield from self._answers(event.time)
+            elif self._held is not None:
+                self._held.append(event)
+            else:
+                yield from self._client.receive(event)
+                yield from self._requests(event.time)
+        elif isinstance(event, HalfClosed):
+            side = self._client if event.direction is self._fromClient else self._server
+            side.receiver.receive_end()
+            yield from self._requests(event.time)
+            yield from self._answers(event.time)
+        elif isinstance(event, Dropped):
+            if event.received:
+                yield from self._lost(Direction.RECEIVED, event.received, event.time)
+            if event.sent:
+                yield from self._lost(Direction.SENT, event.sent, event.time)
+        elif isinstance(event, Closed):
+            self._server.receiver.receive_end()
+            yield from self._answers(event.time)
+            if self._switched is not None:
+                yield from self._switched.feed(event)
+                return
+            reason = f"cut short: {event.reason or event.how}"
+            yield from self._client.fail(event.time, reason)
+            yield from self._server.fail(event.time, reason)
+
+    def _lost(self, direction: Direction, octets: int, time: int) -> Iterator[Item]:
+        side = self._client if direction is self._fromClient else self._server
+        yield from side.fail(time, f"{octets} octets that follow were not recorded")
+
+    def _requests(self, time: int) -> Iterator[Item]:
+        while self._held is None:
+            head: RequestHead | None = None
+            item: Item | None = None
+            for found in self._client.next(time):
+                if isinstance(found, Item):
+                    item = found
+                    continue
+                assert isinstance(found, RequestHead)
+                head = found
+                self._asked.append(head)
+                self._responses.request_sent(head.method)
+                if handshake.wants_upgrade(head.fields):
+                    self._client.mark(Kind.HANDSHAKE)
+            if item is None:
+                return
+            yield item
+            if item.wrong:
+                if head is None and not self._asked:
+                    # It is answered all the same.
+                    self._responses.request_sent(b"GET")
+                return
+            last = self._asked[-1] if self._asked else head
+            if last is not None and (last.framing.upgrade or last.method == b"CONNECT"):
+                self._held = deque()
+
+    def _answers(self, time: int) -> Iterator[Item]:
+        switching: tuple[RequestHead, ResponseHead] | None = None
+        while True:
+            item: Item | None = None
+            for found in self._server.next(time):
+                if isinstance(found, Item):
+                    item = found
+                    continue
+                assert isinstance(found, ResponseHead)
+                request = self._asked[0] if self._asked else None
+                if request is not None and handshake.wants_upgrade(request.fields):
+                    self._server.mark(Kind.HANDSHAKE)
+                if found.status >= 200 and self._asked:
+                    self._asked.popleft()
+                if request is not None and (
+                    found.status == 101
+                    or (request.method == b"CONNECT" and 200 <= found.status < 300)
+                ):
+                    switching = request, found
+            if item is None:
+                return
+            yield item
+            if switching is not None:
+                yield from self._switch(*switching, time)
+                return
+            if self._held is not None and not self._asked:
+                # Refused: the client goes on in HTTP.
+                held, self._held = self._held, None
+                for event in held:
+                    yield from self.feed(event)
+                yield from self._requests(time)
+
+    def _switch(self, request: RequestHead, response: ResponseHead, time: int) -> Iterator[Item]:
+        view: RawView | WebSocketView = RawView(self._opened, self._spool)
+        if response.status == 101 and handshake.wants_upgrade(response.fields):
+            view = WebSocketView(self._opened, self._spool, response.fields)
+        self._switched = view
+        fromServer = (
+            Direction.SENT if self._fromClient is Direction.RECEIVED else Direction.RECEIVED
+        )
+        for side, direction in ((self._client, self._fromClient), (self._server, fromServer)):
+            rest = side.receiver.detach()
+            if rest:
+                yield from view.feed(
+                    Octets(self._opened.connection, time, direction, rest, len(rest))
+                )
+        held, self._held = self._held or deque(), None
+        for event in held:
+            yield from view.feed(event)
+
+
+def _pairs(fields: Fields) -> list[tuple[str, str]]:
+    return [(_text(name), _text(value)) for name, value in fields]
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("latin-1")

@@ -1,0 +1,164 @@
+"""
+Octets that wait to be looked at: in memory within a bound for all of them, in temporary files
+beyond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from tempfile import TemporaryFile
+from typing import IO
+
+# How large a temporary file grows before another one is begun.
+_FILE = 64 * 2**20
+
+_PIECE = 2**16
+
+
+class Spool:
+    """
+    Where octets wait.
+
+    @ivar used: how many are in memory.
+    """
+
+    def __init__(self, memory: int = 32 * 2**20) -> None:
+        """
+        @param memory: how many octets may be in memory.
+        """
+        self.used = 0
+        self._memory = memory
+        self._file: _File | None = None
+
+    def put(self, octets: bytes | bytearray) -> bytes | _Extent:
+        """
+        Have octets wait.
+
+        @return: where they do.
+        @raise OSError: there is no room for them in the folder of temporary files.
+        """
+        length = len(octets)
+        if self.used + length <= self._memory:
+            self.used += length
+            return bytes(octets)
+        if self._file is None or self._file.length >= _FILE:
+            # Closes when nothing is in it any more.
+            self._file = _File()
+        return self._file.append(octets)
+
+    def drop(self, kept: bytes | _Extent) -> None:
+        """
+        Give octets up.
+        """
+        if isinstance(kept, bytes):
+            self.used -= len(kept)
+        elif kept.file.release() and kept.file is self._file:
+            self._file = None
+
+
+class _File:
+    """
+    A temporary file, which is there for as long as something in it is waited for.
+    """
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = TemporaryFile(prefix="netkit-", buffering=0)  # noqa: SIM115
+        self._extents = 0
+        self.length = 0
+
+    def append(self, octets: bytes | bytearray) -> _Extent:
+        self._file.seek(self.length)
+        rest = memoryview(octets)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        extent = _Extent(self, self.length, len(octets))
+        self._extents += 1
+        self.length += len(octets)
+        return extent
+
+    def release(self) -> bool:
+        """
+        Something in it is not waited for any more.
+
+        @return: whether it was the last, and the file is gone.
+        """
+        self._extents -= 1
+        if not self._extents:
+            self._file.close()
+        return not self._extents
+
+    def read(self, start: int, length: int) -> Iterator[bytes]:
+        end = start + length
+        while start < end:
+            self._file.seek(start)
+            piece = self._file.read(min(_PIECE, end - start))
+            start += len(piece)
+            yield piece
+
+
+class _Extent:
+    """
+    Some octets of a file.
+    """
+
+    __slots__ = ("_length", "_start", "file")
+
+    def __init__(self, file: _File, start: int, length: int) -> None:
+        self.file = file
+        self._start = start
+        self._length = length
+
+    def pieces(self) -> Iterator[bytes]:
+        return self.file.read(self._start, self._length)
+
+
+class Data:
+    """
+    Any number of octets, as they are added one after another.
+
+    @ivar lost: how many octets there was no room for.
+    """
+
+    __slots__ = ("_length", "_parts", "_spool", "lost")
+
+    def __init__(self, spool: Spool) -> None:
+        """
+        @param spool: where they wait.
+        """
+        self.lost = 0
+        self._spool = spool
+        self._length = 0
+        self._parts: list[bytes | _Extent] = []
+
+    def __len__(self) -> int:
+        return self._length
+
+    def write(self, octets: bytes | bytearray) -> None:
+        """
+        Add octets.
+        """
+        if not octets:
+            return
+        try:
+            self._parts.append(self._spool.put(octets))
+            self._length += len(octets)
+        except OSError:
+            self.lost += len(octets)
+
+    def pieces(self) -> Iterator[bytes]:
+        """
+        The octets in pieces, again at each call.
+        """
+        for part in self._parts:
+            if isinstance(part, bytes):
+                yield part
+            else:
+                yield from part.pieces()
+
+    def close(self) -> None:
+        """
+        Give the octets up.
+        """
+        for part in self._parts:
+            self._spool.drop(part)
+        self._parts.clear()

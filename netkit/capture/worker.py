@@ -1,0 +1,128 @@
+"""
+A thread that does something with events, and how the reactor's thread hands them over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+
+from ..wire.recording import Event
+
+Work = Callable[[list[Event]], None]
+
+
+class Worker:
+    """
+    Hands events to a thread of its own, which may block on them.
+
+    While much waits for the thread, C{congested} is true: whoever has more had better wait until
+    told that this is over.
+
+    @ivar congested: whether it has to be waited for.
+    @ivar queued: how many octets wait.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Work,
+        finish: Callable[[], None],
+        reactor: IReactorFromThreads,
+        *,
+        maxQueued: int,
+    ) -> None:
+        """
+        @param name: the thread's name.
+        @param work: does something with events, in the thread. It raises nothing.
+        @param finish: called in the thread at its end.
+        @param reactor: in whose thread all else is called.
+        @param maxQueued: how many octets may wait before C{congested} is true.
+        """
+        self.congested = False
+        self.queued = 0
+        self._relieved: list[Callable[[], None]] = []
+        self._name = name
+        self._work = work
+        self._finish = finish
+        self._reactor = reactor
+        self._maxQueued = maxQueued
+        self._queue: SimpleQueue[tuple[list[Event], int] | None] = SimpleQueue()
+        self._stopped: Deferred[None] = Deferred()
+
+    def whenRelieved(self, call: Callable[[], None]) -> None:
+        """
+        Have something called whenever C{congested} is no longer true.
+        """
+        self._relieved.append(call)
+
+    def start(self) -> None:
+        """
+        Start the thread. It does not keep the process from ending.
+        """
+        # Not the reactor's: one that a stalled reader holds up would keep its pool from ending.
+        self._thread = Thread(target=self._run, name=self._name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> Deferred[None]:
+        """
+        End the thread, once it has done all that waits.
+
+        @return: a Deferred that fires when it has; when it is cancelled, the thread is left to
+            itself.
+        """
+        self._queue.put(None)
+        return self._stopped
+
+    def join(self, seconds: float) -> bool:
+        """
+        End the thread, and wait until it has done all that waits: for when there is no reactor
+        any more.
+
+        @param seconds: for how long at most.
+        @return: whether it has.
+        """
+        self._queue.put(None)
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def hasRoom(self, size: int) -> bool:
+        """
+        Whether so much more can wait within the bound.
+        """
+        return self.queued + size <= self._maxQueued
+
+    def put(self, events: list[Event], size: int) -> None:
+        """
+        Hand over events.
+
+        @param events: one at least; not to be changed afterwards.
+        @param size: about how much memory they take, in octets.
+        """
+        self.queued += size
+        self._queue.put((events, size))
+        if self.queued > self._maxQueued:
+            self.congested = True
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            events, size = item
+            self._work(events)
+            self._reactor.callFromThread(self._done, size)
+        self._finish()
+        self._reactor.callFromThread(self._ended)
+
+    def _done(self, size: int) -> None:
+        self.queued -= size
+        if self.congested and self.queued <= self._maxQueued // 2:
+            self.congested = False
+            for call in self._relieved:
+                call()
+
+    def _ended(self) -> None:
+        if not self._stopped.called:
+            self._stopped.callback(None)

@@ -1,0 +1,388 @@
+"""
+Tests for L{netkit.capture.views}: a recorded dialogue in, items out, however its octets came.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from netkit.capture.views import Item, Kind, Views
+from netkit.wire.http import Fields
+from netkit.wire.recording import Direction, End, Event, Octets, Role
+from netkit.wire.websocket import handshake
+from netkit.wire.websocket.connection import Connection
+from netkit.wire.websocket.deflate import DeflateSettings
+from tests.wire.recording.events import Script
+
+GET = b"GET /path?query HTTP/1.1\r\nHost: here\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CHUNKED = (
+    b"POST /upload HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nSum: 11\r\n\r\n"
+)
+
+
+def byOctets(events: list[Event]) -> list[Event]:
+    """
+    The same events, with each octet a piece of its own.
+    """
+    return [
+        part
+        for event in events
+        for part in (
+            [
+                Octets(event.connection, event.time, event.direction, event.data[at : at + 1], 1)
+                for at in range(len(event.data))
+            ]
+            if isinstance(event, Octets) and len(event.data) == event.length
+            else [event]
+        )
+    ]
+
+
+class Dialogue(Script):
+    """
+    A connection to a service, from its beginning.
+    """
+
+    def __init__(self, service: str = "http", role: Role = Role.SERVER) -> None:
+        super().__init__()
+        self.opened(service=service, role=role)
+
+    def items(self, *kinds: Kind, byOctet: bool = False) -> list[Item]:
+        """
+        The items of some kinds; of all by default, but for the connection's own.
+        """
+        events = byOctets(self.events) if byOctet else self.events
+        return [
+            item
+            for item in Views().feed(events)
+            if (item.kind in kinds if kinds else item.kind not in (Kind.OPENED, Kind.CLOSED))
+        ]
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "by octet"])
+def byOctet(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+def octets(item: Item) -> bytes:
+    return b"".join(item.octets())
+
+
+def content(item: Item) -> bytes:
+    return b"".join(item.content())
+
+
+def brief(item: Item) -> tuple[str, str | None, bytes, str]:
+    return item.kind.value, item.direction and item.direction.value, octets(item), item.wrong
+
+
+def test_a_raw_service_has_its_pieces() -> None:
+    dialogue = Dialogue("echo")
+    dialogue.received(b"one")
+    dialogue.sent(b"two")
+    dialogue.received(b"three", length=10)
+    assert list(map(brief, dialogue.items())) == [
+        ("octets", "received", b"one", ""),
+        ("octets", "sent", b"two", ""),
+        ("octets", "received", b"three", "5 of 10 octets were recorded"),
+    ]
+
+
+def test_print_respond_has_its_contents(byOctet: bool) -> None:
+    dialogue = Dialogue("print-respond")
+    dialogue.received(b"question")
+    dialogue.halfClosed(Direction.RECEIVED)
+    dialogue.sent(b"answer")
+    dialogue.closed()
+    assert list(map(brief, dialogue.items(byOctet=byOctet))) == [
+        ("content", "received", b"question", ""),
+        ("content", "sent", b"answer", ""),
+    ]
+
+
+def test_a_content_that_was_cut_short_is_there() -> None:
+    dialogue = Dialogue("print-respond")
+    dialogue.received(b"quest")
+    dialogue.closed(End.RESET, "Connection reset by peer")
+    [item] = dialogue.items()
+    assert brief(item) == (
+        "content",
+        "received",
+        b"quest",
+        "cut short: Connection reset by peer",
+    )
+
+
+def test_much_content_does_not_stay_in_memory() -> None:
+    dialogue = Dialogue("print-respond")
+    for number in range(100):
+        dialogue.received(bytes([number]) * 100_000)
+    dialogue.closed()
+    [item] = dialogue.items()
+    assert item.length == 10_000_000
+    pieces = list(item.octets())
+    assert max(map(len, pieces)) <= 2**20
+    assert b"".join(pieces) == b"".join(bytes([number]) * 100_000 for number in range(100))
+    item.close()
+
+
+def test_requests_and_responses(byOctet: bool) -> None:
+    dialogue = Dialogue()
+    dialogue.received(GET + CHUNKED)
+    dialogue.sent(b"HTTP/1.1 100 Continue\r\n\r\n" + OK)
+    dialogue.sent(OK)
+    dialogue.received(b"\r\n" + GET)
+    dialogue.sent(b"HTTP/1.1 200 OK\r\n\r\nuntil the end")
+    dialogue.halfClosed(Direction.SENT)
+    dialogue.closed()
+    items = dialogue.items(byOctet=byOctet)
+    assert not [item.wrong for item in items if item.wrong]
+    received = [item for item in items if item.direction is Direction.RECEIVED]
+    sent = [item for item in items if item.direction is Direction.SENT]
+    assert [item.kind for item in received] == [Kind.REQUEST] * 3
+    assert list(map(octets, received)) == [GET, CHUNKED, GET]
+    assert content(received[1]) == b"hello world"
+    assert received[1].about["method"] == "POST"
+    assert received[1].about["target"] == "/upload"
+    assert received[1].about["trailers"] == [("Sum", "11")]
+    assert received[0].about["fields"] == [("Host", "here")]
+    assert [item.about["status"] for item in sent] == [100, 200, 200, 200]
+    assert [content(item) for item in sent] == [b"", b"ok", b"ok", b"until the end"]
+
+
+def test_as_a_client(byOctet: bool) -> None:
+    dialogue = Dialogue("anything", Role.CLIENT)
+    dialogue.sent(GET)
+    dialogue.received(OK)
+    assert list(map(brief, dialogue.items(byOctet=byOctet))) == [
+        ("request", "sent", GET, ""),
+        ("response", "received", OK, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "wrong"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "Host"),
+        (b"GET / HTTP/1.1\r\nHost : here\r\n\r\n", "Host "),
+        (b"\x16\x03\x01\x02\x00\x01\x00", "this is not HTTP/1"),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "chunk"),
+    ],
+)
+def test_what_is_wrong_is_there_with_the_reason(
+    request_: bytes, wrong: str, byOctet: bool
+) -> None:
+    dialogue = Dialogue()
+    dialogue.received(request_)
+    dialogue.sent(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    dialogue.closed()
+    items = dialogue.items(byOctet=byOctet)
+    received = [item for item in items if item.direction is Direction.RECEIVED]
+    assert b"".join(map(octets, received)) == request_
+    assert wrong in received[0].wrong
+    [response] = [item for item in items if item.kind is Kind.RESPONSE]
+    assert response.about["status"] == 400
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        b"GET / HT",
+        b"GET / HTTP/1.1\r\nHost: he",
+        b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\nhello",
+        CHUNKED[:-10],
+    ],
+)
+def test_what_was_cut_short_is_there(cut: bytes, byOctet: bool) -> None:
+    dialogue = Dialogue()
+    dialogue.received(cut)
+    dialogue.closed(End.RESET, "gone")
+    [item] = dialogue.items(byOctet=byOctet)
+    assert brief(item) == ("request", "received", cut, "cut short: gone")
+
+
+def test_what_is_no_response(byOctet: bool) -> None:
+    dialogue = Dialogue()
+    dialogue.received(GET)
+    dialogue.sent(b"what?\n")
+    dialogue.closed()
+    sent = [i for i in dialogue.items(byOctet=byOctet) if i.direction is Direction.SENT]
+    assert b"".join(map(octets, sent)) == b"what?\n"
+    assert "status line" in sent[0].wrong
+
+
+def test_octets_that_were_not_recorded() -> None:
+    dialogue = Dialogue()
+    dialogue.received(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\nhe")
+    dialogue.dropped(3, 0)
+    dialogue.received(b"later")
+    items = dialogue.items(Kind.REQUEST, Kind.OCTETS)
+    assert "3 octets that follow were not recorded" in items[0].wrong
+    assert octets(items[1]) == b"later"
+
+
+def webSocket(
+    settings: DeflateSettings | None, subprotocol: str | None = None
+) -> tuple[bytes, bytes, Connection, Connection]:
+    """
+    A handshake, and both ends of what it opens.
+    """
+    client = handshake.ClientHandshake(b"here", b"/chat", settings=settings)
+    from netkit.wire.http import RequestHead, RequestReceiver
+
+    receiver = RequestReceiver()
+    receiver.receive(client.request)
+    head = receiver.next_event()
+    assert isinstance(head, RequestHead)
+    response, agreed = handshake.accept(handshake.read_request(head), settings=settings)
+    fields = Fields(response.split(b"\r\n", 1)[1])
+    ours = client.read_response(fields)
+    return (
+        client.request,
+        response,
+        Connection(client=True, deflate=ours.deflate),
+        Connection(client=False, deflate=agreed.deflate),
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [None, DeflateSettings(), DeflateSettings(window_bits=15, context_takeover=False)],
+)
+def test_a_websocket(settings: DeflateSettings | None, byOctet: bool) -> None:
+    request, response, client, server = webSocket(settings)
+    dialogue = Dialogue("websocket")
+    dialogue.received(request)
+    dialogue.sent(response + server.send_text("wilkommen"))
+    for _ in range(3):
+        dialogue.received(client.send_text("hello " * 20))
+        dialogue.sent(server.send_bytes(b"\0\1\2" * 20))
+    dialogue.received(client.send_piece("one ", False))
+    dialogue.received(client.send_ping(b"there?"))
+    dialogue.received(client.send_piece("message", True))
+    dialogue.sent(server.send_pong(b"there?"))
+    dialogue.received(client.send_close(1001, "enough"))
+    dialogue.sent(server.send_close(1001))
+    dialogue.closed()
+    items = dialogue.items(byOctet=byOctet)
+    assert [item.kind for item in items[:2]] == [Kind.HANDSHAKE] * 2
+    assert items[0].about["target"] == "/chat"
+    assert items[1].about["status"] == 101
+    assert not [item.wrong for item in items if item.wrong]
+    said: list[tuple[Any, ...]] = [
+        (item.kind.value, item.direction and item.direction.value, content(item))
+        for item in items[2:]
+    ]
+    both = [
+        ("message", "received", b"hello " * 20),
+        ("message", "sent", b"\0\1\2" * 20),
+    ]
+    assert said == [
+        ("message", "sent", b"wilkommen"),
+        *both * 3,
+        ("ping", "received", b"there?"),
+        ("message", "received", b"one message"),
+        ("pong", "sent", b"there?"),
+        ("close", "received", b""),
+        ("close", "sent", b""),
+    ]
+    assert items[-2].about == {"code": 1001, "reason": "enough"}
+
+
+def test_a_websocket_that_breaks_the_protocol() -> None:
+    request, response, _, server = webSocket(None)
+    dialogue = Dialogue("websocket")
+    dialogue.received(request)
+    dialogue.sent(response)
+    dialogue.received(b"\x81\x05hello")
+    dialogue.sent(server.send_close(1002, "not masked"))
+    dialogue.closed()
+    received = [i for i in dialogue.items() if i.direction is Direction.RECEIVED][1:]
+    assert "mask" in received[0].wrong
+    assert b"".join(map(octets, received)) == b"\x81\x05hello"
+
+
+def test_a_message_that_was_cut_short() -> None:
+    request, response, client, _ = webSocket(None)
+    dialogue = Dialogue("websocket")
+    dialogue.received(request)
+    dialogue.sent(response)
+    dialogue.received(client.send_text("hello world")[:-6])
+    dialogue.closed(End.RESET, "gone")
+    item = dialogue.items(Kind.MESSAGE)[0]
+    assert brief(item) == ("message", "received", b"hello", "cut short: gone")
+
+
+def test_a_handshake_that_is_refused_leaves_http(byOctet: bool) -> None:
+    request, _, _, _ = webSocket(None)
+    dialogue = Dialogue("websocket")
+    dialogue.received(request + GET)
+    dialogue.sent(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+    dialogue.sent(OK)
+    items = dialogue.items(byOctet=byOctet)
+    assert [item.kind.value for item in items if item.direction is Direction.RECEIVED] == [
+        "handshake",
+        "request",
+    ]
+    assert [item.about["status"] for item in items if item.direction is Direction.SENT] == [
+        404,
+        200,
+    ]
+
+
+def test_a_tunnel(byOctet: bool) -> None:
+    dialogue = Dialogue()
+    dialogue.received(b"CONNECT there:443 HTTP/1.1\r\nHost: there:443\r\n\r\n")
+    dialogue.sent(b"HTTP/1.1 200 OK\r\n\r\n")
+    dialogue.received(b"anything")
+    items = dialogue.items(byOctet=byOctet)
+    assert [item.kind.value for item in items[:2]] == ["request", "response"]
+    assert b"".join(map(octets, items[2:])) == b"anything"
+
+
+def test_notes_are_there() -> None:
+    dialogue = Dialogue()
+    dialogue.note("refused with 431: too many fields")
+    dialogue.secured()
+    notes = dialogue.items(Kind.NOTE)
+    assert [note.about["text"] for note in notes] == [
+        "refused with 431: too many fields",
+        "tls TLSv1.3, alpn http/1.1, sni localhost",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "kind"),
+    [(GET, Kind.REQUEST), (b"PRI * HTTP/2.0\r\n", Kind.REQUEST), (b"*1\r\n$4\r\n", Kind.OCTETS)],
+)
+def test_what_is_spoken_is_seen_by_the_first_octets(first: bytes, kind: Kind) -> None:
+    dialogue = Dialogue("something")
+    dialogue.received(first)
+    [item] = dialogue.items()
+    assert item.kind is kind
+
+
+def test_who_waits_to_be_spoken_to_speaks_no_http() -> None:
+    dialogue = Dialogue("something")
+    dialogue.sent(b"220 mail.example ESMTP\r\n")
+    dialogue.received(GET)
+    assert [item.kind for item in dialogue.items()] == [Kind.OCTETS] * 2
+
+
+def test_connections_do_not_mix() -> None:
+    script = Script()
+    for number in (1, 2):
+        script.opened(number, ("127.0.0.1", 50000 + number))
+    script.received(GET[:20], 1)
+    script.received(CHUNKED[:50], 2)
+    script.received(GET[20:], 1)
+    script.received(CHUNKED[50:], 2)
+    requests = [item for item in Views().feed(script.events) if item.kind is Kind.REQUEST]
+    assert [(item.connection.connection, octets(item)) for item in requests] == [
+        (1, GET),
+        (2, CHUNKED),
+    ]
