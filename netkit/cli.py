@@ -19,7 +19,7 @@ from typing import NoReturn
 from . import __version__
 
 #: The verbs, and the names of their modules.
-VERBS = ("send", "ws")
+VERBS = ("send", "ws", "show", "export")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,11 +11,11 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..base.descriptors import DescriptorWriter
 from ..base.tls import errorText
 from ..websocket import WebSocketClosed, WebSocketProtocol, WebSocketTransport
 from .display import displayFor
 from .running import NOBODY_READS, CommandFailed, tell
+from .standardio import Output
 
 # How many octets may wait to be printed before no more are read.
 _UNPRINTED = 2**16
@@ -49,7 +49,7 @@ class Conversation(WebSocketProtocol):
         """
         self.ended: Deferred[None] = Deferred()
         self._reactor = reactor
-        self._output = DescriptorWriter(reactor, 1)
+        self._output = Output(reactor)
         self._display = displayFor()
         self._verbose = verbose
         self._room: Deferred[None] | None = None

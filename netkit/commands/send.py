@@ -12,12 +12,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 
 from .. import net
-from ..base.descriptors import DescriptorWriter
 from ..base.terminal import TerminalDecoder, terminalOctets
 from .arguments import positiveSeconds
 from .connecting import clientEndpoint
 from .running import NOBODY_READS, CommandFailed
-from .standardio import readInput
+from .standardio import Output, readInput
 from .tls import addTrustArguments
 
 SUMMARY = "Connect, send DATA or standard input, half-close, and print the reply as it arrives."
@@ -90,7 +89,7 @@ async def _send(reactor: Any, socket: net.Socket, data: str | None) -> None:
 
 
 async def _print(reactor: Any, socket: net.Socket, timeout: float) -> None:
-    output = DescriptorWriter(reactor, 1)
+    output = Output(reactor)
     # On a terminal nothing that the peer sends controls it; all else gets the exact octets.
     decoder = TerminalDecoder() if os.isatty(1) else None
     async for piece in socket:
@@ -102,7 +101,7 @@ async def _print(reactor: Any, socket: net.Socket, timeout: float) -> None:
         await _write(output, terminalOctets(decoder.decode(b"", final=True)))
 
 
-async def _write(output: DescriptorWriter, data: bytes) -> None:
+async def _write(output: Output, data: bytes) -> None:
     try:
         await output.write(data)
     except BrokenPipeError as error:

@@ -1,0 +1,74 @@
+"""
+C{netkit export}: what was recorded, in another program's format.
+"""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..capture.har import Archive, Entry
+from ..capture.reading import Recordings, UnreadableError
+from ..capture.views import Views
+from .running import NOBODY_READS, CommandFailed
+from .standardio import Output
+
+SUMMARY = "Write what was recorded as an HTTP Archive (HAR), which browsers' tools open."
+
+
+def addArguments(parser: ArgumentParser) -> None:
+    """
+    Say what the verb takes.
+    """
+    parser.add_argument("path", metavar="FILE|DIR", type=Path, help="what --capture wrote")
+    parser.add_argument("--har", action="store_true", required=True, help="the format")
+    parser.add_argument(
+        "--with-secrets",
+        action="store_true",
+        help="leave Authorization, Cookie and Set-Cookie as they were",
+    )
+
+
+async def run(reactor: Any, arguments: Namespace) -> None:
+    """
+    Do it.
+
+    @param reactor: what waits for standard output.
+    @param arguments: the parsed arguments.
+    @raise CommandFailed: the recording cannot be read, or standard output not be written to.
+    """
+    output = Output(reactor)
+    try:
+        with Recordings(arguments.path) as recordings:
+            for piece in _archive(recordings, secrets=arguments.with_secrets):
+                await output.write(piece.encode())
+    except UnreadableError as error:
+        raise CommandFailed(str(error)) from error
+    except BrokenPipeError as error:
+        raise CommandFailed(status=NOBODY_READS) from error
+    except OSError as error:
+        raise CommandFailed(f"standard output: {error.strerror}") from error
+
+
+def _archive(recordings: Recordings, *, secrets: bool) -> Iterator[str]:
+    archive = Archive("netkit", __version__, secrets=secrets)
+    about = json.dumps(archive.about)[:-1]
+    yield f'{{"log": {about}, "entries": ['
+    between = "\n"
+
+    def written(entry: Entry) -> str:
+        nonlocal between
+        text, between = between + json.dumps(entry), ",\n"
+        return text
+
+    for item in Views().feed(recordings.read()):
+        for entry in archive.feed(item):
+            yield written(entry)
+        item.close()
+    for entry in archive.rest():
+        yield written(entry)
+    yield "\n]}}\n"
