@@ -9,16 +9,25 @@ listen at the WebSocket service::
     curl -d 'hello, all' http://127.0.0.1:3202/
 """
 
+from collections.abc import Callable
+
 from twisted.application import strports
 from twisted.application.service import Application
-from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from netkit.capture import (
+    Direction,
+    Event,
+    ISink,
+    Kind,
+    RecordedFactory,
+    Recorder,
+    Views,
+)
 from netkit.echo import EchoFactory
 from netkit.http import HTTPFactory, Request, Response
-from netkit.interfaces import IPrinter
 from netkit.printrespond import PrintRespondFactory
 from netkit.websocket import WebSocketFactory, WebSocketProtocol, WebSocketTransport
 
@@ -47,14 +56,27 @@ class Listener(WebSocketProtocol):
         listeners.discard(self._transport)
 
 
-@implementer(IPrinter)
+@implementer(ISink)
 class Teller:
     """
-    Shows what arrives, as the services' own printer does: to the listeners.
+    Takes what is recorded of the print-respond service, and tells the listeners what came.
     """
 
-    def received(self, peer: IAddress, data: bytes | bytearray) -> None:
-        tellAll(data)
+    congested = False
+
+    def __init__(self) -> None:
+        self._views = Views()
+
+    def whenRelieved(self, call: Callable[[], None]) -> None:
+        """
+        It never is congested.
+        """
+
+    def take(self, events: list[Event], size: int) -> None:
+        for item in self._views.feed(events):
+            if item.kind is Kind.CONTENT and item.direction is Direction.RECEIVED:
+                tellAll(b"".join(item.octets()))
+            item.close()
 
 
 async def post(request: Request) -> Response:
@@ -71,7 +93,10 @@ application = Application("netkit, composed")
 
 for factory, endpoint in (
     (EchoFactory(), "tcp:3200:interface=127.0.0.1"),
-    (PrintRespondFactory(b"told\n", printer=Teller()), "tcp:3201:interface=127.0.0.1"),
+    (
+        RecordedFactory(PrintRespondFactory(b"told\n"), Recorder([Teller()]), "print-respond"),
+        "tcp:3201:interface=127.0.0.1",
+    ),
     (HTTPFactory(post), "tcp:3202:interface=127.0.0.1"),
     (WebSocketFactory(Factory.forProtocol(Listener)), "tcp:3203:interface=127.0.0.1"),
 ):

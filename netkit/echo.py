@@ -6,38 +6,26 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime
 
-from .base.flow import Backlog, SharedProducer
-from .interfaces import IPrinter
 from .server import ServerFactory, ServerProtocol
 
 
 class EchoProtocol(ServerProtocol):
     """
     Sends back what it receives. A peer that half-closes gets the rest of it, and then our half is
-    closed; a peer that does not read is not read from, nor is one whose octets are not shown yet.
+    closed; a peer that does not read is not read from.
     """
 
     factory: EchoFactory
-    _printer: IPrinter | None
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self._printer = self.factory.printer
         # The connection is the producer of what is written to it: Twisted stops reading while
         # the peer does not take what was read before.
-        producer = IPushProducer(self.transport)
-        if self._printer is not None:
-            producer = SharedProducer(producer)
-            self._unprinted = Backlog(producer)
-        IConsumer(self.transport).registerProducer(producer, True)
+        IConsumer(self.transport).registerProducer(IPushProducer(self.transport), True)
 
     def dataReceived(self, data: bytes) -> None:
         self.silentSweeps = 0
         self.transport.write(data)
-        if self._printer is not None:
-            printed = self._printer.received(self.transport.getPeer(), data)
-            if printed is not None:
-                self._unprinted.add(len(data), printed)
 
     def readConnectionLost(self) -> None:
         # While a producer is registered, loseConnection would wait for its end for ever.
@@ -58,14 +46,12 @@ class EchoFactory(ServerFactory):
     def __init__(
         self,
         *,
-        printer: IPrinter | None = None,
         maxConnections: int = 10_000,
         maxBuffered: int = 256 * 2**20,
         idleTimeout: float = 600.0,
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param printer: what shows each piece received; nothing by default.
         @param maxConnections: as in L{ServerFactory}.
         @param maxBuffered: as in L{ServerFactory}.
         @param idleTimeout: as in L{ServerFactory}.
@@ -77,4 +63,3 @@ class EchoFactory(ServerFactory):
             idleTimeout=idleTimeout,
             clock=clock,
         )
-        self.printer = printer

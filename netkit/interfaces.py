@@ -4,7 +4,6 @@ The interfaces by which netkit's parts know each other, for those who bring a pa
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from zope.interface import Interface
 
@@ -14,14 +13,12 @@ class IPrinter(Interface):
     Shows what a service's clients sent.
     """
 
-    def received(peer: IAddress, data: bytes | bytearray) -> Deferred[None] | None:
+    def received(peer: IAddress, data: bytes | bytearray) -> None:
         """
         Show one piece of what arrived: the content of a connection, a request, a message.
 
-        Never raises or fails: what cannot be shown is logged, and the service goes on.
+        Never raises: what cannot be shown is logged, and the service goes on.
 
         @param peer: who sent it: L{IAddress <twisted.internet.interfaces.IAddress>}.
-        @param data: the octets, exactly as they came; not to be changed any more.
-        @return: fires when it is shown; L{None} if it is by now. A service takes little more from
-            the client before.
+        @param data: the octets, exactly as they came; not kept after the return.
         """

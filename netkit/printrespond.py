@@ -1,5 +1,6 @@
 """
-The print-respond service: collect what a client sends until it half-closes, show it, answer.
+The print-respond service: take what a client sends until it half-closes, and answer. What it sent
+is shown by whatever records the connection.
 """
 
 from __future__ import annotations
@@ -7,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from io import BytesIO
 
-from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
@@ -16,11 +16,10 @@ from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 
 from .base.addresses import addressText
-from .base.budget import BudgetExceededError
+from .base.notes import note
 from .base.quantities import parseSeconds
 from .base.tls import errorText
 from .base.twistedprivate import handshakeDone
-from .interfaces import IPrinter
 from .server import ServerFactory, ServerProtocol
 
 _log = Logger()
@@ -55,10 +54,9 @@ class Until:
 
 class PrintRespondProtocol(ServerProtocol):
     """
-    Collects until the client half-closes, or the factory's C{until} says so, hands what came to
-    the factory's printer, answers with the factory's response, and closes. Content beyond the
-    factory's C{maxContent}, or beyond what all connections may keep together, is refused: logged,
-    told to the client in one line, and dropped.
+    Takes what comes until the client half-closes, or the factory's C{until} says so, answers with
+    the factory's response, and closes. Content beyond the factory's C{maxContent} is refused:
+    logged, and told to the client in one line.
     """
 
     factory: PrintRespondFactory
@@ -67,26 +65,19 @@ class PrintRespondProtocol(ServerProtocol):
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        # None once it is answered, refused or lost.
-        self._content: bytearray | None = bytearray()
-        self._share = self.factory.budget.share()
+        # How much came; None once it is answered, refused or lost.
+        self._length: int | None = 0
         if self.factory.banner:
             self.transport.write(self.factory.banner)
 
     def dataReceived(self, data: bytes) -> None:
         self.silentSweeps = 0
-        if self._content is None:
+        if self._length is None:
             return
-        size = len(self._content) + len(data)
-        if size > self.factory.maxContent:
+        self._length += len(data)
+        if self._length > self.factory.maxContent:
             self._refuse(f"more than {self.factory.maxContent} bytes of content")
             return
-        try:
-            self._share.keep(size)
-        except BudgetExceededError as error:
-            self._refuse(str(error))
-            return
-        self._content += data
         until = self.factory.until
         if until.line and b"\n" in data:
             self._respond()
@@ -99,15 +90,11 @@ class PrintRespondProtocol(ServerProtocol):
         self._halfClosed = True
         if self.lingering:
             self.transport.loseConnection()
-        elif self._content is not None:
+        elif self._length is not None:
             self._respond()
 
     def _respond(self) -> None:
-        self._print().addCallback(self._send)
-
-    def _send(self, printed: None) -> None:
-        if not self.connected:
-            return
+        self._end()
         sender = FileSender()
         sent = sender.beginFileTransfer(
             BytesIO(self.factory.response), self.transport, self._progress
@@ -123,59 +110,32 @@ class PrintRespondProtocol(ServerProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
-        if self._content is None:
-            return
-        if not handshakeDone(self.transport):
-            self._drop()
-            return
-        if reason.check(ConnectionDone):
-            # An end without a half-close: TLS has none.
-            self._print()
+        length = self._length
+        self._end()
+        # Without a half-close TLS ends in good order; where there is no handshake, nothing came.
+        if length is None or reason.check(ConnectionDone) or not handshakeDone(self.transport):
             return
         _log.warn(
-            "{peer} was lost after {length} bytes of content, which are dropped: {reason}",
+            "{peer} was lost after {length} bytes of content: {reason}",
             peer=addressText(self.transport.getPeer()),
-            length=len(self._content),
+            length=length,
             reason=errorText(reason.value),
         )
-        self._drop()
 
     def serviceStopping(self) -> None:
         # Who has begun to say something may go on to its end, and is answered.
-        if self._content is not None and not self._content:
-            self._drop()
+        if self._length == 0:
+            self._end()
             self.transport.loseConnection()
 
-    def _print(self) -> Deferred[None]:
+    def _end(self) -> None:
         """
-        Show the content, which counts as kept until that is done.
+        Take nothing more.
         """
-        content = self._taken()
-        printer = self.factory.printer
-        if content is None or printer is None:
-            self._share.keep(0)
-            return succeed(None)
-        printed = printer.received(self.transport.getPeer(), content) or succeed(None)
-        return printed.addCallback(lambda _: self._share.keep(0))
-
-    def _drop(self) -> None:
-        """
-        Keep the content no longer.
-        """
-        self._taken()
-        self._share.keep(0)
-
-    def _taken(self) -> bytearray | None:
-        """
-        Take the content, which is at its end.
-
-        @return: the content; C{None} where there is none any more.
-        """
-        content, self._content = self._content, None
+        self._length = None
         idle, self._idle = self._idle, None
         if idle is not None and idle.active():
             idle.cancel()
-        return content
 
     def _progress(self, chunk: bytes) -> bytes:
         self.silentSweeps = 0
@@ -188,12 +148,13 @@ class PrintRespondProtocol(ServerProtocol):
         )
 
     def _refuse(self, reason: str) -> None:
-        self._drop()
+        self._end()
         _log.warn(
             "{peer} refused: {reason}",
             peer=addressText(self.transport.getPeer()),
             reason=reason,
         )
+        note(self.transport, f"refused: {reason}")
         self.transport.write(f"refused: {reason}\n".encode())
         self.lingeringClose()
 
@@ -211,7 +172,6 @@ class PrintRespondFactory(ServerFactory):
         *,
         banner: bytes = b"",
         until: Until = Until(),
-        printer: IPrinter | None = None,
         maxContent: int = 64 * 2**20,
         maxConnections: int = 10_000,
         maxBuffered: int = 256 * 2**20,
@@ -222,7 +182,6 @@ class PrintRespondFactory(ServerFactory):
         @param response: what every client is answered.
         @param banner: what every client is sent as soon as it has connected.
         @param until: when a client has sent all that it has to say.
-        @param printer: what shows each client's content; nothing by default.
         @param maxContent: how many bytes a client may send until then.
         @param maxConnections: as in L{ServerFactory}.
         @param maxBuffered: as in L{ServerFactory}.
@@ -238,5 +197,4 @@ class PrintRespondFactory(ServerFactory):
         self.response = response
         self.banner = banner
         self.until = until
-        self.printer = printer
         self.maxContent = maxContent

@@ -81,25 +81,3 @@ class Records:
     def received(self, peer: IAddress, data: bytes | bytearray) -> None:
         self.peers.append(peer)
         self.all.append(bytes(data))
-
-
-@implementer(IPrinter)
-class SlowPrinter:
-    """
-    A printer that takes its time: each record is shown when its Deferred is fired.
-    """
-
-    def __init__(self) -> None:
-        self.waiting: list[Deferred[None]] = []
-
-    def received(self, peer: IAddress, data: bytes | bytearray) -> Deferred[None]:
-        self.waiting.append(Deferred())
-        return self.waiting[-1]
-
-    def show(self) -> None:
-        """
-        Show all.
-        """
-        waiting, self.waiting = self.waiting, []
-        for shown in waiting:
-            shown.callback(None)

@@ -13,9 +13,8 @@ from twisted.internet.testing import StringTransport
 
 from netkit.echo import EchoFactory
 
-from .clients import Records, SlowPrinter, connect
+from .clients import connect
 from .conftest import Listen
-from .narrow import present
 
 
 @pytest_twisted.ensureDeferred
@@ -54,18 +53,6 @@ def test_a_peer_that_does_not_read_is_not_read_from() -> None:
     assert transport.streaming
 
 
-def test_prints_each_piece() -> None:
-    records = Records()
-    protocol = EchoFactory(printer=records, clock=Clock()).buildProtocol(None)
-    transport = StringTransport()
-    protocol.makeConnection(transport)
-    protocol.dataReceived(b"one")
-    protocol.dataReceived(b"two")
-    assert transport.value() == b"onetwo"
-    assert records.all == [b"one", b"two"]
-    assert records.peers == [transport.getPeer()] * 2
-
-
 def test_traffic_is_no_silence() -> None:
     clock = Clock()
     protocol = EchoFactory(idleTimeout=4.0, clock=clock).buildProtocol(None)
@@ -77,23 +64,3 @@ def test_traffic_is_no_silence() -> None:
     assert not transport.disconnected
     clock.pump([1] * 5)
     assert transport.disconnected
-
-
-def test_a_client_whose_octets_are_not_shown_yet_is_not_read_from() -> None:
-    printer = SlowPrinter()
-    protocol = EchoFactory(printer=printer, clock=Clock()).buildProtocol(None)
-    transport = StringTransport()
-    protocol.makeConnection(transport)
-    while transport.producerState == "producing":
-        protocol.dataReceived(b"x" * 1000)
-    # The peer takes what it was sent; that is not all that is waited for.
-    present(transport.producer).pauseProducing()
-    present(transport.producer).resumeProducing()
-    assert transport.producerState == "paused"
-    printer.show()
-    assert transport.producerState == "producing"
-    # Nor is that.
-    present(transport.producer).pauseProducing()
-    protocol.dataReceived(b"x")
-    printer.show()
-    assert transport.producerState == "paused"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import tracemalloc
 
 import pytest
 import pytest_twisted
@@ -18,15 +19,16 @@ from twisted.python.failure import Failure
 
 from netkit.printrespond import PrintRespondFactory, PrintRespondProtocol, Until
 
-from .clients import Records, SlowPrinter, connect
+from .clients import connect
 from .conftest import Listen
 from .narrow import present
+from .recording import Records
 
 
 @pytest_twisted.ensureDeferred
 async def test_prints_what_came_and_answers(listen: Listen) -> None:
     records = Records()
-    client = await connect(await listen(PrintRespondFactory(printer=records)))
+    client = await connect(await listen(records.of(PrintRespondFactory())))
     client.transport.write(b"request \xff data")
     client.transport.loseWriteConnection()
     assert isinstance(await client.lost, ConnectionDone)
@@ -37,7 +39,7 @@ async def test_prints_what_came_and_answers(listen: Listen) -> None:
 @pytest_twisted.ensureDeferred
 async def test_nothing_sent_is_printed_and_answered(listen: Listen) -> None:
     records = Records()
-    client = await connect(await listen(PrintRespondFactory(printer=records)))
+    client = await connect(await listen(records.of(PrintRespondFactory())))
     client.transport.loseWriteConnection()
     assert isinstance(await client.lost, ConnectionDone)
     assert client.received == b"response data"
@@ -48,7 +50,7 @@ async def test_nothing_sent_is_printed_and_answered(listen: Listen) -> None:
 async def test_large_content_and_response(listen: Listen) -> None:
     records = Records()
     content, response = os.urandom(3 * 10**6), os.urandom(3 * 10**6)
-    client = await connect(await listen(PrintRespondFactory(response, printer=records)))
+    client = await connect(await listen(records.of(PrintRespondFactory(response))))
     client.transport.write(content)
     client.transport.loseWriteConnection()
     assert isinstance(await client.lost, ConnectionDone)
@@ -59,12 +61,12 @@ async def test_large_content_and_response(listen: Listen) -> None:
 @pytest_twisted.ensureDeferred
 async def test_content_over_the_limit_is_refused(listen: Listen, logged: list[LogEvent]) -> None:
     records = Records()
-    factory = PrintRespondFactory(printer=records, maxContent=1000)
-    client = await connect(await listen(factory))
+    factory = PrintRespondFactory(maxContent=1000)
+    client = await connect(await listen(records.of(factory)))
     client.transport.write(b"x" * 10**6)
     assert isinstance(await client.lost, ConnectionDone)
     assert client.received == b"refused: more than 1000 bytes of content\n"
-    assert records.all == []
+    assert records.notes == ["refused: more than 1000 bytes of content"]
     assert [event["reason"] for event in logged if "reason" in event] == [
         "more than 1000 bytes of content"
     ]
@@ -73,8 +75,8 @@ async def test_content_over_the_limit_is_refused(listen: Listen, logged: list[Lo
 @pytest_twisted.ensureDeferred
 async def test_content_at_the_limit_is_taken(listen: Listen) -> None:
     records = Records()
-    factory = PrintRespondFactory(printer=records, maxContent=1000)
-    client = await connect(await listen(factory))
+    factory = PrintRespondFactory(maxContent=1000)
+    client = await connect(await listen(records.of(factory)))
     client.transport.write(b"x" * 1000)
     client.transport.loseWriteConnection()
     assert isinstance(await client.lost, ConnectionDone)
@@ -82,21 +84,26 @@ async def test_content_at_the_limit_is_taken(listen: Listen) -> None:
     assert records.all == [b"x" * 1000]
 
 
-def connected(factory: PrintRespondFactory) -> tuple[PrintRespondProtocol, StringTransport]:
-    protocol = factory.buildProtocol(None)
-    assert isinstance(protocol, PrintRespondProtocol)
+def connected(
+    factory: PrintRespondFactory, records: Records | None = None
+) -> tuple[PrintRespondProtocol, StringTransport]:
+    made = (records or Records()).of(factory).buildProtocol(None)
     transport = StringTransport()
-    protocol.makeConnection(transport)
+    made.makeConnection(transport)
+    # As a transport tells it.
+    protocol: PrintRespondProtocol = made
     return protocol, transport
 
 
 def test_a_reset_is_logged_and_leaves_nothing(logged: list[LogEvent]) -> None:
     records = Records()
-    factory = PrintRespondFactory(printer=records, clock=Clock())
-    protocol, _ = connected(factory)
+    factory = PrintRespondFactory(clock=Clock())
+    protocol, _ = connected(factory, records)
     protocol.dataReceived(b"half of it")
     protocol.connectionLost(Failure(ConnectionLost()))
-    assert records.all == []
+    [item] = records.received
+    assert b"".join(item.octets()) == b"half of it"
+    assert item.wrong.startswith("cut short: ")
     assert not factory.connections
     assert [event["length"] for event in logged if "length" in event] == [10]
 
@@ -113,7 +120,7 @@ async def test_a_client_that_goes_away_unanswered_is_logged(logged: list[LogEven
 def test_an_end_without_a_half_close_is_printed() -> None:
     # As TLS has it.
     records = Records()
-    protocol, _ = connected(PrintRespondFactory(printer=records, clock=Clock()))
+    protocol, _ = connected(PrintRespondFactory(clock=Clock()), records)
     protocol.dataReceived(b"content")
     protocol.connectionLost(Failure(ConnectionDone()))
     assert records.all == [b"content"]
@@ -142,8 +149,8 @@ def test_a_client_that_takes_the_response_slowly_is_not_idle() -> None:
 
 def test_stop_drops_content_that_is_not_whole_in_time(logged: list[LogEvent]) -> None:
     records, clock = Records(), Clock()
-    factory = PrintRespondFactory(printer=records, clock=clock)
-    protocol, transport = connected(factory)
+    factory = PrintRespondFactory(clock=clock)
+    protocol, transport = connected(factory, records)
     protocol.dataReceived(b"half of it")
     stopped = Deferred.fromCoroutine(factory.closeConnections(2.0))
     clock.advance(1.9)
@@ -159,8 +166,8 @@ def test_stop_drops_content_that_is_not_whole_in_time(logged: list[LogEvent]) ->
 @pytest_twisted.ensureDeferred
 async def test_stop_lets_a_client_come_to_its_end(listen: Listen) -> None:
     records = Records()
-    factory = PrintRespondFactory(b"x" * 10**6, banner=b"ready", printer=records)
-    endpoint = await listen(factory)
+    factory = PrintRespondFactory(b"x" * 10**6, banner=b"ready")
+    endpoint = await listen(records.of(factory))
     silent, sending, taking = [await connect(endpoint) for _ in range(3)]
     for client in (silent, sending, taking):
         await client.receive(5)
@@ -180,45 +187,15 @@ async def test_stop_lets_a_client_come_to_its_end(listen: Listen) -> None:
     assert records.all == [b"", b"half and half"]
 
 
-def test_content_over_what_all_may_keep_together_is_refused(logged: list[LogEvent]) -> None:
-    """
-    Who goes over it is told; the others live, and have what a connection that ends leaves.
-    """
-    records = Records()
-    factory = PrintRespondFactory(printer=records, maxBuffered=1000, clock=Clock())
-    (kept, keptTransport), (greedy, refused) = connected(factory), connected(factory)
-    refused.loseWriteConnection = lambda: None  # type: ignore[attr-defined]
-    kept.dataReceived(b"a" * 600)
-    greedy.dataReceived(b"b" * 400)
-    greedy.dataReceived(b"b")
-    reason = "the server keeps as much as it may for all its connections together: 1000 bytes"
-    assert refused.value() == f"refused: {reason}\n".encode()
-    assert [event["reason"] for event in logged if "reason" in event] == [reason]
-    greedy.dataReceived(b"b" * 10**6)
-    greedy.connectionLost(Failure(ConnectionDone()))
-
-    # What it kept is there for the one that lives.
-    kept.dataReceived(b"a" * 400)
-    kept.readConnectionLost()
-    present(keptTransport.producer).resumeProducing()
-    assert keptTransport.value() == b"response data"
-    assert records.all == [b"a" * 1000]
-
-
-@pytest.mark.parametrize("end", ["answered", "lost", "ended", "stopped"])
-def test_what_a_connection_kept_is_given_back(end: str) -> None:
-    factory = PrintRespondFactory(b"", maxBuffered=10, clock=Clock())
-    for _ in range(3):
-        protocol, transport = connected(factory)
-        protocol.dataReceived(b"0123456789")
-        if end == "answered":
-            protocol.readConnectionLost()
-        elif end == "stopped":
-            protocol.serviceStopping()
-        if end != "answered":
-            reason = ConnectionDone() if end == "ended" else ConnectionLost()
-            protocol.connectionLost(Failure(reason))
-        assert b"refused" not in transport.value()
+def test_content_takes_no_memory() -> None:
+    protocol, _ = connected(PrintRespondFactory(maxContent=2**40, clock=Clock()))
+    protocol = protocol.wrappedProtocol  # type: ignore[attr-defined]
+    piece = bytes(2**20)
+    tracemalloc.start()
+    for _ in range(100):
+        protocol.dataReceived(piece)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
 
 
 @pytest_twisted.ensureDeferred
@@ -227,7 +204,7 @@ async def test_until_a_line(listen: Listen) -> None:
     The client is answered and let go, though it goes on sending; without a line, its end counts.
     """
     records = Records()
-    endpoint = await listen(PrintRespondFactory(until=Until(line=True), printer=records))
+    endpoint = await listen(records.of(PrintRespondFactory(until=Until(line=True))))
     client = await connect(endpoint)
     client.transport.write(b"a ")
     client.transport.write(b"line\n")
@@ -244,8 +221,9 @@ async def test_until_a_line(listen: Listen) -> None:
 
 def test_until_nothing_came_for_a_time() -> None:
     records, clock = Records(), Clock()
-    factory = PrintRespondFactory(until=Until(idle=2.0), printer=records, clock=clock)
-    protocol, transport = connected(factory)
+    factory = PrintRespondFactory(until=Until(idle=2.0), clock=clock)
+    protocol, transport = connected(factory, records)
+    transport.loseWriteConnection = lambda: None  # type: ignore[attr-defined]
     # It begins with what arrives.
     clock.advance(10)
     for piece in (b"one ", b"two ", b"three"):
@@ -253,9 +231,10 @@ def test_until_nothing_came_for_a_time() -> None:
         clock.advance(1.9)
     assert records.all == []
     clock.advance(0.1)
-    assert records.all == [b"one two three"]
-    present(transport.producer).resumeProducing()
+    while transport.producer is not None:
+        transport.producer.resumeProducing()
     assert transport.value() == b"response data"
+    assert records.all == [b"one two three"]
 
 
 @pytest.mark.parametrize("end", ["answered", "lost", "refused"])
@@ -292,31 +271,3 @@ def test_until_as_text(text: str, until: Until) -> None:
 def test_until_as_text_that_is_wrong(text: str) -> None:
     with pytest.raises(ValueError, match=re.escape(repr(text.removeprefix("idle:")))):
         Until.parse(text)
-
-
-def test_who_is_not_shown_yet_is_not_answered_yet() -> None:
-    printer = SlowPrinter()
-    factory = PrintRespondFactory(printer=printer, clock=Clock())
-    protocol, transport = connected(factory)
-    protocol.dataReceived(b"content")
-    protocol.readConnectionLost()
-    assert transport.producer is None
-    # What waits to be shown is kept.
-    assert factory.budget.used == len(b"content")
-    printer.show()
-    present(transport.producer).resumeProducing()
-    assert transport.value() == b"response data"
-    assert factory.budget.used == 0
-
-
-def test_who_left_before_it_was_shown_is_shown() -> None:
-    printer = SlowPrinter()
-    factory = PrintRespondFactory(printer=printer, clock=Clock())
-    protocol, transport = connected(factory)
-    protocol.dataReceived(b"content")
-    protocol.readConnectionLost()
-    protocol.connectionLost(Failure(ConnectionLost()))
-    assert factory.budget.used == len(b"content")
-    printer.show()
-    assert factory.budget.used == 0
-    assert transport.value() == b""

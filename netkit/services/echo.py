@@ -24,6 +24,4 @@ def makeService(options: Options) -> ListeningService:
     """
     Make the echo service.
     """
-    return listeningService(
-        options, lambda printer: EchoFactory(printer=printer, **options.limits())
-    )
+    return listeningService(options, EchoFactory(**options.limits()))

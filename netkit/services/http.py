@@ -20,7 +20,6 @@ from ..wire.http import Limits
 from .cors import CORS_FIELDS, isPreflight, preflightAnswer
 from .listening import ListeningService, listeningService
 from .options import ResponseOptions, seconds, wholeNumber
-from .output import Printer
 from .routes import Routes, completed
 
 _HEADER = re.compile(r"([^:]*):(.*)", re.DOTALL)
@@ -114,7 +113,6 @@ class ConfiguredHandler:
         delay: float,
         routes: bool,
         cors: bool,
-        printer: Printer | None = None,
         clock: IReactorTime,
     ) -> None:
         """
@@ -123,7 +121,6 @@ class ConfiguredHandler:
         @param delay: how many seconds to wait before.
         @param routes: whether to answer on the paths of L{Routes} as they say.
         @param cors: whether to answer the preflights of browsers.
-        @param printer: what shows the requests.
         @param clock: what tells the time.
         """
         self._response = response
@@ -131,14 +128,13 @@ class ConfiguredHandler:
         self._delay = delay
         self._routes = Routes(clock, fields) if routes else None
         self._cors = cors
-        self._printer = printer
         self._clock = clock
 
     def answer(self, request: Request) -> Response | Coroutine[Deferred[Any], Any, Response]:
         """
         Answer a request.
         """
-        if request.complete and not (self._delay or self._routes or self._cors or self._printer):
+        if request.complete and not (self._delay or self._routes or self._cors):
             return self._response
         return self._answerLater(request)
 
@@ -148,12 +144,9 @@ class ConfiguredHandler:
             response = preflightAnswer(request, self._fields)
         elif self._routes is not None:
             response = await self._routes.answer(request)
-        # What the printer shows and the factory limits need not be kept here as well.
+        # What is recorded and limited elsewhere need not be kept here as well.
         async for _ in request.content:
             pass
-        if self._printer is not None:
-            # Nobody is answered, and sends more, before what he sent is shown.
-            await self._printer.flush()
         if self._delay:
             await deferLater(self._clock, self._delay)
         return response or self._response
@@ -165,19 +158,18 @@ def makeService(options: Options) -> ListeningService:
     """
     from twisted.internet import reactor
 
-    def makeFactory(printer: Printer | None) -> HTTPFactory:
-        handler = ConfiguredHandler(
-            options["response"],
-            options["header"],
-            delay=options["delay"],
-            routes=bool(options["routes"]),
-            cors=bool(options["cors"]),
-            printer=printer,
-            clock=IReactorTime(reactor),
-        )
-        return HTTPFactory(
+    handler = ConfiguredHandler(
+        options["response"],
+        options["header"],
+        delay=options["delay"],
+        routes=bool(options["routes"]),
+        cors=bool(options["cors"]),
+        clock=IReactorTime(reactor),
+    )
+    return listeningService(
+        options,
+        HTTPFactory(
             handler.answer,
-            printer=printer,
             limits=Limits(
                 request_line=options["max-request-line"],
                 header_section=options["max-header-section"],
@@ -191,6 +183,5 @@ def makeService(options: Options) -> ListeningService:
             # For who asks by hand: nc closes its half behind what it is given.
             allowHalfOpen=True,
             **options.limits(),
-        )
-
-    return listeningService(options, makeFactory)
+        ),
+    )

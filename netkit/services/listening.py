@@ -4,7 +4,8 @@ A factory that listens on endpoint strings, as a service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
+from pathlib import Path
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -14,6 +15,7 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
     IReactorCore,
+    IReactorFromThreads,
     IReactorTime,
     IStreamServerEndpoint,
 )
@@ -23,23 +25,25 @@ from zope.interface import implementer
 from ..base.addresses import addressText
 from ..base.endpoints import serverEndpoint
 from ..base.twistedprivate import endpointService
+from ..capture.capture import Capture, CaptureSettings
+from ..capture.printed import PrintedStream, Selection
+from ..capture.recorded import RecordedFactory
 from ..server import ServerFactory
 from .errors import CannotStart
-from .options import ServiceOptions
-from .output import PrintedStream, Printer
+from .options import CommonOptions, ServiceOptions
 
 _log = Logger()
 
-# How many seconds writing what was printed may take when the time for the connections is over.
-_MOMENT = 0.5
+# What is recorded has so many seconds to be written in, at least, when a service stops.
+_LAST = 0.5
 
 
 class ListeningService(MultiService):
     """
-    One factory on any number of endpoints, and the stream that it prints to.
+    One factory on any number of endpoints, and what its connections are recorded for.
 
-    Starting it raises L{CannotStart} where an endpoint or the stream cannot be had. Stopping it
-    gives the open connections a time to end in.
+    Starting it raises L{CannotStart} where an endpoint cannot be had, or what is recorded has
+    nowhere to go. Stopping it gives the open connections a time to end in.
 
     @ivar addresses: where it listens, as far as it does.
     """
@@ -49,8 +53,9 @@ class ListeningService(MultiService):
         service: str,
         factory: ServerFactory,
         descriptions: Sequence[str],
-        output: PrintedStream | None = None,
+        capture: Capture,
         *,
+        printing: bool = False,
         grace: float = 5.0,
         reactor: IReactorCore | None = None,
     ) -> None:
@@ -58,7 +63,8 @@ class ListeningService(MultiService):
         @param service: the service's name, for the log.
         @param factory: what makes the protocols.
         @param descriptions: server endpoint strings.
-        @param output: what the factory's printer prints to, if it has one.
+        @param capture: what records the connections.
+        @param printing: whether what is recorded is printed as well.
         @param grace: for how many seconds open connections may go on when the service stops.
         @param reactor: what listens; the global reactor by default.
         """
@@ -70,61 +76,95 @@ class ListeningService(MultiService):
         self.service = service
         self.addresses: list[IAddress] = []
         self._factory = factory
-        self._output = output
-        self._opened = False
-        self._grace = grace
+        self._capture = capture
         self._clock = IReactorTime(reactor)
+        self._grace = grace
+        self._started = False
+        recorder = capture.recorder(printing=printing)
+        listening: IProtocolFactory = factory
+        if recorder is not None:
+            listening = RecordedFactory(factory, recorder, service)
         for description in descriptions:
             endpoint = _Announced(self, description, serverEndpoint(reactor, description))
-            endpointService(endpoint, factory).setServiceParent(self)
+            endpointService(endpoint, listening).setServiceParent(self)
 
     def privilegedStartService(self) -> None:
-        self._open()
+        self._record()
         super().privilegedStartService()
 
     def startService(self) -> None:
         # twist calls this one alone.
-        self._open()
+        self._record()
         super().startService()
+
+    def _record(self) -> None:
+        if self._started:
+            return
+        try:
+            self._capture.start()
+        except OSError as error:
+            raise CannotStart(
+                f"{self.service}: {error.filename or 'standard output'}: {error.strerror}; "
+                "choose another --output or --capture"
+            ) from error
+        self._started = True
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[object], object, None]:
         """
-        Stop listening, end the connections, close the stream: all within the time that there is.
+        Stop listening, end the connections, and write what was recorded.
 
         @return: a Deferred that fires when all that is done.
         """
-        end = self._clock.seconds() + self._grace
+        deadline = self._clock.seconds() + self._grace
         yield super().stopService()
         yield Deferred.fromCoroutine(self._factory.closeConnections(self._grace))
-        if self._output is not None and self._opened:
-            self._opened = False
-            # Where nothing is wrong, a moment is enough.
-            patience = max(end - self._clock.seconds(), _MOMENT)
-            yield Deferred.fromCoroutine(self._output.close(patience))
-
-    def _open(self) -> None:
-        if self._output is not None and not self._opened:
-            self._output.open()
-            self._opened = True
+        if self._started:
+            self._started = False
+            left = max(_LAST, deadline - self._clock.seconds())
+            # Whoever stalls has had the time that connections have; what is lost is told.
+            yield self._capture.stop().addTimeout(left, self._clock).addErrback(lambda _: None)
 
 
-def listeningService(
-    options: ServiceOptions, makeFactory: Callable[[Printer | None], ServerFactory]
-) -> ListeningService:
+def makeCapture(options: CommonOptions) -> Capture:
+    """
+    Make what records the connections of all services that share options.
+
+    @param options: the parsed options.
+    """
+    from twisted.internet import reactor
+
+    settings = None
+    if options["capture"] is not None:
+        settings = CaptureSettings(
+            Path(options["capture"]),
+            fileSize=options["capture-file-size"],
+            files=options["capture-files"],
+            snaplen=options["capture-snaplen"],
+            drop=options["capture-when-full"] == "drop",
+        )
+    selection = Selection(options["print"])
+    printed = PrintedStream(options["output"], IReactorFromThreads(reactor), selection=selection)
+    return Capture(reactor, settings, printed)
+
+
+def listeningService(options: ServiceOptions, factory: ServerFactory) -> ListeningService:
     """
     Make the service that a plugin's options ask for.
 
     @param options: the parsed options.
-    @param makeFactory: makes the factory, given what shows the data that arrives.
+    @param factory: what makes the protocols.
     """
-    stream = options.printedStream()
-    printer = None if stream is None else stream.printer(options.service, options["format"])
+    capture = options.sharedCapture or makeCapture(options)
+    printing = options["format"] != "none"
+    if printing:
+        capture.show(options.service, options["format"])
     return ListeningService(
         options.service,
-        makeFactory(printer),
+        factory,
         options["listen"],
-        stream,
+        capture,
+        printing=printing,
         grace=options["grace"],
     )
 

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 from twisted.python.usage import Options, UsageError
 
 from ..base.endpoints import serverEndpoint
+from ..capture.capture import Capture
+from ..capture.printed import FORMATS, Selection
 from .errors import CannotStart
-from .output import FORMATS, PrintedStream
 
 
 def wholeNumber(option: str) -> Callable[[str], int]:
@@ -66,6 +67,40 @@ class CommonOptions(Options):
             "How to print it: text (the exact bytes), hex, json (an object a line) or none.",
         ],
         [
+            "print",
+            None,
+            "received",
+            "What to print: what was received, sent, both, or all that happened.",
+        ],
+        ["capture", None, None, "A folder to record all connections in, as pcapng files."],
+        [
+            "capture-file-size",
+            None,
+            64 * 2**20,
+            "Bytes of a recorded file, after which the next one is begun.",
+            wholeNumber("capture-file-size"),
+        ],
+        [
+            "capture-files",
+            None,
+            16,
+            "How many recorded files to keep; the oldest make room.",
+            wholeNumber("capture-files"),
+        ],
+        [
+            "capture-snaplen",
+            None,
+            0,
+            "How many bytes of each piece to record; 0 for all.",
+            wholeNumber("capture-snaplen"),
+        ],
+        [
+            "capture-when-full",
+            None,
+            "slow",
+            "When the disk is too slow: slow (connections wait), or drop (bytes are left out).",
+        ],
+        [
             "max-connections",
             None,
             10_000,
@@ -108,8 +143,17 @@ class CommonOptions(Options):
             raise UsageError(f"{arguments[0]!r} is one argument too many: all are options")
 
     def postOptions(self) -> None:
-        if self["format"] not in (None, *FORMATS):
-            raise UsageError(f"--format is one of {', '.join(FORMATS)}, not {self['format']!r}")
+        if self["format"] is not None:
+            _checkChoice("format", self["format"], list(FORMATS))
+        _checkChoice("print", self["print"], list(Selection))
+        _checkChoice("capture-when-full", self["capture-when-full"], ["slow", "drop"])
+        if self["capture-file-size"] < 1 or self["capture-files"] < 1:
+            raise UsageError("--capture-file-size and --capture-files are 1 at least")
+
+
+def _checkChoice(option: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UsageError(f"--{option} is one of {', '.join(choices)}, not {value!r}")
 
 
 class ServiceOptions(CommonOptions):
@@ -119,7 +163,8 @@ class ServiceOptions(CommonOptions):
     @cvar service: the service's name, as it is printed and logged.
     @cvar defaultEndpoint: where it listens when nothing else is said.
     @cvar defaultFormat: how it prints when nothing else is said.
-    @ivar stream: what to print to, where that is shared with others.
+    @ivar sharedCapture: what records the connections of this service and of others; L{None} where
+        it is by itself.
     @ivar listenOption: the name of the option that says where it listens, for messages.
     """
 
@@ -130,7 +175,7 @@ class ServiceOptions(CommonOptions):
     def __init__(self) -> None:
         super().__init__()
         self.listenOption = "listen"
-        self.stream: PrintedStream | None = None
+        self.sharedCapture: Capture | None = None
         self["listen"] = []
 
     def opt_listen(self, description: str) -> None:
@@ -157,14 +202,6 @@ class ServiceOptions(CommonOptions):
             self["listen"].append(self.defaultEndpoint)
         for description in self["listen"]:
             checkEndpoint(description, self.listenOption)
-
-    def printedStream(self) -> PrintedStream | None:
-        """
-        What to print to; L{None} for nothing.
-        """
-        if self["format"] == "none":
-            return None
-        return self.stream or PrintedStream(self["output"], limit=self["max-buffered"])
 
     def limits(self) -> dict[str, Any]:
         """

@@ -52,11 +52,10 @@ def makeService(options: Options) -> ListeningService:
     """
     return listeningService(
         options,
-        lambda printer: PrintRespondFactory(
+        PrintRespondFactory(
             options["response"],
             banner=os.fsencode(options["on-connect"]),
             until=options["until"],
-            printer=printer,
             maxContent=options["max-content"],
             **options.limits(),
         ),

@@ -12,9 +12,8 @@ from twisted.python.usage import UsageError
 
 from ..base.addresses import addressText
 from . import echo, http, printrespond, websocket
-from .listening import ListeningService
+from .listening import ListeningService, makeCapture
 from .options import CommonOptions
-from .output import PrintedStream
 
 _log = Logger()
 
@@ -91,11 +90,8 @@ class Options(CommonOptions):
         if not self["services"]:
             raise UsageError("--without leaves no service to run")
         shared = {name: self[name] for name in CommonOptions()}
-        # One for all, so that their records do not get into each other.
-        stream = PrintedStream(self["output"], limit=self["max-buffered"])
         for options in self["services"]:
             options.update(shared)
-            options.stream = stream
             if options.service == http.Options.service:
                 options.update(routes=self["routes"], cors=self["cors"])
             options.postOptions()
@@ -122,7 +118,9 @@ def makeService(options: Options) -> Umbrella:
     Make all services.
     """
     umbrella = Umbrella()
+    capture = makeCapture(options)
     modules = {module.Options.service: module for module in _SERVICES}
     for its in options["services"]:
+        its.sharedCapture = capture
         modules[its.service].makeService(its).setServiceParent(umbrella)
     return umbrella

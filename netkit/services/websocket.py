@@ -10,8 +10,6 @@ from typing import Any
 
 from twisted.python.usage import UsageError
 
-from ..base.flow import Backlog
-from ..interfaces import IPrinter
 from ..websocket import (
     WebSocketFactory,
     WebSocketOptions,
@@ -130,35 +128,19 @@ class Options(ServiceOptions):
 
 class EchoMessages(WebSocketProtocol):
     """
-    Sends each message back, and shows it.
+    Sends each message back.
     """
 
     _transport: WebSocketTransport
 
-    def __init__(self, printer: IPrinter | None) -> None:
-        """
-        @param printer: what shows each message; nothing if L{None}.
-        """
-        self._printer = printer
-
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
         self._transport = transport
-        self._unprinted = Backlog(transport)
 
     def textMessageReceived(self, message: str) -> None:
         self._transport.sendTextMessage(message)
-        if self._printer is not None:
-            self._print(self._printer, message.encode())
 
     def bytesMessageReceived(self, data: bytes | bytearray) -> None:
         self._transport.sendBytesMessage(data)
-        if self._printer is not None:
-            self._print(self._printer, data)
-
-    def _print(self, printer: IPrinter, data: bytes | bytearray) -> None:
-        printed = printer.received(self._transport.getPeer(), data)
-        if printed is not None:
-            self._unprinted.add(len(data), printed)
 
 
 class EchoApplication:
@@ -166,17 +148,11 @@ class EchoApplication:
     Makes an L{EchoMessages} for each connection.
     """
 
-    def __init__(self, printer: IPrinter | None) -> None:
-        """
-        @param printer: as in L{EchoMessages}.
-        """
-        self._printer = printer
-
     def buildProtocol(self, request: WebSocketRequest) -> EchoMessages:
         """
         Make what receives a connection's messages.
         """
-        return EchoMessages(self._printer)
+        return EchoMessages()
 
 
 def makeService(options: Options) -> ListeningService:
@@ -184,15 +160,14 @@ def makeService(options: Options) -> ListeningService:
     Make the WebSocket service.
     """
     path = options["path"]
-
-    def makeFactory(printer: IPrinter | None) -> WebSocketFactory:
-        return WebSocketFactory(
-            EchoApplication(printer),
+    return listeningService(
+        options,
+        WebSocketFactory(
+            EchoApplication(),
             path=None if path is None else os.fsencode(path),
             subprotocols=options["subprotocol"],
             origins=options["origin"] or None,
             options=options.webSocketOptions(),
             **options.limits(),
-        )
-
-    return listeningService(options, makeFactory)
+        ),
+    )

@@ -39,8 +39,9 @@ from netkit.echo import EchoFactory
 from netkit.printrespond import PrintRespondFactory
 from netkit.wire.proxyprotocol import InternetAddress, ProxyHeader, encode_v1, encode_v2
 
-from ..clients import Client, Records, connect
+from ..clients import Client, connect
 from ..narrow import tcpAddress
+from ..recording import Records
 
 HEADER = ProxyHeader(
     InternetAddress(ip_address("192.0.2.7"), 4711), InternetAddress(ip_address("192.0.2.1"), 80)
@@ -111,12 +112,12 @@ async def later() -> None:
 @pytest.mark.parametrize("header", [V1, V2], ids=["v1", "v2"])
 async def test_print_respond(behind: Connect, header: bytes) -> None:
     printed = Records()
-    client = await behind(PrintRespondFactory(b"answer", printer=printed))
+    client = await behind(printed.of(PrintRespondFactory(b"answer")))
     client.transport.write(header + b"content")
     client.transport.loseWriteConnection()
     await client.lost
     assert client.received == b"answer"
-    assert (printed.all, printed.peers) == ([b"content"], [PEER])
+    assert (printed.all, printed.peers) == ([b"content"], [(PEER.host, PEER.port)])
 
 
 @pytest_twisted.ensureDeferred

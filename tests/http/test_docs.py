@@ -53,7 +53,7 @@ def test_upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
         UPGRADE,
         resource=page,
         WebSocketFactory=WebSocketFactory,
-        application=EchoApplication(None),
+        application=EchoApplication(),
     )
     for path, told in (
         (b"/", b"netkit"),

@@ -193,7 +193,7 @@ def test_websocket_on_the_same_port() -> None:
     So does the WebSocket service.
     """
     clock = Connection().clock
-    websockets = WebSocketFactory(EchoApplication(None), clock=clock)
+    websockets = WebSocketFactory(EchoApplication(), clock=clock)
     client = Connection(lambda request: Upgrade(websockets.buildProtocol(request.peer)))
     client.send(
         get(

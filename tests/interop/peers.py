@@ -12,13 +12,16 @@ import shutil
 import signal
 import subprocess
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition, Thread
-from typing import NoReturn
+from time import monotonic, sleep
+from typing import NoReturn, TypeVar
 
 import pytest
+
+T = TypeVar("T")
 
 # Far beyond what anything here takes on a busy machine; what waits this long has hung.
 PATIENCE = 60.0
@@ -150,6 +153,20 @@ class Address:
         if self.port is None:
             return {"path": str(self.path)}
         return {"host": "127.0.0.1", "port": self.port}
+
+
+def eventually(read: Callable[[], T], enough: Callable[[T], bool]) -> T:
+    """
+    Wait for what another process writes.
+
+    @param read: reads what there is of it.
+    @param enough: whether that is all that is to come.
+    @return: what there is when it is, or when L{PATIENCE} is over.
+    """
+    end = monotonic() + PATIENCE
+    while not enough(value := read()) and monotonic() < end:
+        sleep(0.01)
+    return value
 
 
 @dataclass(frozen=True)

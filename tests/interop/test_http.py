@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.peers import Address, Daemon, Finished, requirePeer, run
+from tests.interop.peers import Address, Daemon, Finished, eventually, requirePeer, run
 
 CONTENT = random.Random(9112).randbytes(2**20)
 
@@ -74,7 +74,7 @@ def test_get(http: Daemon, transport: str, news: Callable[[], bytes]) -> None:
     assert fields["content-length"] == "13"
     assert content == "response data"
 
-    request = news().decode()
+    request = eventually(news, lambda said: said.endswith(b"\r\n\r\n")).decode()
     assert request.startswith("GET /a/b?c=d HTTP/1.1\r\nHost: ")
     assert "\r\nX-Mixed:  Case \r\n" in request
     assert request.endswith("\r\n\r\n")
@@ -94,7 +94,7 @@ def test_keep_alive(http: Daemon, transport: str, news: Callable[[], bytes]) -> 
     assert done.output == b"response data" * 3
     assert len(re.findall(rb"\* Connected to", done.errors)) == 1
     assert len(re.findall(rb"\* Re-using existing connection", done.errors)) == 2
-    printed = news()
+    printed = eventually(news, lambda said: said.count(b"\r\n\r\ncontent") == 3)
     assert re.findall(rb"POST (\S+) HTTP/1.1\r\n", printed) == [b"/one", b"/two", b"/three"]
     assert printed.count(b"\r\n\r\ncontent") == 3
 
@@ -118,7 +118,8 @@ def test_post_a_file(
     )
     assert done.output == b"response data"
     assert b"< HTTP/1.1 100 " in done.errors
-    head, content = news().split(b"\r\n\r\n", 1)
+    said = eventually(news, lambda said: CONTENT in said)
+    head, content = said.split(b"\r\n\r\n", 1)
     assert b"\r\nContent-Length: %d" % len(CONTENT) in head
     assert content == CONTENT
 
@@ -126,7 +127,7 @@ def test_post_a_file(
 def test_post_a_form(http: Daemon, transport: str, news: Callable[[], bytes]) -> None:
     done = curl(http.address(transport), "/", "-F", "file=@-;filename=f", data=CONTENT)
     assert done.output == b"response data"
-    assert CONTENT in news()
+    assert CONTENT in eventually(news, lambda said: CONTENT in said)
 
 
 def test_chunked_upload(http: Daemon, transport: str, news: Callable[[], bytes]) -> None:
@@ -135,7 +136,8 @@ def test_chunked_upload(http: Daemon, transport: str, news: Callable[[], bytes])
     """
     done = curl(http.address(transport), "/", "--upload-file", "-", data=CONTENT)
     assert done.output == b"response data"
-    head, chunks = news().split(b"\r\n\r\n", 1)
+    said = eventually(news, lambda said: said.endswith(b"\r\n0\r\n\r\n"))
+    head, chunks = said.split(b"\r\n\r\n", 1)
     assert b"\r\nTransfer-Encoding: chunked" in head
     content = b""
     while chunks:

@@ -26,6 +26,7 @@ from twisted.web.server import NOT_DONE_YET, Site
 
 from netkit.http import HTTPFactory, Response
 from netkit.services.listening import ListeningService
+from netkit.services.output import Output
 from netkit.websocket import WebSocketFactory, WebSocketProtocol
 
 
@@ -68,7 +69,7 @@ factory = WebSocketFactory(
 )
 application = service.Application("mixed")
 ListeningService(
-    "mixed", factory, ["tcp:{port}:interface=127.0.0.1"], grace=30.0
+    "mixed", factory, ["tcp:{port}:interface=127.0.0.1"], Output("-", "none"), grace=30.0
 ).setServiceParent(application)
 """
 

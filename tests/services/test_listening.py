@@ -15,11 +15,12 @@ from twisted.internet.error import ConnectError
 from twisted.logger import LogEvent
 
 from netkit.base.addresses import addressText
+from netkit.capture.capture import Capture
+from netkit.capture.reading import Recordings
 from netkit.echo import EchoFactory
 from netkit.services import echo, printrespond
 from netkit.services.errors import CannotStart
 from netkit.services.listening import ListeningService
-from netkit.services.output import PrintedStream
 
 from ..clients import Client, connect
 from ..narrow import tcpAddress
@@ -28,8 +29,10 @@ from ..narrow import tcpAddress
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
-def service(*descriptions: str, output: PrintedStream | None = None) -> ListeningService:
-    return ListeningService("echo", EchoFactory(), descriptions, output)
+def service(*descriptions: str) -> ListeningService:
+    from twisted.internet import reactor
+
+    return ListeningService("echo", EchoFactory(), descriptions, Capture(reactor))
 
 
 async def client(address: str) -> Client:
@@ -74,7 +77,7 @@ async def test_stop_ends_connections_and_closes_the_output(tmp_path: Path) -> No
     await open_.lost
     with pytest.raises(ConnectError):
         await client(f"unix:{tmp_path}/s")
-    assert (tmp_path / "o").read_bytes() == b""
+    assert (tmp_path / "o").exists()
 
 
 @pytest_twisted.ensureDeferred
@@ -119,10 +122,30 @@ def test_cannot_listen(
 
 
 def test_output_is_opened_before_anything_listens() -> None:
-    listening = service("tcp:0", output=PrintedStream("/no/such/o"))
-    with pytest.raises(CannotStart, match="/no/such/o"):
-        listening.privilegedStartService()
-    assert listening.addresses == []
+    for given in ("--output=/no/such/o", "--capture=/proc/no/such"):
+        options = printrespond.Options()
+        options.parseOptions(["-l", "tcp:0", given])
+        listening = printrespond.makeService(options)
+        with pytest.raises(CannotStart, match="/no"):
+            listening.privilegedStartService()
+        assert listening.addresses == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_records_to_a_folder(tmp_path: Path) -> None:
+    options = echo.Options()
+    folder = tmp_path / "capture"
+    options.parseOptions(["-l", f"unix:{tmp_path}/s", "--capture", str(folder)])
+    listening = echo.makeService(options)
+    listening.startService()
+    its = await client(f"unix:{tmp_path}/s")
+    its.transport.write(b"hello")
+    its.transport.loseWriteConnection()
+    await its.lost
+    await listening.stopService()
+    with Recordings(folder) as recordings:
+        kinds = [type(event).__name__ for event in recordings.read()]
+    assert kinds == ["Opened", "Octets", "Octets", "HalfClosed", "Closed"]
 
 
 @pytest_twisted.ensureDeferred

@@ -4,20 +4,14 @@ Tests for L{netkit.services.websocket}.
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
-import pytest_twisted
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.usage import UsageError
 
-from netkit.services.output import PrintedStream
 from netkit.services.websocket import EchoApplication, Options, makeService
 from netkit.websocket import WebSocketFactory, WebSocketOptions
 from netkit.wire.websocket.connection import Connection
-from tests.clients import SlowPrinter
 from tests.websocket.helpers import HANDSHAKE
 
 
@@ -93,26 +87,8 @@ def test_mistakes(arguments: list[str], names: str) -> None:
         parsed(*arguments)
 
 
-@pytest_twisted.ensureDeferred
-async def test_echoes_and_prints(tmp_path: Path) -> None:
-    output = PrintedStream(str(tmp_path / "printed"))
-    output.open()
-    application = EchoApplication(output.printer("websocket", "json"))
-    server = WebSocketFactory(application, clock=Clock()).buildProtocol(None)
-    transport = StringTransport()
-    server.makeConnection(transport)
-    server.dataReceived(HANDSHAKE % b"")
-    transport.clear()
-    client = Connection(client=True)
-    server.dataReceived(client.send_text("héllo") + client.send_bytes(b"\xff"))
-    assert list(client.receive_data(transport.value())) == ["héllo", b"\xff"]
-    await output.close(60)
-    lines = (tmp_path / "printed").read_text().splitlines()
-    assert [json.loads(line)["data"] for line in lines] == ["héllo", "/w=="]
-
-
-def test_prints_nothing_when_told_so() -> None:
-    server = WebSocketFactory(EchoApplication(None), clock=Clock()).buildProtocol(None)
+def test_echoes_messages() -> None:
+    server = WebSocketFactory(EchoApplication(), clock=Clock()).buildProtocol(None)
     transport = StringTransport()
     server.makeConnection(transport)
     server.dataReceived(HANDSHAKE % b"")
@@ -120,16 +96,3 @@ def test_prints_nothing_when_told_so() -> None:
     client = Connection(client=True)
     server.dataReceived(client.send_text("x") + client.send_bytes(b"y"))
     assert list(client.receive_data(transport.value())) == ["x", b"y"]
-
-
-def test_a_client_whose_messages_are_not_shown_yet_is_not_read_from() -> None:
-    printer = SlowPrinter()
-    server = WebSocketFactory(EchoApplication(printer), clock=Clock()).buildProtocol(None)
-    transport = StringTransport()
-    server.makeConnection(transport)
-    server.dataReceived(HANDSHAKE % b"")
-    client = Connection(client=True)
-    while transport.producerState == "producing":
-        server.dataReceived(client.send_text("x" * 1000))
-    printer.show()
-    assert transport.producerState == "producing"

@@ -28,7 +28,8 @@ from netkit.net import createConnection
 from netkit.printrespond import PrintRespondFactory
 from netkit.websocket import ConnectionRejected, WebSocketClosed, WebSocketStream
 from netkit.wire.websocket.events import Close
-from tests.clients import Records, connect
+from tests.clients import connect
+from tests.recording import Records
 
 from .helpers import Server
 
@@ -68,7 +69,7 @@ async def test_print_respond_after_a_half_close() -> None:
 
     records = Records()
     port = await serverFromString(reactor, SERVER).listen(
-        PrintRespondFactory(b"the response", printer=records)
+        records.of(PrintRespondFactory(b"the response"))
     )
     client = await connect(clientFromString(reactor, f"ws://127.0.0.1:{port.getHost().port}/x"))
     client.transport.write(b"the content")

@@ -28,6 +28,24 @@ class _Client:
         return parseClient(reactor, self.prefix, args, options)
 
 
+@implementer(
+    IPlugin, IStreamServerEndpointStringParser, IStreamClientEndpointStringParserWithReactor
+)
+class _Capture:
+    prefix = "capture"
+
+    def parseStreamServer(self, reactor, *args, **options):  # type: ignore[no-untyped-def]
+        from netkit.capture.endpoint import parseServer
+
+        return parseServer(reactor, *args, **options)
+
+    def parseStreamClient(self, reactor, *args, **options):  # type: ignore[no-untyped-def]
+        from netkit.capture.endpoint import parseClient
+
+        return parseClient(reactor, *args, **options)
+
+
 server = _Server()
+capture = _Capture()
 ws = _Client("ws")
 wss = _Client("wss")
