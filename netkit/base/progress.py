@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, cast
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import ISystemHandle, ITransport
-from twisted.protocols.policies import ProtocolWrapper
+
+from .sockopts import lowestTransport
 
 if sys.platform == "linux":
     from fcntl import ioctl
@@ -54,7 +55,7 @@ def progress(transport: ITransport, written: int) -> Progress | None:
     @param written: how many more were written than at some other time.
     @return: L{None} where the connection has no socket.
     """
-    lowest = _lowest(transport)
+    lowest = lowestTransport(transport)
     if not ISystemHandle.providedBy(lowest):
         return None
     system = cast(socket.socket, ISystemHandle(lowest).getHandle())
@@ -77,18 +78,10 @@ def unsent(transport: ITransport) -> int:
 
     @return: 0 as well where the transport is of a kind that does not tell.
     """
-    lowest: Any = _lowest(transport)
+    lowest: Any = lowestTransport(transport)
     # What uvloop has to send is not in the buffers of Twisted's.
     if hasattr(lowest, "getWriteBufferSize"):
         return int(lowest.getWriteBufferSize())
     if isinstance(lowest, FileDescriptor):
         return len(lowest.dataBuffer) - lowest.offset + lowest._tempDataLen
     return 0
-
-
-def _lowest(transport: ITransport) -> object:
-    # The handle of TLS, say, is no socket; the transport below has one.
-    lowest: object = transport
-    while isinstance(lowest, ProtocolWrapper):
-        lowest = lowest.transport
-    return lowest

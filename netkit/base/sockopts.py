@@ -108,12 +108,12 @@ def closeAfterWrites(transport: ITCPTransport) -> None:
     Close a connection when all that was written is handed to the system, which delivers it. TLS
     is closed without waiting for the peer's close_notify.
     """
-    ITransport(_lowest(transport)).loseConnection()
+    ITransport(lowestTransport(transport)).loseConnection()
 
 
 def _isTCP(transport: ITCPTransport) -> bool:
     # A UNIX transport provides ITCPTransport as well, and TLS whatever it is on.
-    if not ITCPTransport.providedBy(_lowest(transport)):
+    if not ITCPTransport.providedBy(lowestTransport(transport)):
         return False
     system = _systemSocket(transport)
     if system is None:
@@ -122,16 +122,18 @@ def _isTCP(transport: ITCPTransport) -> bool:
     return system.family in (socket.AF_INET, socket.AF_INET6)
 
 
-def _lowest(transport: ITCPTransport) -> object:
-    wrapped: object = transport
-    while isinstance(wrapped, ProtocolWrapper):
-        wrapped = wrapped.transport
-    return wrapped
+def lowestTransport(transport: ITransport) -> object:
+    """
+    Tell what a transport stands on: the one that has the socket, where TLS, say, has none.
+    """
+    lowest: object = transport
+    while isinstance(lowest, ProtocolWrapper):
+        lowest = lowest.transport
+    return lowest
 
 
 def _systemSocket(transport: ITCPTransport) -> socket.socket | None:
-    # The handle of TLS, say, is no socket; the transport below has one.
-    wrapped = _lowest(transport)
+    wrapped = lowestTransport(transport)
     if not ISystemHandle.providedBy(wrapped):
         return None
     return cast(socket.socket, ISystemHandle(wrapped).getHandle())

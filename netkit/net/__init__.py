@@ -10,7 +10,7 @@ From the outside in:
     - L{netkit.net.socket}: C{Socket}, one connection, made of
         - L{netkit.net.receivebuffer}: what arrived,
         - L{netkit.net.sendbuffer}: what was written,
-        - L{netkit.net.idle}: the time nothing moved.
+        - L{netkit.net.unread}: whether somebody reads.
     - L{netkit.net.protocol}: Twisted's events of a connection, made a socket's.
     - L{netkit.net.errors}: what goes wrong.
 """

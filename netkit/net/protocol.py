@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import (
-    IDelayedCall,
     IHalfCloseableProtocol,
     IHandshakeListener,
     IReactorTime,
@@ -23,6 +22,7 @@ from zope.interface import alsoProvides, implementer
 from ..base.addresses import addressText
 from ..base.arguments import checkCount, checkFlag, checkSeconds
 from ..base.budget import Budget
+from ..base.deadlines import Deadline
 from .errors import withEndpoint
 from .socket import HIGH_WATER_MARK, MOST_KEEPALIVE_DELAY, Socket
 
@@ -73,7 +73,6 @@ class SocketProtocol(Protocol):
 
     transport: ITCPTransport
     socket: Socket | None = None
-    _handshake: IDelayedCall | None = None
 
     def __init__(
         self,
@@ -97,6 +96,7 @@ class SocketProtocol(Protocol):
         self._ready = ready
         self._failed = failed
         self.endpoint = endpoint
+        self._handshake = Deadline(clock, self._abort)
         self._share = None if budget is None else budget.share()
 
     def connectionMade(self) -> None:
@@ -108,9 +108,7 @@ class SocketProtocol(Protocol):
             # Said only now: Twisted's client endpoints pass on the events of one interface alone,
             # and on TCP it has to be the other one.
             alsoProvides(self, IHandshakeListener)
-            self._handshake = self._clock.callLater(
-                HANDSHAKE_TIMEOUT, self.transport.abortConnection
-            )
+            self._handshake.start(HANDSHAKE_TIMEOUT)
         else:
             self._begin()
 
@@ -118,9 +116,8 @@ class SocketProtocol(Protocol):
         """
         Both sides have agreed on TLS.
         """
-        if self._handshake is not None:
-            self._handshake.cancel()
-            self._handshake = None
+        if self._handshake.pending:
+            self._handshake.stop()
             self._begin()
 
     def dataReceived(self, data: bytes) -> None:
@@ -140,10 +137,12 @@ class SocketProtocol(Protocol):
         if self.socket is not None:
             self.socket._connectionLost(error)
         else:
-            if self._handshake is not None and self._handshake.active():
-                self._handshake.cancel()
+            self._handshake.stop()
             self._failed(error)
         super().connectionLost(reason)
+
+    def _abort(self) -> None:
+        self.transport.abortConnection()
 
     def _begin(self) -> None:
         options = self._options

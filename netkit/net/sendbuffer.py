@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IConsumer, IPushProducer, ISSLTransport, ITCPTransport
-from zope.interface import implementer
+from twisted.internet.interfaces import ISSLTransport, ITCPTransport
 
 from ..base.arguments import checkOctets
+from ..base.backpressure import Backpressure
 from ..base.failures import untraced
 from ..base.waiters import Waiters
 
@@ -19,7 +19,6 @@ from ..base.waiters import Waiters
 _PIECE = 2**16
 
 
-@implementer(IPushProducer)
 class SendBuffer:
     """
     Feeds a transport as fast as it takes, and tells writers when there is room.
@@ -53,7 +52,7 @@ class SendBuffer:
         self._finished = finished
         self._queue: deque[memoryview] = deque()
         self.queued = 0
-        self._paused = False
+        self._backpressure = Backpressure(onDrain=self._drained)
         # Why nothing more can be written.
         self._refusal: Exception | None = None
         self._error: Exception | None = None
@@ -61,7 +60,7 @@ class SendBuffer:
         self._closing = False
         self._writers: Waiters[None] = Waiters()
         self._enders: Waiters[None] = Waiters()
-        IConsumer(transport).registerProducer(self, True)
+        self._backpressure.register(transport)
 
     def write(self, data: bytes | bytearray | memoryview) -> Deferred[None]:
         """
@@ -129,24 +128,13 @@ class SendBuffer:
         else:
             self._enders.fail(error)
 
-    # IPushProducer: the transport asks for more, or for less
-
-    def pauseProducing(self) -> None:
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        self._paused = False
+    def _drained(self) -> None:
         self._moved()
         self._feed()
 
-    def stopProducing(self) -> None:
-        """
-        The connection is being lost, which L{lost} is told.
-        """
-
     def _put(self, data: bytes) -> None:
         self.accepted += len(data)
-        if data and not self._paused and not self._queue and len(data) <= _PIECE:
+        if data and not self._backpressure.paused and not self._queue and len(data) <= _PIECE:
             self._transport.write(data)
             self._moved()
         elif data:
@@ -155,7 +143,7 @@ class SendBuffer:
         self._feed()
 
     def _feed(self) -> None:
-        while self._queue and not self._paused:
+        while self._queue and not self._backpressure.paused:
             piece = self._queue[0][:_PIECE]
             self._queue[0] = self._queue[0][_PIECE:]
             if not self._queue[0]:
@@ -172,7 +160,7 @@ class SendBuffer:
         if self._ending and not self._closing and not self.closed:
             self._closing = True
             # While a producer is registered, the transport would wait for its end for ever.
-            IConsumer(self._transport).unregisterProducer()
+            self._backpressure.unregister()
             if hasHalves(self._transport):
                 self._transport.loseWriteConnection()
             else:

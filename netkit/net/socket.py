@@ -15,7 +15,6 @@ from twisted.internet.error import (
 )
 from twisted.internet.interfaces import (
     IAddress,
-    IDelayedCall,
     IPushProducer,
     IReactorTime,
     ITCPTransport,
@@ -26,10 +25,10 @@ from twisted.python.failure import Failure
 from ..base import sockopts
 from ..base.arguments import checkCallable, checkCount, checkFlag, checkOctets, checkSeconds
 from ..base.budget import Budget, BudgetExceededError, Share
+from ..base.deadlines import Deadline, IdleTimer
 from ..base.sockopts import PeerState
 from ..base.waiters import Waiters
 from .errors import WriteAfterEndError, withEndpoint
-from .idle import IdleTimer
 from .receivebuffer import ReceiveBuffer
 from .sendbuffer import SendBuffer
 from .unread import UnreadWatch
@@ -118,7 +117,8 @@ class Socket:
         self._draining = False
         self._peerEnded = False
         self._leaving = False
-        self._linger: IDelayedCall | None = None
+        self._linger = Deadline(clock, self._lingerOver)
+        self._lingered = False
         self._reason: Exception | None = None
         self._lost = False
         self._watchers: Waiters[Exception] = Waiters()
@@ -412,12 +412,10 @@ class Socket:
         self._lost = True
         self._idle.stop()
         self._unread.stop()
-        if self._linger is not None:
-            if self._linger.active():
-                self._linger.cancel()
-            else:
-                # TLS takes it for a loss, since the peer's close_notify did not come.
-                reason = withEndpoint(ConnectionDone(), self.endpoint)
+        self._linger.stop()
+        if self._lingered:
+            # TLS takes it for a loss, since the peer's close_notify did not come.
+            reason = withEndpoint(ConnectionDone(), self.endpoint)
         self._reason = self._reason or reason
         clean = isinstance(self._reason, ConnectionDone)
         self._receiveBuffer.end(None if clean else self._reason)
@@ -508,11 +506,12 @@ class Socket:
         self._sendBuffer.end(b"", refusal).addErrback(lambda failure: None)
 
     def _sendingFinished(self) -> None:
-        if self._leaving and self._linger is None and not self._over:
-            self._linger = self._clock.callLater(LINGER, self._lingerOver)
+        if self._leaving and not (self._linger.pending or self._over):
+            self._linger.start(LINGER)
 
     def _lingerOver(self) -> None:
         if not self._over:
+            self._lingered = True
             sockopts.closeAfterWrites(self.transport)
 
     def _closeIfOver(self) -> None:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
+
+from ..base.deadlines import Deadline
 
 # In seconds: for how long nobody has to have read before the peer is looked for.
 PERIOD = 2.0
@@ -24,26 +26,23 @@ class UnreadWatch:
         @param look: called from time to time, with whether somebody has read meanwhile; tells
             whether to go on.
         """
-        self._clock = clock
         self._look = look
-        self._call: IDelayedCall | None = None
+        self._deadline = Deadline(clock, self._check)
         self._read = False
 
     def start(self) -> None:
         """
         Begin to watch, unless that was done.
         """
-        if self._call is None:
+        if not self._deadline.pending:
             self._read = False
-            self._call = self._clock.callLater(PERIOD, self._check)
+            self._deadline.start(PERIOD)
 
     def stop(self) -> None:
         """
         Watch no longer.
         """
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
+        self._deadline.stop()
 
     def read(self) -> None:
         """
@@ -52,6 +51,5 @@ class UnreadWatch:
         self._read = True
 
     def _check(self) -> None:
-        self._call = None
         if self._look(self._read):
             self.start()

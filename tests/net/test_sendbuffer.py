@@ -15,6 +15,7 @@ from zope.interface import alsoProvides
 
 from netkit.net import WriteAfterEndError
 from netkit.net.sendbuffer import SendBuffer, hasHalves
+from tests.narrow import present
 from tests.net.results import now
 
 CLOSED = WriteAfterEndError("closed")
@@ -216,7 +217,7 @@ def test_lost_while_something_waits(buffer: SendBuffer, transport: Transport, cl
 
 
 def test_a_lost_transport_stops_its_producer(buffer: SendBuffer, transport: Transport) -> None:
-    buffer.stopProducing()
+    present(transport.producer).stopProducing()
     now(buffer.write(b"data"))
     buffer.lost(ConnectionLost(), False)
     with pytest.raises(ConnectionLost):

@@ -1,0 +1,147 @@
+"""
+Time that runs out: for one thing, when nothing moved, and for many connections at an interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
+
+
+class Deadline:
+    """
+    Calls when a time is over, unless it is stopped before.
+    """
+
+    __slots__ = ("_call", "_clock", "_passed")
+
+    def __init__(self, clock: IReactorTime, passed: Callable[[], object]) -> None:
+        """
+        @param clock: what tells the time.
+        @param passed: called when the time is over.
+        """
+        self._clock = clock
+        self._passed = passed
+        self._call: IDelayedCall | None = None
+
+    @property
+    def pending(self) -> bool:
+        """
+        Whether the time runs.
+        """
+        return self._call is not None
+
+    def start(self, seconds: float) -> None:
+        """
+        Let the time run, in place of any before.
+
+        @param seconds: how long.
+        """
+        self.stop()
+        self._call = self._clock.callLater(seconds, self._pass)
+
+    def stop(self) -> None:
+        """
+        Call no more, if that was to come.
+        """
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+
+    def _pass(self) -> None:
+        self._call = None
+        self._passed()
+
+
+class IdleTimer:
+    """
+    Calls whenever nothing moved for a time: once, and again only when something moved since.
+    Movement costs a look at the clock; the timer itself is set anew only when it runs out.
+    """
+
+    __slots__ = ("_clock", "_deadline", "_expired", "_last", "_seconds")
+
+    def __init__(self, clock: IReactorTime) -> None:
+        """
+        @param clock: what tells the time.
+        """
+        self._clock = clock
+        self._deadline = Deadline(clock, self._check)
+        self._seconds = 0.0
+        self._expired: Callable[[], object] = self.stop
+        self._last = 0.0
+
+    def start(self, seconds: float, expired: Callable[[], object]) -> None:
+        """
+        Begin to wait, in place of any wait before.
+
+        @param seconds: how long nothing may move; 0 to wait for nothing.
+        @param expired: called when that is over.
+        """
+        self.stop()
+        if seconds:
+            self._seconds = seconds
+            self._expired = expired
+            self._begin()
+
+    def stop(self) -> None:
+        """
+        Wait no longer.
+        """
+        self._seconds = 0.0
+        self._deadline.stop()
+
+    def moved(self) -> None:
+        """
+        Something moved.
+        """
+        if self._deadline.pending:
+            self._last = self._clock.seconds()
+        elif self._seconds:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._last = self._clock.seconds()
+        self._deadline.start(self._seconds)
+
+    def _check(self) -> None:
+        left = self._last + self._seconds - self._clock.seconds()
+        if left > 0:
+            self._deadline.start(left)
+        else:
+            self._expired()
+
+
+class Ticker:
+    """
+    Calls at an interval while there is something to look after: one timer for any number of
+    connections, that are counted in ticks.
+    """
+
+    __slots__ = ("_looping",)
+
+    def __init__(self, clock: IReactorTime, tick: Callable[[], object]) -> None:
+        """
+        @param clock: what tells the time.
+        @param tick: called at each interval.
+        """
+        self._looping = LoopingCall(tick)
+        self._looping.clock = clock
+
+    def start(self, seconds: float) -> None:
+        """
+        Tick, unless it does; for the first time when an interval is over.
+
+        @param seconds: the interval; 0 for never.
+        """
+        if seconds and not self._looping.running:
+            self._looping.start(seconds, now=False)
+
+    def stop(self) -> None:
+        """
+        Tick no more.
+        """
+        if self._looping.running:
+            self._looping.stop()

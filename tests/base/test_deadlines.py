@@ -1,0 +1,115 @@
+"""
+Tests for L{netkit.base.deadlines}.
+"""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.task import Clock
+
+from netkit.base.deadlines import Deadline, IdleTimer, Ticker
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def calls() -> list[float]:
+    """
+    When something was called.
+    """
+    return []
+
+
+def test_a_deadline_passes_once(clock: Clock, calls: list[float]) -> None:
+    deadline = Deadline(clock, lambda: calls.append(clock.seconds()))
+    assert not deadline.pending
+    deadline.start(5)
+    assert deadline.pending
+    clock.pump([4, 1, 9])
+    assert calls == [5]
+    assert not deadline.pending
+    deadline.start(0)
+    clock.advance(0)
+    assert calls == [5, 14]
+
+
+def test_a_deadline_that_is_met(clock: Clock, calls: list[float]) -> None:
+    deadline = Deadline(clock, lambda: calls.append(clock.seconds()))
+    deadline.start(5)
+    deadline.stop()
+    deadline.stop()
+    assert not deadline.pending
+    assert not clock.getDelayedCalls()
+    # A later one takes the place of an earlier one.
+    deadline.start(5)
+    deadline.start(9)
+    clock.advance(8)
+    assert calls == []
+    clock.advance(1)
+    assert calls == [9]
+
+
+def test_a_deadline_that_is_started_as_it_passes(clock: Clock, calls: list[float]) -> None:
+    def passed() -> None:
+        calls.append(clock.seconds())
+        deadline.start(3)
+
+    deadline = Deadline(clock, passed)
+    deadline.start(3)
+    clock.pump([3, 3])
+    assert calls == [3, 6]
+    assert len(clock.getDelayedCalls()) == 1
+
+
+def test_idleness(clock: Clock, calls: list[float]) -> None:
+    """
+    It is told once, and again only when something has moved since.
+    """
+    timer = IdleTimer(clock)
+    timer.moved()
+    timer.start(10, lambda: calls.append(clock.seconds()))
+    clock.advance(9)
+    timer.moved()
+    clock.advance(9)
+    assert calls == []
+    clock.advance(1)
+    assert calls == [19]
+    clock.advance(99)
+    assert calls == [19]
+    timer.moved()
+    clock.advance(10)
+    assert calls == [19, 128]
+
+
+def test_idleness_that_nobody_wants_to_know_of(clock: Clock, calls: list[float]) -> None:
+    timer = IdleTimer(clock)
+    timer.start(0, lambda: calls.append(clock.seconds()))
+    timer.moved()
+    assert not clock.getDelayedCalls()
+    for _ in range(2):
+        timer.start(10, lambda: calls.append(clock.seconds()))
+        timer.stop()
+        timer.moved()
+    assert not clock.getDelayedCalls()
+    assert calls == []
+
+
+def test_ticks(clock: Clock, calls: list[float]) -> None:
+    ticker = Ticker(clock, lambda: calls.append(clock.seconds()))
+    ticker.stop()
+    ticker.start(0)
+    assert not clock.getDelayedCalls()
+    ticker.start(5)
+    clock.advance(3)
+    # It ticks already.
+    ticker.start(5)
+    clock.pump([2, 5])
+    assert calls == [5, 10]
+    ticker.stop()
+    assert not clock.getDelayedCalls()
+    ticker.start(7)
+    clock.advance(7)
+    assert calls == [5, 10, 17]
