@@ -1,5 +1,5 @@
 """
-Who may connect to a server, and as what.
+Whether a server accepts a handshake: path, origin, and the application's decision.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from .protocol import (
     WebSocketServerFactory,
 )
 
-# What is decided where nobody decides.
+# The decision where the application makes none.
 _ACCEPTED = Acceptance()
 
 
 class Accepted(NamedTuple):
     """
-    What a request that is accepted leads to.
+    An accepted handshake.
 
     @ivar application: what receives the connection's events.
-    @ivar agreement: what both sides agree on.
-    @ivar response: the octets of the response.
+    @ivar agreement: the subprotocol and the compression that were agreed on.
+    @ivar response: the octets of the response 101.
     """
 
     application: WebSocketProtocol
@@ -42,7 +42,7 @@ class Accepted(NamedTuple):
 
 class Refused(NamedTuple):
     """
-    What a request that is refused leads to.
+    A refused handshake.
 
     @ivar rejection: the response.
     @ivar reason: which rule refused it, for the log.
@@ -54,8 +54,8 @@ class Refused(NamedTuple):
 
 class Acceptor:
     """
-    Decides about requests for a WebSocket: by their path and origin first, then as the application
-    says.
+    Decides whether a handshake is accepted: by its path and its origin (RFC 6455 section 10.2),
+    then by the application.
 
     @ivar path: the only path; L{None} for any.
     @ivar subprotocols: the subprotocols that are spoken.
@@ -100,7 +100,7 @@ class Acceptor:
 
     def decide(self, request: Any) -> Deferred[Decision | Refused]:
         """
-        See whether a request is welcome.
+        Decide about a handshake.
 
         @param request: the request: a L{WebSocketRequest <netkit.websocket.WebSocketRequest>},
             or one of L{twisted.web}.
@@ -114,7 +114,7 @@ class Acceptor:
 
     def _refusal(self, request: Any) -> Refused | None:
         """
-        See whether our own rules are against a request.
+        Apply the rules on path and origin.
         """
         if self.path is not None and request.path != self.path:
             return Refused(
@@ -134,13 +134,13 @@ class Acceptor:
         self, decision: Decision | Refused, request: Any, offer: Offer
     ) -> Accepted | Refused:
         """
-        Make what a decision leads to.
+        Carry out a decision: negotiate, and build the application.
 
-        @param decision: what became of L{decide}.
+        @param decision: the result of L{decide}.
         @param request: the request.
-        @param offer: what it offers.
-        @raise TypeError: the decision is none.
-        @raise LocalProtocolError: what the application decided cannot be sent.
+        @param offer: what the client offers in it.
+        @raise TypeError: C{acceptConnection} returned something else.
+        @raise LocalProtocolError: it chose a subprotocol that the client does not offer.
         """
         if decision is None:
             decision = _ACCEPTED

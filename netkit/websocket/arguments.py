@@ -1,5 +1,5 @@
 """
-What servers and clients are made with: mistakes in it are found there and then, and named.
+Checks of the arguments that servers and clients are made with.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-A client's side of a connection.
+The client's side of a WebSocket connection.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .protocol import WebSocketProtocol
 
 class WebSocketClientConnection(WebSocketConnection):
     """
-    A connection to a server.
+    The client's side of a connection.
 
     @ivar opened: fires when the opening handshake is done, or fails with why it is not.
     @ivar closed: fires when the connection is lost.

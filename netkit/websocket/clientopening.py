@@ -1,5 +1,5 @@
 """
-A client's opening handshake: the request, and the response to it (RFC 6455 section 4.1).
+The client's opening handshake (RFC 6455 section 4.1).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _log = Logger()
 
 class Opened(NamedTuple):
     """
-    What a response that opens the connection leads to.
+    The result of a response that opens the connection.
 
-    @ivar agreement: what both sides agree on.
+    @ivar agreement: the subprotocol and the compression that were agreed on.
     @ivar headers: the header fields of the response.
     @ivar received: the octets that arrived behind it.
     """
@@ -43,9 +43,9 @@ class Opened(NamedTuple):
 
 class ClientOpening:
     """
-    What a client's connection is before it is a WebSocket: it sends the request, and takes the
-    response. One that refuses the connection is handed to whoever asked for it, and its content
-    piece by piece behind it.
+    The client's side of a connection until it is open: sends the request and parses the response.
+    Where that is not 101, its content is delivered to the response of the L{ConnectionRejected},
+    until it ends.
     """
 
     __slots__ = (
@@ -90,7 +90,7 @@ class ClientOpening:
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Something arrived.
+        Octets arrived.
         """
         if self._over:
             return
@@ -128,7 +128,7 @@ class ClientOpening:
         @param reason: why.
         """
         if self._refusal is not None:
-            # That may be how its content ends.
+            # Content without a length ends with the connection.
             self._receiver.receive_end()
             self._readContent(self._refusal)
             self._endContent(reason)

@@ -1,5 +1,5 @@
 """
-How long a client waits for a connection to open.
+The time-out of a client's opening handshake.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 class OpeningDeadline:
     """
-    Limits what it takes to open a connection, from the first octet that is sent: a proxy's answer,
-    TLS, the opening handshake, and whatever it is redirected to. How long it takes to connect is
-    for the endpoint to limit.
+    One time-out from the first octet that a client sends until the connection is open: for the
+    proxy's response, TLS, the opening handshake and redirections together. Connecting itself has
+    the time-out of its endpoint.
     """
 
     def __init__(self, seconds: float, clock: IReactorTime) -> None:
@@ -35,18 +35,18 @@ class OpeningDeadline:
 
     def start(self) -> None:
         """
-        Octets are being sent. Only the first call counts.
+        The first octets are sent: start the time-out. Further calls do nothing.
         """
         if self._seconds and self._timer is None:
             self._timer = self._clock.callLater(self._seconds, self._expire)
 
     async def limit(self, opening: Coroutine[Deferred[Any], Any, T]) -> T:
         """
-        Do what opens the connection.
+        Await the opening of a connection, and cancel it after the time-out.
 
-        @param opening: that.
-        @return: what it returns.
-        @raise HandshakeFailed: it took too long, and was cancelled.
+        @param opening: opens the connection.
+        @return: its result.
+        @raise HandshakeFailed: it timed out.
         """
         self._opening = deferred = Deferred.fromCoroutine(opening)
         try:

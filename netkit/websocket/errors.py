@@ -1,5 +1,5 @@
 """
-How a WebSocket connection ends, or does not begin.
+Exceptions: why a WebSocket connection was closed, or could not be opened.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class WebSocketClosed(ConnectionDone):
     """
     The connection was closed by a Close frame (RFC 6455 section 7), as opposed to one that was
-    lost. It is a C{ConnectionDone}, for those who do not ask why.
+    lost. It is a C{ConnectionDone}, so that programs which do not tell the two apart need not
+    change.
 
     @ivar code: the close code of the side that closed first; 1005 where it gave none.
     @ivar reason: the reason that it gave.
@@ -41,13 +42,14 @@ class WebSocketClosed(ConnectionDone):
 
 class NotConnected(Exception):
     """
-    Something was to be sent before the opening handshake was done.
+    A message was sent before the opening handshake was done.
     """
 
 
 class HandshakeFailed(ConnectError):
     """
-    The server answered the opening handshake with what opens no WebSocket, or not in time.
+    The server's response to the opening handshake is not valid (RFC 6455 section 4.1), or did not
+    arrive within C{openTimeout}.
     """
 
     def __init__(self, string: str) -> None:
@@ -63,7 +65,7 @@ class HandshakeFailed(ConnectError):
 @dataclass
 class ConnectionRejected(ConnectError):
     """
-    The server answered the opening handshake with another HTTP response.
+    The server answered the opening handshake with an HTTP response other than 101.
 
     @ivar response: that response.
     """

@@ -29,7 +29,7 @@ class WebSocketFactory(ServerFactory):
 
         serverFromString(reactor, "tcp:8080").listen(WebSocketFactory(Factory.forProtocol(Chat)))
 
-    @ivar acceptor: decides who may connect.
+    @ivar acceptor: decides whether a handshake is accepted.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
 """
-How a WebSocket connection is to behave: limits, compression, times.
+Settings of WebSocket connections: limits, compression, time-outs, keepalive.
 """
 
 from __future__ import annotations

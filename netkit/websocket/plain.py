@@ -1,5 +1,5 @@
 """
-Plain HTTP on a connection that may become a WebSocket.
+Plain HTTP on a connection that may be upgraded to a WebSocket.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _LIMITS = Limits(
 
 class PlainHTTP:
     """
-    A protocol that answers the plain requests of a connection, and follows by its responses which
-    of them are answered.
+    The protocol that answers the plain requests of a connection. Parses its responses, to know
+    when all requests are answered.
 
-    @ivar followed: whether that can be told; not any more when what it writes is no HTTP, or it
-        switches to yet another protocol.
+    @ivar followed: whether the responses can be parsed: false for good once the protocol writes
+        what is not HTTP, or switches protocols itself.
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class PlainHTTP:
         """
         @param factory: makes the protocol.
         @param transport: the connection.
-        @param progressed: called while the protocol writes, each time when all requests are
-            answered, and when it can be followed no more.
+        @param progressed: called from within the protocol's C{write}: when all requests are
+            answered, and when C{followed} becomes false.
         """
         self.followed = True
         self._progressed = progressed
@@ -71,7 +71,7 @@ class PlainHTTP:
 
     def requestReceived(self, head: RequestHead) -> None:
         """
-        A request is about to be handed on.
+        Expect the response to a request that is about to be passed on.
 
         @param head: its head.
         """
@@ -82,7 +82,7 @@ class PlainHTTP:
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Hand on what arrived.
+        Pass on octets that arrived.
         """
         if self._protocol is not None:
             self._protocol.dataReceived(data)
@@ -127,7 +127,7 @@ class PlainHTTP:
 
     def leave(self) -> None:
         """
-        The connection goes on without the protocol, for which it ends here.
+        Take the connection away from the protocol, which is told that it is lost.
         """
         self._transport.detach()
         self.connectionLost(connectionDone)
@@ -152,7 +152,8 @@ class PlainHTTP:
 
 class _Transport:
     """
-    A transport that shows what is written to it, and can be taken away.
+    The transport that the plain protocol writes to: reports what is written, and can be detached
+    from the connection.
     """
 
     def __init__(self, transport: ITransport, wrote: Callable[[bytes], None]) -> None:
@@ -208,7 +209,7 @@ class _Transport:
 
     def detach(self) -> None:
         """
-        Take the transport away, and leave it as it was before.
+        Do nothing from now on. The producer is unregistered, and reading resumed.
         """
         if self._producing:
             self.unregisterProducer()

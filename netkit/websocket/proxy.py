@@ -38,7 +38,7 @@ class ProxyFailed(ConnectError):
 
 class Proxy:
     """
-    An HTTP proxy, and how to verify those behind it.
+    An HTTP proxy to connect through, by CONNECT.
     """
 
     def __init__(self, url: str, tlsPolicy: IPolicyForHTTPS) -> None:
@@ -65,7 +65,7 @@ class Proxy:
 
         @param direct: makes the endpoint that connects to the proxy.
         @param uri: the URL.
-        @param connected: called when that is connected, and the proxy's answer is waited for.
+        @param connected: called when the connection to the proxy is made.
         """
         endpoint: IStreamClientEndpoint = _TunnelEndpoint(
             direct.endpointForURI(self._uri), uri, self._credentials, connected
@@ -79,7 +79,7 @@ class Proxy:
 @implementer(IStreamClientEndpoint)
 class _TunnelEndpoint:
     """
-    Connects to a proxy, and has it connect on.
+    Connects to a proxy, and through it to the URL.
     """
 
     def __init__(
@@ -114,10 +114,10 @@ class _TunnelEndpoint:
 @implementer(IHalfCloseableProtocol)
 class _Tunnel(Protocol):
     """
-    A connection to a proxy, which switches to another protocol once the proxy says that it
-    connected on.
+    A connection to a proxy. Sends CONNECT, and switches to the tunnelled protocol when the proxy
+    answers with 2xx.
 
-    @ivar opened: fires with that protocol, or fails with why it does not switch.
+    @ivar opened: fires with the tunnelled protocol, or fails with L{ProxyFailed}.
     """
 
     transport: ITCPTransport

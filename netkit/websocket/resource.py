@@ -33,11 +33,11 @@ _log = Logger()
 
 class WebSocketResource(Resource):
     """
-    A resource that is a WebSocket.
+    A resource that upgrades its requests to WebSockets.
 
-    @ivar acceptor: decides who may connect.
-    @ivar webSocketFactory: what has the connections: C{closeConnections} ends them, with 1001,
-        when the service stops.
+    @ivar acceptor: decides whether a handshake is accepted.
+    @ivar webSocketFactory: keeps the open connections within limits: C{closeConnections} closes
+        them with 1001, for when the service stops.
     """
 
     def __init__(

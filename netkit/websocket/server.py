@@ -1,5 +1,5 @@
 """
-A server's side of a connection: its begin as a WebSocket, and its end when the service stops.
+The server's side of a WebSocket connection.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from .serveropening import ServerOpening
 
 class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
     """
-    A connection to a server.
+    The server's side of a connection: closed with 1001 when the service stops, or when it was idle
+    for too long.
     """
 
     _client = False
@@ -33,8 +34,8 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
         httpFactory: IProtocolFactory | None = None,
     ) -> None:
         """
-        @param acceptor: decides about the request.
-        @param keepalive: looks after the connection, once it is open.
+        @param acceptor: decides whether the request is accepted.
+        @param keepalive: pings the peer, once the connection is open.
         @param clock: what tells the time.
         @param httpFactory: makes the protocol for requests that ask for no WebSocket.
         """
@@ -87,10 +88,10 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
 
     def begin(self, accepted: Accepted, received: bytes = b"") -> None:
         """
-        Send the response that accepts the request, and go over to messages.
+        Send the response 101 and open the connection.
 
-        @param accepted: what the request leads to.
-        @param received: what arrived behind it.
+        @param accepted: what the request was accepted with.
+        @param received: the octets that arrived behind it.
         """
         if self._opening is not None:
             self._opening.end()

@@ -1,5 +1,5 @@
 """
-The opening handshake of a server's connection, and the plain requests that may precede it.
+The server's opening handshake (RFC 6455 section 4.2), and plain HTTP requests before it.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _TEXT = ((b"Content-Type", b"text/plain; charset=utf-8"),)
 
 class ServerOpening:
     """
-    What a server's connection is before it is a WebSocket: it parses the requests, has another
-    protocol answer those that ask for no WebSocket, and decides about the first one that does.
-    That waits until those before it are answered.
+    The server's side of a connection until it is open. Parses the requests, passes those without
+    C{Upgrade: websocket} to a plain HTTP protocol, if there is one, and answers the first
+    handshake once the responses to all requests before it are written.
 
-    Where no other protocol is given there are no plain requests. Where it cannot be told any more
-    what that has answered, all goes to it for good.
+    When the plain protocol's responses cannot be followed any more (it switched protocols, or does
+    not speak HTTP), the connection is the plain protocol's for good.
     """
 
     __slots__ = (
@@ -76,15 +76,15 @@ class ServerOpening:
     ) -> None:
         """
         @param transport: the connection.
-        @param acceptor: decides about the request for a WebSocket.
-        @param httpFactory: makes the protocol that answers the others; they are refused with 426
-            if L{None}.
-        @param share: what may be kept of what arrives.
+        @param acceptor: decides whether a handshake is accepted.
+        @param httpFactory: makes the plain HTTP protocol; where it is C{None}, requests without an
+            upgrade are refused with 426.
+        @param share: counts what is buffered.
         @param clock: what tells the time.
-        @param opened: called when a request is accepted, with what it leads to and the octets that
-            arrived behind it; the response is not written yet.
-        @param refused: called when the response that refuses is written, to close the connection
-            in a way that the client gets it.
+        @param opened: called when a handshake is accepted, with what it was accepted with and the
+            octets that arrived behind it. The response is still to be written.
+        @param refused: called when the response of a refusal is written: closes the connection so
+            that the client still receives it.
         """
         self._transport = transport
         self._acceptor = acceptor
@@ -106,13 +106,13 @@ class ServerOpening:
     @property
     def plain(self) -> bool:
         """
-        Whether plain HTTP is spoken so far.
+        Whether there was a plain HTTP request, and no handshake yet.
         """
         return self._plain is not None
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Something arrived.
+        Octets arrived.
         """
         if self._over:
             return
@@ -134,7 +134,7 @@ class ServerOpening:
 
     def readConnectionLost(self) -> None:
         """
-        The client closed its half. It still gets the answers to plain requests.
+        The client closed its half. It still gets the responses to its plain requests.
         """
         if self._plain is None:
             self._transport.loseConnection()
@@ -159,7 +159,7 @@ class ServerOpening:
 
     def serviceStopping(self) -> None:
         """
-        The service stops. The plain requests that arrived are answered before the connection ends.
+        The service stops: close the connection, once the responses to plain requests are written.
         """
         self._stopping = True
         plain = self._plain
@@ -170,7 +170,8 @@ class ServerOpening:
 
     def end(self) -> None:
         """
-        Nothing more is to be done about the opening handshake.
+        End the opening handshake: stop the time-out, cancel a pending decision, and ignore what
+        still arrives.
         """
         self._over = True
         self._behind = b""
@@ -201,7 +202,7 @@ class ServerOpening:
             if self._httpFactory is None:
                 self._refuseFaulty(error)
                 return
-            # Another protocol has words of its own for it.
+            # The plain protocol refuses it in its own way.
             if plain is None:
                 plain = self._makePlain(self._httpFactory)
             plain.followed = False
@@ -218,12 +219,12 @@ class ServerOpening:
 
     def _plainProgressed(self) -> None:
         if self._head is not None or self._stopping:
-            # Not while the other protocol is still at it.
+            # Not from within the plain protocol's write.
             self._clock.callLater(0, self._proceed)
 
     def _proceed(self) -> None:
         """
-        Do what was to wait for the answers to plain requests.
+        Go on after what may have waited for responses to plain requests.
         """
         plain = self._plain
         if self._over or self._deciding is not None:
@@ -249,7 +250,7 @@ class ServerOpening:
 
     def _begin(self, head: RequestHead) -> None:
         """
-        See whether a request for a WebSocket is one, and is welcome.
+        Check a handshake, and have the acceptor decide about it.
         """
         if self._timer is None:
             self._startTimer()
@@ -305,7 +306,7 @@ class ServerOpening:
         if self._plain is None:
             self._refuse(_inWords(status, reason), reason)
         else:
-            # Another answer is still being written.
+            # The response to a plain request is still being written.
             _log.info(
                 "{peer} aborted: {reason}",
                 peer=addressText(self._transport.getPeer()),
@@ -342,6 +343,6 @@ def _inWords(status: int, reason: str) -> Rejection:
 @cache
 def _withoutLimit(limits: Limits) -> Limits:
     """
-    Limits for requests of which another protocol limits the content.
+    The same limits without one on the content, which is the plain protocol's to limit.
     """
     return replace(limits, content=0)

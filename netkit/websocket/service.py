@@ -69,7 +69,7 @@ class WebSocketClientService(ClientService, Generic[ProtocolT]):
 
 class _Session(Protocol, Generic[ProtocolT]):
     """
-    What C{ClientService} sees of a connection: whether it is there.
+    The protocol that C{ClientService} tracks: connected for as long as the WebSocket is open.
     """
 
     def __init__(self, application: ProtocolT) -> None:
@@ -78,8 +78,8 @@ class _Session(Protocol, Generic[ProtocolT]):
 
 class _SessionFactory(Factory[Protocol], Generic[ProtocolT]):
     """
-    Makes a session for an application: of C{ClientService} one can only have the protocol that its
-    factory made.
+    Makes the session of an application: C{whenConnected} of C{ClientService} gives the protocol
+    that its factory made.
     """
 
     noisy = False
@@ -91,7 +91,8 @@ class _SessionFactory(Factory[Protocol], Generic[ProtocolT]):
 
 class _SessionTransport:
     """
-    What C{ClientService} closes when it is stopped, which is all that it does with it.
+    The transport of a session, on which C{ClientService} calls C{loseConnection} when it stops,
+    and nothing else.
     """
 
     def __init__(self, connection: WebSocketClientConnection) -> None:
