@@ -18,7 +18,15 @@ BASE = origin/main
 FUZZ = 60
 
 bin = $(VENV)/bin
+# What is installed for what.
+extras-lint = [lint]
 extras-test = [test]
+extras-check = [lint,test,check]
+satisfies-serve = serve
+satisfies-lint = serve lint
+satisfies-test = serve test
+satisfies-check = serve lint test check
+
 native-sources = $(wildcard netkit/*/*/native.c netkit/*/*/*/native.c)
 sanitized = build/sanitize
 # Python leaves much allocated when it ends, and frees more by itself than malloc could see.
@@ -26,8 +34,6 @@ under-sanitizers = \
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	PYTHONPATH=$(sanitized):. NETKIT_REQUIRE_PEERS=1 $(bin)/python
-extras-check = [test,check]
-extras-dist = [test,dist]
 
 .PHONY: serve test check lint types coverage news dist docs sanitize bench profile clean
 
@@ -39,7 +45,7 @@ test: $(VENV)/installed-test
 
 check: lint types coverage news
 
-lint: $(VENV)/installed-check
+lint: $(VENV)/installed-lint
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 
@@ -50,7 +56,7 @@ coverage: $(VENV)/installed-check
 	$(MAKE) test ARGS="--cov $(ARGS)"
 
 # A change to the code that people run needs a news fragment; the fragments need to be readable.
-news: $(VENV)/installed-check
+news: $(VENV)/installed-lint
 	$(bin)/towncrier build --draft --version next > /dev/null
 	@if git rev-parse --quiet --verify $(BASE) > /dev/null && \
 		! git diff --quiet $(BASE)... -- netkit twisted; then \
@@ -58,7 +64,7 @@ news: $(VENV)/installed-check
 	fi
 
 # auditwheel makes the wheel one for any Linux, or says why it is not.
-dist: $(VENV)/installed-dist
+dist: $(VENV)/installed-check
 	rm -rf dist
 	$(bin)/python -m build
 	PATH="$(abspath $(bin)):$$PATH" $(bin)/auditwheel repair --wheel-dir dist dist/*.whl
@@ -108,7 +114,7 @@ $(VENV)/installed-%: setup.cfg setup.py pyproject.toml $(native-sources)
 	@test -x $(bin)/pip || { $(find-python) && "$$python" -m venv --clear $(VENV); }
 	@echo "installing into $(VENV) ..."
 	@$(bin)/pip install --quiet --disable-pip-version-check --editable '.$(extras-$*)'
-	@touch $@
+	@touch $(satisfies-$*:%=$(VENV)/installed-%)
 
 # Debian keeps ensurepip, without which there is no virtual environment, in a package of its own.
 define find-python

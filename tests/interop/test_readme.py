@@ -143,7 +143,7 @@ def test_the_two_commands_are_what_ci_runs() -> None:
     assert commands == ["make serve", "make test"]
     ci = (ROOT / ".ci" / "run").read_text()
     for command in commands:
-        assert re.search(rf"^([A-Z_]+=\S* )?{command}\b", ci, re.MULTILINE)
+        assert re.search(rf"^(aside \w+ )?([A-Z_]+=\S* )?{command}\b", ci, re.MULTILINE)
 
 
 def test_links_lead_somewhere() -> None:
