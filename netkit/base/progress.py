@@ -13,6 +13,7 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import ISystemHandle, ITransport
 
 from .sockopts import lowestTransport
+from .twistedprivate import unsentSize
 
 if sys.platform == "linux":
     from fcntl import ioctl
@@ -83,5 +84,5 @@ def unsent(transport: ITransport) -> int:
     if hasattr(lowest, "getWriteBufferSize"):
         return int(lowest.getWriteBufferSize())
     if isinstance(lowest, FileDescriptor):
-        return len(lowest.dataBuffer) - lowest.offset + lowest._tempDataLen
+        return unsentSize(lowest)
     return 0

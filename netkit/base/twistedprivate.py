@@ -1,43 +1,85 @@
 """
 The private names of Twisted that netkit uses: here, and nowhere else.
+
+Each has a public name here. What Twisted calls under a private name is a method without the
+underscore, of a class here that is to be subclassed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from OpenSSL import SSL
 from twisted.application.internet import StreamServerEndpointService
-from twisted.internet import endpoints, tcp
+from twisted.internet import endpoints, tcp, unix
 from twisted.internet._signals import SignalHandling
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.base import ReactorBase
 from twisted.internet.endpoints import SSL4ClientEndpoint, TCP4ClientEndpoint, UNIXClientEndpoint
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamServerEndpoint
-from twisted.internet.posixbase import _ContinuousPolling as ContinuousPolling
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocol,
+    IProtocolFactory,
+    IReadDescriptor,
+    IStreamServerEndpoint,
+)
+from twisted.internet.posixbase import PosixReactorBase, _ContinuousPolling
 from twisted.internet.process import _BaseProcess as BaseProcess
 from twisted.python.failure import Failure
 
 if TYPE_CHECKING:
+    from select import epoll
+
+    from twisted.internet.epollreactor import EPollReactor
     from twisted.web.client import Response
     from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
     from twisted.web.server import Request
 
 __all__ = [
     "BaseProcess",
+    "BufferedConnection",
     "ConnectionTarget",
-    "ContinuousPolling",
     "SignalHandling",
+    "SignalHandlingHook",
+    "TCPClient",
+    "TCPConnector",
+    "UNIXClient",
+    "UNIXConnector",
+    "addInternalReader",
+    "addressOf",
+    "adoptedConnection",
+    "adoptedPort",
     "connectionPath",
     "connectionTarget",
     "contentEnded",
     "contentReceived",
     "contextFactory",
     "endpointService",
+    "halfClose",
     "handshakeDone",
+    "initDescriptors",
+    "isHalfClosing",
+    "isStarted",
+    "isSupported",
+    "isTLSAborted",
+    "logPrefix",
+    "pauseProducer",
+    "plainSignalHandling",
+    "portNumber",
+    "queuedSize",
+    "removeInternalReader",
     "reserveDescriptor",
+    "serverContext",
+    "shutDownAtEnd",
     "splitEndpoint",
     "standardEndpoints",
+    "takeQueue",
+    "unsentSize",
     "upgradeChannel",
 ]
+
+# Endpoints
 
 
 class ConnectionTarget(NamedTuple):
@@ -81,13 +123,6 @@ def contextFactory(endpoint: SSL4ClientEndpoint) -> Any:
     return endpoint._sslContextFactory
 
 
-def reserveDescriptor() -> None:
-    """
-    Have a descriptor in reserve, so that a port can refuse a connection where there is none left.
-    """
-    tcp._reservedFD.reserve()
-
-
 def endpointService(
     endpoint: IStreamServerEndpoint, factory: IProtocolFactory
 ) -> StreamServerEndpointService:
@@ -108,6 +143,212 @@ def splitEndpoint(description: str) -> tuple[list[str], dict[str, str]]:
     return parts
 
 
+def serverContext(endpoint: IStreamServerEndpoint) -> SSL.Context | None:
+    """
+    What makes a server's TLS connections; L{None} where there is no TLS.
+    """
+    if not isinstance(endpoint, endpoints.SSL4ServerEndpoint):
+        return None
+    context: SSL.Context = endpoint._sslContextFactory.getContext()
+    return context
+
+
+# Ports
+
+
+def reserveDescriptor() -> None:
+    """
+    Have a descriptor in reserve, so that a port can refuse a connection where there is none left.
+    """
+    tcp._reservedFD.reserve()
+
+
+def shutDownAtEnd(port: tcp.Port, whether: bool) -> None:
+    """
+    Say whether a port shuts its socket down when it stops, for whoever else has it as well.
+    """
+    port._shouldShutdown = whether
+
+
+def logPrefix(port: tcp.Connection | tcp.Port, logged: object) -> str:
+    """
+    Tell what a protocol or a factory is called in the log.
+    """
+    prefix: str = port._getLogPrefix(logged)
+    return prefix
+
+
+def portNumber(port: tcp.Port) -> int | None:
+    """
+    Tell the number of a port, which it forgets when it stops listening.
+    """
+    number: int | None = port._realPortNumber
+    return number
+
+
+def addressOf(port: tcp.Port, address: Any) -> IAddress:
+    """
+    Make Twisted's address of the system's.
+    """
+    made: IAddress = port._buildAddr(address)
+    return made
+
+
+def adoptedPort(kind: type[tcp.Port], *arguments: Any) -> tcp.Port:
+    """
+    Make a port of a socket that listens.
+
+    @param arguments: the reactor, the descriptor, the address family and the factory.
+    """
+    port: tcp.Port = kind._fromListeningDescriptor(*arguments)
+    return port
+
+
+# Connections
+
+
+def adoptedConnection(kind: type[tcp.Server], *arguments: Any) -> tcp.Server | None:
+    """
+    Make a connection of a socket that is connected.
+
+    @param arguments: the descriptor, for TCP the address family, the factory and the reactor.
+    """
+    connection: tcp.Server | None = kind._fromConnectedSocket(*arguments)
+    return connection
+
+
+class BufferedConnection(tcp.Connection):
+    """
+    A connection that says itself when its buffers are full.
+    """
+
+    def isSendBufferFull(self) -> bool:
+        """
+        Whether the producer is to pause.
+        """
+        return bool(super()._isSendBufferFull())
+
+    def _isSendBufferFull(self) -> bool:
+        return self.isSendBufferFull()
+
+
+def queuedSize(connection: FileDescriptor) -> int:
+    """
+    How many of the octets that were written wait in the queue.
+    """
+    size: int = connection._tempDataLen
+    return size
+
+
+def unsentSize(connection: FileDescriptor) -> int:
+    """
+    How many of the octets that were written Twisted has not given to the system.
+    """
+    return len(connection.dataBuffer) - connection.offset + connection._tempDataLen
+
+
+def takeQueue(connection: FileDescriptor) -> list[bytes]:
+    """
+    Take what was written and waits in the queue.
+    """
+    queue: list[bytes] = connection._tempDataBuffer
+    if queue:
+        connection._tempDataBuffer = []
+        connection._tempDataLen = 0
+    return queue
+
+
+def pauseProducer(connection: FileDescriptor) -> None:
+    """
+    Have the producer pause if the buffers are full.
+    """
+    connection._maybePauseProducer()
+
+
+def isHalfClosing(connection: FileDescriptor) -> bool:
+    """
+    Whether our half of a connection is closed, or to be closed when all is sent.
+    """
+    return bool(connection._writeDisconnecting)
+
+
+def halfClose(connection: FileDescriptor) -> Callable[[], object] | None:
+    """
+    Note that our half of a connection is closed now.
+
+    @return: what closes it; L{None} if that was done.
+    """
+    if connection._writeDisconnected:
+        return None
+    connection._writeDisconnected = True
+    close: Callable[[], object] = connection._closeWriteConnection
+    return close
+
+
+class TCPClient(tcp.Client):
+    """
+    A client's connection that says itself what is to be done when it is made.
+    """
+
+    def connectDone(self) -> None:
+        """
+        It is made.
+        """
+        super()._connectDone()
+
+    def _connectDone(self) -> None:
+        self.connectDone()
+
+
+class TCPConnector(tcp.Connector):
+    """
+    A connector that says itself what it connects.
+    """
+
+    def makeTransport(self) -> tcp.Client:
+        """
+        Make the connection, which connects.
+        """
+        return super()._makeTransport()
+
+    def _makeTransport(self) -> tcp.Client:
+        return self.makeTransport()
+
+
+class UNIXClient(unix.Client):
+    """
+    As L{TCPClient}.
+    """
+
+    def connectDone(self) -> None:
+        """
+        It is made.
+        """
+        super()._connectDone()
+
+    def _connectDone(self) -> None:
+        self.connectDone()
+
+
+class UNIXConnector(unix.Connector):
+    """
+    As L{TCPConnector}.
+    """
+
+    def makeTransport(self) -> unix.Client:
+        """
+        Make the connection, which connects.
+        """
+        made: unix.Client = super()._makeTransport()
+        return made
+
+    def _makeTransport(self) -> unix.Client:  # type: ignore[override] # it is so in Twisted
+        return self.makeTransport()
+
+
+# TLS
+
+
 def handshakeDone(transport: object) -> bool:
     """
     Whether a connection's TLS handshake was done, or it never had one to do.
@@ -117,14 +358,86 @@ def handshakeDone(transport: object) -> bool:
     return bool(getattr(transport, "_handshakeDone", True))
 
 
-def serverContext(endpoint: IStreamServerEndpoint) -> SSL.Context | None:
+def isTLSAborted(protocol: IProtocol) -> bool:
     """
-    What makes a server's TLS connections; L{None} where there is no TLS.
+    Whether what is to be sent was dropped.
+
+    @param protocol: a L{TLSMemoryBIOProtocol <twisted.protocols.tls.TLSMemoryBIOProtocol>}.
     """
-    if not isinstance(endpoint, endpoints.SSL4ServerEndpoint):
-        return None
-    context: SSL.Context = endpoint._sslContextFactory.getContext()
-    return context
+    return bool(protocol._aborted)  # type: ignore[attr-defined]
+
+
+# Reactors
+
+
+class SignalHandlingHook(ReactorBase):
+    """
+    A reactor that says itself how it handles signals.
+    """
+
+    def signalHandling(self) -> SignalHandling:
+        """
+        Make what handles signals.
+        """
+        return super()._signalsFactory()
+
+    def _signalsFactory(self) -> SignalHandling:
+        return self.signalHandling()
+
+
+def plainSignalHandling(reactor: ReactorBase) -> SignalHandling:
+    """
+    Make what handles signals, but for SIGCHLD.
+    """
+    return ReactorBase._signalsFactory(reactor)
+
+
+def isStarted(reactor: ReactorBase) -> bool:
+    """
+    Whether a reactor runs, or is about to.
+    """
+    return reactor._started
+
+
+def isSupported(reactor: PosixReactorBase, addressFamily: int) -> bool:
+    """
+    Whether a reactor adopts sockets of an address family.
+    """
+    return addressFamily in reactor._supportedAddressFamilies
+
+
+def addInternalReader(reactor: PosixReactorBase, reader: IReadDescriptor) -> None:
+    """
+    Add a reader that C{removeAll} leaves alone.
+    """
+    reactor._addInternalReader(reader)
+
+
+def removeInternalReader(reactor: PosixReactorBase, reader: IReadDescriptor) -> None:
+    """
+    Remove a reader that C{removeAll} leaves alone.
+    """
+    reactor._removeInternalReader(reader)
+
+
+def initDescriptors(descriptors: EPollReactor, reactor: PosixReactorBase, poller: epoll) -> None:
+    """
+    Make an epoll reactor no more than the set of another one's descriptors.
+
+    @param descriptors: the epoll reactor, whose C{__init__} was not called.
+    @param reactor: the other one.
+    @param poller: what polls them.
+    """
+    descriptors._poller = poller
+    descriptors._reads = set()
+    descriptors._writes = set()
+    descriptors._selectables = {}
+    descriptors._continuousPolling = _ContinuousPolling(reactor)
+    # Which removeAll leaves alone.
+    descriptors._internalReaders = reactor._internalReaders
+
+
+# The Web
 
 
 def standardEndpoints(

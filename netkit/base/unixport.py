@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python import log
 from twisted.python.failure import Failure
 
-from .twistedprivate import reserveDescriptor
+from .twistedprivate import logPrefix, reserveDescriptor, shutDownAtEnd
 
 _log = Logger()
 
@@ -81,10 +81,10 @@ class UNIXPort(unix.Port):
         """
         reserveDescriptor()
         # Whoever made an adopted socket goes on to use it.
-        self._shouldShutdown = self._adopted is None
+        shutDownAtEnd(self, self._adopted is None)
         self.socket, self._adopted = self._adopted or self._bind(), None
         # As Twisted's own ports say it.
-        log.msg(f"{self._getLogPrefix(self.factory)} starting on {os.fsdecode(self._path)!r}")
+        log.msg(f"{logPrefix(self, self.factory)} starting on {os.fsdecode(self._path)!r}")
         if self.factory is not None:
             self.factory.doStart()
         self.connected = True

@@ -21,6 +21,8 @@ from typing import Any
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
 
+from netkit.base.twistedprivate import addressOf
+
 _log = Logger()
 
 # So many connections are accepted in one turn: the others of the reactor have theirs.
@@ -103,7 +105,7 @@ class PortMixin(Port):
                 host, _ = getnameinfo(address, NI_NUMERICHOST | NI_NUMERICSERV)
                 # Now it names its scope.
                 address = (host, *address[1:])
-            protocol = self.factory.buildProtocol(self._buildAddr(address))
+            protocol = self.factory.buildProtocol(addressOf(self, address))
             if protocol is None:
                 socket.close()
                 return

@@ -17,7 +17,7 @@ from twisted.internet.posixbase import PosixReactorBase
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netkit.base.twistedprivate import BaseProcess
+from netkit.base.twistedprivate import BaseProcess, addInternalReader, removeInternalReader
 
 
 def watch(reactor: PosixReactorBase, process: BaseProcess) -> None:
@@ -36,7 +36,7 @@ def watch(reactor: PosixReactorBase, process: BaseProcess) -> None:
         # No descriptor to be had: a thread can wait as well.
         Thread(target=_wait, args=(reactor, process, pid), daemon=True).start()
     else:
-        reactor._addInternalReader(_Child(reactor, process, descriptor))
+        addInternalReader(reactor, _Child(reactor, process, descriptor))
 
 
 def _reap(process: BaseProcess) -> None:
@@ -70,7 +70,7 @@ class _Child:
         return "child"
 
     def doRead(self) -> None:
-        self._reactor._removeInternalReader(self)
+        removeInternalReader(self._reactor, self)
         self.connectionLost(None)
         _reap(self._process)
 

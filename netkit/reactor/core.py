@@ -23,12 +23,21 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.main import installReactor
 from twisted.internet.protocol import ClientFactory, P
+from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.python import context
 from twisted.python.failure import Failure
 from twisted.python.log import ILogContext
 
-from netkit.base.twistedprivate import SignalHandling
+from netkit.base.twistedprivate import (
+    SignalHandling,
+    SignalHandlingHook,
+    adoptedConnection,
+    adoptedPort,
+    isStarted,
+    isSupported,
+    plainSignalHandling,
+)
 from netkit.reactor import children, tcp, unix
 from netkit.reactor.descriptors import DescriptorSet
 from netkit.reactor.timers import Call, TimedCalls
@@ -37,7 +46,7 @@ from netkit.reactor.turn import LogContext, Turn
 _log = Logger()
 
 
-class UvloopReactor(AsyncioSelectorReactor):
+class UvloopReactor(SignalHandlingHook, AsyncioSelectorReactor):
     """
     A reactor on a uvloop event loop.
 
@@ -80,7 +89,7 @@ class UvloopReactor(AsyncioSelectorReactor):
         self._turn.update()
         logContext = {ILogContext: LogContext(self._turn)}
         # Other code on the loop may stop it; it runs for as long as the reactor does.
-        while self._started:
+        while isStarted(self):
             context.call(logContext, self.eventloop.run_forever)
 
     def stop(self) -> None:
@@ -113,10 +122,10 @@ class UvloopReactor(AsyncioSelectorReactor):
             self.eventloop.stop()
         self.eventloop.run_forever()
 
-    def _signalsFactory(self) -> SignalHandling:
+    def signalHandling(self) -> SignalHandling:
         # Without PosixReactorBase's SIGCHLD, which children.py does without: the loop has the
         # wake-up descriptor then, and asyncio's add_signal_handler works.
-        return ReactorBase._signalsFactory(self)
+        return plainSignalHandling(self)
 
     # Threads
 
@@ -235,29 +244,25 @@ class UvloopReactor(AsyncioSelectorReactor):
     def adoptStreamPort(
         self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory
     ) -> Any:
-        if addressFamily not in self._supportedAddressFamilies:
+        if not isSupported(self, addressFamily):
             raise UnsupportedAddressFamily(addressFamily)
         if addressFamily == AF_UNIX:
-            listening = unix.Port.adopt(fileDescriptor, factory, self)
+            listening: Port = unix.Port.adopt(fileDescriptor, factory, self)
         else:
-            listening = tcp.Port._fromListeningDescriptor(
-                self, fileDescriptor, addressFamily, factory
-            )
+            listening = adoptedPort(tcp.Port, self, fileDescriptor, addressFamily, factory)
         listening.startListening()
         return listening
 
     def adoptStreamConnection(
         self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory
     ) -> Any:
-        if addressFamily not in self._supportedAddressFamilies:
+        if not isSupported(self, addressFamily):
             raise UnsupportedAddressFamily(addressFamily)
         if addressFamily == AF_UNIX:
-            adopt = partial(unix.Server._fromConnectedSocket, fileDescriptor, factory, self)
+            adopt = partial(adoptedConnection, unix.Server, fileDescriptor)
         else:
-            adopt = partial(
-                tcp.Server._fromConnectedSocket, fileDescriptor, addressFamily, factory, self
-            )
-        return self._turn.connect(adopt)
+            adopt = partial(adoptedConnection, tcp.Server, fileDescriptor, addressFamily)
+        return self._turn.connect(adopt, factory, self)
 
     # Processes
 

@@ -5,12 +5,11 @@ The descriptors that uvloop does not serve.
 from __future__ import annotations
 
 from select import epoll
-from typing import Any
 
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.posixbase import PosixReactorBase
 
-from netkit.base.twistedprivate import ContinuousPolling
+from netkit.base.twistedprivate import initDescriptors
 
 
 class DescriptorSet(EPollReactor):
@@ -23,18 +22,12 @@ class DescriptorSet(EPollReactor):
         """
         @param reactor: the one that this is a part of.
         """
+        self._epoll = epoll()
         # EPollReactor's own would make a second reactor of this.
-        self._poller = epoll()
-        self._reads: set[int] = set()
-        self._writes: set[int] = set()
-        self._selectables: dict[int, Any] = {}
-        self._continuousPolling = ContinuousPolling(reactor)
-        # Which removeAll leaves alone.
-        self._internalReaders = reactor._internalReaders
+        initDescriptors(self, reactor, self._epoll)
 
     def fileno(self) -> int:
         """
         Readable when any of the descriptors is ready.
         """
-        descriptor: int = self._poller.fileno()
-        return descriptor
+        return self._epoll.fileno()

@@ -13,11 +13,20 @@ from operator import attrgetter
 from typing import Any
 
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
-from twisted.internet.tcp import Connection
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
+from netkit.base.twistedprivate import (
+    BufferedConnection,
+    halfClose,
+    isHalfClosing,
+    isTLSAborted,
+    pauseProducer,
+    queuedSize,
+    takeQueue,
+    unsentSize,
+)
 from netkit.reactor.turn import Turn
 
 _log = Logger()
@@ -84,7 +93,7 @@ class LoopProtocol:
             _log.failure("{stream}: unhandled error", stream=self._stream)
 
 
-class StreamMixin(Connection):
+class StreamMixin(BufferedConnection):
     """
     Takes the place of Twisted's own reading and writing in a L{Connection}; its states, its
     reasons and the order of its callbacks are Twisted's.
@@ -200,7 +209,7 @@ class StreamMixin(Connection):
         """
         How many of the octets that were written the kernel has not taken yet.
         """
-        size = len(self.dataBuffer) - self.offset + self._tempDataLen
+        size = unsentSize(self)
         return size if self._uv is None else size + self._uv.get_write_buffer_size()
 
     def startReading(self) -> None:
@@ -300,11 +309,11 @@ class StreamMixin(Connection):
         else:
             super().connectionLost(reason)
 
-    def _isSendBufferFull(self) -> bool:
+    def isSendBufferFull(self) -> bool:
         if not self._native:
-            return bool(super()._isSendBufferFull())
+            return super().isSendBufferFull()
         held = 0 if self._uv is None else self._uv.get_write_buffer_size()
-        return held + self._tempDataLen > self.bufferSize
+        return bool(held + queuedSize(self) > self.bufferSize)
 
     def _queueWrites(self) -> None:
         """
@@ -337,14 +346,11 @@ class StreamMixin(Connection):
         Give uvloop what was queued, and see what is next.
         """
         uv = self._uv
-        queue = self._tempDataBuffer
-        if queue:
-            if len(queue) == 1:
-                uv.write(queue[0])
-            else:
-                uv.writelines(queue)
-            queue.clear()
-            self._tempDataLen = 0
+        queue = takeQueue(self)
+        if len(queue) == 1:
+            uv.write(queue[0])
+        elif queue:
+            uv.writelines(queue)
         if not uv.get_write_buffer_size():
             self._allSent()
 
@@ -357,10 +363,9 @@ class StreamMixin(Connection):
             self._inContext(self.producer.resumeProducing)  # type: ignore[attr-defined]
         elif self.disconnecting:
             self.connectionLost(_DONE)
-        elif self._writeDisconnecting:
-            if not self._writeDisconnected:
-                self._writeDisconnected = True
-                self._inContext(self._closeWriteConnection)
+        elif isHalfClosing(self):
+            if closeHalf := halfClose(self):
+                self._inContext(closeHalf)
         else:
             self._allowDirect()
 
@@ -378,7 +383,7 @@ class StreamMixin(Connection):
         """
         Write for TLS. What it says when the connection is aborted must not be out already.
         """
-        if self.protocol._aborted:  # type: ignore[attr-defined]
+        if isTLSAborted(self.protocol):
             super().write(data)
         else:
             self._uv.write(data)
@@ -388,7 +393,7 @@ class StreamMixin(Connection):
         The kernel did not take everything.
         """
         self._queueWrites()
-        self._inContext(self._maybePauseProducer)
+        self._inContext(pauseProducer, self)
 
     def _drained(self) -> None:
         """

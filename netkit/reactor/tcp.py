@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet import tcp
 
+from netkit.base.twistedprivate import TCPClient, TCPConnector, logPrefix, portNumber
 from netkit.reactor.accepting import PortMixin
 from netkit.reactor.stream import StreamMixin
 
@@ -28,10 +29,10 @@ class Server(StreamMixin, tcp.Server):
         super().__init__(*args)
         # One that was adopted is named after more than what is known here.
         if self.server is not None:
-            self._logPrefix = self._getLogPrefix(self.protocol)
+            self._logPrefix = logPrefix(self, self.protocol)
             self._protocolName = type(self.protocol).__name__
             # The port forgets it when it stops listening.
-            self._portNumber = self.server._realPortNumber
+            self._portNumber = portNumber(self.server)
             del self.logstr, self.repstr
         self._begin()
 
@@ -44,18 +45,18 @@ class Server(StreamMixin, tcp.Server):
         return f"<{self._protocolName} #{self.sessionno} on {self._portNumber}>"
 
 
-class Client(StreamMixin, tcp.Client):
+class Client(StreamMixin, TCPClient):
     """
     A connection that a connector makes: a descriptor while it connects.
     """
 
-    def _connectDone(self) -> None:
+    def connectDone(self) -> None:
         self.reactor._turn.connect(self._connected)
 
     def _connected(self) -> None:
         self._native = True
         self._begin()
-        super()._connectDone()
+        super().connectDone()
 
 
 class Port(PortMixin, tcp.Port):
@@ -66,10 +67,10 @@ class Port(PortMixin, tcp.Port):
     transport: type[tcp.Server] = Server
 
 
-class Connector(tcp.Connector):
+class Connector(TCPConnector):
     """
     Makes a connection.
     """
 
-    def _makeTransport(self) -> Client:
+    def makeTransport(self) -> Client:
         return Client(self.host, self.port, self.bindAddress, self, self.reactor)

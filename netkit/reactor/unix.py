@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet import unix
 from twisted.internet.interfaces import IFileDescriptorReceiver, IProtocol
 
+from netkit.base.twistedprivate import UNIXClient, UNIXConnector
 from netkit.base.unixport import UNIXPort
 from netkit.reactor.accepting import PortMixin
 from netkit.reactor.stream import StreamMixin
@@ -81,18 +82,18 @@ class Server(_DescriptorPassing, unix.Server):
         self._begin()
 
 
-class Client(_DescriptorPassing, unix.Client):
+class Client(_DescriptorPassing, UNIXClient):
     """
     A connection that a connector makes: a descriptor while it connects.
     """
 
-    def _connectDone(self) -> None:
+    def connectDone(self) -> None:
         self.reactor._turn.connect(self._connected)
 
     def _connected(self) -> None:
         self._native = True
         self._begin()
-        super()._connectDone()
+        super().connectDone()
 
 
 class Port(PortMixin, UNIXPort):
@@ -103,10 +104,10 @@ class Port(PortMixin, UNIXPort):
     transport: type[unix.Server] = Server
 
 
-class Connector(unix.Connector):
+class Connector(UNIXConnector):
     """
     Makes a connection.
     """
 
-    def _makeTransport(self) -> Client:  # type: ignore[override]
+    def makeTransport(self) -> Client:
         return Client(self.address, self, self.reactor, self.checkPID)

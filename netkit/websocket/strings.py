@@ -27,6 +27,7 @@ from ..wire.http.head import is_path
 from .endpoint import WebSocketClientEndpoint
 from .factory import WebSocketFactory
 from .options import WebSocketOptions
+from .protocol import WebSocketTransport
 from .stream import WebSocketStream
 
 # The stream's protocol has limits of its own; each piece of a message is handed over at once.
@@ -133,10 +134,14 @@ class _ClientStream(WebSocketStream):
         self._factory = factory
         self.connected: Deferred[IProtocol] = Deferred()
 
+    def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        super().negotiationStarted(transport)
+        self._transport = transport
+
     def negotiationFinished(self) -> None:
         protocol = self._factory.buildProtocol(self.getPeer())
         if protocol is None:
-            self._socket.loseConnection()
+            self._transport.loseConnection()
             self.connected.errback(NoProtocol())
             return
         super().__init__(protocol)

@@ -1,0 +1,147 @@
+"""
+Private names stay where they are: Twisted's in one file, a class's of ours in its own.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import textwrap
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NETKIT = ROOT / "netkit"
+MODULES = sorted(NETKIT.rglob("*.py"))
+ONE_FILE = NETKIT / "base" / "twistedprivate.py"
+
+# Python's own: what accepts a connection without making a socket of it, two types of zlib's, and
+# what a named tuple has.
+PYTHONS = {"_Compress", "_Decompress", "_accept", "_asdict", "_fields", "_make", "_replace"}
+
+
+def isPrivate(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__") and name != "_"
+
+
+def moduleName(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def assigned(nodes: Iterator[ast.AST]) -> set[str]:
+    """
+    The private names that code gives a meaning to: those of functions, classes, variables and
+    attributes.
+    """
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.add(node.attr)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Assign):
+            slots = [target for target in node.targets if isinstance(target, ast.Name)]
+            if any(target.id == "__slots__" for target in slots):
+                names.update(ast.literal_eval(node.value))
+    return set(filter(isPrivate, names))
+
+
+OURS = {name for path in MODULES if path != ONE_FILE for name in assigned(ast.walk(parsed(path)))}
+
+
+@cache
+def ofTwistedClass(kind: type) -> frozenset[str]:
+    """
+    The private names of a class of Twisted's: those of its methods, and those of its attributes.
+    """
+    names = assigned(ast.walk(ast.parse(textwrap.dedent(inspect.getsource(kind)))))
+    return frozenset(names | set(filter(isPrivate, vars(kind))))
+
+
+def ofTwistedParents(kind: type) -> set[str]:
+    parents = [parent for parent in kind.__mro__ if parent.__module__.startswith("twisted.")]
+    return {name for parent in parents for name in ofTwistedClass(parent)}
+
+
+def classes(path: Path) -> Iterator[tuple[ast.ClassDef, type]]:
+    """
+    The classes of a module: as they are written, and as they are.
+    """
+    module = importlib.import_module(moduleName(path))
+    for node in parsed(path).body:
+        # An interface is no type.
+        if isinstance(node, ast.ClassDef) and isinstance(kind := getattr(module, node.name), type):
+            yield node, kind
+
+
+def used(tree: ast.AST) -> Iterator[str]:
+    """
+    The private names that code touches or takes the place of.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isPrivate(node.attr):
+            yield node.attr
+        elif isinstance(node, ast.FunctionDef) and isPrivate(node.name):
+            yield node.name
+        elif isinstance(node, ast.Name) and isPrivate(node.id):
+            yield node.id
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            # As operator.attrgetter has them, and __slots__.
+            yield from (part for part in node.value.split(".") if isPrivate(part))
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path != ONE_FILE], ids=moduleName)
+def test_one_file_has_the_private_names_of_twisted(path: Path) -> None:
+    found = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("twisted"):
+            names = [*str(node.module).split("."), *(alias.name for alias in node.names)]
+            found |= set(filter(isPrivate, names))
+        elif isinstance(node, ast.Import):
+            names = [part for alias in node.names for part in alias.name.split(".")]
+            found |= set(filter(isPrivate, names))
+        elif isinstance(node, ast.Attribute) and isPrivate(node.attr) and node.attr not in OURS:
+            # Whose it is, an access does not say. But it is not ours.
+            found.add(node.attr)
+    for node, kind in classes(path):
+        found |= ofTwistedParents(kind).intersection(used(node))
+    assert found <= PYTHONS
+
+
+# Where it is not so yet.
+STILL = {
+    "netkit.http.protocol",
+    "netkit.reactor.tcp",
+    "netkit.reactor.unix",
+    "netkit.websocket.client",
+    "netkit.websocket.server",
+}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if moduleName(path) not in STILL], ids=moduleName
+)
+def test_a_class_leaves_the_private_names_of_its_parents_alone(path: Path) -> None:
+    found = {}
+    for node, kind in classes(path):
+        touched = set(used(node))
+        for parent in kind.__mro__[1:]:
+            module = inspect.getmodule(parent)
+            if parent.__module__.startswith("netkit.") and parent.__module__ != kind.__module__:
+                assert module is not None
+                source = ast.parse(textwrap.dedent(inspect.getsource(parent)))
+                if private := touched & assigned(ast.walk(source)):
+                    found[node.name] = sorted(private)
+    assert not found
