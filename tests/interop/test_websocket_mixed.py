@@ -19,14 +19,13 @@ from tests.interop.http_peers import waitFor
 from tests.interop.peers import PATIENCE, Address, Program, daemonCommand, requirePeer
 
 APPLICATION = """
-from twisted.application import service
+from twisted.application import service, strports
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from netkit.http import HTTPFactory, Response
-from netkit.services.listening import ListeningService
-from netkit.services.output import Output
 from netkit.websocket import WebSocketFactory, WebSocketProtocol
 
 
@@ -67,10 +66,20 @@ plain = {plain}
 factory = WebSocketFactory(
     Factory.forProtocol(Echo), path=b"/chat", origins=["http://good"], httpFactory=plain
 )
+
+
+class Served(service.MultiService):
+    def stopService(self):
+        stopped = super().stopService()
+        return stopped.addCallback(
+            lambda _: Deferred.fromCoroutine(factory.closeConnections(30.0))
+        )
+
+
+served = Served()
+strports.service("tcp:{port}:interface=127.0.0.1", factory).setServiceParent(served)
 application = service.Application("mixed")
-ListeningService(
-    "mixed", factory, ["tcp:{port}:interface=127.0.0.1"], Output("-", "none"), grace=30.0
-).setServiceParent(application)
+served.setServiceParent(application)
 """
 
 NGINX = """
