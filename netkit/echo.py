@@ -24,7 +24,7 @@ class EchoProtocol(ServerProtocol):
         IConsumer(self.transport).registerProducer(IPushProducer(self.transport), True)
 
     def dataReceived(self, data: bytes) -> None:
-        self.silentSweeps = 0
+        self.idleTicks = 0
         self.transport.write(data)
 
     def readConnectionLost(self) -> None:

@@ -71,7 +71,7 @@ class PrintRespondProtocol(ServerProtocol):
             self.transport.write(self.factory.banner)
 
     def dataReceived(self, data: bytes) -> None:
-        self.silentSweeps = 0
+        self.idleTicks = 0
         if self._length is None:
             return
         self._length += len(data)
@@ -138,7 +138,7 @@ class PrintRespondProtocol(ServerProtocol):
             idle.cancel()
 
     def _progress(self, chunk: bytes) -> bytes:
-        self.silentSweeps = 0
+        self.idleTicks = 0
         return chunk
 
     def _unanswered(self, reason: Failure) -> None:

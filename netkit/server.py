@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IAddress,
-    IDelayedCall,
     IHalfCloseableProtocol,
     IReactorTime,
     ISSLTransport,
     ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -26,17 +23,16 @@ from zope.interface import implementer
 from .base.addresses import addressText
 from .base.arguments import checkCount, checkSeconds
 from .base.budget import Budget
+from .base.deadlines import LINGER, Deadline, Ticker
+from .base.sockopts import closeAfterWrites
 from .base.tls import errorText
 from .base.twistedprivate import handshakeDone
+from .base.waiters import Waiters
 
 _log = Logger()
 
-# An idle connection is ended after one time-out at the earliest and 1 + 1/_SWEEPS at the latest.
-_SWEEPS = 4
-
-# How long a refused peer may go on before its connection is cut, in seconds: enough to read the
-# answer over a slow link, too little to be worth an attack.
-LINGER = 2.0
+# An idle connection is ended after one time-out at the earliest and 1 + 1/_TICKS at the latest.
+_TICKS = 4
 
 
 @implementer(IHalfCloseableProtocol)
@@ -44,26 +40,26 @@ class ServerProtocol(Protocol):
     """
     A connection that a L{ServerFactory} made.
 
-    A subclass sets C{silentSweeps} to 0 whenever something moves: that is all that a hot path pays
+    A subclass sets C{idleTicks} to 0 whenever something moves: that is all that a hot path pays
     for the idle time-out. It extends C{connectionMade} and C{connectionLost}, and may answer the
     peer's half-close (C{readConnectionLost}); this class just closes then.
 
-    @ivar silentSweeps: how many times the factory came by since something last moved.
+    @ivar idleTicks: how many of the factory's idle checks there were since something last moved.
     @ivar lingering: whether L{lingeringClose} was called.
     """
 
     transport: ITCPTransport
     factory: ServerFactory
-    silentSweeps = 0
+    idleTicks = 0
     lingering = False
-    _cut: IDelayedCall | None = None
+    _lingerEnd: Deadline | None = None
 
     def connectionMade(self) -> None:
         self.factory.connectionOpened(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._cut is not None and self._cut.active():
-            self._cut.cancel()
+        if self._lingerEnd is not None:
+            self._lingerEnd.stop()
         self.factory.connectionClosed(self)
         if not (handshakeDone(self.transport) or reason.check(ConnectionAborted)):
             _log.info(
@@ -86,7 +82,8 @@ class ServerProtocol(Protocol):
         """
         Close after what is written, so that a peer which is still sending gets to read it: our
         half is closed, what still arrives is read and dropped until the peer closes or L{LINGER}
-        seconds are over. Closing at once would reset the connection, and the answer with it.
+        seconds are over. Closing at once would reset the connection, and the answer with it. When
+        the time is over the system goes on to deliver what was written, and nothing more is read.
 
         C{lingering} is true from here on, and says to C{dataReceived} that it is to drop.
         """
@@ -96,7 +93,11 @@ class ServerProtocol(Protocol):
             self.transport.loseConnection()
         else:
             self.transport.loseWriteConnection()
-        self._cut = self.factory.clock.callLater(LINGER, self.transport.abortConnection)
+        self._lingerEnd = Deadline(self.factory.clock, self._lingered)
+        self._lingerEnd.start(LINGER)
+
+    def _lingered(self) -> None:
+        closeAfterWrites(self.transport)
 
     def timedOut(self) -> None:
         """
@@ -184,9 +185,8 @@ class ServerFactory(Factory[ServerProtocol]):
         self.connections: set[ServerProtocol] = set()
         self.refused = 0
         self._full = False
-        self._sweep = LoopingCall(self._endIdle)
-        self._sweep.clock = clock
-        self._awaitingClose: list[Deferred[None]] = []
+        self._idleChecks = Ticker(clock, self._checkIdle)
+        self._awaitingClose: Waiters[None] = Waiters()
 
     def buildProtocol(self, addr: IAddress | None) -> ServerProtocol:
         """
@@ -218,8 +218,7 @@ class ServerFactory(Factory[ServerProtocol]):
         Called by a protocol of ours when its connection is made.
         """
         self.connections.add(protocol)
-        if self.idleTimeout and not self._sweep.running:
-            self._sweep.start(self.idleTimeout / _SWEEPS, now=False)
+        self._idleChecks.start(self.idleTimeout / _TICKS)
 
     def connectionClosed(self, protocol: ServerProtocol) -> None:
         """
@@ -227,13 +226,9 @@ class ServerFactory(Factory[ServerProtocol]):
         """
         self.connections.discard(protocol)
         self._full = False
-        if self.connections:
-            return
-        if self._sweep.running:
-            self._sweep.stop()
-        waiting, self._awaitingClose = self._awaitingClose, []
-        for done in waiting:
-            done.callback(None)
+        if not self.connections:
+            self._idleChecks.stop()
+            self._awaitingClose.succeed(None)
 
     async def closeConnections(self, grace: float | None) -> None:
         """
@@ -246,22 +241,21 @@ class ServerFactory(Factory[ServerProtocol]):
             protocol.serviceStopping()
         if not self.connections:
             return
-        cut = None if grace is None else self.clock.callLater(grace, self._abortAll)
-        done: Deferred[None] = Deferred(self._awaitingClose.remove)
-        self._awaitingClose.append(done)
+        deadline = Deadline(self.clock, self._abortAll)
+        if grace is not None:
+            deadline.start(grace)
         try:
-            await done
+            await self._awaitingClose.wait()
         finally:
-            if cut is not None and cut.active():
-                cut.cancel()
+            deadline.stop()
 
     def _abortAll(self) -> None:
         for protocol in list(self.connections):
             protocol.graceOver()
 
-    def _endIdle(self) -> None:
+    def _checkIdle(self) -> None:
         for protocol in list(self.connections):
-            if protocol.silentSweeps >= _SWEEPS:
+            if protocol.idleTicks >= _TICKS:
                 protocol.timedOut()
             else:
-                protocol.silentSweeps += 1
+                protocol.idleTicks += 1

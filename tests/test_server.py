@@ -10,12 +10,14 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.task import Clock
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
-from netkit.server import LINGER, ServerFactory, ServerProtocol
+from netkit.base.deadlines import LINGER
+from netkit.server import ServerFactory, ServerProtocol
 
 from .clients import connect
 from .conftest import Listen
@@ -27,7 +29,7 @@ class Plain(ServerProtocol):
     """
 
     def dataReceived(self, data: bytes) -> None:
-        self.silentSweeps = 0
+        self.idleTicks = 0
         if not self.lingering and data.startswith(b"go"):
             self.transport.write(b"bye")
             self.lingeringClose()
@@ -162,10 +164,32 @@ async def test_last_word_reaches_a_peer_that_goes_on_sending(listen: Listen) -> 
 def test_a_peer_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     protocol, transport = accept(plainFactory(clock=clock, idleTimeout=0))
-    monkeypatch.setattr(transport, "loseWriteConnection", transport.loseConnection, raising=False)
+    monkeypatch.setattr(transport, "loseWriteConnection", lambda: None, raising=False)
     protocol.dataReceived(b"go")
     clock.advance(LINGER - 0.1)
-    assert not transport.disconnected
+    assert not transport.disconnecting
     clock.advance(0.2)
-    assert transport.disconnected
+    assert transport.disconnecting
     assert transport.value() == b"bye"
+
+
+@pytest_twisted.ensureDeferred
+async def test_last_word_reaches_a_peer_that_reads_it_late(listen: Listen) -> None:
+    """
+    When the time is over the system has it, and goes on to deliver it.
+    """
+    from twisted.internet import reactor
+
+    clock = Clock()
+    factory = plainFactory(clock=clock, idleTimeout=0)
+    client = await connect(await listen(factory))
+    client.transport.write(b"go")
+    IPushProducer(client.transport).pauseProducing()
+    while not clock.getDelayedCalls():
+        await deferLater(reactor, 0)
+    while factory.connections:
+        clock.advance(LINGER)
+        await deferLater(reactor, 0)
+    IPushProducer(client.transport).resumeProducing()
+    await client.lost
+    assert client.received == b"bye"

@@ -9,6 +9,10 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 
+#: For how many seconds a connection of which our half is closed is read from until the peer closes
+#: its own: enough to read the answer over a slow link, too little to be worth an attack.
+LINGER = 2.0
+
 
 class Deadline:
     """

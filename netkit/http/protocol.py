@@ -40,7 +40,7 @@ class HTTPProtocol(ReceivingProtocol):
         self._upgraded: SwitchedProtocol | None = None
 
     def dataReceived(self, data: bytes) -> None:
-        self.silentSweeps = 0
+        self.idleTicks = 0
         if self._upgraded is not None:
             self._upgraded.dataReceived(data)
         elif not self.lingering:
@@ -114,7 +114,7 @@ class HTTPProtocol(ReceivingProtocol):
     def timedOut(self) -> None:
         if self._upgraded is not None:
             # How long its silence may be is for the other protocol to say.
-            self.silentSweeps = 0
+            self.idleTicks = 0
         elif self._request is None or self._flow.congested:
             super().timedOut()
         elif self._waiting is not None or self._discarding:
@@ -122,7 +122,7 @@ class HTTPProtocol(ReceivingProtocol):
             self._expire(self.factory.idleTimeout)
         else:
             # The handler takes its time; the client does nothing wrong.
-            self.silentSweeps = 0
+            self.idleTicks = 0
 
     def serviceStopping(self) -> None:
         if self._upgraded is not None:

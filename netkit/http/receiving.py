@@ -136,7 +136,7 @@ class ReceivingProtocol(ServerProtocol):
         self._waiting = None
 
     def _relieved(self) -> None:
-        self.silentSweeps = 0
+        self.idleTicks = 0
         self._advance()
 
     def _advance(self) -> None:

@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from ..base import sockopts
 from ..base.arguments import checkCallable, checkCount, checkFlag, checkOctets, checkSeconds
 from ..base.budget import Budget, BudgetExceededError, Share
-from ..base.deadlines import Deadline, IdleTimer
+from ..base.deadlines import LINGER, Deadline, IdleTimer
 from ..base.sockopts import PeerState
 from ..base.waiters import Waiters
 from .errors import WriteAfterEndError, withEndpoint
@@ -39,9 +39,6 @@ LINE_LIMIT = 64 * 2**10
 
 #: How many bytes wait in a socket before it stops reading, or tells a writer to wait.
 HIGH_WATER_MARK = 64 * 2**10
-
-#: For how many seconds L{Socket.destroySoon} waits for the peer's end, once it has sent its own.
-LINGER = 2.0
 
 #: How many seconds of silence at most the system can be told to wait before it probes a peer.
 MOST_KEEPALIVE_DELAY = 32767
@@ -275,8 +272,8 @@ class Socket:
     def destroySoon(self) -> Deferred[Exception]:
         """
         Close the connection once the peer has what was written: our half is closed after it, and
-        the connection when the peer closes its own, or L{LINGER} seconds later; the system goes on
-        to deliver then. What was not read is dropped, and so is what still comes.
+        the connection when the peer closes its own, or two seconds later; the system goes on to
+        deliver then. What was not read is dropped, and so is what still comes.
 
         A peer that does not take what was written is waited for as long as the time-out says.
 

@@ -52,7 +52,7 @@ class WebSocketConnection(Protocol):
 
     subprotocol: str | None = None
     latency: float | None = None
-    silentSweeps = 0
+    idleTicks = 0
 
     transport: ITCPTransport
     _client: bool
@@ -96,7 +96,7 @@ class WebSocketConnection(Protocol):
         if wire is None:
             self._handshakeReceived(data)
             return
-        self.silentSweeps = 0
+        self.idleTicks = 0
         self._pinger.heard = True
         if self._halt or self._flow.paused or self._delivering:
             if not self._halt & OVER:

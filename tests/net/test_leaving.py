@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
 
 from netkit import net
-from netkit.net.socket import LINGER
+from netkit.base.deadlines import LINGER
 from netkit.net.unread import PERIOD
 from tests.net.conftest import Connect
 from tests.net.results import now

@@ -24,7 +24,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
 from netkit import net
-from netkit.net.socket import LINGER
+from netkit.base.deadlines import LINGER
 from netkit.net.unread import PERIOD
 from tests.narrow import tcpAddress
 from tests.net.test_leaving import until
