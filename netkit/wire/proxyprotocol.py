@@ -14,7 +14,7 @@ from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, NamedTuple
 
-from .errors import LocalProtocolError, ProtocolError
+from .errors import LocalProtocolError, RemoteProtocolError
 
 #: The types of the type-length-value vectors of version 2 (section 2.2).
 PP2_TYPE_ALPN: Final = 0x01
@@ -53,7 +53,7 @@ _ADDRESSES = {
 }
 
 
-class InvalidProxyHeader(ProtocolError):
+class InvalidProxyHeader(RemoteProtocolError):
     """
     What came is no PROXY header: the connection is to be aborted, and nothing is to be answered.
     """
