@@ -219,8 +219,19 @@ def adoptedConnection(kind: type[tcp.Server], *arguments: Any) -> tcp.Server | N
 
 class BufferedConnection(tcp.Connection):
     """
-    A connection that says itself when its buffers are full.
+    A connection that says itself when its buffers are full, and closes its socket itself.
     """
+
+    def closeSocket(self, orderly: bool) -> None:
+        """
+        Close the socket.
+
+        @param orderly: whether what was written is to arrive.
+        """
+        super()._closeSocket(orderly)
+
+    def _closeSocket(self, orderly: bool) -> None:
+        self.closeSocket(orderly)
 
     def isSendBufferFull(self) -> bool:
         """

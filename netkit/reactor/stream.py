@@ -302,12 +302,17 @@ class StreamMixin(BufferedConnection):
         self._queueWrites()
         if self._uv is not None:
             self._uv.abort()
-        # Closing the Python socket shuts it down; the descriptor is closed by uvloop.
         if hasattr(self, "_turn"):
             self._turn.streams.discard(self)
             self._inContext(super().connectionLost, reason)
         else:
             super().connectionLost(reason)
+
+    def closeSocket(self, orderly: bool) -> None:
+        super().closeSocket(orderly)
+        if self._uv is not None:
+            # It was shut down; uvloop, which is told by now, is about to close the descriptor.
+            self.socket.detach()
 
     def isSendBufferFull(self) -> bool:
         if not self._native:

@@ -51,6 +51,7 @@ WHERE: dict[str, tuple[object | Callable[[], object], tuple[str, ...]]] = {
     "connection": (
         connection,
         (
+            "_closeSocket",
             "_closeWriteConnection",
             "_getLogPrefix",
             "_isSendBufferFull",

@@ -11,9 +11,10 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IPullProducer, IPushProducer
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import LogEvent
 from twisted.python import log
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from netkit.reactor import UvloopReactor
@@ -499,6 +500,29 @@ def test_showsItsSocket(run: Run, kind: str) -> None:
             with handle.dup() as other:
                 assert (other.family, other.type) == (handle.family, handle.type)
                 assert other.getsockname() == handle.getsockname()
+
+    run(scenario)
+
+
+def test_hasNoSocketWhenItIsLost(run: Run, kind: str) -> None:
+    class Handling(Peer):
+        def connectionMade(self) -> None:
+            self.handle = self.transport.getHandle()
+            super().connectionMade()
+
+        def connectionLost(self, reason: Failure = connectionDone) -> None:
+            # As under every reactor, the socket is closed by then.
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                self.handle.send(b"octets")
+            super().connectionLost(reason)
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind, Handling(), Handling()) as (client, server):
+            await later(reactor)
+            client.transport.loseConnection()
+            await client.lost
+            await server.lost
+            assert client.events == server.events == ["made", "lost"]
 
     run(scenario)
 
