@@ -12,7 +12,7 @@ import zlib
 _RANDOM = random.Random(20)
 _MASKING_KEY = b"\x37\xfa\x21\x3d"
 
-TEXT, BINARY = 1, 2
+TEXT, BINARY, PING = 1, 2, 9
 _FINAL, _COMPRESSED = 0x80, 0x40
 
 # The key and the answer of RFC 6455 section 1.3.
@@ -151,6 +151,13 @@ def message(payload: bytes, opcode: int = BINARY) -> bytes:
     A message in one frame, as a client sends it.
     """
     return _masked(_FINAL | opcode, payload)
+
+
+def ping(payload: bytes = b"") -> bytes:
+    """
+    A ping, as a client sends it.
+    """
+    return _masked(_FINAL | PING, payload)
 
 
 def echoed(payload: bytes, opcode: int = BINARY) -> bytes:

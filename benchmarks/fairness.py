@@ -1,0 +1,279 @@
+"""
+How long one client waits while another one floods: C{python -m benchmarks.fairness [FLOOD...]}.
+
+For each flood, each server in turn has a client that floods it on one connection, as fast as it
+takes, and another one, the victim, that asks for a little a hundred times a second. What is told
+is the victim's wait: the median and the longest, over all rounds.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from statistics import median
+
+from . import payloads
+from . import servers as s
+from .environment import Environment, Unusable, prepare
+from .running import Place, Running, cores, pinned
+from .servers import Server, onEpoll
+
+# Between two requests of the victim, in seconds.
+_PAUSE = 0.01
+
+# A victim that waits longer than this counts as having waited for so long.
+_PATIENCE = 30.0
+
+
+@dataclass(frozen=True)
+class Flood:
+    """
+    What one client does, and what another one asks for meanwhile.
+
+    @ivar title: what it is called in the report.
+    @ivar opening: what the flooding one sends first; the answer ends with an empty line.
+    @ivar first: what it sends next.
+    @ivar again: what it sends from then on, again and again.
+    @ivar greeting: what the victim sends first, and is answered so.
+    @ivar asked: what it sends each time.
+    @ivar answered: what the answer to that ends with.
+    @ivar servers: who is flooded.
+    @ivar flags: more words for the servers.
+    """
+
+    title: str
+    opening: bytes
+    first: bytes
+    again: bytes
+    greeting: bytes
+    asked: bytes
+    answered: bytes
+    servers: tuple[Server, ...]
+    flags: tuple[str, ...] = ()
+
+
+_HTTP = (s.NETKIT_HTTP, onEpoll(s.NETKIT_HTTP), s.NODE_HTTP, s.TWISTED_WEB)
+_WEBSOCKET = (s.NETKIT_WEBSOCKET, onEpoll(s.NETKIT_WEBSOCKET), s.NPM_WS, s.WEBSOCKETS)
+_ECHO = (s.NETKIT_ECHO, onEpoll(s.NETKIT_ECHO), s.NODE_ECHO, s.TWISTED_ECHO)
+
+_CHUNKED = b"POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+_SMALL = payloads.message(b"x" * 64)
+_SMALL_ECHOED = payloads.echoed(b"x" * 64)
+
+
+def _bomb() -> bytes:
+    """
+    A message of 1 MiB in few octets.
+    """
+    return payloads.compressed(bytes(2**20), payloads.BINARY)
+
+
+FLOODS = {
+    "http-chunks": Flood(
+        "HTTP content in chunks of one octet",
+        b"",
+        _CHUNKED,
+        b"1\r\nx\r\n" * 4096,
+        b"",
+        payloads.GET,
+        payloads.HELLO,
+        _HTTP,
+    ),
+    "http-pipelined": Flood(
+        "HTTP requests, 64 at a time",
+        b"",
+        b"",
+        payloads.GET * 64,
+        b"",
+        payloads.GET,
+        payloads.HELLO,
+        _HTTP,
+    ),
+    "websocket-bombs": Flood(
+        "WebSocket messages of 1 MiB, compressed to one thousandth",
+        payloads.UPGRADE_WITH_DEFLATE,
+        b"",
+        _bomb() * 8,
+        payloads.UPGRADE,
+        _SMALL,
+        _SMALL_ECHOED,
+        _WEBSOCKET,
+        ("--deflate",),
+    ),
+    "websocket-pings": Flood(
+        "WebSocket pings",
+        payloads.UPGRADE,
+        b"",
+        payloads.ping() * 4096,
+        payloads.UPGRADE,
+        _SMALL,
+        _SMALL_ECHOED,
+        _WEBSOCKET,
+    ),
+    "websocket-messages": Flood(
+        "WebSocket messages of 1 octet",
+        payloads.UPGRADE,
+        b"",
+        payloads.message(b"x") * 4096,
+        payloads.UPGRADE,
+        _SMALL,
+        _SMALL_ECHOED,
+        _WEBSOCKET,
+    ),
+    "echo-blocks": Flood(
+        "TCP echo of blocks of 1 MiB",
+        b"",
+        b"",
+        bytes(2**20),
+        b"",
+        b"x" * 64,
+        b"x" * 64,
+        _ECHO,
+    ),
+}
+
+
+def _connect(address: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(address)), timeout=_PATIENCE)
+
+
+def _open(connection: socket.socket, opening: bytes) -> None:
+    """
+    Do what comes before all else, if there is any.
+    """
+    if opening:
+        connection.sendall(opening)
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):
+            answer += connection.recv(1)
+
+
+def flood(name: str, address: str) -> None:
+    """
+    Flood, until somebody ends this process, and take all answers.
+
+    @param name: what with.
+    @param address: the port of the server.
+    """
+    how = FLOODS[name]
+    connection = _connect(address)
+    connection.settimeout(None)
+    _open(connection, how.opening)
+
+    def take() -> None:
+        into = bytearray(2**18)
+        while connection.recv_into(into):
+            pass
+
+    threading.Thread(target=take, daemon=True).start()
+    print("floods", flush=True)
+    connection.sendall(how.first)
+    while True:
+        connection.sendall(how.again)
+
+
+def waits(how: Flood, address: str, seconds: float) -> Iterator[float]:
+    """
+    Ask again and again.
+
+    @param seconds: for how long.
+    @return: how long each answer took, in seconds.
+    """
+    with _connect(address) as connection:
+        _open(connection, how.greeting)
+        end = time.monotonic() + seconds
+        while (asked := time.monotonic()) < end:
+            connection.sendall(how.asked)
+            answer = b""
+            try:
+                while not answer.endswith(how.answered):
+                    if not (data := connection.recv(65536)):
+                        raise Unusable("the victim was disconnected")
+                    answer += data
+            except TimeoutError:
+                yield _PATIENCE
+                return
+            yield time.monotonic() - asked
+            time.sleep(_PAUSE)
+
+
+def measure(name: str, server: Server, environment: Environment, seconds: float) -> list[float]:
+    """
+    Flood a server.
+
+    @param seconds: for how long.
+    @return: how long its victim waited each time, in seconds.
+    """
+    how = FLOODS[name]
+    with Running(server, Place(flags=how.flags), environment) as running:
+        command = [sys.executable, "-m", "benchmarks.fairness", "--flood", name, running.address]
+        process = pinned(command, cores()[1], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            # The victim's own core is to be its own when it is answered.
+            os.setpriority(os.PRIO_PROCESS, process.pid, 10)
+            assert process.stdout is not None
+            process.stdout.readline()
+            found = list(waits(how, running.address, seconds))
+            if process.poll() is not None:
+                raise Unusable(f"{server.name} disconnected the client that floods")
+            return found
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def report(
+    names: Iterable[str], environment: Environment, seconds: float, rounds: int
+) -> Iterator[str]:
+    """
+    Measure, and tell it as a table in Markdown.
+    """
+    for name in names:
+        how = FLOODS[name]
+        found: dict[str, list[float]] = {server.name: [] for server in how.servers}
+        for _ in range(rounds):
+            for server in how.servers:
+                try:
+                    found[server.name] += measure(name, server, environment, seconds)
+                except (Unusable, OSError) as error:
+                    print(f"{server.name}: {error}", file=sys.stderr)
+        yield f"\n## {how.title}\n\n`{name}`\n"
+        yield "| | median wait | longest wait |\n|---|---:|---:|"
+        for server in how.servers:
+            all_ = found[server.name]
+            row = f"{median(all_) * 1e3:.1f} ms | {max(all_) * 1e3:.0f} ms" if all_ else "- | -"
+            yield f"| {server.name} | {row} |"
+
+
+def main() -> None:
+    """
+    The command.
+    """
+    parser = ArgumentParser(prog="python -m benchmarks.fairness", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="FLOOD", help=", ".join(FLOODS))
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each server and round (3)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="how often each server's turn is (3)"
+    )
+    parser.add_argument("--flood", nargs=2, metavar=("FLOOD", "PORT"), help="only flood a server")
+    arguments = parser.parse_args()
+    if arguments.flood:
+        flood(*arguments.flood)
+    if unknown := set(arguments.names) - FLOODS.keys():
+        parser.error(f"no such flood: {', '.join(sorted(unknown))}; there are {', '.join(FLOODS)}")
+    environment = prepare()
+    for line in report(
+        arguments.names or FLOODS, environment, arguments.seconds, arguments.rounds
+    ):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
