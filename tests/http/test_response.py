@@ -17,6 +17,8 @@ from twisted.web.http_headers import Headers
 from netkit.echo import EchoFactory
 from netkit.http import HTTPFactory, Response, Upgrade
 from netkit.wire.errors import LocalProtocolError
+from netkit.wire.http import Limits, RequestHead
+from netkit.wire.http.head import RequestHeadParser
 
 from .connected import CLOSE, Connection, answer, get
 
@@ -75,6 +77,31 @@ def test_one_response_at_many_times() -> None:
         client.send(get() * 2)
         date = b"\r\ndate: Thu, 01 Jan 1970 00:00:%02d GMT\r\n" % at
         assert client.transport.value().count(date) == 2
+
+
+def parsed(head: bytes) -> RequestHead:
+    read = RequestHeadParser(Limits()).parse(head, 0)
+    assert read is not None
+    return read[0]
+
+
+def test_octets_are_made_once() -> None:
+    """
+    For as long as the date is the same, and only where they are the usual ones.
+    """
+    response = Response(200, b"hello")
+    head, old = (parsed(b"GET / HTTP/1.%d\r\nHost: x\r\n\r\n" % minor) for minor in (1, 0))
+    now, later = b"date: now\r\n", b"date: later\r\n"
+    octets = response.encoded(b"GET", head, now, True)
+    assert response.encoded(b"POST", head, now, True) is octets
+    for method, answered, keepAlive in [
+        (b"HEAD", head, True),
+        (b"GET", old, True),
+        (b"GET", head, False),
+    ]:
+        assert response.encoded(method, answered, now, keepAlive) != octets
+    assert response.encoded(b"GET", head, now, True) is octets
+    assert b"later" in response.encoded(b"GET", head, later, True)
 
 
 def test_rfc9110_15_3_6_reset_content_has_none() -> None:

@@ -8,6 +8,7 @@ import os
 import socket
 from pathlib import Path
 
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.protocol import Factory
 
 from netkit.reactor import UvloopReactor
@@ -115,3 +116,21 @@ def test_leavesAnAdoptedPortAlone(run: Run, tmp_path: Path) -> None:
         run(scenario)
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(path))
+
+
+def test_asManyWaitAsTheBacklogSays(run: Run, tmp_path: Path) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        for backlog in (3, 9):
+            path = bytes(tmp_path / str(backlog))
+            port = reactor.listenUNIX(path, Factory.forProtocol(Peer), backlog=backlog)
+            clients = [socket.socket(socket.AF_UNIX) for _ in range(20)]
+            for client in clients:
+                client.setblocking(False)
+            # Nobody is accepted before this turn ends. Linux lets one more wait.
+            waiting = [client.connect_ex(path) for client in clients]
+            assert waiting.count(0) == backlog + 1
+            for client in clients:
+                client.close()
+            await maybeDeferred(port.stopListening)
+
+    run(scenario)
