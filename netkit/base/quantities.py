@@ -4,34 +4,63 @@ Seconds and counts as people write them.
 
 from __future__ import annotations
 
-from math import isfinite
+import re
+
+# Not what float() and int() take besides: inf, 1_000, digits of other scripts, white space.
+_NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
+_DIGITS = re.compile(r"[0-9]{1,18}")
+
+# Some 68 years: more than any clock of a reactor has trouble with.
+_MOST_SECONDS = 2**31 - 1
 
 
-def parseSeconds(text: str, *, zero: bool = True) -> float:
+class QuantityError(ValueError):
+    """
+    A text is not what is wanted.
+
+    @ivar text: the text.
+    @ivar wanted: what is: C{a number of seconds, 0 or more}.
+    """
+
+    def __init__(self, text: str, wanted: str) -> None:
+        """
+        @param text: the text.
+        @param wanted: what is wanted.
+        """
+        super().__init__(f"{text!r} is not {wanted}")
+        self.text = text
+        self.wanted = wanted
+
+
+def parseSeconds(text: str, *, zero: bool = True, most: float = _MOST_SECONDS) -> float:
     """
     Parse a number of seconds.
 
     @param text: such as C{0.5}.
     @param zero: whether 0 is one.
-    @raise ValueError: it is none; the message names it.
+    @param most: the largest that it may be.
+    @raise QuantityError: it is none.
     """
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not isfinite(seconds) or seconds < 0 or not (seconds or zero):
-        least = ", 0 or more" if zero else " above 0"
-        raise ValueError(f"{text!r} is not a number of seconds{least}")
+    wanted = f"a number of seconds{', 0 or more' if zero else ' above 0'}"
+    if not _NUMBER.fullmatch(text):
+        raise QuantityError(text, wanted)
+    seconds = float(text)
+    if seconds > most:
+        raise QuantityError(text, f"a number of seconds up to {most:.10g}")
+    if not (seconds or zero):
+        raise QuantityError(text, wanted)
     return seconds
 
 
-def parseCount(text: str) -> int:
+def parseCount(text: str, *, most: int | None = None) -> int:
     """
-    Parse a whole number, 0 or more: of bytes, of connections.
+    Parse a whole number, 0 or more: of octets, of connections.
 
     @param text: decimal digits.
-    @raise ValueError: it is none; the message names it.
+    @param most: the largest that it may be; any of 18 digits by default.
+    @raise QuantityError: it is none.
     """
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{text!r} is not a whole number, 0 or more")
+    if not _DIGITS.fullmatch(text) or (most is not None and int(text) > most):
+        upTo = ", 0 or more" if most is None else f" up to {most}"
+        raise QuantityError(text, f"a whole number{upTo}")
     return int(text)

@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from twisted.python.usage import Options, UsageError
 
 from ..base.endpoints import serverEndpoint
+from ..base.quantities import QuantityError, parseCount, parseSeconds
 from ..capture.capture import Capture
 from ..capture.printed import FORMATS, Selection
 from .errors import CannotStart
+
+T = TypeVar("T")
 
 
 def wholeNumber(option: str) -> Callable[[str], int]:
@@ -22,13 +25,7 @@ def wholeNumber(option: str) -> Callable[[str], int]:
 
     @param option: the option's name, for the error message.
     """
-
-    def check(value: str) -> int:
-        if not (value.isascii() and value.isdigit()):
-            raise UsageError(f"--{option} takes a whole number, 0 or more, not {value!r}")
-        return int(value)
-
-    return check
+    return _checked(option, parseCount)
 
 
 def seconds(option: str) -> Callable[[str], float]:
@@ -37,15 +34,15 @@ def seconds(option: str) -> Callable[[str], float]:
 
     @param option: the option's name, for the error message.
     """
+    return _checked(option, parseSeconds)
 
-    def check(value: str) -> float:
+
+def _checked(option: str, parse: Callable[[str], T]) -> Callable[[str], T]:
+    def check(value: str) -> T:
         try:
-            number = float(value)
-        except ValueError:
-            number = -1.0
-        if not 0 <= number < float("inf"):
-            raise UsageError(f"--{option} takes a number of seconds, 0 or more, not {value!r}")
-        return number
+            return parse(value)
+        except QuantityError as error:
+            raise UsageError(f"--{option} takes {error.wanted}, not {value!r}") from error
 
     return check
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from math import inf
+from typing import TypeVar
 from urllib.parse import parse_qs
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from ..base.addresses import addressText
+from ..base.quantities import QuantityError, parseCount, parseSeconds
 from ..http import Fields, Request, Response
 from ..wire.http.fields import show
 
@@ -26,6 +27,8 @@ _PIECE = bytes(range(256)) * 64
 
 # A waiting client holds a connection, for no longer than this.
 _MAX_SECONDS = 3600.0
+
+T = TypeVar("T")
 
 
 class BadPath(Exception):
@@ -161,21 +164,18 @@ def completed(
 
 
 def _number(argument: bytes, most: int = 10**15) -> int:
-    if not (argument.isdigit() and len(argument) <= 15 and int(argument) <= most):
-        raise BadPath(f"this takes a whole number up to {most}, not {show(argument)}")
-    return int(argument)
+    return _parsed(argument, lambda text: parseCount(text, most=most))
 
 
 def _seconds(argument: bytes) -> float:
+    return _parsed(argument, lambda text: parseSeconds(text, most=_MAX_SECONDS))
+
+
+def _parsed(argument: bytes, parse: Callable[[str], T]) -> T:
     try:
-        seconds = float(argument)
-    except ValueError:
-        seconds = inf
-    if not 0 <= seconds <= _MAX_SECONDS:
-        raise BadPath(
-            f"this takes a number of seconds up to {_MAX_SECONDS:g}, not {show(argument)}"
-        )
-    return seconds
+        return parse(argument.decode("latin-1"))
+    except QuantityError as error:
+        raise BadPath(f"this takes {error.wanted}, not {show(argument)}") from error
 
 
 def _pairs(fields: Fields) -> list[tuple[str, str | dict[str, str]]]:
