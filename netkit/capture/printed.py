@@ -5,7 +5,6 @@ The printed stream: what services show of what is recorded.
 from __future__ import annotations
 
 import os
-import select
 import stat
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from ..base.descriptors import writeAll
 from ..wire.recording import Event
 from . import formats
 from .formats import Format, TerminalFormat
@@ -116,12 +116,7 @@ class Stream:
         @raise OSError: it does not take it.
         """
         assert self._descriptor is not None, "the output is not open"
-        rest = memoryview(data)
-        while rest:
-            try:
-                rest = rest[os.write(self._descriptor, rest) :]
-            except BlockingIOError:
-                select.select([], [self._descriptor], [])
+        writeAll(self._descriptor, data)
 
     def close(self) -> None:
         """

@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from ..base.descriptors import writeAll
 from ..wire.recording import Direction, Dropped, Event, Octets, RecordingWriter
 from .recorder import ISink
 from .worker import Worker
@@ -128,10 +129,8 @@ class SegmentFiles:
 
     def _append(self, data: bytes) -> None:
         assert self._descriptor is not None
-        rest = memoryview(data)
         try:
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            writeAll(self._descriptor, data)
         except OSError:
             # A block that is cut short would be the end of what can be read.
             os.ftruncate(self._descriptor, self._written)

@@ -14,8 +14,8 @@ from zope.interface import implementer
 from ..base.tls import errorText
 from ..websocket import WebSocketClosed, WebSocketProtocol, WebSocketTransport
 from .display import displayFor
-from .running import NOBODY_READS, CommandFailed, tell
-from .standardio import Output
+from .running import CommandFailed, tell
+from .standardio import StandardOutput
 
 # How many octets may wait to be printed before no more are read.
 _UNPRINTED = 2**16
@@ -49,7 +49,7 @@ class Conversation(WebSocketProtocol):
         """
         self.ended: Deferred[None] = Deferred()
         self._reactor = reactor
-        self._output = Output(reactor)
+        self._output = StandardOutput(reactor)
         self._display = displayFor()
         self._verbose = verbose
         self._room: Deferred[None] | None = None
@@ -191,7 +191,7 @@ class Conversation(WebSocketProtocol):
     def _printUnprinted(self) -> None:
         data, self._unprinted = self._unprinted, b""
         if data:
-            self._printing = self._output.write(data)
+            self._printing = Deferred.fromCoroutine(self._output.write(data))
             self._printing.addCallbacks(self._printed, self._notPrinted)
         elif self._result is not None:
             self._end(*self._result)
@@ -204,11 +204,7 @@ class Conversation(WebSocketProtocol):
 
     def _notPrinted(self, reason: Failure) -> None:
         self._printing = None
-        error = reason.value
-        if isinstance(error, BrokenPipeError):
-            self.fail(Failure(CommandFailed(status=NOBODY_READS)))
-        else:
-            self.fail(Failure(CommandFailed(f"standard output: {reason.getErrorMessage()}")))
+        self.fail(reason)
 
     def _end(self, failure: Failure | None) -> None:
         if self.ended.called:

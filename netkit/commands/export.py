@@ -14,8 +14,8 @@ from .. import __version__
 from ..capture.har import Archive, Entry
 from ..capture.reading import Recordings, UnreadableError
 from ..capture.views import Views
-from .running import NOBODY_READS, CommandFailed
-from .standardio import Output
+from .running import CommandFailed
+from .standardio import StandardOutput
 
 SUMMARY = "Write what was recorded as an HTTP Archive (HAR), which browsers' tools open."
 
@@ -41,17 +41,13 @@ async def run(reactor: Any, arguments: Namespace) -> None:
     @param arguments: the parsed arguments.
     @raise CommandFailed: the recording cannot be read, or standard output not be written to.
     """
-    output = Output(reactor)
+    output = StandardOutput(reactor)
     try:
         with Recordings(arguments.path) as recordings:
             for piece in _archive(recordings, secrets=arguments.with_secrets):
                 await output.write(piece.encode())
     except UnreadableError as error:
         raise CommandFailed(str(error)) from error
-    except BrokenPipeError as error:
-        raise CommandFailed(status=NOBODY_READS) from error
-    except OSError as error:
-        raise CommandFailed(f"standard output: {error.strerror}") from error
 
 
 def _archive(recordings: Recordings, *, secrets: bool) -> Iterator[str]:

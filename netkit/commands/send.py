@@ -15,8 +15,8 @@ from .. import net
 from ..base.terminal import TerminalDecoder, terminalOctets
 from .arguments import positiveSeconds
 from .connecting import clientEndpoint
-from .running import NOBODY_READS, CommandFailed
-from .standardio import Output, readInput
+from .running import CommandFailed
+from .standardio import StandardOutput, readInput
 from .tls import addTrustArguments
 
 SUMMARY = "Connect, send DATA or standard input, half-close, and print the reply as it arrives."
@@ -89,22 +89,14 @@ async def _send(reactor: Any, socket: net.Socket, data: str | None) -> None:
 
 
 async def _print(reactor: Any, socket: net.Socket, timeout: float) -> None:
-    output = Output(reactor)
+    output = StandardOutput(reactor)
     # On a terminal nothing that the peer sends controls it; all else gets the exact octets.
     decoder = TerminalDecoder() if os.isatty(1) else None
     async for piece in socket:
         # A reader of ours that takes its time is no fault of the peer's.
         socket.setTimeout(0)
-        await _write(output, piece if decoder is None else terminalOctets(decoder.decode(piece)))
+        shown = piece if decoder is None else terminalOctets(decoder.decode(piece))
+        await output.write(shown)
         socket.setTimeout(timeout)
     if decoder is not None:
-        await _write(output, terminalOctets(decoder.decode(b"", final=True)))
-
-
-async def _write(output: Output, data: bytes) -> None:
-    try:
-        await output.write(data)
-    except BrokenPipeError as error:
-        raise CommandFailed(status=NOBODY_READS) from error
-    except OSError as error:
-        raise CommandFailed(f"standard output: {error.strerror}") from error
+        await output.write(terminalOctets(decoder.decode(b"", final=True)))

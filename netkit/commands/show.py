@@ -23,8 +23,8 @@ from ..capture.summary import Summary
 from ..capture.views import Item, Kind, Views
 from ..wire.recording import Event, Opened, RecordingWriter
 from ..wire.recording.comments import address_text
-from .running import NOBODY_READS, CommandFailed
-from .standardio import Output
+from .running import CommandFailed
+from .standardio import StandardOutput
 
 SUMMARY = "Show what was recorded: a line a connection, or what was said on it."
 
@@ -77,7 +77,7 @@ async def run(reactor: Any, arguments: Namespace) -> None:
     @param arguments: the parsed arguments.
     @raise CommandFailed: the recording cannot be read, or standard output not be written to.
     """
-    output = Output(reactor)
+    output = StandardOutput(reactor)
     shown = _Written(arguments) if arguments.write else _Shown(arguments)
     try:
         with Recordings(arguments.path) as recordings:
@@ -91,10 +91,6 @@ async def run(reactor: Any, arguments: Namespace) -> None:
                 await output.write(data)
     except UnreadableError as error:
         raise CommandFailed(str(error)) from error
-    except BrokenPipeError as error:
-        raise CommandFailed(status=NOBODY_READS) from error
-    except OSError as error:
-        raise CommandFailed(f"standard output: {error.strerror}") from error
 
 
 class _Chosen:

@@ -1,21 +1,20 @@
 """
 Standard input and output, be they files, pipes, terminals or /dev/null.
-
-A thread reads and another one writes, since a reactor cannot wait for files, and since to make
-these descriptors non-blocking would make them so for every process that shares them.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from queue import SimpleQueue
 from threading import Thread
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import blockingCallFromThread
 from twisted.python.failure import Failure
+
+from ..base.descriptors import DescriptorWriter
+from .running import NOBODY_READS, CommandFailed
 
 _PIECE = 2**16
 
@@ -24,7 +23,7 @@ def readInput(
     reactor: IReactorFromThreads, take: Callable[[bytes], Deferred[None]], descriptor: int = 0
 ) -> Deferred[None]:
     """
-    Read to the end.
+    Read to the end. A thread does it, for the same reasons as L{netkit.base.descriptors} has one.
 
     @param reactor: what calls C{take}.
     @param take: called with each piece as it comes; the next one is read when its Deferred fires.
@@ -44,45 +43,33 @@ def readInput(
         else:
             reactor.callFromThread(done.callback, None)
 
-    # A daemon, as is the other: it does not keep the process when all else is done.
+    # A daemon: it does not keep the process when all else is done.
     Thread(target=read, daemon=True, name="standard input").start()
     return done
 
 
-class Output:
+class StandardOutput:
     """
-    Writes to a descriptor.
+    Standard output, as the verbs write to it.
     """
 
-    def __init__(self, reactor: IReactorFromThreads, descriptor: int = 1) -> None:
+    def __init__(self, reactor: IReactorFromThreads) -> None:
         """
-        @param reactor: what fires the Deferreds.
-        @param descriptor: where to write; standard output by default.
+        @param reactor: in whose thread this is used.
         """
-        self._reactor = reactor
-        self._descriptor = descriptor
-        self._pieces: SimpleQueue[tuple[bytes, Deferred[None]]] = SimpleQueue()
-        Thread(target=self._run, daemon=True, name="standard output").start()
+        self._writer = DescriptorWriter(reactor, 1)
 
-    def write(self, data: bytes) -> Deferred[None]:
+    async def write(self, data: bytes) -> None:
         """
         Write, after what was written before.
 
         @param data: the octets.
-        @return: fires when they are written; fails with C{OSError}.
+        @raise CommandFailed: standard output does not take them; without a word where nobody
+            reads it any more, as with any filter.
         """
-        written: Deferred[None] = Deferred(lambda _: None)
-        self._pieces.put((data, written))
-        return written
-
-    def _run(self) -> None:
-        while True:
-            data, written = self._pieces.get()
-            rest = memoryview(data)
-            try:
-                while rest:
-                    rest = rest[os.write(self._descriptor, rest) :]
-            except OSError:
-                self._reactor.callFromThread(written.errback, Failure())
-            else:
-                self._reactor.callFromThread(written.callback, None)
+        try:
+            await self._writer.write(data)
+        except BrokenPipeError as error:
+            raise CommandFailed(status=NOBODY_READS) from error
+        except OSError as error:
+            raise CommandFailed(f"standard output: {error.strerror}") from error
