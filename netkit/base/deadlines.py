@@ -65,7 +65,7 @@ class IdleTimer:
     Movement costs a look at the clock; the timer itself is set anew only when it runs out.
     """
 
-    __slots__ = ("_clock", "_deadline", "_expired", "_last", "_seconds")
+    __slots__ = ("_clock", "_deadline", "_expired", "_last", "_running", "_seconds")
 
     def __init__(self, clock: IReactorTime) -> None:
         """
@@ -73,6 +73,7 @@ class IdleTimer:
         """
         self._clock = clock
         self._deadline = Deadline(clock, self._check)
+        self._running = False
         self._seconds = 0.0
         self._expired: Callable[[], object] = self.stop
         self._last = 0.0
@@ -94,6 +95,7 @@ class IdleTimer:
         """
         Wait no longer.
         """
+        self._running = False
         self._seconds = 0.0
         self._deadline.stop()
 
@@ -101,12 +103,13 @@ class IdleTimer:
         """
         Something moved.
         """
-        if self._deadline.pending:
+        if self._running:
             self._last = self._clock.seconds()
         elif self._seconds:
             self._begin()
 
     def _begin(self) -> None:
+        self._running = True
         self._last = self._clock.seconds()
         self._deadline.start(self._seconds)
 
@@ -115,6 +118,7 @@ class IdleTimer:
         if left > 0:
             self._deadline.start(left)
         else:
+            self._running = False
             self._expired()
 
 

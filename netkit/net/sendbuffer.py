@@ -70,7 +70,7 @@ class SendBuffer:
         @return: fires when more may be written; fails when this can not be sent any more.
         @raise TypeError: it is something else.
         """
-        octets = checkOctets("what to write", data)
+        octets = data if type(data) is bytes else checkOctets("what to write", data)
         if self._refusal is not None:
             return fail(untraced(self._refusal))
         self._put(octets)

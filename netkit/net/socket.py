@@ -117,6 +117,8 @@ class Socket:
         self._linger = Deadline(clock, self._lingerOver)
         self._lingered = False
         self._reason: Exception | None = None
+        # Cut or lost; what was cut is lost a turn later, when its transport tells.
+        self._over = False
         self._lost = False
         self._watchers: Waiters[Exception] = Waiters()
 
@@ -137,9 +139,9 @@ class Socket:
         @raise TypeError: C{size} or C{limit} is no whole number.
         @raise ValueError: it is negative.
         """
-        checkCount("limit", limit)
         if size is None:
-            return self._read(self._receiveBuffer.everything(limit))
+            return self._read(self._receiveBuffer.everything(checkCount("limit", limit)))
+        checkCount("limit", limit)
         return self._read(self._receiveBuffer.some(checkCount("size", size)))
 
     def readExactly(self, size: int) -> Deferred[bytes]:
@@ -178,7 +180,7 @@ class Socket:
         """
         Read what is there, until the peer's end.
         """
-        if data := await self.read(sys.maxsize):
+        if data := await self._read(self._receiveBuffer.some(sys.maxsize)):
             return data
         raise StopAsyncIteration
 
@@ -210,7 +212,8 @@ class Socket:
         @raise TypeError: C{data} is something else; nothing was sent.
         """
         writing = self._sendBuffer.write(data)
-        self._countKept()
+        if self._sendBuffer.queued:
+            self._countKept()
         return writing
 
     def end(self, data: bytes | bytearray | memoryview = b"") -> Deferred[None]:
@@ -387,7 +390,8 @@ class Socket:
             return
         self._idle.moved()
         self._receiveBuffer.received(data)
-        self._countKept()
+        if len(self._receiveBuffer) or self._share.kept:
+            self._countKept()
         self._adjustReading()
 
     def _peerHasEnded(self) -> None:
@@ -406,7 +410,7 @@ class Socket:
         self._closeIfOver()
 
     def _connectionLost(self, reason: Exception) -> None:
-        self._lost = True
+        self._lost = self._over = True
         self._idle.stop()
         self._unread.stop()
         self._linger.stop()
@@ -434,16 +438,13 @@ class Socket:
 
     def _sendingMoved(self) -> None:
         self._idle.moved()
-        self._countKept()
-
-    @property
-    def _over(self) -> bool:
-        # What was cut is not lost yet: its transport tells that a turn later.
-        return self._lost or self._reason is not None
+        if self._share.kept:
+            self._countKept()
 
     def _read(self, reading: Deferred[bytes]) -> Deferred[bytes]:
-        self._unread.read()
-        self._countKept()
+        self._unread.read = True
+        if self._share.kept:
+            self._countKept()
         self._adjustReading()
         if self._peerEnded and not (len(self._receiveBuffer) or self._allowHalfOpen or self._over):
             # Once the reader had the time to answer.
@@ -455,7 +456,9 @@ class Socket:
         reading = self._draining or (
             not self._paused and (buffer.awaited or len(buffer) < self._highWaterMark)
         )
-        if reading == self._reading or self._peerEnded or self._over:
+        if reading == self._reading:
+            return
+        if self._peerEnded or self._over:
             return
         self._reading = reading
         producer = IPushProducer(self.transport)
@@ -516,6 +519,7 @@ class Socket:
             self.transport.loseConnection()
 
     def _abort(self, reason: Exception, endReading: Callable[[Exception], None]) -> None:
+        self._over = True
         self._reason = reason
         self._idle.stop()
         self.transport.abortConnection()

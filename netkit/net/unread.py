@@ -18,6 +18,8 @@ class UnreadWatch:
     """
     Looks for the peer of a connection from time to time, while data waits and nobody reads it: the
     reactor tells nothing of a peer that is not read from.
+
+    @ivar read: whether somebody has read since the last look; set by who reads.
     """
 
     def __init__(self, clock: IReactorTime, look: Callable[[bool], bool]) -> None:
@@ -28,14 +30,14 @@ class UnreadWatch:
         """
         self._look = look
         self._deadline = Deadline(clock, self._check)
-        self._read = False
+        self.read = False
 
     def start(self) -> None:
         """
         Begin to watch, unless that was done.
         """
         if not self._deadline.pending:
-            self._read = False
+            self.read = False
             self._deadline.start(PERIOD)
 
     def stop(self) -> None:
@@ -44,12 +46,6 @@ class UnreadWatch:
         """
         self._deadline.stop()
 
-    def read(self) -> None:
-        """
-        Somebody reads.
-        """
-        self._read = True
-
     def _check(self) -> None:
-        if self._look(self._read):
+        if self._look(self.read):
             self.start()
