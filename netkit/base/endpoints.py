@@ -36,6 +36,7 @@ from twisted.internet.endpoints import (
 from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
 
 from .listening import BacklogReactor, ProxiedReactor, UNIXReactor
+from .systemd import unnamedSocket
 from .tls import negotiateStrictly
 from .twistedprivate import connectionPath, connectionTarget, contextFactory, splitEndpoint
 
@@ -125,7 +126,7 @@ def _server(reactor: Any, description: str) -> IStreamServerEndpoint:
         return _server(ProxiedReactor(reactor), rest)
     _checkPath(description)
     _checkPort(description, _SERVER_PORTS)
-    endpoint = serverFromString(reactor, description)
+    endpoint = _parsed(reactor, description)
     negotiateStrictly(endpoint)
     if isinstance(endpoint, StandardIOEndpoint):
         raise _Refused(
@@ -134,7 +135,17 @@ def _server(reactor: Any, description: str) -> IStreamServerEndpoint:
         )
     if isinstance(endpoint, AdoptedStreamServerEndpoint):
         _checkAdopted(endpoint)
-    return IStreamServerEndpoint(endpoint)
+    return endpoint
+
+
+def _parsed(reactor: Any, description: str) -> IStreamServerEndpoint:
+    try:
+        return IStreamServerEndpoint(serverFromString(reactor, description))
+    except IndexError:
+        (kind, *positional), named = splitEndpoint(description)
+        if kind.lower() != "systemd":
+            raise
+        return unnamedSocket(reactor, *positional, **named)
 
 
 def _checkAdopted(endpoint: AdoptedStreamServerEndpoint) -> None:
@@ -217,7 +228,7 @@ def _systemdHint(error: Exception) -> str | None:
     if isinstance(error, LookupError):
         return (
             "systemd passed no such socket to this process; have a .socket unit start it, or "
-            "systemd-socket-activate --fdname=NAME"
+            "systemd-socket-activate, whose --fdname=NAME gives it a name"
         )
     if isinstance(error, AttributeError):
         return "domain is INET, INET6 or UNIX"

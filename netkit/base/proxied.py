@@ -187,6 +187,7 @@ class ProxiedFactory(WrappingFactory[ProxiedProtocol]):
         super().__init__(wrappedFactory)
         self.clock = clock
         self.pending: set[_HeaderProtocol] = set()
+        self._full = False
 
     def logPrefix(self) -> str:
         return f"{type(self.wrappedFactory).__name__} (PROXY)"
@@ -197,14 +198,17 @@ class ProxiedFactory(WrappingFactory[ProxiedProtocol]):
 
         @return: L{None} where too many are without their header, for the reactor to close this.
         """
-        if len(self.pending) >= MAX_PENDING:
+        full, self._full = self._full, len(self.pending) >= MAX_PENDING
+        if not self._full:
+            return ProxiedProtocol(self)
+        if not full:
             _log.warn(
-                "{peer} refused: {limit} connections have sent no PROXY header yet, the limit",
+                "{peer} refused: {limit} connections have sent no PROXY header yet, the limit; "
+                "so is each one more",
                 peer=addressText(addr) if addr else "a proxy",
                 limit=MAX_PENDING,
             )
-            return None  # type: ignore[return-value] # as IProtocolFactory has it
-        return ProxiedProtocol(self)
+        return None  # type: ignore[return-value] # as IProtocolFactory has it
 
     def doStop(self) -> None:
         super().doStop()

@@ -290,6 +290,9 @@ def test_how_many_may_be_without_a_header(
         protocols.append(protocol)
     assert factory.buildProtocol(PEER) is None
     assert "192.0.2.7:4711 refused" in (formatEvent(logged[-1]) or "")
+    told = len(logged)
+    assert factory.buildProtocol(PEER) is None
+    assert len(logged) == told
     protocols[0].dataReceived(V1)
     assert factory.buildProtocol(None) is not None
 

@@ -71,14 +71,21 @@ def echo(address: Address) -> bytes:
         return reply.read()
 
 
-@pytest.mark.parametrize("which", ["index=0", "name=echo"])
+@pytest.mark.parametrize(
+    ("options", "which"),
+    [(["--fdname=echo"], "index=0"), (["--fdname=echo"], "name=echo"), ([], "index=0")],
+)
 def test_systemd_socket_activate(
-    service: Service, start: Callable[..., Program], folder: Path, which: str
+    service: Service,
+    start: Callable[..., Program],
+    folder: Path,
+    options: list[str],
+    which: str,
 ) -> None:
     activate = requirePeer("systemd-socket-activate")
     path = folder / "activated.sock"
     path.unlink(missing_ok=True)
-    command = [activate, "--fdname=echo", "-l", str(path)]
+    command = [activate, *options, "-l", str(path)]
     program = start([*command, *service(f"systemd:domain=UNIX:{which}")])
     program.waitForLines(re.compile("Listening on"))
     path.chmod(0o600)
@@ -137,8 +144,9 @@ def test_a_successor_keeps_its_socket(
     assert not os.path.lexists(path)
 
 
-def test_no_socket_from_systemd(service: Service) -> None:
-    done = run(service("systemd:domain=UNIX:index=0"))
+@pytest.mark.parametrize("which", ["index=0", "name=echo"])
+def test_no_socket_from_systemd(service: Service, which: str) -> None:
+    done = run(service(f"systemd:domain=UNIX:{which}"))
     assert done.status == 1
     assert b"no such socket" in done.errors
     assert b"Traceback" not in done.errors
