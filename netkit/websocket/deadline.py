@@ -8,8 +8,9 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
+from ..base.deadlines import Deadline
 from .errors import HandshakeFailed
 
 T = TypeVar("T")
@@ -28,8 +29,7 @@ class OpeningDeadline:
         @param clock: what tells the time.
         """
         self._seconds = seconds
-        self._clock = clock
-        self._timer: IDelayedCall | None = None
+        self._deadline = Deadline(clock, self._expire)
         self._opening: Deferred[Any] | None = None
         self._expired = False
 
@@ -37,8 +37,8 @@ class OpeningDeadline:
         """
         The first octets are sent: start the time-out. Further calls do nothing.
         """
-        if self._seconds and self._timer is None:
-            self._timer = self._clock.callLater(self._seconds, self._expire)
+        if self._seconds and not self._deadline.pending:
+            self._deadline.start(self._seconds)
 
     async def limit(self, opening: Coroutine[Deferred[Any], Any, T]) -> T:
         """
@@ -58,8 +58,7 @@ class OpeningDeadline:
                 f"no answer to the handshake in {self._seconds} seconds"
             ) from error
         finally:
-            if self._timer is not None and self._timer.active():
-                self._timer.cancel()
+            self._deadline.stop()
 
     def _expire(self) -> None:
         self._expired = True

@@ -9,17 +9,13 @@ from dataclasses import replace
 from functools import cache
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IProtocolFactory,
-    IReactorTime,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime, ITCPTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
 from ..base.budget import BudgetExceededError, Share
+from ..base.deadlines import Deadline
 from ..wire.errors import HTTPProtocolError
 from ..wire.http.connection import RequestReceiver
 from ..wire.http.head import RequestHead
@@ -49,6 +45,7 @@ class ServerOpening:
         "_acceptor",
         "_behind",
         "_clock",
+        "_deadline",
         "_deciding",
         "_head",
         "_httpFactory",
@@ -59,7 +56,6 @@ class ServerOpening:
         "_refused",
         "_share",
         "_stopping",
-        "_timer",
         "_transport",
     )
 
@@ -100,8 +96,8 @@ class ServerOpening:
         self._behind = b""
         self._deciding: Deferred[Decision | Refused] | None = None
         self._stopping = self._over = False
-        self._timer: IDelayedCall | None = None
-        self._startTimer()
+        self._deadline = Deadline(clock, self._expire)
+        self._startDeadline()
 
     @property
     def plain(self) -> bool:
@@ -176,7 +172,7 @@ class ServerOpening:
         self._over = True
         self._behind = b""
         self._share.keep(0)
-        self._stopTimer()
+        self._deadline.stop()
         deciding, self._deciding = self._deciding, None
         if deciding is not None:
             deciding.cancel()
@@ -195,7 +191,7 @@ class ServerOpening:
                         break
                     if plain is None:
                         plain = self._makePlain(self._httpFactory)
-                    self._stopTimer()
+                    self._deadline.stop()
                     plain.requestReceived(event)
                 pieces.append(event.raw)
         except HTTPProtocolError as error:
@@ -210,8 +206,8 @@ class ServerOpening:
             plain.dataReceived(b"".join(pieces))
         if self._head is not None or (plain is not None and not plain.followed):
             self._proceed()
-        elif receiver.buffered and receiver.remaining == 0 and self._timer is None:
-            self._startTimer()
+        elif receiver.buffered and receiver.remaining == 0:
+            self._startDeadline()
 
     def _makePlain(self, httpFactory: IProtocolFactory) -> PlainHTTP:
         self._plain = plain = PlainHTTP(httpFactory, self._transport, self._plainProgressed)
@@ -230,7 +226,7 @@ class ServerOpening:
         if self._over or self._deciding is not None:
             return
         if plain is not None and not plain.followed:
-            self._stopTimer()
+            self._deadline.stop()
             head, self._head = self._head, None
             rest = self._receiver.detach() if head is None else head.raw + self._behind
             self._behind = b""
@@ -240,7 +236,7 @@ class ServerOpening:
                 plain.serviceStopping()
         elif plain is not None and not plain.idle:
             # However long it takes, the client did its part.
-            self._stopTimer()
+            self._deadline.stop()
         elif self._stopping:
             self._transport.loseConnection()
         elif self._head is not None:
@@ -252,8 +248,7 @@ class ServerOpening:
         """
         Check a handshake, and have the acceptor decide about it.
         """
-        if self._timer is None:
-            self._startTimer()
+        self._startDeadline()
         plain, self._plain = self._plain, None
         if plain is not None:
             plain.leave()
@@ -317,18 +312,12 @@ class ServerOpening:
 
     # The time
 
-    def _startTimer(self) -> None:
+    def _startDeadline(self) -> None:
         seconds = self._acceptor.options.openTimeout
-        if seconds:
-            self._timer = self._clock.callLater(seconds, self._expire)
-
-    def _stopTimer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+        if seconds and not self._deadline.pending:
+            self._deadline.start(seconds)
 
     def _expire(self) -> None:
-        self._timer = None
         _log.info(
             "{peer} took too long for the opening handshake: aborted",
             peer=addressText(self._transport.getPeer()),
