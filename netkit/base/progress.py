@@ -42,11 +42,19 @@ class Progress(NamedTuple):
 
     def shows(self, before: Progress) -> bool:
         """
-        Whether the peer has sent something since, or been sent something.
+        Whether the peer has sent something since, or taken something.
 
         @param before: how far they were earlier.
         """
-        return self[:2] != before[:2] or self.taken > before.taken
+        return self.received != before.received or self.took(before)
+
+    def took(self, before: Progress) -> bool:
+        """
+        Whether the peer has taken something since of what it is sent.
+
+        @param before: how far they were earlier.
+        """
+        return self.delivered != before.delivered or self.taken > before.taken
 
 
 def progress(transport: ITransport, written: int) -> Progress | None:

@@ -20,6 +20,7 @@ from ..base.tls import errorText
 from ..websocket import (
     ConnectionRejected,
     HandshakeFailed,
+    NotConnected,
     WebSocketClientEndpoint,
     WebSocketOptions,
 )
@@ -174,6 +175,9 @@ async def _send(reactor: Any, conversation: Conversation, arguments: Namespace) 
         lines.end()
     except OSError as error:
         raise CommandFailed(f"standard input: {error.strerror}") from error
+    except NotConnected:
+        # The conversation says how it ended.
+        return
     while conversation.received:
         conversation.received = False
         await deferLater(reactor, arguments.wait)

@@ -5,9 +5,10 @@ L{WebSocketFactory} listens on any endpoint. What receives a connection's events
 L{WebSocketProtocol}; it sends through the L{WebSocketTransport} it is given.
 """
 
+from ..wire.websocket.lifecycle import NotConnected, State
 from .broadcast import broadcast
 from .endpoint import WebSocketClientEndpoint
-from .errors import ConnectionRejected, HandshakeFailed, NotConnected, WebSocketClosed
+from .errors import ConnectionRejected, HandshakeFailed, WebSocketClosed
 from .factory import WebSocketFactory
 from .options import WebSocketOptions
 from .protocol import (
@@ -40,6 +41,7 @@ __all__ = [
     "PingReceiver",
     "ProxyFailed",
     "Rejection",
+    "State",
     "WebSocketClientEndpoint",
     "WebSocketClientFactory",
     "WebSocketClientService",

@@ -9,11 +9,15 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.interfaces import IReactorTime, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
+from ..base.addresses import addressText
+from ..base.deadlines import Deadline
+from ..wire.websocket.codes import CloseCode
 from ..wire.websocket.handshake import ClientHandshake
 from .clientopening import ClientOpening, Opened
 from .connection import WebSocketConnection
@@ -22,17 +26,22 @@ from .keepalive import Keepalive
 from .options import WebSocketOptions
 from .protocol import WebSocketProtocol
 
+_log = Logger()
 
-class WebSocketClientConnection(WebSocketConnection):
+
+class WebSocketClientConnection(Protocol):
     """
-    The client's side of a connection.
+    The client's side of a connection: an opening handshake, and a WebSocket after it.
 
     @ivar opened: fires when the opening handshake is done, or fails with why it is not.
     @ivar closed: fires when the connection is lost.
     @ivar responseHeaders: the header fields of the response that opened the connection.
     """
 
-    _client = True
+    transport: ITCPTransport
+    _connection: WebSocketConnection
+    # Until the connection is a WebSocket.
+    _opening: ClientOpening | None = None
 
     def __init__(
         self,
@@ -49,35 +58,42 @@ class WebSocketClientConnection(WebSocketConnection):
         @param clock: what tells the time.
         @param connected: called when the request is sent, and its answer is waited for.
         """
-        super().__init__(options, clock)
         self.opened: Deferred[None] = Deferred(self._cancelled)
         self.closed: Deferred[None] = Deferred()
         self.responseHeaders = Headers()
-        self._keepalive = Keepalive(options, clock)
         self._handshake = handshake
+        self._application = application
+        self._options = options
+        self._clock = clock
         self._connected = connected
-        self._waiting: WebSocketProtocol | None = application
-        # Until the connection is a WebSocket.
-        self._opening: ClientOpening | None = None
+        self._keepalive = Keepalive(options, clock)
+        # Of the content of a response that refuses the connection.
+        self._deadline = Deadline(clock, self._contentTimedOut)
 
     def connectionMade(self) -> None:
         self._connected()
-        assert self._waiting is not None
-        self._waiting.negotiationStarted(self)
+        self._connection = WebSocketConnection(
+            self._application, self.transport, self._options, self._clock, linger=None
+        )
+        self._application.negotiationStarted(self._connection)
         self._opening = ClientOpening(
             self.transport,
             self._handshake,
-            self.options,
+            self._options,
             opened=self._accepted,
             failed=self._failed,
         )
 
+    def dataReceived(self, data: bytes) -> None:
+        if self._opening is None:
+            self._connection.dataReceived(data)
+        else:
+            self._opening.dataReceived(data)
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._keepalive.discard(self)
-        waiting, self._waiting = self._waiting, None
-        super().connectionLost(reason)
-        if waiting is not None:
-            waiting.connectionLost(reason)
+        self._deadline.stop()
+        self._keepalive.discard(self._connection)
+        self._connection.connectionLost(reason)
         if self._opening is not None:
             self._opening.connectionLost(reason)
         if not self.opened.called:
@@ -90,40 +106,35 @@ class WebSocketClientConnection(WebSocketConnection):
         """
         Close: whoever the connection belongs to stops.
         """
-        self.loseConnection(1001, "the client stops")
+        self._connection.loseConnection(CloseCode.GOING_AWAY, "the client stops")
 
     # The opening handshake
 
-    def _handshakeReceived(self, data: bytes) -> None:
-        if self._opening is not None:
-            self._opening.dataReceived(data)
-
     def _accepted(self, opened: Opened) -> None:
-        application, self._waiting = self._waiting, None
-        assert application is not None
         self._opening = None
         self.responseHeaders = opened.headers
-        self._keepalive.add(self)
-        self._open(application, opened.agreement, b"", opened.received)
-
-    def _finished(self, application: WebSocketProtocol) -> None:
+        self._keepalive.add(self._connection)
+        self._connection.open(opened.agreement)
         # In the order of twisted.web.websocket.
         self.opened.callback(None)
-        super()._finished(application)
+        self._connection.start(opened.received)
 
     def _failed(self, error: Exception) -> None:
-        if isinstance(error, ConnectionRejected):
+        if isinstance(error, ConnectionRejected) and self._options.openTimeout:
             # The content of the response may take as long again.
-            self._startTimer(self.options.openTimeout)
+            self._deadline.start(self._options.openTimeout)
         if not self.opened.called:
             self.opened.errback(error)
 
-    def _cancelled(self, opened: Deferred[None]) -> None:
+    def _contentTimedOut(self) -> None:
+        _log.info(
+            "{peer} took too long for the content of its response: aborted",
+            peer=addressText(self.transport.getPeer()),
+        )
         self.transport.abortConnection()
 
-    def _linger(self) -> None:
-        # It is for the server to close (RFC 6455 section 7.1.1).
-        self._startTimer(self.options.closeTimeout)
+    def _cancelled(self, opened: Deferred[None]) -> None:
+        self.transport.abortConnection()
 
 
 def clientFactory(make: Callable[[], WebSocketClientConnection]) -> Factory[Any]:

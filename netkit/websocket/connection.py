@@ -4,34 +4,28 @@ A WebSocket connection, from either side: what the protocol reads and what the a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IProducer,
-    IReactorTime,
-    ITCPTransport,
-    ITransport,
-)
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IAddress, IProducer, IReactorTime, ITCPTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
 from ..base.budget import BudgetExceededError, Share
+from ..base.deadlines import Deadline
+from ..base.progress import Progress
 from ..wire.errors import WebSocketProtocolError
 from ..wire.websocket.broadcast import PreparedMessage
 from ..wire.websocket.codes import CloseCode
 from ..wire.websocket.connection import Connection
 from ..wire.websocket.events import Close, Event, Piece, Ping, Pong
 from ..wire.websocket.handshake import Agreement
-from .errors import NotConnected, WebSocketClosed
+from ..wire.websocket.lifecycle import State
+from .errors import WebSocketClosed
 from .flow import PAUSED_BY_APPLICATION, ReadFlow
-from .halts import CLOSING, HALF_CLOSED, OVER, SENT
 from .keepalive import Pinger
-from .memory import keepFreedMemory
+from .malloc import raiseTrimThreshold
 from .options import WebSocketOptions
 from .protocol import WebSocketProtocol
 from .sending import Sender
@@ -42,68 +36,128 @@ _log = Logger()
 _LARGE = 2**16
 
 
-class WebSocketConnection(Protocol):
+class WebSocketConnection:
     """
-    A connection: a L{Protocol <twisted.internet.protocol.Protocol>} to the reactor, a
-    L{WebSocketTransport <netkit.websocket.WebSocketTransport>} to the application.
+    The L{WebSocketTransport <netkit.websocket.WebSocketTransport>} of an application: a connection
+    in either role, from its opening handshake on, which somebody else does.
 
-    A subclass does the opening handshake of its role and calls L{_open}.
+    @ivar transport: what it goes over.
+    @ivar subprotocol: as in the interface.
+    @ivar latency: as in the interface.
     """
 
-    subprotocol: str | None = None
-    latency: float | None = None
-    idleTicks = 0
+    __slots__ = (
+        "_application",
+        "_backlog",
+        "_clock",
+        "_deadline",
+        "_delivering",
+        "_events",
+        "_flow",
+        "_linger",
+        "_options",
+        "_pinger",
+        "_progress",
+        "_sender",
+        "_share",
+        "_wire",
+        "latency",
+        "subprotocol",
+        "transport",
+    )
 
-    transport: ITCPTransport
-    _client: bool
-    _sender: Sender
-    _flow: ReadFlow
-    # These two since the opening handshake is done.
-    _wire: Connection | None = None
-    _pinger: Pinger
-    # What is kept in memory is counted in this, where it is.
-    _share: Share | None = None
-    # What is in the way of messages: see L{netkit.websocket.halts}.
-    _halt = 0
-    # Why we failed the connection, where we did.
-    _failure: WebSocketProtocolError | None = None
-    _application: WebSocketProtocol | None = None
-    # What arrived and was not gone through: events, then octets.
-    _events: Iterator[Event] | None = None
-    _backlog: bytes = b""
-    _delivering = False
-    # The one time-out that runs: of the opening handshake, then of the closing one.
-    _timer: IDelayedCall | None = None
-    _closedByUs = False
-
-    def __init__(self, options: WebSocketOptions, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        application: WebSocketProtocol,
+        transport: ITCPTransport,
+        options: WebSocketOptions,
+        clock: IReactorTime,
+        *,
+        linger: Callable[[], None] | None,
+        share: Share | None = None,
+    ) -> None:
         """
+        @param application: what receives the events.
+        @param transport: what the connection goes over.
         @param options: how to behave.
         @param clock: what tells the time.
+        @param linger: closes the transport of a server after what was written, so that a peer
+            which is still sending gets it; L{None} for a client, which waits for the server.
+        @param share: what the octets are counted in that are kept in memory, where they are.
         """
-        self.options = options
-        self.clock = clock
+        self.transport = transport
+        self.subprotocol: str | None = None
+        self.latency: float | None = None
+        self._application: WebSocketProtocol | None = application
+        self._options = options
+        self._clock = clock
+        self._linger = linger
+        self._share = share
+        self._wire = Connection(
+            client=linger is None,
+            max_message_size=options.maxMessageSize,
+            max_fragments=options.maxFragments,
+            state=State.CONNECTING,
+        )
+        self._flow = ReadFlow(transport, self._deliverBuffered)
+        self._sender = Sender(transport, self._flow, self._updateShare)
+        self._pinger = Pinger(options, self._sender, self._flow)
+        # Of the closing handshake, and how far all was when it was started.
+        self._deadline: Deadline | None = None
+        self._progress: Progress | None = None
+        # What arrived and was not delivered: events, then octets.
+        self._events: Iterator[Event] | None = None
+        self._backlog = b""
+        self._delivering = False
 
-    # From the reactor
+    # From whoever has the connection
 
-    def makeConnection(self, transport: ITransport) -> None:
-        self._flow = ReadFlow(transport, self._continue)
-        self._sender = Sender(cast(ITCPTransport, transport), self._flow, self._countKept)
-        super().makeConnection(transport)
+    def open(self, agreement: Agreement, response: bytes = b"") -> None:
+        """
+        The opening handshake is done: messages can be sent.
+
+        @param agreement: what was agreed on.
+        @param response: octets to send before anything else.
+        """
+        raiseTrimThreshold()
+        self.subprotocol = agreement.subprotocol
+        self._wire.open(
+            deflate=agreement.deflate,
+            pieces=_defines(self._application, "textPieceReceived", "bytesPieceReceived"),
+        )
+        self._pinger.start(self._clock.seconds())
+        self._sender.collect()
+        if response:
+            self._sender.write(response)
+
+    def start(self, received: bytes) -> None:
+        """
+        Tell the application that the connection is open, and begin to receive.
+
+        @param received: octets that arrived behind the opening handshake.
+        """
+        self._delivering = True
+        try:
+            if self._application is not None:
+                self._application.negotiationFinished()
+        except Exception:
+            self._applicationFailed()
+        finally:
+            self._delivering = False
+            self._sender.flush()
+        self._backlog = received
+        self._deliverBuffered()
 
     def dataReceived(self, data: bytes) -> None:
-        wire = self._wire
-        if wire is None:
-            self._handshakeReceived(data)
-            return
-        self.idleTicks = 0
+        """
+        Something arrived.
+        """
         self._pinger.heard = True
-        if self._halt or self._flow.paused or self._delivering:
-            if not self._halt & OVER:
-                self._backlog += data
-                self._countKept()
+        if self._flow.paused or self._delivering:
+            self._backlog += data
+            self._updateShare()
         else:
-            events = wire.receive_data(data)
+            events = self._wire.receive_data(data)
             if isinstance(events, tuple):
                 self._delivering = True
                 try:
@@ -112,99 +166,77 @@ class WebSocketConnection(Protocol):
                     self._delivering = False
             else:
                 self._deliver(events)
-                self._countKept()
+                self._updateShare()
         if self._backlog or self._events is not None:
-            self._continue()
+            self._deliverBuffered()
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._halt |= OVER
-        self._stopTimer()
-        wire, application = self._wire, self._application
-        self._application = None
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The transport is gone.
+
+        @param reason: why; the application is told how the connection was closed, if it was.
+        """
+        closure = self._wire.lifecycle.closure
+        self._wire.lost()
+        self._stopDeadline()
+        self._flow.end()
         self._events = None
         self._backlog = b""
         if self._share is not None:
             self._share.keep(0)
             self._share = None
-        self._flow.end()
+        application, self._application = self._application, None
         if application is None:
             return
-        if wire is not None:
-            if self._failure is not None:
-                error = self._failure
-                reason = Failure(WebSocketClosed(error.code, str(error), byPeer=False))
-            elif wire.close_received is not None:
-                byPeer = not self._closedByUs
-                close = (wire.close_received if byPeer else wire.close_sent) or Close()
-                reason = Failure(WebSocketClosed(*close, byPeer=byPeer))
+        if closure is not None:
+            reason = Failure(WebSocketClosed(*closure))
         application.connectionLost(reason)
+
+    def keepAlive(self, now: float) -> None:
+        """
+        Ping, if it is time, or give the peer up if it is not there.
+
+        @param now: what the clock shows.
+        """
+        lifecycle = self._wire.lifecycle
+        if lifecycle.discards:
+            return
+        answers = lifecycle.answers_pings
+        if not self._pinger.isAlive(now, answers):
+            seconds = self._options.pingInterval + self._options.pingTimeout
+            _log.info(
+                "{peer} is not there any more: for {seconds} seconds it sent nothing, no pong "
+                "either, and took nothing of what was sent: aborted",
+                peer=addressText(self.transport.getPeer()),
+                seconds=seconds,
+            )
+            problem = f"a ping was not answered, and nothing sent or taken for {seconds} seconds"
+            self._abort(WebSocketProtocolError(problem, CloseCode.INTERNAL_ERROR))
+        elif answers and self._pinger.isDue(now):
+            self._sender.write(self._wire.send_ping(self._pinger.ping(now)))
 
     # From the application
 
-    def loseConnection(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        if self._halt & (CLOSING | OVER):
-            return
-        if self._wire is None:
-            self.transport.loseConnection()
-            return
-        if not self._halt & HALF_CLOSED:
-            self._sendClose(self._wire, code, reason)
-        if self._wire.close_received is not None:
-            self._sender.flush()
-            self._closed()
-            return
-        self._halt |= CLOSING
-        self._startTimer(self.options.closeTimeout)
-        # The peer's Close frame is to be read, whoever paused us.
-        self._flow.close()
-
-    def loseWriteConnection(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        if self._halt & SENT:
-            return
-        if self._wire is None:
-            raise _tooEarly()
-        if self._wire.close_received is not None:
-            self.loseConnection(code, reason)
-            return
-        self._sendClose(self._wire, code, reason)
-        self._halt |= HALF_CLOSED
-
-    def abortConnection(self) -> None:
-        self._halt |= OVER
-        self._flow.end()
-        self.transport.abortConnection()
+    @property
+    def state(self) -> State:
+        return self._wire.state
 
     def sendTextMessage(self, text: str) -> None:
-        if self._halt & SENT:
-            return
-        if self._wire is None:
-            raise _tooEarly()
         if len(text) > _LARGE:
             self._sender.writeParts(self._wire.send_large(text))
         else:
             self._sender.write(self._wire.send_text(text))
 
     def sendBytesMessage(self, data: bytes | bytearray | memoryview) -> None:
-        if self._halt & SENT:
-            return
-        if self._wire is None:
-            raise _tooEarly()
         if len(data) > _LARGE:
             self._sender.writeParts(self._wire.send_large(data))
         else:
             self._sender.write(self._wire.send_bytes(data))
 
     def sendTextPiece(self, text: str, finished: bool) -> None:
-        self._sendPiece(text, finished)
+        self._sender.write(self._wire.send_piece(text, finished))
 
     def sendBytesPiece(self, data: bytes, finished: bool) -> None:
-        self._sendPiece(data, finished)
-
-    def _sendPiece(self, data: str | bytes, finished: bool) -> None:
-        if self._halt & SENT:
-            return
-        if self._wire is None:
-            raise _tooEarly()
         self._sender.write(self._wire.send_piece(data, finished))
 
     def sendPrepared(self, message: PreparedMessage, dropSlow: bool) -> bool:
@@ -213,17 +245,31 @@ class WebSocketConnection(Protocol):
 
         @return: whether it was sent.
         """
-        if self._halt & SENT or self._wire is None or (dropSlow and self._sender.paused):
+        if not self._wire.lifecycle.may_send or (dropSlow and self._sender.paused):
             return False
         self._sender.write(self._wire.send_prepared(message))
         return True
 
     def ping(self, payload: bytes = b"") -> None:
-        if self._halt & SENT:
-            return
-        if self._wire is None:
-            raise _tooEarly()
         self._sender.write(self._wire.send_ping(payload))
+
+    def loseConnection(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        lifecycle = self._wire.lifecycle
+        if lifecycle.state is State.CONNECTING:
+            self.transport.loseConnection()
+        elif not lifecycle.discards:
+            self._write(self._wire.close(code, reason))
+            self._proceed()
+
+    def loseWriteConnection(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        lifecycle = self._wire.lifecycle
+        if lifecycle.close_received is not None:
+            self.loseConnection(code, reason)
+        elif lifecycle.may_send or lifecycle.state is State.CONNECTING:
+            self._sender.write(self._wire.send_close(code, reason))
+
+    def abortConnection(self) -> None:
+        self._abort(None)
 
     def attachProducer(self, producer: IProducer, streaming: bool = True) -> None:
         self._sender.attach(producer, streaming)
@@ -243,65 +289,6 @@ class WebSocketConnection(Protocol):
     def getHost(self) -> IAddress:
         return self.transport.getHost()
 
-    # For the subclass
-
-    def _handshakeReceived(self, data: bytes) -> None:
-        """
-        Go on with the opening handshake.
-        """
-        raise NotImplementedError
-
-    def _linger(self) -> None:
-        """
-        The Close frame that fails the connection was written: close, so that the peer gets it.
-        """
-        raise NotImplementedError
-
-    def _open(
-        self, application: WebSocketProtocol, agreement: Agreement, response: bytes, rest: bytes
-    ) -> None:
-        """
-        The opening handshake is done.
-
-        @param application: what receives the events.
-        @param agreement: what was agreed on.
-        @param response: octets to send before anything else.
-        @param rest: octets that arrived behind the handshake.
-        """
-        self._stopTimer()
-        keepFreedMemory()
-        self._application = application
-        self.subprotocol = agreement.subprotocol
-        self._wire = Connection(
-            client=self._client,
-            max_message_size=self.options.maxMessageSize,
-            max_fragments=self.options.maxFragments,
-            deflate=agreement.deflate,
-            pieces=_defines(application, "textPieceReceived", "bytesPieceReceived"),
-        )
-        self._pinger = Pinger(
-            self.options, self.clock.seconds(), self.transport, self._sender, self._flow
-        )
-        self._sender.collect()
-        if response:
-            self._sender.write(response)
-        self._delivering = True
-        try:
-            self._finished(application)
-        except Exception:
-            self._applicationFailed()
-        finally:
-            self._delivering = False
-            self._sender.flush()
-        self._backlog = rest
-        self._continue()
-
-    def _finished(self, application: WebSocketProtocol) -> None:
-        """
-        Tell the application that it can send.
-        """
-        application.negotiationFinished()
-
     # Receiving
 
     def _deliver(self, events: Iterator[Event]) -> None:
@@ -313,12 +300,16 @@ class WebSocketConnection(Protocol):
         try:
             for event in events:
                 self._tell(event)
-                if self._halt or self._flow.paused:
-                    # No more messages are to be delivered: for now, or for good.
-                    if not self._halt & OVER:
-                        self._events = events
+                if self._flow.paused:
+                    self._events = events
                     break
         except WebSocketProtocolError as error:
+            _log.info(
+                "{peer} broke the WebSocket protocol, closed with {code}: {reason}",
+                peer=addressText(self.transport.getPeer()),
+                code=int(error.code),
+                reason=str(error),
+            )
             self._fail(error)
         finally:
             self._delivering = False
@@ -350,207 +341,144 @@ class WebSocketConnection(Protocol):
             else:
                 application.bytesPieceReceived(event.data, event.finished)
         elif isinstance(event, Ping):
-            assert self._wire is not None
-            if self._wire.close_sent is None:
-                self._sender.write(self._wire.send_pong(event.payload))
+            self._write(self._wire.answer_ping(event.payload))
             if _defines(application, "pingReceived"):
                 application.pingReceived(event.payload)
         elif isinstance(event, Pong):
-            latency = self._pinger.pong(event.payload, self.clock.seconds())
+            latency = self._pinger.pong(event.payload, self._clock.seconds())
             if latency is None:
                 application.pongReceived(event.payload)
             else:
                 self.latency = latency
         elif isinstance(event, Close):
-            if _defines(application, "closeReceived") and not self._halt & SENT:
+            if self._wire.lifecycle.may_send and _defines(application, "closeReceived"):
                 application.closeReceived(event.code, event.reason)
             else:
-                self._closeReceived(event)
+                self._write(self._wire.answer_close())
+                self._proceed()
 
-    def _continue(self) -> None:
+    def _deliverBuffered(self) -> None:
         """
-        Go through what arrived while no messages were to be delivered.
+        Deliver what arrived while nothing was to be delivered.
         """
-        wire = self._wire
-        if wire is None or self._delivering:
-            return
-        while not (self._flow.paused or self._halt & OVER) and (self._events or self._backlog):
+        while not (self._flow.paused or self._delivering):
             events, self._events = self._events, None
             if events is None:
+                if not self._backlog:
+                    break
                 data, self._backlog = self._backlog, b""
-                events = iter(wire.receive_data(data))
-            if self._halt & CLOSING:
-                self._awaitClose(events)
-            else:
-                self._deliver(events)
-            self._countKept()
-
-    def _awaitClose(self, events: Iterable[Event]) -> None:
-        """
-        Go through what arrived after we sent our Close frame: only the peer's matters.
-        """
-        try:
-            for event in events:
-                if isinstance(event, Close):
-                    self._closeReceived(event)
-        except WebSocketProtocolError as error:
-            self._fail(error)
-
-    def _closeReceived(self, close: Close) -> None:
-        wire = self._wire
-        assert wire is not None
-        if wire.close_sent is None:
-            self._sendClose(wire, close.code, "")
-        self._sender.flush()
-        self._closed()
-
-    def _closed(self) -> None:
-        """
-        The closing handshake is done: the server closes, the client waits for that (RFC 6455
-        section 7.1.1).
-        """
-        self._halt |= OVER
-        if self._client:
-            if self._timer is None:
-                self._startTimer(self.options.closeTimeout)
-        else:
-            self._flow.end()
-            self._sender.end()
-            self.transport.loseConnection()
-
-    def _fail(self, error: WebSocketProtocolError) -> None:
-        """
-        The peer broke the protocol: fail the connection (RFC 6455 section 7.1.7).
-        """
-        _log.info(
-            "{peer} broke the WebSocket protocol, closed with {code}: {reason}",
-            peer=addressText(self.transport.getPeer()),
-            code=int(error.code),
-            reason=str(error),
-        )
-        self._failure = error
-        self._end(error.code, str(error))
+                events = iter(self._wire.receive_data(data))
+            self._deliver(events)
+            self._updateShare()
 
     def _applicationFailed(self) -> None:
         _log.failure(
             "The application of the WebSocket connection from {peer} failed: closed with 1011",
             peer=addressText(self.transport.getPeer()),
         )
-        if not self._halt & OVER:
-            self.loseConnection(CloseCode.INTERNAL_ERROR)
+        self.loseConnection(CloseCode.INTERNAL_ERROR)
 
-    def _end(self, code: int, reason: str) -> None:
+    # Sending and closing
+
+    def _write(self, octets: bytes) -> None:
         """
-        Close without waiting for the peer's Close frame.
+        Write what is to be sent, if anything is.
         """
-        assert self._wire is not None
-        if self._wire.close_sent is None:
-            self._sender.write(self._wire.send_close(code, reason))
-        self._sender.flush()
-        self._halt |= OVER
+        if octets:
+            self._sender.write(octets)
+
+    def _proceed(self) -> None:
+        """
+        Do what the closing handshake asks for next.
+        """
+        lifecycle = self._wire.lifecycle
+        if lifecycle.must_close:
+            self._stopDeadline()
+            self._sender.flush()
+            self._sender.end()
+            if lifecycle.failure is None or self._linger is None:
+                self._flow.end()
+                self.transport.loseConnection()
+            else:
+                self._flow.close()
+                self._linger()
+        elif lifecycle.close_expected:
+            if self._deadline is None:
+                self._startDeadline()
+            # What is waited for has to be read, whoever paused us.
+            self._flow.close()
+
+    def _fail(self, error: WebSocketProtocolError) -> None:
+        """
+        End the connection without waiting for the peer's Close frame (RFC 6455 section 7.1.7).
+        """
+        self._write(self._wire.fail(error))
         self._events = None
         self._backlog = b""
-        self._wire.drop()
-        self._stopTimer()
-        # What the peer still sends is to be read, and dropped.
-        self._flow.close()
-        self._sender.end()
-        self._linger()
+        self._proceed()
 
-    # Sending
+    def _abort(self, error: WebSocketProtocolError | None) -> None:
+        self._wire.abort(error)
+        self._flow.end()
+        self.transport.abortConnection()
 
-    def _sendClose(self, wire: Connection, code: int, reason: str) -> None:
-        self._closedByUs = wire.close_received is None
-        self._sender.write(wire.send_close(code, reason))
+    def _startDeadline(self) -> None:
+        if self._options.closeTimeout:
+            self._progress = self._sender.progress()
+            self._deadline = Deadline(self._clock, self._closeTimedOut)
+            self._deadline.start(self._options.closeTimeout)
+
+    def _stopDeadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.stop()
+            self._deadline = None
+
+    def _closeTimedOut(self) -> None:
+        before = self._progress
+        now = self._sender.progress()
+        if before is not None and now is not None and now.took(before):
+            # Our Close frame comes behind what it still has to read.
+            self._startDeadline()
+            return
+        _log.info(
+            "{peer} took too long for the closing handshake: aborted",
+            peer=addressText(self.transport.getPeer()),
+        )
+        self.transport.abortConnection()
 
     # Memory
 
-    def _countKept(self) -> None:
+    def _updateShare(self) -> None:
         """
         Count what is kept in memory for this connection. Where that is more than all connections
         of a server may have together, it is this one that ends.
         """
-        share, wire = self._share, self._wire
-        if share is None or wire is None or self._halt & OVER:
+        share = self._share
+        if share is None:
             return
-        kept = wire.kept + len(self._backlog) + self._sender.kept
-        if kept == share.kept:
+        size = self._wire.buffered + len(self._backlog) + self._sender.buffered
+        if size == share.kept:
             return
         try:
-            share.keep(kept)
-        except BudgetExceededError as error:
+            share.keep(size)
+        except BudgetExceededError as exceeded:
+            error = WebSocketProtocolError(str(exceeded), CloseCode.TRY_AGAIN_LATER)
             _log.warn(
                 "{peer} closed with {code}: {reason}",
                 peer=addressText(self.transport.getPeer()),
-                code=int(CloseCode.TRY_AGAIN_LATER),
+                code=int(error.code),
                 reason=str(error),
             )
-            self._failure = WebSocketProtocolError(str(error), CloseCode.TRY_AGAIN_LATER)
+            share.keep(0)
+            self._share = None
             if self._sender.paused:
                 # It would not read that either, before all else.
-                self.abortConnection()
+                self._abort(error)
             else:
-                self._end(CloseCode.TRY_AGAIN_LATER, str(error))
-            share.keep(0)
-
-    # Keepalive
-
-    def keepAlive(self, now: float) -> None:
-        """
-        Ping, if it is time, or give the peer up if it is not there.
-
-        @param now: what the clock shows.
-        """
-        wire = self._wire
-        if wire is None or self._halt & (CLOSING | OVER):
-            return
-        answers = wire.close_sent is None and wire.close_received is None
-        if not self._pinger.isAlive(now, answers):
-            seconds = self.options.pingInterval + self.options.pingTimeout
-            _log.info(
-                "{peer} is not there any more: for {seconds} seconds it sent nothing, no pong "
-                "either, and took nothing of what was sent: aborted",
-                peer=addressText(self.transport.getPeer()),
-                seconds=seconds,
-            )
-            self._failure = WebSocketProtocolError(
-                f"a ping was not answered, and nothing sent or taken for {seconds} seconds",
-                CloseCode.INTERNAL_ERROR,
-            )
-            self.abortConnection()
-        elif answers and self._pinger.isDue(now):
-            self._sender.write(wire.send_ping(self._pinger.ping(now)))
-
-    # Time
-
-    def _startTimer(self, delay: float) -> None:
-        self._stopTimer()
-        if delay:
-            self._timer = self.clock.callLater(delay, self._tooSlow)
-
-    def _stopTimer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
-
-    def _tooSlow(self) -> None:
-        self._timer = None
-        _log.info(
-            "{peer} took too long for the {which} handshake: aborted",
-            peer=addressText(self.transport.getPeer()),
-            which="opening" if self._wire is None else "closing",
-        )
-        self.transport.abortConnection()
+                self._fail(error)
 
 
-def _tooEarly() -> NotConnected:
-    """
-    The error for what is asked for before the opening handshake is done.
-    """
-    return NotConnected("nothing can be sent before negotiationFinished")
-
-
-def _defines(application: WebSocketProtocol, *methods: str) -> bool:
+def _defines(application: WebSocketProtocol | None, *methods: str) -> bool:
     """
     Whether an application defines what asks for an event, as isinstance() with a Protocol would
     say, at a hundredth of the cost.

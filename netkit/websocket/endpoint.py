@@ -197,7 +197,7 @@ class WebSocketClientEndpoint:
                 target = here._redirection(rejected)
                 if target is None:
                     raise
-                connection.abortConnection()
+                connection.transport.abortConnection()
                 here = target
             else:
                 return connection, application

@@ -40,12 +40,6 @@ class WebSocketClosed(ConnectionDone):
         return f"closed by {by} with code {self.code}" + (f": {self.reason}" * bool(self.reason))
 
 
-class NotConnected(Exception):
-    """
-    A message was sent before the opening handshake was done.
-    """
-
-
 class HandshakeFailed(ConnectError):
     """
     The server's response to the opening handshake is not valid (RFC 6455 section 4.1), or did not

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from twisted.internet.interfaces import IReactorTime, ITCPTransport
-from twisted.internet.task import LoopingCall
+from twisted.internet.interfaces import IReactorTime
 
-from ..base.progress import Progress, progress
+from ..base.deadlines import Ticker
+from ..base.progress import Progress
 from .flow import PAUSED_BY_APPLICATION, ReadFlow
 from .options import WebSocketOptions
 from .sending import Sender
@@ -35,45 +35,45 @@ class Pinger:
         "_answered",
         "_count",
         "_flow",
-        "_interval",
         "_next",
+        "_options",
         "_progress",
         "_sender",
         "_sent",
-        "_timeout",
-        "_transport",
         "heard",
     )
 
     def __init__(
         self,
         options: WebSocketOptions,
-        now: float,
-        transport: ITCPTransport,
         sender: Sender,
         flow: ReadFlow,
     ) -> None:
         """
         @param options: how often to ping, and how long to wait.
-        @param now: what the clock shows.
-        @param transport: the connection.
-        @param sender: what writes to it.
+        @param sender: what writes to the connection.
         @param flow: whether it is read from.
         """
-        self._interval = options.pingInterval
-        self._timeout = options.pingTimeout
-        self._transport = transport
+        self._options = options
         self._sender = sender
         self._flow = flow
         self.heard = False
-        # When the peer was last known to be there.
-        self._alive = now
+        # When the peer was last known to be there, when it was sent the last ping, and when it is
+        # to be sent the next one.
+        self._alive = self._sent = self._next = 0.0
         # The pings so far, and the last one that was answered.
         self._count = self._answered = 0
-        self._sent = now
-        self._next = now + self._interval
         # What the system last told of a connection from which nothing was heard.
         self._progress: Progress | None = None
+
+    def start(self, now: float) -> None:
+        """
+        The connection is open.
+
+        @param now: what the clock shows.
+        """
+        self._alive = now
+        self._next = now + self._options.pingInterval
 
     def isAlive(self, now: float, answers: bool) -> bool:
         """
@@ -94,7 +94,8 @@ class Pinger:
             self._alive = now
         elif self._moved():
             self._alive = now
-        return not 0 < self._timeout <= now - self._alive - self._interval
+        options = self._options
+        return not 0 < options.pingTimeout <= now - self._alive - options.pingInterval
 
     def isDue(self, now: float) -> bool:
         """
@@ -117,7 +118,7 @@ class Pinger:
         """
         self._count += 1
         self._sent = now
-        self._next = now + max(self._interval, self._timeout)
+        self._next = now + max(self._options.pingInterval, self._options.pingTimeout)
         # That its system takes the ping itself tells nothing.
         self._progress = None
         return b"%b%d" % (_PAYLOAD, self._count)
@@ -134,7 +135,7 @@ class Pinger:
         if self._answered == self._count or payload != b"%b%d" % (_PAYLOAD, self._count):
             return None
         self._answered = self._count
-        self._next = now + self._interval
+        self._next = now + self._options.pingInterval
         return now - self._sent
 
     def _moved(self) -> bool:
@@ -142,7 +143,7 @@ class Pinger:
         Whether anything has moved, in either direction, since the last time this was asked.
         """
         drained, self._sender.drained = self._sender.drained, False
-        before, self._progress = self._progress, progress(self._transport, self._sender.added)
+        before, self._progress = self._progress, self._sender.progress()
         if drained or before is None or self._progress is None:
             return drained
         return self._progress.shows(before)
@@ -175,8 +176,7 @@ class Keepalive:
         self._period = min(times) / _PRECISION if options.pingInterval else 0.0
         self._clock = clock
         self._connections: set[Pinged] = set()
-        self._check = LoopingCall(self._checkAll)
-        self._check.clock = clock
+        self._ticker = Ticker(clock, self._checkAll)
 
     def add(self, connection: Pinged) -> None:
         """
@@ -184,16 +184,15 @@ class Keepalive:
         """
         if self._period:
             self._connections.add(connection)
-            if not self._check.running:
-                self._check.start(self._period, now=False)
+            self._ticker.start(self._period)
 
     def discard(self, connection: Pinged) -> None:
         """
         Look after a connection no more.
         """
         self._connections.discard(connection)
-        if not self._connections and self._check.running:
-            self._check.stop()
+        if not self._connections:
+            self._ticker.stop()
 
     def _checkAll(self) -> None:
         now = self._clock.seconds()

@@ -33,7 +33,7 @@ class WebSocketOptions:
     @ivar openTimeout: how many seconds the opening handshake may take; 0 for no limit. A client's
         time begins with the first octet that it sends, be it to a proxy.
     @ivar closeTimeout: how many seconds the closing handshake may take before the connection is
-        aborted; 0 for no limit.
+        aborted, and again as long as the peer still takes what was sent before; 0 for no limit.
     @ivar pingInterval: how many seconds to leave between pings that see whether the peer is
         there; 0 for none.
     @ivar pingTimeout: how many seconds the peer has to answer a ping; 0 for no limit. Where for

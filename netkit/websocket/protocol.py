@@ -17,12 +17,17 @@ from twisted.internet.interfaces import IAddress, IProducer
 from twisted.python.failure import Failure
 
 from ..base.arguments import checkCount
+from ..wire.websocket.lifecycle import State
 from .arguments import checkResponseFields
 
 
 class WebSocketTransport(Protocol):
     """
     The connection, as its application uses it.
+
+    What is sent while nothing can be raises L{NotConnected <netkit.websocket.NotConnected>}:
+    before C{negotiationFinished}; after C{loseConnection}, C{loseWriteConnection} or
+    C{abortConnection}; after the peer's Close frame was answered; after C{connectionLost}.
 
     @ivar subprotocol: the subprotocol that was agreed on, if any.
     @ivar latency: how many seconds the peer took to answer the last ping of ours; L{None} until
@@ -31,6 +36,13 @@ class WebSocketTransport(Protocol):
 
     subprotocol: str | None
     latency: float | None
+
+    @property
+    def state(self) -> State:
+        """
+        Where the connection is: C{CONNECTING}; C{OPEN}; C{CLOSING} from the first Close frame on,
+        whoever sent it; C{CLOSED}.
+        """
 
     def sendTextMessage(self, text: str) -> None:
         """
@@ -67,8 +79,8 @@ class WebSocketTransport(Protocol):
 
     def loseConnection(self, code: int = 1000, reason: str = "") -> None:
         """
-        Close the connection: what was sent before arrives, what is sent after is dropped, and so
-        is what the peer still sends.
+        Close the connection: what was sent before arrives, what the peer still sends is dropped.
+        Where it is closing already, or closed, there is nothing more to do.
 
         @param code: the close code: 1000, 1001, 1008, 1011, 3000 to 4999 ...
         @param reason: why, in words for whoever debugs it: up to 123 octets.

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer, ITCPTransport
-from zope.interface import implementer
+from twisted.internet.interfaces import IConsumer, IProducer, ITCPTransport
 
-from ..base.progress import unsent
+from ..base.backpressure import Backpressure
+from ..base.progress import Progress, progress, unsent
 from .flow import PAUSED_BY_PEER, ReadFlow
 
 # While what arrived is gone through, this much of what is sent is collected into one write: so
@@ -19,7 +19,6 @@ _BATCH_FRAMES = 256
 _BATCHED_SIZE = 4096
 
 
-@implementer(IPushProducer)
 class Sender:
     """
     Writes the frames of a connection. Where the peer does not take them, what would make us send
@@ -34,11 +33,11 @@ class Sender:
 
     __slots__ = (
         "_attached",
+        "_backpressure",
         "_batch",
         "_changed",
         "_ended",
         "_flow",
-        "_registered",
         "_transport",
         "added",
         "drained",
@@ -62,7 +61,7 @@ class Sender:
         self._changed = changed
         # What is sent while several things that arrived are gone through.
         self._batch: list[bytes] | None = None
-        self._registered = False
+        self._backpressure = Backpressure(self._pause, self._drain)
         self._attached = False
         self._ended = False
         self.paused = False
@@ -71,11 +70,17 @@ class Sender:
         self._choose()
 
     @property
-    def kept(self) -> int:
+    def buffered(self) -> int:
         """
         How many octets are in memory because the peer does not take them.
         """
         return (unsent(self._transport) or self.added) if self.paused else 0
+
+    def progress(self) -> Progress | None:
+        """
+        Ask how far the octets of the connection have got.
+        """
+        return progress(self._transport, self.added)
 
     def writeParts(self, parts: Sequence[bytes]) -> None:
         """
@@ -133,24 +138,23 @@ class Sender:
         self._unregister()
         self._choose()
 
-    # IPushProducer: the transport has too much, or nothing any more
-
-    def pauseProducing(self) -> None:
+    def _pause(self) -> None:
+        """
+        The transport has too much.
+        """
         if not self.paused:
             self.paused = True
             self._choose()
             self._flow.pause(PAUSED_BY_PEER)
             self._changed()
 
-    def resumeProducing(self) -> None:
+    def _drain(self) -> None:
+        """
+        The transport has nothing any more.
+        """
         self._relieve()
         self.drained = True
         self._flow.resume(PAUSED_BY_PEER)
-
-    def stopProducing(self) -> None:
-        """
-        The connection is lost, of which its protocol is told as well.
-        """
 
     def _choose(self) -> None:
         """
@@ -160,7 +164,7 @@ class Sender:
             return
         if self.paused:
             self.write = self._writeAdding
-        elif self._registered or self._attached or self._ended:
+        elif self._backpressure.registered or self._attached or self._ended:
             self.write = self._transport.write
         else:
             self.write = self._writeRegistering
@@ -194,15 +198,13 @@ class Sender:
         """
         Be held up from here on where the peer does not take what is sent.
         """
-        if not (self._registered or self._attached or self._ended):
-            self._registered = True
-            IConsumer(self._transport).registerProducer(self, True)
+        if not (self._backpressure.registered or self._attached or self._ended):
+            self._backpressure.register(self._transport)
             self._choose()
 
     def _unregister(self) -> None:
-        if self._registered:
-            self._registered = False
-            IConsumer(self._transport).unregisterProducer()
+        if self._backpressure.registered:
+            self._backpressure.unregister()
             self._relieve()
 
     def _relieve(self) -> None:

@@ -16,15 +16,15 @@ from .keepalive import Keepalive
 from .serveropening import ServerOpening
 
 
-class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
+class WebSocketServerConnection(ServerProtocol):
     """
     The server's side of a connection: closed with 1001 when the service stops, or when it was idle
     for too long.
     """
 
-    _client = False
     # None once it is a WebSocket.
     _opening: ServerOpening | None = None
+    _connection: WebSocketConnection | None = None
 
     def __init__(
         self,
@@ -39,9 +39,9 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
         @param clock: what tells the time.
         @param httpFactory: makes the protocol for requests that ask for no WebSocket.
         """
-        super().__init__(acceptor.options, clock)
         self._acceptor = acceptor
         self._keepalive = keepalive
+        self._clock = clock
         self._httpFactory = httpFactory
 
     def connectionMade(self) -> None:
@@ -51,17 +51,25 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
             self._acceptor,
             self._httpFactory,
             self.factory.budget.share(),
-            self.clock,
+            self._clock,
             opened=self.begin,
             refused=self.lingeringClose,
         )
 
+    def dataReceived(self, data: bytes) -> None:
+        if self._connection is not None:
+            self.idleTicks = 0
+            self._connection.dataReceived(data)
+        elif self._opening is not None:
+            self._opening.dataReceived(data)
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._opening is not None:
             self._opening.connectionLost(reason)
-        self._keepalive.discard(self)
-        WebSocketConnection.connectionLost(self, reason)
-        ServerProtocol.connectionLost(self, reason)
+        if self._connection is not None:
+            self._keepalive.discard(self._connection)
+            self._connection.connectionLost(reason)
+        super().connectionLost(reason)
 
     def readConnectionLost(self) -> None:
         if self._opening is not None:
@@ -74,15 +82,15 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
             self._opening.writeConnectionLost()
 
     def serviceStopping(self) -> None:
-        if self._opening is not None:
+        if self._connection is not None:
+            self._connection.loseConnection(CloseCode.GOING_AWAY, "the service stops")
+        elif self._opening is not None:
             self._opening.serviceStopping()
-        else:
-            self.loseConnection(CloseCode.GOING_AWAY, "the service stops")
 
     def timedOut(self) -> None:
-        if self._opening is None:
-            self.loseConnection(CloseCode.GOING_AWAY, "idle for too long")
-        elif not self._opening.plain:
+        if self._connection is not None:
+            self._connection.loseConnection(CloseCode.GOING_AWAY, "idle for too long")
+        elif self._opening is None or not self._opening.plain:
             # What speaks plain HTTP has a time-out of its own, if it wants one.
             super().timedOut()
 
@@ -96,14 +104,15 @@ class WebSocketServerConnection(WebSocketConnection, ServerProtocol):
         if self._opening is not None:
             self._opening.end()
             self._opening = None
-        self._share = self.factory.budget.share()
-        accepted.application.negotiationStarted(self)
-        self._keepalive.add(self)
-        self._open(accepted.application, accepted.agreement, accepted.response, received)
-
-    def _handshakeReceived(self, data: bytes) -> None:
-        if self._opening is not None:
-            self._opening.dataReceived(data)
-
-    def _linger(self) -> None:
-        self.lingeringClose()
+        self._connection = connection = WebSocketConnection(
+            accepted.application,
+            self.transport,
+            self._acceptor.options,
+            self._clock,
+            linger=self.lingeringClose,
+            share=self.factory.budget.share(),
+        )
+        accepted.application.negotiationStarted(connection)
+        self._keepalive.add(connection)
+        connection.open(accepted.agreement, accepted.response)
+        connection.start(received)

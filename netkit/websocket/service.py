@@ -124,7 +124,7 @@ class _SessionEndpoint(Generic[ProtocolT]):
     async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
         connection, application = await self._endpoint.establish(self._factory)
         self._sessions.application = application
-        session = protocolFactory.buildProtocol(connection.getPeer())
+        session = protocolFactory.buildProtocol(connection.transport.getPeer())
         assert session is not None
         session.makeConnection(_SessionTransport(connection))  # type: ignore[arg-type]
         # Why it was lost is for the application, which is told.

@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..wire.websocket.codes import CloseCode
+from ..wire.websocket.lifecycle import NotConnected
 from .connection import WebSocketConnection
 from .protocol import WebSocketProtocol, WebSocketTransport
 
@@ -95,12 +96,15 @@ class WebSocketStream(WebSocketProtocol):
         """
         if self.disconnecting:
             return
-        if len(data) <= _MESSAGE:
-            if data:
+        try:
+            if len(data) > _MESSAGE:
+                for start in range(0, len(data), _MESSAGE):
+                    self._socket.sendBytesMessage(data[start : start + _MESSAGE])
+            elif data:
                 self._socket.sendBytesMessage(data)
-            return
-        for start in range(0, len(data), _MESSAGE):
-            self._socket.sendBytesMessage(data[start : start + _MESSAGE])
+        except NotConnected:
+            # A protocol may write until it is told of the end, also where its transport knows.
+            self.disconnecting = True
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """

@@ -11,16 +11,22 @@ import signal
 import socket
 import subprocess
 import sysconfig
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve, unix_serve
 from websockets.utils import accept_key
+
+from netkit.commands import ws
+from tests.websocket import helpers as websocket
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "netkit")
 PATIENCE = 60.0
@@ -475,3 +481,23 @@ def test_the_environments_proxy_is_none(start: Start) -> None:
     status, _, errors = run(start(echo), environment=environment)
     assert (status, errors.count("\n")) == (2, 1)
     assert "'ftp://x' is not the URL of a proxy" in errors
+
+
+def test_lines_that_come_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Between the Close frames and the connection's end they are left out: it says how it ended.
+    """
+    connection = websocket.Server().open()
+    connection.app.transport.loseConnection()
+
+    async def readInput(reactor: object, take: Callable[[bytes], object]) -> None:
+        take(b"too late\n")
+        raise AssertionError("more was read")
+
+    monkeypatch.setattr(ws, "readInput", readInput)
+    conversation: Any = SimpleNamespace(transport=connection.app.transport)
+    sending = Deferred.fromCoroutine(ws._send(None, conversation, Namespace(binary=False)))
+    assert sending.called
+    results: list[object] = []
+    sending.addBoth(results.append)
+    assert results == [None]

@@ -12,20 +12,17 @@ from unittest.mock import patch
 import pytest
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent
 from zope.interface import implementer
 
 from netkit.websocket import (
     NotConnected,
+    State,
     WebSocketClosed,
-    WebSocketFactory,
     WebSocketOptions,
     broadcast,
 )
 from netkit.websocket.protocol import WebSocketTransport
-from netkit.websocket.server import WebSocketServerConnection
 from netkit.wire.websocket.events import Close, Ping, Pong
 
 from ..narrow import present
@@ -136,11 +133,12 @@ def test_the_peer_closes() -> None:
 def test_we_close() -> None:
     server = opened(Echo)
     server.receive(server.client.send_text("last"))
-    server.app.transport.loseConnection(4000, "bye")
-    server.app.transport.loseConnection()
-    server.app.transport.sendTextMessage("too late")
-    server.app.transport.sendBytesPiece(b"too late", True)
-    server.app.transport.ping()
+    transport = server.app.transport
+    assert transport.state is State.OPEN
+    transport.loseConnection(4000, "bye")
+    transport.loseConnection()
+    transport.loseWriteConnection()
+    trySending(transport, "after the Close frame", State.CLOSING)
     assert server.sent() == ["last", Close(4000, "bye")]
     assert not server.transport.disconnecting
     # What was on its way to us is dropped.
@@ -155,6 +153,7 @@ def test_we_close() -> None:
     assert isinstance(closed, WebSocketClosed)
     assert (closed.code, closed.byPeer) == (4000, False)
     assert str(closed) == "closed by us with code 4000: bye"
+    trySending(transport, "after the Close frame", State.CLOSED)
     assert not server.clock.getDelayedCalls()
 
 
@@ -197,7 +196,7 @@ def test_lost_without_a_close_frame(reason: Exception) -> None:
 def test_aborted() -> None:
     server = opened()
     server.app.transport.abortConnection()
-    server.app.transport.sendTextMessage("too late")
+    trySending(server.app.transport, "the connection is gone", State.CLOSING)
     assert server.transport.disconnected
     assert server.sent() == []
 
@@ -212,7 +211,7 @@ def test_the_peer_breaks_the_protocol(logged: list[LogEvent]) -> None:
     assert event["reason"] == "a frame has the reserved opcode 0x3"
     server.receive(server.client.send_text("ignored"))
     assert server.app.events == ["open", "good"]
-    server.app.transport.sendTextMessage("too late")
+    trySending(server.app.transport, "after the Close frame", State.CLOSING)
     assert server.sent() == []
     server.lose(ConnectionDone())
     assert server.app.lost is not None
@@ -265,22 +264,47 @@ def test_the_application_fails_at_once(logged: list[LogEvent]) -> None:
     server.lose(ConnectionDone())
 
 
-def test_nothing_can_be_sent_before_the_handshake() -> None:
-    factory = WebSocketFactory(Application(), clock=Clock())
-    protocol = factory.buildProtocol(None)
-    assert isinstance(protocol, WebSocketServerConnection)
-    transport = StringTransport()
-    protocol.makeConnection(transport)
+def trySending(transport: WebSocketTransport, problem: str, state: State) -> None:
+    """
+    See that nothing can be sent.
+    """
     for send in (
-        lambda: protocol.sendTextMessage("x"),
-        lambda: protocol.sendBytesMessage(b"x"),
-        lambda: protocol.sendTextPiece("x", True),
-        lambda: protocol.ping(),
+        lambda: transport.sendTextMessage("x"),
+        lambda: transport.sendTextMessage("x" * 70_000),
+        lambda: transport.sendBytesMessage(b"x"),
+        lambda: transport.sendTextPiece("x", True),
+        lambda: transport.sendBytesPiece(b"x", True),
+        lambda: transport.ping(),
     ):
-        with pytest.raises(NotConnected):
+        with pytest.raises(NotConnected, match=problem) as raised:
             send()
-    protocol.loseConnection()
-    assert transport.disconnecting
+        assert raised.value.state is transport.state is state
+    assert broadcast("x", [transport]) == 0
+
+
+def test_nothing_can_be_sent_before_the_handshake() -> None:
+    class Early(Recorder):
+        def negotiationStarted(self, transport: WebSocketTransport) -> None:
+            super().negotiationStarted(transport)
+            trySending(transport, "before the opening handshake", State.CONNECTING)
+            with pytest.raises(NotConnected):
+                transport.loseWriteConnection()
+
+        def negotiationFinished(self) -> None:
+            assert self.transport.state is State.OPEN
+
+    server = opened(Early)
+    assert server.sent() == []
+
+
+def test_closed_before_the_handshake() -> None:
+    class Unwilling(Recorder):
+        def negotiationStarted(self, transport: WebSocketTransport) -> None:
+            transport.loseConnection()
+
+    server = Server(Application(Unwilling))
+    server.receive(server.request)
+    assert server.transport.disconnecting
 
 
 def test_the_application_pauses() -> None:
@@ -455,6 +479,19 @@ def test_attached_producers() -> None:
     # Our own is back as soon as it may be needed.
     server.receive(server.client.send_text("y"))
     assert server.transport.producer is not None
+
+
+def test_producers_attached_while_the_peer_does_not_read() -> None:
+    """
+    From there on they are held up, and reading is not.
+    """
+    server = opened()
+    present(server.transport.producer).pauseProducing()
+    server.receive(server.client.send_text("x"))
+    assert server.app.events == ["open"]
+    server.app.transport.attachProducer(Producer())
+    assert server.app.events == ["open", "x"]
+    assert server.transport.producerState == "producing"
 
 
 def test_keepalive() -> None:

@@ -120,7 +120,7 @@ def test_a_peer_that_does_not_answer_a_ping_is_asked_again(client: bool) -> None
     assert len(pings) >= 10
     peer.protocol.dataReceived(peer.wire.send_pong(pings[-1].payload))
     assert peer.app.events == ["open", *["busy"] * 20]
-    assert peer.protocol.latency is not None
+    assert peer.app.transport.latency is not None
 
 
 @ROLES
@@ -137,7 +137,7 @@ def test_a_peer_that_takes_nothing(client: bool) -> None:
     producer = present(peer.transport.producer)
     producer.pauseProducing()
     for _ in range(15):
-        broadcast("news", [peer.protocol])
+        broadcast("news", [peer.app.transport])
         peer.wait(1)
     assert not peer.transport.disconnected
     # No pings behind what it does not take.
@@ -165,7 +165,7 @@ def test_a_peer_that_takes_nothing_after_a_close_frame(client: bool, closed: str
     """
     peer = Peer(client)
     if closed == "by us":
-        peer.protocol.loseWriteConnection()
+        peer.app.transport.loseWriteConnection()
     else:
         peer.app.closeReceived = lambda code, reason: None  # type: ignore[attr-defined]
         peer.protocol.dataReceived(peer.wire.send_close())
@@ -181,9 +181,9 @@ def test_time_that_the_application_takes_is_not_the_peers(client: bool) -> None:
     peer = Peer(client)
     peer.wait(8)
     (ping,) = peer.sent()
-    peer.protocol.pauseProducing()
+    peer.app.transport.pauseProducing()
     peer.wait(100)
-    peer.protocol.resumeProducing()
+    peer.app.transport.resumeProducing()
     peer.wait(14)
     assert not peer.transport.disconnected
     peer.protocol.dataReceived(peer.wire.send_pong(ping.payload))
@@ -241,6 +241,7 @@ class Stalling:
 
     def __init__(self, clock: Clock, endpoint: IStreamClientEndpoint, servers: Waiters) -> None:
         self.clock = clock
+        self.clients: list[RawClient] = []
         self._endpoint = endpoint
         self._servers = servers
 
@@ -251,6 +252,7 @@ class Stalling:
         @return: the client, which reads nothing now, and the server's application.
         """
         client: RawClient = await connectProtocol(self._endpoint, RawClient())
+        self.clients.append(client)
         while not self._servers.made:
             await client.read()
         return client, self._servers.made[0]
@@ -283,10 +285,13 @@ async def stalling(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
     if request.param == "tls":
         trusted = trustRootFromCertificates([Certificate.loadPEM(authority.path.read_bytes())])
         endpoint = wrapClientTLS(optionsForClientTLS("localhost", trusted), endpoint)
-    yield Stalling(clock, endpoint, servers)
+    yield (stalling := Stalling(clock, endpoint, servers))
     await maybeDeferred(port.stopListening)
-    for connection in list(factory.connections):
-        connection.transport.abortConnection()
+    for client in stalling.clients:
+        if client.lost is None:
+            client.transport.abortConnection()  # type: ignore[union-attr]
+    while factory.connections or any(client.lost is None for client in stalling.clients):
+        await turn()
 
 
 async def turn() -> None:
@@ -341,3 +346,42 @@ async def test_a_reader_that_is_slow_lives(stalling: Stalling) -> None:
     assert not server.lost.called
     present(client.transport).abortConnection()  # type: ignore[attr-defined]
     await server.lost
+
+
+@TWISTED_TLS
+@pytest_twisted.ensureDeferred
+async def test_a_reader_that_is_slow_gets_all_that_was_sent_before_the_close(
+    stalling: Stalling,
+) -> None:
+    client, server = await stalling.connect()
+    size = 8 * 2**20
+    end = client.received + size
+    server.transport.sendBytesMessage(bytes(size))
+    server.transport.loseConnection()
+    while client.received < end:
+        before = client.received
+        await client.read()
+        assert client.lost is None
+        # Several times the time-out, in all.
+        for _ in range((client.received - before) // 2**18):
+            stalling.clock.advance(1.0)
+            await turn()
+    for _ in range(12):
+        stalling.clock.advance(1.0)
+        await turn()
+    assert server.lost.called
+
+
+@TWISTED_TLS
+@pytest_twisted.ensureDeferred
+async def test_a_reader_that_stalls_holds_up_no_close(stalling: Stalling) -> None:
+    _, server = await stalling.connect()
+    server.transport.sendBytesMessage(bytes(8 * 2**20))
+    server.transport.loseConnection()
+    # The systems take some of it, in as many turns.
+    for _ in range(150):
+        stalling.clock.advance(1.0)
+        await turn()
+        if server.lost.called:
+            break
+    assert server.lost.called

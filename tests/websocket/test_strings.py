@@ -310,11 +310,3 @@ def test_lost_before_it_is_open() -> None:
     stream = WebSocketStream(Inner())
     stream.connectionLost(Failure(ConnectionDone()))
     assert stream.protocol.events == []  # type: ignore[attr-defined]
-
-
-def test_nothing_to_half_close_before_it_is_open() -> None:
-    from netkit.websocket import NotConnected
-
-    server = Server()
-    with pytest.raises(NotConnected):
-        server.protocol.loseWriteConnection()

@@ -1,13 +1,12 @@
 """
-An open WebSocket connection, from either side: octets to messages, messages to octets.
+A WebSocket connection, from either side: octets to messages, messages to octets.
 
-Each direction goes through the same states (RFC 6455 sections 5.4, 5.5 and 7)::
+What is received goes through the same states again and again (RFC 6455 sections 5.4 and 5.5)::
 
     BETWEEN MESSAGES --first frame--> IN A MESSAGE --frame with FIN--> BETWEEN MESSAGES
-            |                               |
-            +------------ Close ------------+--> CLOSED
 
-Control frames may come at any point before CLOSED, also within a message.
+Control frames may come in both. The states of the connection as a whole, and its closing
+handshake, are in L{netkit.wire.websocket.lifecycle}.
 """
 
 from __future__ import annotations
@@ -22,20 +21,21 @@ from .codes import CONTROL, FIN, MASK, MAX_CONTROL_PAYLOAD, RSV1, CloseCode, Opc
 from .deflate import PerMessageDeflate
 from .events import Close, Event, Piece, Ping, Pong
 from .frames import FrameReader, MaskingKeys
+from .lifecycle import Lifecycle, State
 from .messages import IncomingMessage, decode_text, encode_message, encode_text
 
 _TEXT_WHOLE = FIN | Opcode.TEXT
 _BINARY_WHOLE = FIN | Opcode.BINARY
+_CLOSE = FIN | Opcode.CLOSE
 
 _keys = MaskingKeys()
 
 
 class Connection:
     """
-    One side of a connection whose opening handshake is done.
+    One side of a connection.
 
-    @ivar close_received: the Close frame that came, once it did.
-    @ivar close_sent: the Close frame that was sent, once it was.
+    @ivar lifecycle: its state, and what has to be done next.
     """
 
     __slots__ = (
@@ -50,8 +50,7 @@ class Connection:
         "_pieces",
         "_reader",
         "_sending",
-        "close_received",
-        "close_sent",
+        "lifecycle",
     )
 
     def __init__(
@@ -62,53 +61,83 @@ class Connection:
         max_fragments: int = 2**17,
         deflate: PerMessageDeflate | None = None,
         pieces: bool = False,
+        state: State = State.OPEN,
     ) -> None:
         """
         @param client: whether we are the client; else the server.
         @param max_message_size: how many octets a received message may have, as it arrives and
             once inflated; 0 for no limit.
         @param max_fragments: how many frames a received message may have; 0 for no limit.
+        @param deflate: as in L{open}.
+        @param pieces: as in L{open}.
+        @param state: C{OPEN} where the opening handshake is done; else C{CONNECTING}, until
+            L{open}.
+        """
+        self.lifecycle = Lifecycle(client)
+        self._client = client
+        self._max_message_size = max_message_size
+        self._max_fragments = max_fragments
+        self._reader = FrameReader(masked=not client)
+        self._incoming: IncomingMessage | None = None
+        self._sending = 0
+        self._mask_bit = 0 if client else MASK
+        # Whether what arrives next may be a whole message.
+        self._between = False
+        if state is State.OPEN:
+            self.open(deflate=deflate, pieces=pieces)
+
+    def open(self, *, deflate: PerMessageDeflate | None = None, pieces: bool = False) -> None:
+        """
+        Begin: the opening handshake is done.
+
         @param deflate: what compresses, as both sides agreed; nothing by default.
         @param pieces: whether to give out each part of a message as it arrives, as a L{Piece},
             instead of whole messages.
         """
-        self._client = client
-        self._max_message_size = max_message_size
-        self._max_fragments = max_fragments
         self._deflate = deflate
         self._pieces = pieces
+        limit = self._max_message_size
         self._reader = FrameReader(
-            masked=not client,
+            masked=not self._client,
             rsv1=deflate is not None,
             # DEFLATE adds to what it cannot compress: with zlib some 0.25 % at most, unless it was
             # told to do with next to no memory.
-            max_size=max_message_size + (max_message_size >> 8 if deflate is not None else 0),
+            max_size=limit + (limit >> 8 if deflate is not None else 0),
             collect=not pieces,
         )
-        self._incoming: IncomingMessage | None = None
-        self._sending = 0
-        self.close_received: Close | None = None
-        self.close_sent: Close | None = None
-        # Whether what arrives next may be a whole message.
-        self._between = not pieces
-        self._mask_bit = 0 if client else MASK
         # Whether payloads are sent as they are: not masked, not compressed.
-        self._as_is = not client and deflate is None
+        self._as_is = not self._client and deflate is None
+        self._between = not pieces
+        self.lifecycle.opened()
 
     @property
-    def kept(self) -> int:
+    def state(self) -> State:
+        """
+        The state of the connection.
+        """
+        return self.lifecycle.state
+
+    @property
+    def close_sent(self) -> Close | None:
+        """
+        The Close frame that was sent, once it was.
+        """
+        return self.lifecycle.close_sent
+
+    @property
+    def close_received(self) -> Close | None:
+        """
+        The Close frame that came, once it did.
+        """
+        return self.lifecycle.close_received
+
+    @property
+    def buffered(self) -> int:
         """
         How many octets that arrived are kept until the rest of their frame or message does.
         """
-        size = self._reader.kept
-        return size if self._incoming is None else size + self._incoming.kept
-
-    def drop(self) -> None:
-        """
-        Keep nothing of what arrived: no more is to be received.
-        """
-        self._incoming = None
-        self._reader.drop()
+        size = self._reader.buffered
+        return size if self._incoming is None else size + self._incoming.buffered
 
     # Receiving
 
@@ -119,9 +148,10 @@ class Connection:
 
         @param data: the octets; what follows a Close frame is dropped.
         @return: what they mean, in order; a tuple of one where they are one message and no more.
+            After L{close} and L{fail}, nothing but the peer's Close frame means anything, also
+            where it is from here that they were called.
         @raise WebSocketProtocolError: from the iteration, after the events that came before: the
-            peer broke the protocol or went over a limit. Its code is to be sent in a Close
-            frame; nothing more is to be handed in.
+            peer broke the protocol or went over a limit. The caller is to L{fail} the connection.
         """
         if self._between:
             # By far the most of what arrives, from peers that wait for an answer.
@@ -132,10 +162,13 @@ class Connection:
 
     def _events(self, data: bytes) -> Iterator[Event]:
         self._between = False
-        if self.close_received is not None:
+        lifecycle = self.lifecycle
+        if not lifecycle.receives:
             return
         limit = self._max_message_size or sys.maxsize
         for first, payload, finished in self._reader.read(data):
+            if lifecycle.discards and not (first == _CLOSE and lifecycle.receives):
+                continue
             if finished and len(payload) <= limit and self._incoming is None and not self._pieces:
                 if first == _TEXT_WHOLE:
                     yield decode_text(payload)
@@ -145,11 +178,15 @@ class Connection:
                     continue
             if first & CONTROL:
                 yield self._control(first, payload)
-                if self.close_received is not None:
+                if not lifecycle.receives:
                     return
             else:
                 yield from self._data(first, payload, finished)
-        self._between = self._incoming is None and self._reader.between_frames and not self._pieces
+        self._between = (
+            self._incoming is None
+            and self._reader.between_frames
+            and not (self._pieces or lifecycle.discards)
+        )
 
     def _control(self, first: int, payload: bytes) -> Event:
         opcode = first & 0x0F
@@ -157,7 +194,8 @@ class Connection:
             return Ping(payload)
         if opcode == Opcode.PONG:
             return Pong(payload)
-        self.close_received = close = _parse_close(payload)
+        close = _parse_close(payload)
+        self.lifecycle.received_close(close)
         return close
 
     def _data(self, first: int, payload: bytes, finished: bool) -> Iterator[Event]:
@@ -203,10 +241,11 @@ class Connection:
         """
         Give the octets of a text message.
 
-        @raise LocalProtocolError: the Close frame was sent already, or a message sent in pieces
-            is not finished, or the text has a lone surrogate, which UTF-8 cannot encode.
+        @raise NotConnected: the Close frame was sent already, or there is no connection.
+        @raise LocalProtocolError: a message sent in pieces is not finished, or the text has a lone
+            surrogate, which UTF-8 cannot encode.
         """
-        if self.close_sent is not None or self._sending:
+        if not self.lifecycle.may_send or self._sending:
             raise self._cannot_send()
         payload = encode_text(text)
         if self._as_is:
@@ -219,7 +258,7 @@ class Connection:
 
         @raise LocalProtocolError: as for L{send_text}.
         """
-        if self.close_sent is not None or self._sending:
+        if not self.lifecycle.may_send or self._sending:
             raise self._cannot_send()
         if self._as_is:
             return serialize_frame(_BINARY_WHOLE, data)
@@ -237,7 +276,7 @@ class Connection:
             first = _TEXT_WHOLE
         else:
             first = _BINARY_WHOLE
-        if self.close_sent is not None or self._sending:
+        if not self.lifecycle.may_send or self._sending:
             raise self._cannot_send()
         if self._as_is and isinstance(message, bytes):
             return serialize_header(first, len(message), 0), message
@@ -249,7 +288,7 @@ class Connection:
 
         @raise LocalProtocolError: as for L{send_text}.
         """
-        if self.close_sent is not None or self._sending:
+        if not self.lifecycle.may_send or self._sending:
             raise self._cannot_send()
         return message.frame(client=self._client, deflate=self._deflate)
 
@@ -260,11 +299,12 @@ class Connection:
 
         @param data: the part.
         @param finished: whether the message ends with it.
-        @raise LocalProtocolError: the Close frame was sent already, the message began with
-            the other type, or the text has a lone surrogate.
+        @raise NotConnected: as for L{send_text}.
+        @raise LocalProtocolError: the message began with the other type, or the text has a lone
+            surrogate.
         """
-        if self.close_sent is not None:
-            raise self._cannot_send()
+        if not self.lifecycle.may_send:
+            raise self.lifecycle.cannot_send()
         opcode = Opcode.TEXT if isinstance(data, str) else Opcode.BINARY
         if self._sending not in (0, opcode):
             raise LocalProtocolError(
@@ -286,8 +326,8 @@ class Connection:
         """
         Give the octets of a Ping frame.
 
-        @raise LocalProtocolError: the Close frame was sent already, or the payload has more
-            than 125 octets.
+        @raise NotConnected: as for L{send_text}.
+        @raise LocalProtocolError: the payload has more than 125 octets.
         """
         return self._send_control(Opcode.PING, payload)
 
@@ -301,12 +341,14 @@ class Connection:
 
     def send_close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bytes:
         """
-        Give the octets of the Close frame, after which nothing may be sent.
+        Give the octets of the Close frame, after which nothing may be sent: what arrives until
+        the peer's comes is received still.
 
         @param code: why; 1005 for a frame that does not say, as in a received L{Close}.
         @param reason: why, in words. It is cut to what a frame can carry: 123 octets.
-        @raise LocalProtocolError: it was sent already, or the code is none that an endpoint may
-            send (RFC 6455 section 7.4.1).
+        @raise NotConnected: it was sent already, or there is no connection.
+        @raise LocalProtocolError: the code is none that an endpoint may send (RFC 6455 section
+            7.4.1).
         """
         if code == CloseCode.NO_STATUS_RECEIVED:
             payload = b""
@@ -318,8 +360,78 @@ class Connection:
             words = reason.encode("utf-8", "replace")[: MAX_CONTROL_PAYLOAD - 2]
             payload = code.to_bytes(2, "big") + words.decode("utf-8", "ignore").encode()
         octets = self._send_control(Opcode.CLOSE, payload)
-        self.close_sent = Close(code, reason)
+        self.lifecycle.sent_close(Close(code, reason))
         return octets
+
+    def answer_ping(self, payload: bytes) -> bytes:
+        """
+        Give the octets of the answer to a Ping frame; none where our Close frame was sent.
+
+        @param payload: what it carried.
+        """
+        return self.send_pong(payload) if self.lifecycle.may_send else b""
+
+    # Closing
+
+    def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bytes:
+        """
+        Begin the closing handshake, or finish it, and take no more messages.
+
+        @param code: as in L{send_close}.
+        @param reason: as in L{send_close}.
+        @return: the octets of the Close frame; none where it was sent already.
+        @raise LocalProtocolError: as in L{send_close}.
+        """
+        octets = self.send_close(code, reason) if self.lifecycle.may_send else b""
+        self.lifecycle.discard()
+        self._forget()
+        return octets
+
+    def answer_close(self) -> bytes:
+        """
+        Give the octets of the answer to the peer's Close frame, with its code; none where our own
+        was sent before.
+        """
+        close = self.lifecycle.close_received
+        assert close is not None
+        return self.close(close.code)
+
+    def fail(self, error: WebSocketProtocolError) -> bytes:
+        """
+        End the connection without a closing handshake (RFC 6455 section 7.1.7). Nothing more is to
+        be handed in.
+
+        @param error: why.
+        @return: the octets of the Close frame that says so; none where one was sent already.
+        """
+        may_send = self.lifecycle.may_send
+        octets = self.send_close(error.code, str(error)) if may_send else b""
+        self.abort(error)
+        return octets
+
+    def abort(self, error: WebSocketProtocolError | None = None) -> None:
+        """
+        The transport is being cut, without a word to the peer.
+
+        @param error: why; L{None} where the application just wants it so.
+        """
+        self.lifecycle.failed(error)
+        self._forget()
+
+    def lost(self) -> None:
+        """
+        The transport is gone.
+        """
+        self.lifecycle.lost()
+        self._forget()
+
+    def _forget(self) -> None:
+        """
+        Keep nothing of messages that nobody wants any more.
+        """
+        self._between = False
+        self._incoming = None
+        self._reader.forget()
 
     def _whole(self, first: int, payload: bytes | bytearray | memoryview) -> bytes:
         if self._deflate is not None:
@@ -328,8 +440,8 @@ class Connection:
         return self._frame(first, payload)
 
     def _send_control(self, opcode: Opcode, payload: bytes) -> bytes:
-        if self.close_sent is not None:
-            raise self._cannot_send()
+        if not self.lifecycle.may_send:
+            raise self.lifecycle.cannot_send()
         if len(payload) > MAX_CONTROL_PAYLOAD:
             raise LocalProtocolError(
                 f"a {opcode.name.lower()} carries {len(payload)} octets, "
@@ -341,8 +453,8 @@ class Connection:
         return serialize_frame(first, payload, _keys.next() if self._client else None)
 
     def _cannot_send(self) -> LocalProtocolError:
-        if self.close_sent is not None:
-            return LocalProtocolError("nothing can be sent after the Close frame")
+        if not self.lifecycle.may_send:
+            return self.lifecycle.cannot_send()
         return LocalProtocolError("a message that is sent in pieces is not finished")
 
 

@@ -108,18 +108,19 @@ class FrameReader:
         return not self._remaining and not self._rest
 
     @property
-    def kept(self) -> int:
+    def buffered(self) -> int:
         """
         How many octets that were read are kept until more come.
         """
         return len(self._rest) + (0 if self._payload is None else self._length - self._remaining)
 
-    def drop(self) -> None:
+    def forget(self) -> None:
         """
-        Keep nothing of what was read: no more is to come.
+        Keep no payload, and count none: nobody wants what still arrives.
         """
-        self._rest = b""
+        self._collect = False
         self._payload = None
+        self.message_size = 0
 
     def read(self, data: bytes) -> Iterator[tuple[int, bytes, bool]]:
         """

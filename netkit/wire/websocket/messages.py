@@ -101,7 +101,7 @@ class IncomingMessage:
         self.received = 0
 
     @property
-    def kept(self) -> int:
+    def buffered(self) -> int:
         """
         How many octets are kept for L{end}.
         """

@@ -5,6 +5,7 @@ permessage-deflate: its negotiation, and its streams.
 from __future__ import annotations
 
 import random
+import tracemalloc
 import zlib
 
 import pytest
@@ -71,10 +72,27 @@ def test_every_window_inflates_in_awindow_of_that_size(bits: int) -> None:
         assert whole(theirs, ours.compress(message, True)) == message
 
 
-def test_nothing_is_made_before_the_first_message() -> None:
-    deflate = PerMessageDeflate()
-    assert deflate._deflater is None
-    assert deflate._inflater is None
+def test_memory_is_taken_by_the_first_message() -> None:
+    """
+    In each direction by that one's, since a connection may be idle, or go one way.
+    """
+
+    def taken() -> int:
+        return tracemalloc.get_traced_memory()[0] - before
+
+    payload = PerMessageDeflate().compress(b"message", True)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        deflate = PerMessageDeflate()
+        assert taken() < 1000
+        assert whole(deflate, payload) == b"message"
+        inflating = taken()
+        assert 5000 < inflating < 60_000
+        deflate.compress(b"message", True)
+        assert taken() - inflating > 60_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_portions_are_bounded() -> None:

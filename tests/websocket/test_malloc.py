@@ -1,5 +1,5 @@
 """
-Tests for L{netkit.websocket.memory}.
+Tests for L{netkit.websocket.malloc}.
 """
 
 from __future__ import annotations
