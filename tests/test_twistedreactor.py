@@ -37,7 +37,7 @@ def outcomes(reactor: str, module: str, directory: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_passesWhatTheEpollReactorPasses(module: str, tmp_path: Path) -> None:
+def test_passes_what_the_epoll_reactor_passes(module: str, tmp_path: Path) -> None:
     onEpoll = outcomes("epoll", module, tmp_path / "epoll")
     onUvloop = outcomes("uvloop", module, tmp_path / "uvloop")
     assert onUvloop.keys() == onEpoll.keys() != set()
@@ -48,7 +48,7 @@ def test_passesWhatTheEpollReactorPasses(module: str, tmp_path: Path) -> None:
     ]
 
 
-def test_excludesNothingThatDoesNotExist(tmp_path: Path) -> None:
+def test_excludes_nothing_that_does_not_exist(tmp_path: Path) -> None:
     named = {test.partition(".")[0] for test in EXCLUDED}
     there = set[str]()
     for module in named:

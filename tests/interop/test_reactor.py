@@ -139,7 +139,7 @@ def certificate(path: Path) -> str:
 
 
 @pytest.mark.parametrize(("option", "version"), [("--http2", "2"), ("--http1.1", "1.1")])
-def test_curlSpeaksWithTwistedWebOverTls(
+def test_curl_speaks_with_twisted_web_over_tls(
     program: Program, tmp_path: Path, option: str, version: str
 ) -> None:
     port = program(SITE, certificate(tmp_path / "server.pem"))
@@ -154,7 +154,7 @@ def test_curlSpeaksWithTwistedWebOverTls(
     assert got == body.read_bytes() * 3
 
 
-def test_websocketsSpeaksWithAutobahn(program: Program) -> None:
+def test_websockets_speaks_with_autobahn(program: Program) -> None:
     with connect(f"ws://127.0.0.1:{program(WEBSOCKETS)}", compression=None) as websocket:
         for message in ("text", b"binary" * 100_000, "", "text again"):
             websocket.send(message)
@@ -165,7 +165,7 @@ def test_websocketsSpeaksWithAutobahn(program: Program) -> None:
             assert websocket.recv(timeout=20) == f"message {number}"
 
 
-def test_asyncioLibraryWorksInATwistedProgram() -> None:
+def test_asyncio_library_works_in_a_twisted_program() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", INSTALL + ASYNCIO], capture_output=True, text=True, timeout=60
     )
@@ -183,7 +183,7 @@ def test_asyncioLibraryWorksInATwistedProgram() -> None:
         ("ssh", [f"twisted.conch.test.test_{name}" for name in ("conch", "filetransfer", "ssh")]),
     ],
 )
-def test_passesTwistedsOwnSuites(tmp_path: Path, peer: str | None, suites: list[str]) -> None:
+def test_passes_twisteds_own_suites(tmp_path: Path, peer: str | None, suites: list[str]) -> None:
     if peer is not None:
         requirePeer(peer)
     trial = [sys.executable, "-c", "from twisted.scripts.trial import run; run()"]

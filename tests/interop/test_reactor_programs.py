@@ -175,7 +175,7 @@ async def test_waits():
 
 
 @pytest_twisted.ensureDeferred
-async def test_waitsForAsyncio():
+async def test_waits_for_asyncio():
     task = reactor.eventloop.create_task(asyncio.sleep(0.01, "waited"))
     assert await Deferred.fromFuture(task) == "waited"
 """
@@ -218,7 +218,7 @@ def site() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", ["Plain", "AsyncioStart", "AsyncioCallback"])
-def test_scrapyCrawls(site: str, kind: str) -> None:
+def test_scrapy_crawls(site: str, kind: str) -> None:
     requireModule("scrapy")
     ran = subprocess.run(
         [sys.executable, "-c", SPIDERS, kind, site],
@@ -231,7 +231,7 @@ def test_scrapyCrawls(site: str, kind: str) -> None:
     assert ran.returncode == 0
 
 
-def test_daphneServes(tmp_path: Path) -> None:
+def test_daphne_serves(tmp_path: Path) -> None:
     requireModule("daphne")
     (tmp_path / "application.py").write_text(APPLICATION)
     daphne = Program([sys.executable, "-c", DAPHNE], cwd=tmp_path)
@@ -250,7 +250,7 @@ def test_daphneServes(tmp_path: Path) -> None:
     assert "Traceback" not in daphne.output
 
 
-def test_clientsOfAsyncioAskASite(site: str) -> None:
+def test_clients_of_asyncio_ask_a_site(site: str) -> None:
     requireModule("aiohttp")
     ran = subprocess.run(
         [sys.executable, "-c", CLIENTS, site], capture_output=True, text=True, timeout=PATIENCE
@@ -258,7 +258,7 @@ def test_clientsOfAsyncioAskASite(site: str) -> None:
     assert (ran.stdout, ran.returncode) == ("True True\n", 0), ran.stderr
 
 
-def test_txredisapiSpeaksWithRedis(tmp_path: Path) -> None:
+def test_txredisapi_speaks_with_redis(tmp_path: Path) -> None:
     requireModule("txredisapi")
     path = tmp_path / "redis"
     redis = Program(
@@ -280,7 +280,7 @@ def test_txredisapiSpeaksWithRedis(tmp_path: Path) -> None:
     assert (ran.stdout, ran.returncode) == ("[0, 1, 2, 3, 4] 100000\n", 0), ran.stderr
 
 
-def test_pytestTwistedRunsOnIt(tmp_path: Path) -> None:
+def test_pytest_twisted_runs_on_it(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("import netkit.reactor\nnetkit.reactor.install()\n")
     (tmp_path / "test_it.py").write_text(TESTS)
     ran = subprocess.run(

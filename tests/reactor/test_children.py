@@ -37,7 +37,7 @@ def spawn(reactor: UvloopReactor, command: str, **options: object) -> Child:
     return child
 
 
-def test_reapsChildren(run: Run) -> None:
+def test_reaps_children(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         # Some have ended before anybody looks, some outlive their pipes.
         children = [
@@ -53,7 +53,7 @@ def test_reapsChildren(run: Run) -> None:
     run(scenario)
 
 
-def test_reapsWhatWasKilled(run: Run) -> None:
+def test_reaps_what_was_killed(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         child = spawn(reactor, "exec sleep 60", usePTY=True)
         present(child.transport).signalProcess("KILL")
@@ -64,15 +64,15 @@ def test_reapsWhatWasKilled(run: Run) -> None:
     run(scenario)
 
 
-def test_reapsWithoutProcessDescriptors(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reaps_without_process_descriptors(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(pid: int) -> int:
         raise OSError("no more descriptors")
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
-    test_reapsChildren(run)
+    test_reaps_children(run)
 
 
-def test_leavesAsynciosChildrenAlone(run: Run) -> None:
+def test_leaves_asyncios_children_alone(run: Run) -> None:
     async def asynciosChild(code: int) -> tuple[bytes, int | None]:
         process = await asyncio.create_subprocess_exec(
             "/bin/sh", "-c", f"sleep 0.0{code}; echo {code}; exit {code}", stdout=-1

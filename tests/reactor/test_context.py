@@ -56,7 +56,7 @@ class Named(Peer):
 
 @kinds
 @pytest.mark.parametrize("end", ["loseConnection", "abortConnection"])
-def test_isKeptByAConnection(run: Run, kind: str, end: str) -> None:
+def test_is_kept_by_a_connection(run: Run, kind: str, end: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         client, server = Named("client"), Named("server")
         async with connected(reactor, kind, client, server):
@@ -81,7 +81,7 @@ def test_isKeptByAConnection(run: Run, kind: str, end: str) -> None:
 
 
 @kinds
-def test_isThereWhenEachHalfIsClosed(run: Run, kind: str) -> None:
+def test_is_there_when_each_half_is_closed(run: Run, kind: str) -> None:
     class Halves(Named, HalfCloseable):
         def readConnectionLost(self) -> None:
             self.see("read lost")
@@ -106,7 +106,7 @@ def test_isThereWhenEachHalfIsClosed(run: Run, kind: str) -> None:
 
 @kinds
 @pytest.mark.parametrize("streaming", [True, False])
-def test_isThereWhenAProducerIsResumed(run: Run, kind: str, streaming: bool) -> None:
+def test_is_there_when_a_producer_is_resumed(run: Run, kind: str, streaming: bool) -> None:
     class Seeing(Producer):
         def resumeProducing(self) -> None:
             client.see("resumed")
@@ -129,7 +129,7 @@ def test_isThereWhenAProducerIsResumed(run: Run, kind: str, streaming: bool) -> 
 
 
 @kinds
-def test_isNotSeenByAnotherConnection(run: Run, kind: str) -> None:
+def test_is_not_seen_by_another_connection(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         # Accepted in one turn, and in the next.
         for _ in range(2):
@@ -149,7 +149,7 @@ def test_isNotSeenByAnotherConnection(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_isNotSeenByThoseAcceptedWithIt(run: Run) -> None:
+def test_is_not_seen_by_those_accepted_with_it(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         servers: list[Named] = []
         made = Deferred[None]()
@@ -180,7 +180,7 @@ def test_isNotSeenByThoseAcceptedWithIt(run: Run) -> None:
     run(scenario)
 
 
-def test_isKeptByAnAdoptedConnection(run: Run) -> None:
+def test_is_kept_by_an_adopted_connection(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         ours, theirs = socket.socketpair()
         with ours, theirs:
@@ -199,7 +199,7 @@ def test_isKeptByAnAdoptedConnection(run: Run) -> None:
     run(scenario)
 
 
-def test_isKeptWhereDescriptorsAreReceived(run: Run) -> None:
+def test_is_kept_where_descriptors_are_received(run: Run) -> None:
     class NamedReceiver(Named, Receiver):
         pass
 
@@ -219,7 +219,7 @@ def test_isKeptWhereDescriptorsAreReceived(run: Run) -> None:
     run(scenario)
 
 
-def test_isThereWhenAProtocolHasRaised(run: Run, logged: list[Any]) -> None:
+def test_is_there_when_a_protocol_has_raised(run: Run, logged: list[Any]) -> None:
     class Broken(Named):
         def dataReceived(self, data: bytes) -> None:
             super().dataReceived(data)
@@ -236,7 +236,7 @@ def test_isThereWhenAProtocolHasRaised(run: Run, logged: list[Any]) -> None:
     assert failures(logged) == [ZeroDivisionError]
 
 
-def test_isTheOneInWhichTheReactorRuns() -> None:
+def test_is_the_one_in_which_the_reactor_runs() -> None:
     seen: list[str] = []
 
     def main() -> None:
@@ -255,7 +255,7 @@ def test_isTheOneInWhichTheReactorRuns() -> None:
     assert seen == ["set by the program"]
 
 
-def test_isSharedByEverythingElse(run: Run) -> None:
+def test_is_shared_by_everything_else(run: Run) -> None:
     # As all callbacks under any other reactor.
     class Datagrams(DatagramProtocol):
         def datagramReceived(self, datagram: bytes, addr: object) -> None:

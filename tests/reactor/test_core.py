@@ -53,7 +53,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_providesWhatTheEpollReactorDoes(run: Run) -> None:
+def test_provides_what_the_epoll_reactor_does(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         for interface in (
             IReactorCore,
@@ -74,7 +74,7 @@ def test_providesWhatTheEpollReactorDoes(run: Run) -> None:
     run(scenario)
 
 
-def test_isKnownAsAnAsyncioReactor(run: Run) -> None:
+def test_is_known_as_an_asyncio_reactor(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         # As Scrapy and Daphne look at it,
         assert isinstance(reactor, AsyncioSelectorReactor)
@@ -85,7 +85,7 @@ def test_isKnownAsAnAsyncioReactor(run: Run) -> None:
     run(scenario)
 
 
-def test_isInstalledByHand() -> None:
+def test_is_installed_by_hand() -> None:
     ran = python(
         "import asyncio, netkit.reactor\n"
         "installed = netkit.reactor.install()\n"
@@ -99,7 +99,7 @@ def test_isInstalledByHand() -> None:
     assert (ran.stdout, ran.stderr, ran.returncode) == ("ended\n", "", 0)
 
 
-def test_isInstalledByTwistd(tmp_path: Path) -> None:
+def test_is_installed_by_twistd(tmp_path: Path) -> None:
     application = tmp_path / "application.py"
     application.write_text(
         "from twisted.application.service import Application\n"
@@ -125,7 +125,7 @@ def test_isInstalledByTwistd(tmp_path: Path) -> None:
         ("twisted.scripts.trial", ["--reactor=uvloop", "twisted.test.test_amp"]),
     ],
 )
-def test_saysThatUvloopIsMissing(launcher: str, command: list[str]) -> None:
+def test_says_that_uvloop_is_missing(launcher: str, command: list[str]) -> None:
     ran = python(
         "import sys; sys.modules['uvloop'] = None\n"
         f"sys.argv = {['launcher', *command]}\n"
@@ -139,14 +139,14 @@ def test_saysThatUvloopIsMissing(launcher: str, command: list[str]) -> None:
     )
 
 
-def test_cannotBeImportedWithoutUvloop() -> None:
+def test_cannot_be_imported_without_uvloop() -> None:
     ran = python("import sys; sys.modules['uvloop'] = None; import netkit.reactor")
     assert ran.stderr.endswith(
         "ModuleNotFoundError: uvloop is not installed (pip install uvloop)\n"
     )
 
 
-def test_stopsOnSignals() -> None:
+def test_stops_on_signals() -> None:
     for name in ("SIGINT", "SIGTERM"):
         ran = python(
             "import netkit.reactor, os, signal\n"
@@ -158,7 +158,7 @@ def test_stopsOnSignals() -> None:
         assert (ran.stdout, ran.stderr) == ("stopping\n", "")
 
 
-def test_runsAfterACrash() -> None:
+def test_runs_after_a_crash() -> None:
     ran = python(
         "import netkit.reactor\n"
         "reactor = netkit.reactor.install()\n"
@@ -173,7 +173,7 @@ def test_runsAfterACrash() -> None:
     assert (ran.stdout, ran.stderr, ran.returncode) == ("one turn at a time\n", "", 0)
 
 
-def test_runsOnWhenAsyncioCodeStopsTheLoop(run: Run) -> None:
+def test_runs_on_when_asyncio_code_stops_the_loop(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         reactor.eventloop.stop()
         await later(reactor, 0.01)
@@ -181,7 +181,7 @@ def test_runsOnWhenAsyncioCodeStopsTheLoop(run: Run) -> None:
     run(scenario)
 
 
-def test_awaitsAsyncio(run: Run) -> None:
+def test_awaits_asyncio(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         loop = reactor.eventloop
         assert asyncio.get_running_loop() is loop
@@ -197,7 +197,7 @@ def test_awaitsAsyncio(run: Run) -> None:
     run(scenario)
 
 
-def test_servesAsyncioClients(run: Run) -> None:
+def test_serves_asyncio_clients(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         server = Echo()
         port = reactor.listenTCP(0, Factory.forProtocol(lambda: server), interface="127.0.0.1")
@@ -220,7 +220,7 @@ def test_servesAsyncioClients(run: Run) -> None:
     run(scenario)
 
 
-def test_logsWhatAsyncioCodeDidWrong(run: Run, logged: list[LogEvent]) -> None:
+def test_logs_what_asyncio_code_did_wrong(run: Run, logged: list[LogEvent]) -> None:
     def broken() -> None:
         raise ZeroDivisionError
 
@@ -234,7 +234,7 @@ def test_logsWhatAsyncioCodeDidWrong(run: Run, logged: list[LogEvent]) -> None:
     assert failures(logged) == [ZeroDivisionError]
 
 
-def test_leavesAnExceptionHandlerAlone() -> None:
+def test_leaves_an_exception_handler_alone() -> None:
     loop = UvloopReactor().eventloop
     loop.set_exception_handler(handler := lambda loop, error: None)
     try:
@@ -243,7 +243,7 @@ def test_leavesAnExceptionHandlerAlone() -> None:
         loop.close()
 
 
-def test_callsFromThreadsInOrder(run: Run) -> None:
+def test_calls_from_threads_in_order(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         order: list[int] = []
 
@@ -257,7 +257,7 @@ def test_callsFromThreadsInOrder(run: Run) -> None:
     run(scenario)
 
 
-def test_callsFromItsOwnThreadInOrder(run: Run) -> None:
+def test_calls_from_its_own_thread_in_order(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         order: list[str] = []
         reactor.callLater(0, order.append, "later")
@@ -269,7 +269,7 @@ def test_callsFromItsOwnThreadInOrder(run: Run) -> None:
     run(scenario)
 
 
-def test_callsFromThreadsThatAreMadeByOthers(run: Run) -> None:
+def test_calls_from_threads_that_are_made_by_others(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         done = Deferred[None]()
 
@@ -285,7 +285,7 @@ def test_callsFromThreadsThatAreMadeByOthers(run: Run) -> None:
     run(scenario)
 
 
-def test_wakesUpOnceForManyCallsFromThreads(run: Run) -> None:
+def test_wakes_up_once_for_many_calls_from_threads(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         made = 0
 
@@ -309,7 +309,7 @@ def test_wakesUpOnceForManyCallsFromThreads(run: Run) -> None:
     run(scenario)
 
 
-def test_refusesAForeignFamily(run: Run) -> None:
+def test_refuses_a_foreign_family(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         for adopt in (reactor.adoptStreamPort, reactor.adoptStreamConnection):
             with pytest.raises(UnsupportedAddressFamily):

@@ -51,7 +51,7 @@ async def flooded(reactor: UvloopReactor, *peers: Peer) -> None:
     await port.stopListening()
 
 
-def test_readsOfEachConnectionInATurn(run: Run) -> None:
+def test_reads_of_each_connection_in_a_turn(run: Run) -> None:
     class Flood(Marking):
         def dataReceived(self, data: bytes) -> None:
             super().dataReceived(data)
@@ -77,7 +77,7 @@ def test_readsOfEachConnectionInATurn(run: Run) -> None:
     run(scenario)
 
 
-def test_canBePausedWhileItRests(run: Run) -> None:
+def test_can_be_paused_while_it_rests(run: Run) -> None:
     class Pausing(Peer):
         def dataReceived(self, data: bytes) -> None:
             super().dataReceived(data)
@@ -100,7 +100,7 @@ def test_canBePausedWhileItRests(run: Run) -> None:
     run(scenario)
 
 
-def test_readsWhileItRests(run: Run) -> None:
+def test_reads_while_it_rests(run: Run) -> None:
     class Looking(Peer):
         def dataReceived(self, data: bytes) -> None:
             super().dataReceived(data)

@@ -32,7 +32,7 @@ class Echo(Peer):
         self.transport.write(data)
 
 
-def test_deliversWhatIsWritten(run: Run, kind: str) -> None:
+def test_delivers_what_is_written(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind, server=Echo()) as (client, _):
             for message in (b"a", b"b" * 1000, LARGE):
@@ -43,7 +43,7 @@ def test_deliversWhatIsWritten(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_isReadByUvloop(run: Run, kind: str) -> None:
+def test_is_read_by_uvloop(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             server.transport.pauseProducing()
@@ -57,7 +57,7 @@ def test_isReadByUvloop(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_writesOfOneTurnLeaveTogether(run: Run, kind: str) -> None:
+def test_writes_of_one_turn_leave_together(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             await later(reactor)
@@ -70,7 +70,7 @@ def test_writesOfOneTurnLeaveTogether(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_sendsTheFirstWriteOfEachTurnAtOnce(run: Run, kind: str) -> None:
+def test_sends_the_first_write_of_each_turn_at_once(run: Run, kind: str) -> None:
     family = socket.AF_INET if kind == "tcp" else socket.AF_UNIX
 
     async def scenario(reactor: UvloopReactor) -> None:
@@ -107,7 +107,7 @@ def tcpPair() -> tuple[socket.socket, socket.socket]:
     return ours, theirs
 
 
-def test_keepsTheOrderOfWrites(run: Run, kind: str) -> None:
+def test_keeps_the_order_of_writes(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             expected = b""
@@ -125,7 +125,7 @@ def test_keepsTheOrderOfWrites(run: Run, kind: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["text", bytearray(b"bytes"), None])
-def test_takesBytesOnly(run: Run, kind: str, wrong: Any) -> None:
+def test_takes_bytes_only(run: Run, kind: str, wrong: Any) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             # Before uvloop has it, when it may go out at once, and when it may not any more.
@@ -139,7 +139,7 @@ def test_takesBytesOnly(run: Run, kind: str, wrong: Any) -> None:
     run(scenario)
 
 
-def test_sendsWhatIsWrittenInConnectionMade(run: Run, kind: str) -> None:
+def test_sends_what_is_written_in_connection_made(run: Run, kind: str) -> None:
     class Greeter(Peer):
         def connectionMade(self) -> None:
             self.transport.write(b"hello ")
@@ -156,7 +156,7 @@ def test_sendsWhatIsWrittenInConnectionMade(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_canBePausedInConnectionMade(run: Run, kind: str) -> None:
+def test_can_be_paused_in_connection_made(run: Run, kind: str) -> None:
     class Paused(Peer):
         def connectionMade(self) -> None:
             self.transport.pauseProducing()
@@ -174,7 +174,7 @@ def test_canBePausedInConnectionMade(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_canBeAbortedInConnectionMade(run: Run, kind: str) -> None:
+def test_can_be_aborted_in_connection_made(run: Run, kind: str) -> None:
     class Refusing(Peer):
         def connectionMade(self) -> None:
             self.transport.write(b"never")
@@ -189,7 +189,7 @@ def test_canBeAbortedInConnectionMade(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_losesTheConnectionAfterWhatIsWritten(run: Run, kind: str) -> None:
+def test_loses_the_connection_after_what_is_written(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             server.transport.pauseProducing()
@@ -208,7 +208,7 @@ def test_losesTheConnectionAfterWhatIsWritten(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_ignoresWhatIsWrittenToALostConnection(run: Run, kind: str) -> None:
+def test_ignores_what_is_written_to_a_lost_connection(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             await later(reactor)
@@ -229,7 +229,7 @@ def test_ignoresWhatIsWrittenToALostConnection(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_abortsAtOnce(run: Run, kind: str) -> None:
+def test_aborts_at_once(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             server.transport.pauseProducing()
@@ -245,7 +245,7 @@ def test_abortsAtOnce(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_tellsOfALostConnectionWhileItSends(run: Run, kind: str) -> None:
+def test_tells_of_a_lost_connection_while_it_sends(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             server.transport.pauseProducing()
@@ -257,7 +257,7 @@ def test_tellsOfALostConnectionWhileItSends(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_closesEachHalf(run: Run, kind: str) -> None:
+def test_closes_each_half(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         client, server = HalfCloseable(), HalfCloseable()
         async with connected(reactor, kind, client, server):
@@ -312,7 +312,7 @@ class Producer:
         self.asked.append("stop")
 
 
-def test_pausesAndResumesAPushProducer(run: Run, kind: str) -> None:
+def test_pauses_and_resumes_a_push_producer(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             await later(reactor)
@@ -336,7 +336,7 @@ def test_pausesAndResumesAPushProducer(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_asksAPullProducerForMore(run: Run, kind: str) -> None:
+def test_asks_a_pull_producer_for_more(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             await later(reactor)
@@ -351,7 +351,7 @@ def test_asksAPullProducerForMore(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_stopsAProducerWithTheConnection(run: Run, kind: str) -> None:
+def test_stops_a_producer_with_the_connection(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             producer = Producer(client.transport)
@@ -363,7 +363,9 @@ def test_stopsAProducerWithTheConnection(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_endsAConnectionWhoseProducerRaises(run: Run, kind: str, logged: list[LogEvent]) -> None:
+def test_ends_a_connection_whose_producer_raises(
+    run: Run, kind: str, logged: list[LogEvent]
+) -> None:
     class Broken(Producer):
         def resumeProducing(self) -> None:
             super().resumeProducing()
@@ -390,7 +392,7 @@ def failures(logged: list[LogEvent]) -> list[type[BaseException]]:
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, FileNotFoundError])
-def test_endsAConnectionWhoseProtocolRaises(
+def test_ends_a_connection_whose_protocol_raises(
     run: Run, kind: str, error: type[Exception], logged: list[LogEvent]
 ) -> None:
     class Broken(Peer):
@@ -407,7 +409,7 @@ def test_endsAConnectionWhoseProtocolRaises(
     assert failures(logged) == [error]
 
 
-def test_logsInTheNameOfTheConnection(run: Run, kind: str, logged: list[LogEvent]) -> None:
+def test_logs_in_the_name_of_the_connection(run: Run, kind: str, logged: list[LogEvent]) -> None:
     class Talking(Peer):
         def logPrefix(self) -> str:
             return "somebody"
@@ -429,7 +431,7 @@ def test_logsInTheNameOfTheConnection(run: Run, kind: str, logged: list[LogEvent
     assert said["without"] == "-"
 
 
-def test_deliversToWhatTheProtocolIsNow(run: Run, kind: str) -> None:
+def test_delivers_to_what_the_protocol_is_now(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             client.transport.write(b"to the first")
@@ -452,7 +454,7 @@ def test_deliversToWhatTheProtocolIsNow(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_obeysTheReactorsDescriptorSet(run: Run, kind: str) -> None:
+def test_obeys_the_reactors_descriptor_set(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             reactor.removeReader(server.transport)
@@ -468,7 +470,7 @@ def test_obeysTheReactorsDescriptorSet(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_isRemovedWithAllOthers(run: Run, kind: str) -> None:
+def test_is_removed_with_all_others(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             server.transport.pauseProducing()
@@ -479,7 +481,7 @@ def test_isRemovedWithAllOthers(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_isToldWhenTheReactorStops(run: Run, kind: str) -> None:
+def test_is_told_when_the_reactor_stops(run: Run, kind: str) -> None:
     client, server = Peer(), Peer()
 
     async def scenario(reactor: UvloopReactor) -> None:
@@ -491,7 +493,7 @@ def test_isToldWhenTheReactorStops(run: Run, kind: str) -> None:
     assert isinstance(client.lost.result, ConnectionLost)
 
 
-def test_showsItsSocket(run: Run, kind: str) -> None:
+def test_shows_its_socket(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (_, server):
             handle = server.transport.getHandle()
@@ -504,7 +506,7 @@ def test_showsItsSocket(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_hasNoSocketWhenItIsLost(run: Run, kind: str) -> None:
+def test_has_no_socket_when_it_is_lost(run: Run, kind: str) -> None:
     class Handling(Peer):
         def connectionMade(self) -> None:
             self.handle = self.transport.getHandle()
@@ -527,7 +529,7 @@ def test_hasNoSocketWhenItIsLost(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_acceptsWhereSocketsHaveATimeout(run: Run, kind: str) -> None:
+def test_accepts_where_sockets_have_a_timeout(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind, server=Echo()) as (client, _):
             client.transport.write(b"data")
@@ -540,7 +542,7 @@ def test_acceptsWhereSocketsHaveATimeout(run: Run, kind: str) -> None:
         socket.setdefaulttimeout(None)
 
 
-def test_adoptsSockets(run: Run, kind: str) -> None:
+def test_adopts_sockets(run: Run, kind: str) -> None:
     family = socket.AF_INET if kind == "tcp" else socket.AF_UNIX
 
     async def scenario(reactor: UvloopReactor) -> None:

@@ -11,7 +11,7 @@ from tests.reactor.conftest import Run
 from tests.reactor.peers import Peer, connected
 
 
-def test_isNamedAfterItsFirstProtocol(run: Run) -> None:
+def test_is_named_after_its_first_protocol(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, "tcp", server=Peer()) as (_, server):
             transport = server.transport
@@ -25,7 +25,7 @@ def test_isNamedAfterItsFirstProtocol(run: Run) -> None:
     run(scenario)
 
 
-def test_keepsNoNameThatNobodyAskedFor(run: Run) -> None:
+def test_keeps_no_name_that_nobody_asked_for(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, "tcp") as (_, server):
             names = {"logstr", "repstr"}

@@ -18,7 +18,7 @@ from tests.reactor.peers import later
 from tests.reactor.test_stream import failures
 
 
-def test_runsInOrder(run: Run) -> None:
+def test_runs_in_order(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         order: list[str] = []
         for delay in (0.03, 0.01, 0.02, 0.0, 0.01):
@@ -41,7 +41,7 @@ def test_runsInOrder(run: Run) -> None:
     run(scenario)
 
 
-def test_keepsTheOrderOfManyThatAreMovedAndCancelled(run: Run) -> None:
+def test_keeps_the_order_of_many_that_are_moved_and_cancelled(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         made: list[DelayedCall] = []
         calls: list[DelayedCall] = []
@@ -66,7 +66,7 @@ def test_keepsTheOrderOfManyThatAreMovedAndCancelled(run: Run) -> None:
     run(scenario)
 
 
-def test_isNeverEarly(run: Run) -> None:
+def test_is_never_early(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         for step in range(60):
             due = reactor.seconds() + step / 5000
@@ -76,7 +76,7 @@ def test_isNeverEarly(run: Run) -> None:
     run(scenario)
 
 
-def test_isMadeInALaterTurn(run: Run) -> None:
+def test_is_made_in_a_later_turn(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         turns: list[int] = []
 
@@ -94,7 +94,7 @@ def test_isMadeInALaterTurn(run: Run) -> None:
     run(scenario)
 
 
-def test_canBeCancelled(run: Run) -> None:
+def test_can_be_cancelled(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         called: list[str] = []
         atOnce = reactor.callLater(0, called.append, "at once")
@@ -116,7 +116,7 @@ def test_canBeCancelled(run: Run) -> None:
     run(scenario)
 
 
-def test_canBeMoved(run: Run) -> None:
+def test_can_be_moved(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         order: list[str] = []
         first = reactor.callLater(60, order.append, "sooner")
@@ -138,7 +138,7 @@ def test_canBeMoved(run: Run) -> None:
     run(scenario)
 
 
-def test_tellsWhatIsPending(run: Run) -> None:
+def test_tells_what_is_pending(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         before = set(reactor.getDelayedCalls())
         new = reactor.callLater(10, lambda: None)
@@ -152,7 +152,7 @@ def test_tellsWhatIsPending(run: Run) -> None:
     run(scenario)
 
 
-def test_tellsWhatIsPendingInItsOwnTurn(run: Run) -> None:
+def test_tells_what_is_pending_in_its_own_turn(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         pending: list[set[object]] = []
         calls = [
@@ -169,7 +169,7 @@ def test_tellsWhatIsPendingInItsOwnTurn(run: Run) -> None:
     run(scenario)
 
 
-def test_doesNotKeepTheCancelled(run: Run) -> None:
+def test_does_not_keep_the_cancelled(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         kept: WeakSet[object] = WeakSet()
         for number in range(20):
@@ -186,7 +186,7 @@ def test_doesNotKeepTheCancelled(run: Run) -> None:
     run(scenario)
 
 
-def test_keepsOnceWhatIsMovedOften(run: Run) -> None:
+def test_keeps_once_what_is_moved_often(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         call = reactor.callLater(60, int)
         for number in range(2000):
@@ -201,7 +201,7 @@ def test_keepsOnceWhatIsMovedOften(run: Run) -> None:
     run(scenario)
 
 
-def test_tellsTheTimeOfTheReactor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tells_the_time_of_the_reactor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         seconds, passed = reactor.seconds, 0
         monkeypatch.setattr(reactor, "seconds", lambda: seconds() + passed)
@@ -217,7 +217,7 @@ def test_tellsTheTimeOfTheReactor(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     run(scenario)
 
 
-def test_logsWhatACallRaises(
+def test_logs_what_a_call_raises(
     run: Run, logged: list[LogEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken() -> None:

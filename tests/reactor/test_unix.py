@@ -23,7 +23,7 @@ async def checkReceived(receiver: Receiver, descriptor: int) -> None:
     os.close(received)
 
 
-def test_passesADescriptor(run: Run) -> None:
+def test_passes_a_descriptor(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         server = Receiver()
         async with connected(reactor, "unix", server=server) as (client, _):
@@ -36,7 +36,7 @@ def test_passesADescriptor(run: Run) -> None:
     run(scenario)
 
 
-def test_passesADescriptorInMidConnection(run: Run) -> None:
+def test_passes_a_descriptor_in_mid_connection(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         client, server = Peer(), Peer()
         async with connected(reactor, "unix", client, server):
@@ -65,7 +65,7 @@ def test_passesADescriptorInMidConnection(run: Run) -> None:
     run(scenario)
 
 
-def test_sendsADescriptorBeforeUvloopHasTheConnection(run: Run) -> None:
+def test_sends_a_descriptor_before_uvloop_has_the_connection(run: Run) -> None:
     class Sender(Peer):
         def connectionMade(self) -> None:
             self.transport.write(b"before")
@@ -84,7 +84,7 @@ def test_sendsADescriptorBeforeUvloopHasTheConnection(run: Run) -> None:
         run(scenario)
 
 
-def test_isNoPlaceForTcpOptions(run: Run) -> None:
+def test_is_no_place_for_tcp_options(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, "unix") as (client, server):
             for peer in (client, server):
@@ -99,7 +99,7 @@ def identity(path: Path) -> tuple[int, int]:
     return status.st_ino, status.st_mode
 
 
-def test_leavesAnAdoptedPortAlone(run: Run, tmp_path: Path) -> None:
+def test_leaves_an_adopted_port_alone(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "s"
 
     async def scenario(reactor: UvloopReactor) -> None:
@@ -118,7 +118,7 @@ def test_leavesAnAdoptedPortAlone(run: Run, tmp_path: Path) -> None:
             client.connect(str(path))
 
 
-def test_asManyWaitAsTheBacklogSays(run: Run, tmp_path: Path) -> None:
+def test_as_many_wait_as_the_backlog_says(run: Run, tmp_path: Path) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         for backlog in (3, 9):
             path = bytes(tmp_path / str(backlog))
