@@ -44,7 +44,7 @@ def hexdump(item: Item) -> Iterator[bytes]:
     direction = item.direction or "-"
     line = f"# {_time(item)} {item.connection.service} {_peer(item.connection)} {direction}"
     line += f" {item.kind} {item.length} bytes"
-    yield f"{line}{_remark(item)}\n".encode()
+    yield f"{printableLine(line + _remark(item))}\n".encode()
     at = 0
     for piece in item.octets():
         for start in range(0, len(piece), 2**14):

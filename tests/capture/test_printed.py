@@ -19,6 +19,7 @@ import pytest_twisted
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import LogEvent
 
+from netkit.base.terminal import printable
 from netkit.capture.printed import FORMATS, PrintedStream, Selection
 from netkit.wire.recording import Direction, End, Event
 from tests.wire.recording.events import Script
@@ -335,3 +336,20 @@ async def test_a_full_disk(
 async def test_nothing_will_be_seen(logged: list[LogEvent]) -> None:
     await printed(os.devnull, "text", [])
     assert [event for event in logged if "nothing will be seen" in (event["log_format"] or "")]
+
+
+@pytest.mark.parametrize("format", ["hex", "json"])
+@pytest_twisted.ensureDeferred
+async def test_no_format_controls_a_terminal(format: str, tmp_path: Path) -> None:
+    """
+    Not by the name that a client gave its socket, nor by what it sent.
+    """
+    evil = "\x1b[2J\x9b31m\u202e"
+    made = Script()
+    made.opened(service="echo", peer=f"/run/{evil}")
+    made.received(evil.encode())
+    made.received(b"GET /" + evil.encode() + b" HTTP/1.1\r\n\r\n")
+    made.closed()
+    await printed(tmp_path / "out", format, made.events, Selection.ALL)
+    shown = (tmp_path / "out").read_text()
+    assert printable(shown) == shown
