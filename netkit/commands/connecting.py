@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from ..base import endpoints
 from ..base.twistedprivate import splitEndpoint
+from ..websocket.strings import parseClient
 from .running import CommandFailed, tell
 from .tls import Trust, trustFromArguments
 
@@ -37,6 +38,10 @@ def clientEndpoint(
     kind = description.partition(":")[0]
     if kind == "tls":
         return _tlsEndpoint(reactor, description, trustFromArguments(arguments))
+    if kind == "wss":
+        (_, *parts), named = splitEndpoint(description)
+        endpoint = parseClient(reactor, kind, tuple(parts), named, trustFromArguments(arguments))
+        return _Described(description, endpoint)
     if kind == "ssl":
         if arguments.ca is not None:
             raise CommandFailed("--ca has no effect on ssl:, write tls: in its place", status=2)
@@ -49,7 +54,7 @@ def clientEndpoint(
             tell(f"ssl: does not check {what}, anybody may be answering; tls: does")
     elif arguments.ca is not None or arguments.insecure:
         option = "--insecure" if arguments.insecure else "--ca"
-        raise CommandFailed(f"{option} is about tls: endpoints, not {description!r}", status=2)
+        raise CommandFailed(f"{option} is about tls: and wss:, not {description!r}", status=2)
     return description
 
 

@@ -19,6 +19,8 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
     IStreamServerEndpoint,
 )
+from twisted.web.client import BrowserLikePolicyForHTTPS
+from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from ..base.endpoints import serverEndpoint
@@ -185,7 +187,11 @@ def parseServer(
 
 
 def parseClient(
-    reactor: Any, scheme: str, parts: tuple[str, ...], options: dict[str, str]
+    reactor: Any,
+    scheme: str,
+    parts: tuple[str, ...],
+    options: dict[str, str],
+    tlsPolicy: IPolicyForHTTPS = BrowserLikePolicyForHTTPS(),  # noqa: B008 - it is immutable
 ) -> WebSocketStreamClientEndpoint:
     """
     Make the endpoint of a client's string: a URL. Where it has an C{=} in it, that is to be
@@ -194,6 +200,7 @@ def parseClient(
     @param scheme: C{ws} or C{wss}.
     @param parts: what is between the colons behind it.
     @param options: what has an C{=} in it.
+    @param tlsPolicy: how to verify the server's certificate.
     @raise ValueError: it is no URL.
     """
     timeout = options.pop("timeout", None)
@@ -208,6 +215,7 @@ def parseClient(
         WebSocketClientEndpoint.new(
             reactor,
             url,
+            tlsPolicy,
             connectTimeout=None if timeout is None else parseSeconds(timeout),
             options=_OPTIONS,
             subprotocols=() if subprotocol is None else (subprotocol,),

@@ -148,6 +148,9 @@ def test_whom_to_believe(serve: Serve, authority: Authority, how: str) -> None:
     assert output.startswith("HTTP/1.1 400")
     status, _, errors = run("ws", *arguments, f"wss://127.0.0.1:{port}/")
     assert (status, errors) == (1, "netkit ws: the server answers 400 Bad Request\n")
+    status, _, errors = run("send", *arguments, f"wss://127.0.0.1:{port}/", "x")
+    assert (status, errors.count("\n")) == (1, 1)
+    assert "the server answers 400 Bad Request" in errors
     status, _, errors = run("ws", *arguments, "--over", f"tls:127.0.0.1:{port}", "ws://x/")
     assert (status, errors) == (1, "netkit ws: the server answers 400 Bad Request\n")
 
@@ -186,10 +189,14 @@ def test_ssl_checks_nothing_and_says_so(serve: Serve, authority: Authority) -> N
     [
         (["send", "--ca", "/no/such", "tls:localhost:1"], "--ca '/no/such': No such file"),
         (["ws", "--ca", "/dev/null", "wss://localhost:1/"], "--ca '/dev/null': no certificate"),
-        (["send", "--ca", "/dev/null", "tcp:localhost:1"], "--ca is about tls: endpoints"),
-        (["send", "--insecure", "unix:/x"], "--insecure is about tls: endpoints"),
+        (
+            ["send", "--ca", "/dev/null", "tcp:localhost:1"],
+            "--ca is about tls: and wss:",
+        ),
+        (["send", "--insecure", "unix:/x"], "--insecure is about tls: and wss:"),
         (["send", "--ca", "/dev/null", "ssl:localhost:1"], "no effect on ssl:"),
         (["send", "--ca", "x", "--insecure", "tls:localhost:1"], "not allowed with"),
+        (["send", "wss:x:colour=red"], "colour=red is unknown"),
         (["send", "tls:localhost"], "'tls:localhost' is not a client endpoint"),
         (["send", "tls:localhost:x"], "'tls:localhost:x' is not a client endpoint"),
         (["send", "tls:localhost:1:colour=red"], "colour"),
