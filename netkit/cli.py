@@ -1,9 +1,9 @@
 """
-The C{netkit} command: clients, one verb each.
+The C{netkit} command: clients, and what looks at recordings, one verb each.
 
-A verb is a module of L{netkit.commands} that has C{SUMMARY}, a line for the help;
-C{addArguments(parser)}, which says what it takes; and C{async def run(reactor, arguments)}, which
-does it and raises L{CommandFailed <netkit.commands.running.CommandFailed>} where it cannot.
+A verb is a module of L{netkit.commands} that has C{addArguments(parser)}, which says what it
+takes, and C{async def run(reactor, arguments)}, which does it and raises L{CommandFailed
+<netkit.commands.running.CommandFailed>} where it cannot.
 """
 
 from __future__ import annotations
@@ -18,8 +18,13 @@ from typing import NoReturn
 
 from . import __version__
 
-#: The verbs, and the names of their modules.
-VERBS = ("send", "ws", "show", "export")
+#: The verbs, which their modules are named after, and what the help says of each.
+VERBS = {
+    "send": "Connect, send DATA or standard input, half-close, and print the reply as it arrives.",
+    "ws": "Talk to a WebSocket: a line of standard input is a message, messages are printed.",
+    "show": "Show what was recorded: a line a connection, or what was said on it.",
+    "export": "Write what was recorded as an HTTP Archive (HAR), which browsers' tools open.",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,16 +40,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Here, for an interrupt while they are read to be quiet as well.
         from .commands.running import runCommand
 
-        verbs = {verb: import_module(f"netkit.commands.{verb}") for verb in VERBS}
-        parser = _Parser("netkit", description="Clients for any Twisted endpoint.")
+        argv = sys.argv[1:] if argv is None else argv
+        # The others are not loaded: a command is to start fast.
+        chosen = next((argument for argument in argv if not argument.startswith("-")), "")
+        verb = import_module(f"netkit.commands.{chosen}") if chosen in VERBS else None
+        parser = _Parser("netkit", description="Clients for any Twisted endpoint; recordings.")
         parser.add_argument("--version", action="version", version=f"netkit {__version__}")
         choices = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
-        for name, verb in verbs.items():
-            verb.addArguments(
-                choices.add_parser(name, help=verb.SUMMARY, description=verb.SUMMARY)
-            )
+        for name, summary in VERBS.items():
+            its = choices.add_parser(name, help=summary, description=summary)
+            if verb is not None and name == chosen:
+                verb.addArguments(its)
         arguments = parser.parse_args(argv)
-        return runCommand(f"netkit {arguments.verb}", verbs[arguments.verb].run, arguments)
+        # There is one: without it, or with another one, the arguments are wrong.
+        assert verb is not None
+        return runCommand(f"netkit {chosen}", verb.run, arguments)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 

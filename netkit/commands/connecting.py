@@ -18,7 +18,6 @@ from zope.interface import implementer
 
 from ..base import endpoints
 from ..base.twistedprivate import splitEndpoint
-from ..websocket.strings import parseClient
 from .running import CommandFailed, tell
 from .tls import Trust, trustFromArguments
 
@@ -39,6 +38,9 @@ def clientEndpoint(
     if kind == "tls":
         return _tlsEndpoint(reactor, description, trustFromArguments(arguments))
     if kind == "wss":
+        # The others can do without, and start faster.
+        from ..websocket.strings import parseClient
+
         (_, *parts), named = splitEndpoint(description)
         endpoint = parseClient(reactor, kind, tuple(parts), named, trustFromArguments(arguments))
         return _Described(description, endpoint)

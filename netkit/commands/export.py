@@ -17,8 +17,6 @@ from ..capture.views import Views
 from .running import CommandFailed
 from .standardio import StandardOutput
 
-SUMMARY = "Write what was recorded as an HTTP Archive (HAR), which browsers' tools open."
-
 
 def addArguments(parser: ArgumentParser) -> None:
     """

@@ -19,8 +19,6 @@ from .running import CommandFailed
 from .standardio import StandardOutput, readInput
 from .tls import addTrustArguments
 
-SUMMARY = "Connect, send DATA or standard input, half-close, and print the reply as it arrives."
-
 
 def addArguments(parser: ArgumentParser) -> None:
     """

@@ -26,8 +26,6 @@ from ..wire.recording.comments import address_text
 from .running import CommandFailed
 from .standardio import StandardOutput
 
-SUMMARY = "Show what was recorded: a line a connection, or what was said on it."
-
 # How often to look for more, in seconds.
 _FOLLOW = 0.2
 

@@ -34,8 +34,6 @@ from .running import CommandFailed, tell
 from .standardio import readInput
 from .tls import addTrustArguments, trustFromArguments
 
-SUMMARY = "Talk to a WebSocket: each line of standard input is a message, each message is printed."
-
 
 def addArguments(parser: ArgumentParser) -> None:
     """

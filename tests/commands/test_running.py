@@ -41,3 +41,19 @@ def test_a_bug_is_shown_as_one() -> None:
     assert done.returncode == 1
     assert "netkit test failed" in done.stderr
     assert "LookupError: a bug" in done.stderr
+
+
+def test_a_verb_loads_no_other() -> None:
+    """
+    Nor what only others need: a command that is run often is to start fast.
+    """
+    program = (
+        "import sys; from netkit import cli\n"
+        "try: cli.main(['send', '--help'])\n"
+        "except SystemExit: print(*(name for name in sys.modules if name.startswith('netkit.')))"
+    )
+    command = [sys.executable, "-c", program]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "netkit.commands.send" in loaded
+    for name in ("netkit.commands.ws", "netkit.commands.show", "netkit.capture", "websocket"):
+        assert name not in loaded
