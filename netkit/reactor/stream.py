@@ -108,7 +108,7 @@ class StreamMixin(BufferedConnection):
     connection that is in order.
 
     @ivar _context: in which its callbacks run, from when it is connected on.
-    @ivar _native: whether uvloop has, or is about to have, the socket.
+    @ivar native: whether uvloop has, or is about to have, the socket.
     @ivar _openMode: the write mode while all is in order, as it is again when something arrives.
     @ivar _reading: whether the application wants what arrives.
     @ivar _resting: whether uvloop does not read, since this connection had its share of the turn.
@@ -126,7 +126,7 @@ class StreamMixin(BufferedConnection):
     _uv: Any
     _openMode: int
     _writeMode: int
-    _native = False
+    native = False
 
     def __init__(self, *args: Any) -> None:
         self._uv = None
@@ -136,13 +136,26 @@ class StreamMixin(BufferedConnection):
         self._scheduled = False
         super().__init__(*args)
 
-    def _begin(self) -> None:
+    def takeOver(self, done: Callable[[], None]) -> None:
+        """
+        Have uvloop serve what was a descriptor while it connected.
+
+        @param done: called then, in the connection's context.
+        """
+        self.reactor._turn.connect(self._takenOver, done)
+
+    def _takenOver(self, done: Callable[[], None]) -> None:
+        self.native = True
+        self.begin()
+        done()
+
+    def begin(self) -> None:
         """
         It is connected.
         """
         self._turn = self.reactor._turn
         self._context = self._turn.connecting
-        if self._native:
+        if self.native:
             self._goNative()
 
     def _goNative(self) -> None:
@@ -172,11 +185,11 @@ class StreamMixin(BufferedConnection):
             return
         # So that "paused" means that something is left to send, and "resumed" that nothing is.
         uv.set_write_buffer_limits(0)
-        if not (self._native and self._reading):
+        if not (self.native and self._reading):
             uv.pause_reading()
         if self._scheduled:
             self._turnEnded()
-        elif self._native:
+        elif self.native:
             self._allowDirect()
 
     def _inContext(self, call: Callable[..., Any], *args: Any) -> Any:
@@ -213,7 +226,7 @@ class StreamMixin(BufferedConnection):
         return size if self._uv is None else size + self._uv.get_write_buffer_size()
 
     def startReading(self) -> None:
-        if not self._native:
+        if not self.native:
             super().startReading()
             return
         self._reading = True
@@ -221,7 +234,7 @@ class StreamMixin(BufferedConnection):
             self._uv.resume_reading()
 
     def stopReading(self) -> None:
-        if not self._native:
+        if not self.native:
             super().stopReading()
             return
         self._reading = False
@@ -230,16 +243,42 @@ class StreamMixin(BufferedConnection):
 
     def startWriting(self) -> None:
         self._queueWrites()
-        if not self._native:
-            super().startWriting()
+        if not self.native:
+            # uvloop sends what it has first.
+            if not self.isWriting():
+                super().startWriting()
         elif not self._scheduled:
             self._scheduled = True
             self._turn.flushSoon(self)
 
     def stopWriting(self) -> None:
         self._scheduled = False
-        if not self._native:
+        if not self.native:
             super().stopWriting()
+
+    def leaveNative(self) -> None:
+        """
+        Have Twisted's own reading and writing do the work from here on; uvloop's transport just
+        keeps the socket.
+        """
+        if not self.native:
+            return
+        reading, writing = self.isReading(), self.isWriting()
+        self.stopReading()
+        self._queueWrites()
+        self.native = self._scheduled = False
+        if hasattr(self, "_turn"):
+            self._turn.streams.discard(self)
+        if reading:
+            self.startReading()
+        if writing:
+            self.startWriting()
+
+    def doRead(self) -> Any:
+        return self._context.run(super().doRead)
+
+    def doWrite(self) -> Any:
+        return self._context.run(super().doWrite)
 
     def _received(self, data: bytes) -> None:
         """
@@ -263,7 +302,7 @@ class StreamMixin(BufferedConnection):
         """
         Leave the rest of the turn to the other connections.
         """
-        if self._reading and self._native:
+        if self._reading and self.native:
             self._resting = True
             self._uv.pause_reading()
             self._turn.flushSoon(self)
@@ -315,7 +354,7 @@ class StreamMixin(BufferedConnection):
             self.socket.detach()
 
     def isSendBufferFull(self) -> bool:
-        if not self._native:
+        if not self.native:
             return super().isSendBufferFull()
         held = 0 if self._uv is None else self._uv.get_write_buffer_size()
         return bool(held + queuedSize(self) > self.bufferSize)
@@ -332,7 +371,7 @@ class StreamMixin(BufferedConnection):
         """
         if self._resting:
             self._resting = False
-            if self._reading and self._native:
+            if self._reading and self.native:
                 self._uv.resume_reading()
         if not self._scheduled:
             if self._openMode:
@@ -340,7 +379,7 @@ class StreamMixin(BufferedConnection):
         # Without a transport it is too early: L{_handedOver} will come by.
         elif self._uv is not None:
             self._scheduled = False
-            if self._native and not self.disconnected:
+            if self.native and not self.disconnected:
                 try:
                     self._flush()
                 except BaseException as error:
@@ -404,9 +443,14 @@ class StreamMixin(BufferedConnection):
         """
         The kernel took what was left.
         """
-        if not self.disconnected:
+        if self.disconnected:
+            return
+        if self.native:
             self._scheduled = True
             self._turnEnded()
+        else:
+            # Now what was queued meanwhile.
+            self.startWriting()
 
     def _raised(self, error: BaseException) -> None:
         """

@@ -23,7 +23,7 @@ class Server(StreamMixin, tcp.Server):
     began with, whatever took its place since.
     """
 
-    _native = True
+    native = True
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -34,7 +34,7 @@ class Server(StreamMixin, tcp.Server):
             # The port forgets it when it stops listening.
             self._portNumber = portNumber(self.server)
             del self.logstr, self.repstr
-        self._begin()
+        self.begin()
 
     @cached_property
     def logstr(self) -> str:  # type: ignore[override] # can be assigned to
@@ -51,12 +51,7 @@ class Client(StreamMixin, TCPClient):
     """
 
     def connectDone(self) -> None:
-        self.reactor._turn.connect(self._connected)
-
-    def _connected(self) -> None:
-        self._native = True
-        self._begin()
-        super().connectDone()
+        self.takeOver(super().connectDone)
 
 
 class Port(PortMixin, tcp.Port):

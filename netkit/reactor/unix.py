@@ -19,14 +19,13 @@ from netkit.reactor.stream import StreamMixin
 class _DescriptorPassing(StreamMixin):
     """
     A UNIX connection: native until file descriptors are to be sent or received, which uvloop
-    cannot do. From then on it is in the reactor's descriptor set, and Twisted's own reading and
-    writing does the work; uvloop's transport just keeps the socket.
+    cannot do.
     """
 
     def _setProtocol(self, protocol: IProtocol | None) -> None:
         self._protocol = protocol
         if IFileDescriptorReceiver.providedBy(protocol):
-            self._leaveNative()
+            self.leaveNative()
 
     def _deleteProtocol(self) -> None:
         del self._protocol
@@ -35,39 +34,8 @@ class _DescriptorPassing(StreamMixin):
     protocol = property(attrgetter("_protocol"), _setProtocol, _deleteProtocol)
 
     def sendFileDescriptor(self, fileno: int) -> None:
-        self._leaveNative()
+        self.leaveNative()
         super().sendFileDescriptor(fileno)  # type: ignore[misc]
-
-    def startWriting(self) -> None:
-        if self._native or not self.isWriting():
-            super().startWriting()
-
-    def _leaveNative(self) -> None:
-        if not self._native:
-            return
-        reading, writing = self.isReading(), self.isWriting()
-        self.stopReading()
-        self._queueWrites()
-        self._native = self._scheduled = False
-        if hasattr(self, "_turn"):
-            self._turn.streams.discard(self)
-        if reading:
-            self.startReading()
-        if writing:
-            self.startWriting()
-
-    def doRead(self) -> Any:
-        return self._context.run(super().doRead)
-
-    def doWrite(self) -> Any:
-        return self._context.run(super().doWrite)
-
-    def _drained(self) -> None:
-        if self._native:
-            super()._drained()
-        elif not self.disconnected:
-            # What uvloop had is sent: now what was queued meanwhile.
-            self.startWriting()
 
 
 class Server(_DescriptorPassing, unix.Server):
@@ -75,11 +43,11 @@ class Server(_DescriptorPassing, unix.Server):
     A connection that a port accepted.
     """
 
-    _native = True
+    native = True
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._begin()
+        self.begin()
 
 
 class Client(_DescriptorPassing, UNIXClient):
@@ -88,12 +56,7 @@ class Client(_DescriptorPassing, UNIXClient):
     """
 
     def connectDone(self) -> None:
-        self.reactor._turn.connect(self._connected)
-
-    def _connected(self) -> None:
-        self._native = True
-        self._begin()
-        super().connectDone()
+        self.takeOver(super().connectDone)
 
 
 class Port(PortMixin, UNIXPort):
