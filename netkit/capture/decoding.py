@@ -7,6 +7,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
 #: How much of a decoded content is looked at.
@@ -51,33 +52,38 @@ def _limited(pieces: Iterator[bytes], limit: int) -> Iterator[bytes]:
         yield piece
 
 
-def _inflated(bits: int) -> _Decode:
-    def inflate(pieces: Iterable[bytes | bytearray], limit: int) -> Iterator[bytes]:
-        inflater = zlib.decompressobj(bits)
-        begun = False
-        for piece in pieces:
-            rest = bytes(piece)
-            while rest:
-                try:
-                    yield inflater.decompress(rest, 2**16)
-                except zlib.error as error:
-                    if bits != zlib.MAX_WBITS or begun:
-                        raise Undecodable(str(error)) from error
-                    # Many send deflate without the zlib format around it.
-                    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-                    begun = True
-                    continue
-                begun = True
-                rest = inflater.unconsumed_tail
-                if inflater.eof and inflater.unused_data:
-                    # gzip may have several members.
-                    rest = inflater.unused_data
-                    inflater = zlib.decompressobj(bits)
-        yield inflater.flush()
-        if not inflater.eof:
-            raise Undecodable("it is cut short")
+def _gzip(pieces: Iterable[bytes | bytearray], limit: int) -> Iterator[bytes]:
+    return _inflated(pieces, 16 + zlib.MAX_WBITS)
 
-    return inflate
+
+def _deflate(pieces: Iterable[bytes | bytearray], limit: int) -> Iterator[bytes]:
+    rest = iter(pieces)
+    first = b""
+    for piece in rest:
+        first += piece
+        if len(first) >= 2:
+            break
+    # Many send it without the zlib format around it (RFC 9110 section 8.4.1.2).
+    zlibs = len(first) >= 2 and first[0] & 15 == 8 and int.from_bytes(first[:2], "big") % 31 == 0
+    return _inflated(chain([first], rest), zlib.MAX_WBITS if zlibs else -zlib.MAX_WBITS)
+
+
+def _inflated(pieces: Iterable[bytes | bytearray], bits: int) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(bits)
+    for piece in pieces:
+        rest = bytes(piece)
+        while rest:
+            if inflater.eof:
+                # gzip may have several members.
+                inflater = zlib.decompressobj(bits)
+            try:
+                yield inflater.decompress(rest, 2**16)
+            except zlib.error as error:
+                raise Undecodable(str(error)) from error
+            rest = inflater.unused_data or inflater.unconsumed_tail
+    yield inflater.flush()
+    if not inflater.eof:
+        raise Undecodable("it is cut short")
 
 
 def _package(name: str) -> Any:
@@ -112,9 +118,9 @@ def _zstandard(pieces: Iterable[bytes | bytearray], limit: int) -> Iterator[byte
 
 
 _CODINGS: dict[str, _Decode] = {
-    "gzip": _inflated(16 + zlib.MAX_WBITS),
-    "x-gzip": _inflated(16 + zlib.MAX_WBITS),
-    "deflate": _inflated(zlib.MAX_WBITS),
+    "gzip": _gzip,
+    "x-gzip": _gzip,
+    "deflate": _deflate,
     "br": _brotli,
     "zstd": _zstandard,
 }

@@ -27,15 +27,16 @@ class Recordings:
     and go on from file to file. A context manager, which closes what it reads.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, follow: bool = False) -> None:
         """
         @param path: the file, or the folder that a capture was written to.
+        @param follow: whether the folder may be empty for now.
         @raise UnreadableError: there is none.
         """
         self._path = path
         if not path.exists():
             raise UnreadableError(f"{str(path)!r} does not exist")
-        if path.is_dir() and not self._files():
+        if path.is_dir() and not follow and not self._files():
             raise UnreadableError(f"{str(path)!r} has no recording in it: netkit-*.pcapng")
         self._file: IO[bytes] | None = None
         self._current: Path | None = None

@@ -24,6 +24,7 @@ from twisted.internet.interfaces import (
     ILoggingContext,
     IProtocol,
     IProtocolFactory,
+    IProtocolNegotiationFactory,
     ITransport,
 )
 from twisted.internet.protocol import connectionDone
@@ -275,6 +276,10 @@ class RecordedFactory(WrappingFactory[RecordedProtocol]):
         self.recorder = recorder
         self.service = service
         self.role = role
+        if IProtocolNegotiationFactory.providedBy(wrappedFactory):
+            # What TLS clients are told that is spoken here.
+            self.acceptableProtocols = wrappedFactory.acceptableProtocols
+            directlyProvides(self, IProtocolNegotiationFactory)
 
     def logPrefix(self) -> str:
         """

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..capture.har import Archive, Entry
+from ..capture.har import Archive
 from ..capture.reading import Recordings, UnreadableError
 from ..capture.views import Views
 from .running import CommandFailed
@@ -50,19 +50,15 @@ async def run(reactor: Any, arguments: Namespace) -> None:
 
 def _archive(recordings: Recordings, *, secrets: bool) -> Iterator[str]:
     archive = Archive("netkit", __version__, secrets=secrets)
-    about = json.dumps(archive.about)[:-1]
-    yield f'{{"log": {about}, "entries": ['
-    between = "\n"
-
-    def written(entry: Entry) -> str:
-        nonlocal between
-        text, between = between + json.dumps(entry), ",\n"
-        return text
-
+    begin = f'{{"log": {json.dumps(archive.about)[:-1]}, "entries": [\n'
+    # Nothing is written before something could be read.
+    between = begin
     for item in Views().feed(recordings.read()):
         for entry in archive.feed(item):
-            yield written(entry)
+            yield between + json.dumps(entry)
+            between = ",\n"
         item.close()
     for entry in archive.rest():
-        yield written(entry)
-    yield "\n]}}\n"
+        yield between + json.dumps(entry)
+        between = ",\n"
+    yield (begin if between == begin else "") + "\n]}}\n"

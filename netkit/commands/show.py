@@ -78,7 +78,7 @@ async def run(reactor: Any, arguments: Namespace) -> None:
     output = StandardOutput(reactor)
     shown = _Written(arguments) if arguments.write else _Shown(arguments)
     try:
-        with Recordings(arguments.path) as recordings:
+        with Recordings(arguments.path, follow=arguments.follow) as recordings:
             while True:
                 for data in shown.feed(recordings.read()):
                     await output.write(data)

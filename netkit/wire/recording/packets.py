@@ -30,14 +30,16 @@ _FIRST_NUMBER = 1000
 
 _TTL_AND_TCP = 64 << 8 | 6
 
-# An enhanced packet block up to its packet (type, length, interface, time, captured length,
-# length), IP's header, TCP's header. What is the same in all packets of a flow is octets already.
-_V4 = struct.Struct(">4sI4sQII 2sH6sH8s 4sIIHH4s")
-_V6 = struct.Struct(">4sI4sQII 4sH34s 4sIIHH4s")
-_LENGTH = struct.Struct(">I")
+# An enhanced packet block up to its packet: type, length, interface, time in two halves, captured
+# length, length.
+_PACKET = struct.Struct("<4sI4sIIII")
+
+# IP's header and TCP's. What is the same in all packets of a flow is octets already.
+_V4 = struct.Struct(">2sH6sH8s 4sIIHH4s")
+_V6 = struct.Struct(">4sH34s 4sIIHH4s")
 _PORTS = struct.Struct(">HH")
 
-_BLOCK = _LENGTH.pack(pcapng.ENHANCED_PACKET)
+_BLOCK = pcapng.NUMBER.pack(pcapng.ENHANCED_PACKET)
 _V4_BEGIN = b"\x45\x00"
 # No identification, no fragment, 64 hops, TCP.
 _V4_MIDDLE = struct.pack(">HHH", 0, 0, _TTL_AND_TCP)
@@ -61,7 +63,7 @@ class Flag(IntFlag):
 
 _ACK = int(Flag.ACK)
 _STARTS_OR_ENDS = int(Flag.SYN | Flag.FIN)
-_NUMBERS = 0xFFFFFFFF
+_NUMBERS = _LOW = 0xFFFFFFFF
 
 
 class Flow:
@@ -88,12 +90,12 @@ class Flow:
         @param source: the sender's IP address and port.
         @param destination: the receiver's, of the same family.
         """
-        self._interface = _LENGTH.pack(interface)
+        self._interface = pcapng.NUMBER.pack(interface)
         self._ports = _PORTS.pack(source[1], destination[1])
         self.next = _FIRST_NUMBER
         self.acknowledged = 0
         self.ended = False
-        flags = pcapng.options([(pcapng.FLAGS, _LENGTH.pack(direction))])
+        flags = pcapng.options([(pcapng.FLAGS, pcapng.NUMBER.pack(direction))])
         # By the octets that are missing to a multiple of four.
         self._ends = [bytes(padding) + flags for padding in range(4)]
         sender, receiver = ip_address(source[0]), ip_address(destination[0])
@@ -141,7 +143,7 @@ class Flow:
             if flags & _STARTS_OR_ENDS:
                 self.next = self.next + 1 & _NUMBERS
         head, whole = self._head(time, words, flags, number, len(data), length, len(end))
-        return head, options, data, end, _LENGTH.pack(whole)
+        return head, options, data, end, pcapng.NUMBER.pack(whole)
 
     def _v4_head(
         self, time: int, words: int, flags: int, number: int, kept: int, length: int, end: int
@@ -153,13 +155,9 @@ class Flow:
         checksum = self._sum + total
         checksum = (checksum & 0xFFFF) + (checksum >> 16)
         checksum = ~(checksum + (checksum >> 16)) & 0xFFFF
-        head = _V4.pack(
-            _BLOCK,
-            whole,
-            self._interface,
-            time,
-            header + kept,
-            total,
+        head = _PACKET.pack(
+            _BLOCK, whole, self._interface, time >> 32, time & _LOW, header + kept, total
+        ) + _V4.pack(
             _V4_BEGIN,
             total,
             _V4_MIDDLE,
@@ -179,13 +177,9 @@ class Flow:
     ) -> tuple[bytes, int]:
         header = 40 + words * 4
         whole = 32 + header + kept + end
-        head = _V6.pack(
-            _BLOCK,
-            whole,
-            self._interface,
-            time,
-            header + kept,
-            header + length,
+        head = _PACKET.pack(
+            _BLOCK, whole, self._interface, time >> 32, time & _LOW, header + kept, header + length
+        ) + _V6.pack(
             _V6_BEGIN,
             words * 4 + length,
             _V6_MIDDLE + self._addresses,
@@ -252,7 +246,7 @@ def read_packet(body: bytes) -> Packet:
     @raise pcapng.BadBlock: it is not one of those that L{Flow} makes.
     """
     try:
-        interface, high, low, captured, _ = struct.unpack_from(">IIIII", body)
+        interface, high, low, captured, _ = struct.unpack_from("<IIIII", body)
         packet = body[20 : 20 + captured]
         version = packet[0] >> 4
         if version == 4:
@@ -276,7 +270,7 @@ def read_packet(body: bytes) -> Packet:
         if code == pcapng.COMMENT:
             comments.append(value.decode(errors="replace"))
         elif code == pcapng.FLAGS and len(value) == 4:
-            direction = value[3] & 3
+            direction = value[0] & 3
     return Packet(
         high << 32 | low,
         (str(ip_address(source)), source_port),

@@ -1,8 +1,8 @@
 """
 The blocks of a pcapng file (draft-ietf-opsawg-pcapng), as far as a recording uses them.
 
-All numbers are big-endian, as those of IP and TCP are: so one C{struct} makes a packet's block and
-its headers at once.
+Numbers are little-endian, as on nearly all machines: what captures from a pipe insists on its own
+order.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ OUTBOUND = 2
 RAW_IP = 101
 
 _MAGIC = 0x1A2B3C4D
-_BLOCK = struct.Struct(">II")
-_OPTION = struct.Struct(">HH")
-_NUMBER = struct.Struct(">I")
+_BLOCK = struct.Struct("<II")
+_OPTION = struct.Struct("<HH")
+NUMBER = struct.Struct("<I")
 
 #: What a reader takes one block for at most, in octets: a packet of 64 KiB and its comments are
 #: far below.
@@ -86,14 +86,14 @@ def block(type: int, body: bytes) -> bytes:
     @param body: a multiple of four octets.
     """
     length = len(body) + 12
-    return _BLOCK.pack(type, length) + body + _NUMBER.pack(length)
+    return _BLOCK.pack(type, length) + body + NUMBER.pack(length)
 
 
 def section_header(given: Iterable[Option]) -> bytes:
     """
     Make the block that begins a file. How long the section is, it does not say.
     """
-    return block(SECTION_HEADER, struct.pack(">IHHq", _MAGIC, 1, 0, -1) + options(given))
+    return block(SECTION_HEADER, struct.pack("<IHHq", _MAGIC, 1, 0, -1) + options(given))
 
 
 def interface(name: str) -> bytes:
@@ -102,7 +102,7 @@ def interface(name: str) -> bytes:
     their time in nanoseconds.
     """
     described = options([(INTERFACE_NAME, name.encode()), (TIME_RESOLUTION, b"\x09")])
-    return block(INTERFACE, struct.pack(">HHI", RAW_IP, 0, 0) + described)
+    return block(INTERFACE, struct.pack("<HHI", RAW_IP, 0, 0) + described)
 
 
 def read_options(body: bytes, at: int) -> Iterator[Option]:
@@ -161,7 +161,7 @@ class BlockReader:
                     raise BadBlock(f"a block of {length} octets")
                 if len(buffer) - at < length:
                     return
-                if _NUMBER.unpack_from(buffer, at + length - 4)[0] != length:
+                if NUMBER.unpack_from(buffer, at + length - 4)[0] != length:
                     raise BadBlock("a block whose two lengths differ")
                 body = bytes(buffer[at + 8 : at + length - 4])
                 at += length
@@ -170,9 +170,9 @@ class BlockReader:
             del buffer[:at]
 
     def _check_begin(self, buffer: bytearray, at: int) -> None:
-        type, _, magic = struct.unpack_from(">III", buffer, at)
+        type, _, magic = struct.unpack_from("<III", buffer, at)
         if type != SECTION_HEADER:
             raise BadBlock("not a pcapng file")
         if magic != _MAGIC:
-            raise BadBlock("a pcapng file of little-endian numbers, which netkit does not write")
+            raise BadBlock("a pcapng file of big-endian numbers, which netkit does not write")
         self._begun = True

@@ -133,10 +133,9 @@ def test_a_file_that_was_not_finished() -> None:
     ("data", "message"),
     [
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "not a pcapng file"),
-        (bytes.fromhex("0a0d0d0a1c0000004d3c2b1a") + bytes(16), "little-endian"),
-        (bytes.fromhex("0a0d0d0a00000007") + bytes(16), "little-endian"),
-        (write([])[:4] + b"\0\0\0\x07" + write([])[8:], "a block of 7 octets"),
-        (write([])[:-4] + b"\0\0\0\x07", "two lengths differ"),
+        (bytes.fromhex("0a0d0d0a0000001c1a2b3c4d") + bytes(16), "big-endian"),
+        (write([])[:4] + b"\x07\0\0\0" + write([])[8:], "a block of 7 octets"),
+        (write([])[:-4] + b"\x07\0\0\0", "two lengths differ"),
         (write([]).replace(b"netkit: recording", b"somebody: elses!!"), "netkit did not write"),
     ],
 )

@@ -1,0 +1,457 @@
+"""
+What netkit records, read by tshark; and what it shows of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from websockets.sync.client import connect, unix_connect
+
+from tests.interop.peers import (
+    PATIENCE,
+    SCRIPTS,
+    Address,
+    Daemon,
+    Program,
+    daemonCommand,
+    eventually,
+    requirePeer,
+    run,
+)
+
+NETKIT = str(SCRIPTS / "netkit")
+
+
+def tshark(folder: Path, *arguments: str) -> list[str]:
+    """
+    The lines that tshark writes about a folder's only recording.
+    """
+    [path] = folder.glob("*.pcapng")
+    done = run([requirePeer("tshark"), "-r", str(path), *arguments])
+    assert done.status == 0, done.errors
+    return done.output.decode().splitlines()
+
+
+def fields(folder: Path, wanted: str, *names: str) -> list[list[str]]:
+    options = [part for name in names for part in ("-e", name)]
+    lines = tshark(folder, "-Y", wanted, "-T", "fields", *options)
+    return [line.split("\t") for line in lines]
+
+
+def seesNoTrouble(folder: Path) -> bool:
+    return tshark(folder, "-Y", "tcp.analysis.flags") == []
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    return tmp_path / "capture"
+
+
+@pytest.fixture
+def service(capture: Path, folder: Path, tlsEndpoint: str) -> Iterator[Callable[..., Daemon]]:
+    """
+    Start a recorded service on TCP, TLS, IPv6 and a UNIX socket.
+    """
+    daemons: list[Daemon] = []
+
+    def start(name: str, *options: str) -> Daemon:
+        path = folder / "captured.sock"
+        daemon = Daemon(
+            name,
+            *("-l", "tcp:0:interface=127.0.0.1"),
+            *("-l", tlsEndpoint),
+            *("-l", f"unix:{path}"),
+            *("-l", "tcp6:0:interface=\\:\\:1"),
+            *("--capture", str(capture), "--format", "none"),
+            *options,
+            cwd=folder,
+        )
+        daemons.append(daemon)
+        return daemon
+
+    yield start
+    for daemon in daemons:
+        daemon.stop()
+
+
+def ipv6(daemon: Daemon) -> int:
+    [port] = re.findall(r"listens on \[::1\]:(\d+)", daemon.output)
+    return int(port)
+
+
+def test_http(service: Callable[..., Daemon], capture: Path) -> None:
+    curl = requirePeer("curl")
+    http = service("netkit-http")
+    tcp, tls, unix = (http.address(transport) for transport in ("tcp", "tls", "unix"))
+    for arguments in (
+        [f"{tcp.origin('http')}/tcp", f"{tcp.origin('http')}/again"],
+        ["--cacert", str(tls.certificate), f"{tls.origin('http')}/tls"],
+        ["--unix-socket", str(unix.path), "http://localhost/unix"],
+        [f"http://[::1]:{ipv6(http)}/ipv6", "--data", "x" * 100_000],
+    ):
+        assert run([curl, "--silent", "--http1.1", *arguments]).status == 0
+    http.stop()
+    requests = fields(capture, "http.request", "tcp.stream", "http.request.uri")
+    assert requests == [
+        ["0", "/tcp"],
+        ["0", "/again"],
+        ["1", "/tls"],
+        ["2", "/unix"],
+        ["3", "/ipv6"],
+    ]
+    assert fields(capture, "http.response", "http.response.code") == [["200"]] * 5
+    assert seesNoTrouble(capture)
+    comments = "\n".join(tshark(capture, "-T", "fields", "-e", "frame.comment"))
+    assert "service: http" in comments
+    assert f"unix:{unix.path}" in comments
+    assert "tls: TLSv1.3" in comments
+    assert "alpn: http/1.1" in comments
+    # In and out, as Wireshark shows it.
+    directions = fields(capture, "http", "frame.packet_flags_direction")
+    assert {direction for [direction] in directions} == {"0x00000001", "0x00000002"}
+
+
+def test_websocket(service: Callable[..., Daemon], capture: Path) -> None:
+    websocket = service("netkit-websocket")
+    for transport in ("tcp", "unix"):
+        address = websocket.address(transport)
+        if transport == "unix":
+            client = unix_connect(str(address.path), "ws://localhost/chat")
+        else:
+            client = connect(f"{address.origin('ws')}/chat", compression=None, proxy=None)
+        with client as connection:
+            for message in ("hello, wire", b"\xff\1\2"):
+                connection.send(message)
+                assert connection.recv(PATIENCE) == message
+    websocket.stop()
+    told = fields(capture, "websocket.payload.text", "tcp.stream", "websocket.payload.text")
+    assert ["0", "hello, wire"] in told
+    assert len(fields(capture, "websocket", "frame.number")) >= 10
+    assert seesNoTrouble(capture)
+    # netkit reads both, also what is compressed.
+    done = run([NETKIT, "show", str(capture), "--format", "json", "--print", "received"])
+    entries = list(map(json.loads, done.output.splitlines()))
+    assert [entry["data"] for entry in entries] == ["hello, wire", "/wEC"] * 2
+
+
+def test_echo_and_how_it_ends(service: Callable[..., Daemon], capture: Path) -> None:
+    echo = service("netkit-echo")
+    address = echo.address("tcp")
+    with socket.create_connection(("127.0.0.1", present(address.port))) as client:
+        client.sendall(b"*1\r\n$4\r\nPING\r\n")
+        assert client.recv(100)
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(100) == b""
+    client = socket.create_connection(("127.0.0.1", present(address.port)))
+    client.sendall(b"x")
+    client.recv(1)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+    done = eventually(
+        lambda: run([NETKIT, "show", str(capture)]).output, lambda said: said.count(b"reset") == 1
+    )
+    lines = done.decode().splitlines()
+    assert "14 B in, 14 B out" in lines[0]
+    assert " done" in lines[0]
+    assert "1 B in, 1 B out" in lines[1]
+    echo.stop()
+    assert fields(capture, "tcp.flags.reset == 1", "tcp.stream") == [["1"]]
+    assert len(fields(capture, "tcp.flags.fin == 1", "tcp.stream")) == 2
+    assert seesNoTrouble(capture)
+
+
+def present(port: int | None) -> int:
+    assert port is not None
+    return port
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "Host"),
+        (b"GET / HTTP/1.1\nHost: x\n\n", "LF"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "not HTTP/1"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf", "6 octets are missing"),
+        (b"GET / HT", "in the middle of a head"),
+    ],
+)
+def test_what_is_refused_is_printed_and_recorded(
+    sent: bytes, why: str, tmp_path: Path, folder: Path
+) -> None:
+    printed, capture = tmp_path / "printed", tmp_path / "capture"
+    http = Daemon(
+        *("netkit-http", "-l", "tcp:0:interface=127.0.0.1", "--capture", str(capture)),
+        *("--output", str(printed), "--format", "json", "--head-timeout", "60"),
+        cwd=folder,
+    )
+    with socket.create_connection(("127.0.0.1", present(http.address("tcp").port))) as client:
+        client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(1000):
+            pass
+    said = eventually(printed.read_bytes, lambda said: said.endswith(b"\n"))
+    http.stop()
+    entry = json.loads(said.splitlines()[0])
+    assert why in entry["wrong"]
+    shown = run([NETKIT, "show", str(capture), "--format", "text", "--print", "received"])
+    assert shown.output == sent
+
+
+def test_a_websocket_that_breaks_the_protocol_is_printed(tmp_path: Path, folder: Path) -> None:
+    printed = tmp_path / "printed"
+    websocket = Daemon(
+        *("netkit-websocket", "-l", "tcp:0:interface=127.0.0.1", "--output", str(printed)),
+        *("--print", "all"),
+        cwd=folder,
+    )
+    port = present(websocket.address("tcp").port)
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(
+            b"GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            b"\x81\x05hello"
+        )
+        while client.recv(1000):
+            pass
+    entries = list(
+        map(
+            json.loads,
+            eventually(printed.read_bytes, lambda said: b'"closed"' in said).splitlines(),
+        )
+    )
+    websocket.stop()
+    kinds = [entry["kind"] for entry in entries]
+    assert kinds[:3] == ["opened", "handshake", "handshake"]
+    assert any("mask" in entry.get("wrong", "") for entry in entries)
+    assert [entry["code"] for entry in entries if entry["kind"] == "close"] == [1002]
+    assert kinds[-1] == "closed"
+
+
+def test_any_program_by_its_endpoint_string(tmp_path: Path) -> None:
+    """
+    Twisted's own web server, and a client of netkit's.
+    """
+    (tmp_path / "index.html").write_text("<p>hello")
+    options = "folder=served:service=web"
+    web = Program(
+        daemonCommand(
+            *("web", "--path", str(tmp_path)),
+            *("--listen", rf"capture:tcp\:0\:interface\=127.0.0.1:{options}"),
+        ),
+        cwd=tmp_path,
+    )
+    [found] = web.waitForLines(re.compile(r"Site starting on (\d+)"))
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    client = rf"capture:tcp\:127.0.0.1\:{found[1]}:folder=sent"
+    done = run([NETKIT, "send", client], request, cwd=tmp_path)
+    assert done.output.endswith(b"<p>hello"), done.errors
+    web.stop()
+    for folder, role in (("served", "web"), ("sent", "capture")):
+        lines = run([NETKIT, "show", str(tmp_path / folder)]).output.decode().splitlines()
+        assert len(lines) == 1, lines
+        assert f" {role} " in lines[0]
+        assert "GET /" in lines[0]
+        assert fields(tmp_path / folder, "http.response", "http.response.code") == [["200"]]
+        assert seesNoTrouble(tmp_path / folder)
+
+
+def test_live(service: Callable[..., Daemon], capture: Path) -> None:
+    """
+    What C{wireshark -k -i -} is given.
+    """
+    echo = service("netkit-echo")
+    show = subprocess.Popen(
+        [NETKIT, "show", "-w", "-", "--follow", str(capture)], stdout=subprocess.PIPE
+    )
+    follow = subprocess.Popen(
+        [
+            *(requirePeer("tshark"), "-l", "-i", "-", "-Y", "tcp.len > 0"),
+            *("-T", "fields", "-e", "tcp.payload"),
+        ],
+        stdin=show.stdout,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert follow.stdout is not None
+    try:
+        run([NETKIT, "send", echo.address("tcp").client], b"live")
+        assert follow.stdout.readline() == b"live".hex().encode() + b"\n"
+    finally:
+        for process in (show, follow):
+            process.send_signal(signal.SIGTERM)
+        for process in (show, follow):
+            process.communicate(timeout=PATIENCE)
+
+
+def test_a_crash_leaves_what_was_flushed(folder: Path, capture: Path) -> None:
+    """
+    Killed in full flow.
+    """
+    echo = Daemon(
+        *("netkit-echo", "-l", "tcp:0:interface=127.0.0.1", "--capture", str(capture)), cwd=folder
+    )
+    with socket.create_connection(("127.0.0.1", present(echo.address("tcp").port))) as client:
+        for _ in range(100):
+            client.sendall(os.urandom(10_000))
+            client.recv(10_000)
+        [path] = capture.glob("*.pcapng")
+        eventually(lambda: path.stat().st_size, lambda size: size > 100_000)
+        os.kill(echo.pid, signal.SIGKILL)
+    Program.stop(echo)
+    assert len(fields(capture, "tcp.len > 0", "tcp.len")) > 10
+    assert b" echo " in run([NETKIT, "show", str(capture)]).output
+
+
+def test_har(service: Callable[..., Daemon], capture: Path) -> None:
+    curl = requirePeer("curl")
+    http = service("netkit-http", "--header", "Set-Cookie: a=b; Path=/")
+    origin = http.address("tcp").origin("http")
+    run([curl, "--silent", f"{origin}/one?x=y", "--data", "k=v", "--cookie", "secret=1"])
+    run([curl, "--silent", f"{origin}/two"])
+    http.stop()
+    log = json.loads(run([NETKIT, "export", "--har", str(capture)]).output)["log"]
+    assert log["version"] == "1.2"
+    first, second = log["entries"]
+    assert first["request"]["method"] == "POST"
+    assert first["request"]["url"] == f"{origin}/one?x=y"
+    assert first["request"]["queryString"] == [{"name": "x", "value": "y"}]
+    assert first["request"]["postData"]["text"] == "k=v"
+    assert {"name": "Cookie", "value": "redacted"} in first["request"]["headers"]
+    assert first["response"]["status"] == 200
+    assert first["response"]["content"]["text"] == "response data"
+    assert first["request"]["cookies"] == [{"name": "secret", "value": "redacted"}]
+    assert first["response"]["cookies"][0]["value"] == "redacted"
+    assert "secret=1" not in json.dumps(log)
+    assert second["request"]["url"] == f"{origin}/two"
+    whole = run([NETKIT, "export", "--har", "--with-secrets", str(capture)]).output
+    assert b"secret=1" in whole
+
+
+def test_har_of_a_websocket(service: Callable[..., Daemon], capture: Path) -> None:
+    websocket = service("netkit-websocket")
+    with connect(f"{websocket.address('tcp').origin('ws')}/chat", proxy=None) as connection:
+        for message in ("hello", b"\0\1\2"):
+            connection.send(message)
+            connection.recv(PATIENCE)
+    websocket.stop()
+    log = json.loads(run([NETKIT, "export", "--har", str(capture)]).output)["log"]
+    [entry] = log["entries"]
+    assert entry["_resourceType"] == "websocket"
+    assert entry["response"]["status"] == 101
+    assert entry["request"]["url"].startswith("ws://")
+    said = [(m["type"], m["opcode"], m["data"]) for m in entry["_webSocketMessages"]]
+    assert said == [
+        ("send", 1, "hello"),
+        ("receive", 1, "hello"),
+        ("send", 2, "AAEC"),
+        ("receive", 2, "AAEC"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "nowhere"], "'nowhere' does not exist"),
+        (["show", "."], "has no recording in it"),
+        (["show", "text"], "not a pcapng file"),
+        (["export", "--har", "text"], "not a pcapng file"),
+    ],
+)
+def test_what_cannot_be_read(arguments: list[str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("this is no recording, and long enough to tell\n")
+    done = run([NETKIT, *arguments], cwd=tmp_path)
+    assert done.status == 1
+    assert done.output == b""
+    assert message in done.errors.decode()
+    assert done.errors.count(b"\n") == 1
+
+
+class Stalled:
+    """
+    A reader of a service's output that stops reading.
+    """
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+
+def test_a_reader_of_the_output_that_stalls(tmp_path: Path, folder: Path) -> None:
+    """
+    It holds up who is printed, and nobody else; when it goes on, nothing is lost.
+    """
+    fifo = tmp_path / "fifo"
+    reader = Stalled(fifo)
+    ports = {name: free() for name in ("echo", "print-respond", "http", "websocket")}
+    options = [f"--{name}=tcp:{port}:interface=127.0.0.1" for name, port in ports.items()]
+    services = Program(
+        daemonCommand("netkit", *options, "--output", str(fifo), "--grace", "2"), cwd=folder
+    )
+    services.waitForLines(re.compile("websocket .*listens on|websocket +127"))
+    content = os.urandom(2**20)
+
+    async def post() -> bytes:
+        reading, writing = await asyncio.open_connection("127.0.0.1", ports["print-respond"])
+        writing.write(content)
+        writing.write_eof()
+        answer = await reading.read()
+        writing.close()
+        return answer
+
+    async def posts() -> list[bytes]:
+        return await asyncio.gather(*(post() for _ in range(30)), return_exceptions=False)
+
+    async def scene() -> None:
+        posting = asyncio.create_task(posts())
+        # The pipe is full long before all have come, and the echo answers all the same.
+        for _ in range(20):
+            reading, writing = await asyncio.open_connection("127.0.0.1", ports["echo"])
+            writing.write(b"still there?")
+            assert await asyncio.wait_for(reading.readexactly(12), PATIENCE) == b"still there?"
+            writing.close()
+        os.set_blocking(reader.descriptor, True)
+        received = await asyncio.to_thread(self_read, reader.descriptor, 30 * len(content))
+        assert await posting == [b"response data"] * 30
+        assert received == content * 30
+
+    asyncio.run(scene())
+    assert services.stop() in (0, -signal.SIGTERM)
+    os.close(reader.descriptor)
+
+
+def self_read(descriptor: int, length: int) -> bytes:
+    received = b""
+    while len(received) < length:
+        received += os.read(descriptor, 2**20)
+    return received
+
+
+def free() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def test_a_stop_does_not_wait_for_a_reader_that_stalls(tmp_path: Path, folder: Path) -> None:
+    fifo = tmp_path / "fifo"
+    reader = Stalled(fifo)
+    respond = Daemon(
+        *("netkit-print-respond", "-l", "tcp:0:interface=127.0.0.1"),
+        *("--output", str(fifo), "--grace", "0.5"),
+        cwd=folder,
+    )
+    client = Address(port=respond.address("tcp").port).client
+    assert run([NETKIT, "send", client], os.urandom(2**20)).output == b"response data"
+    respond.stop()
+    respond.waitForLines(re.compile("did not take what was to be printed in time"))
+    os.close(reader.descriptor)
