@@ -58,8 +58,9 @@ async def test_more_than_may_be_kept_is_received(
         assert str(LIMIT) in event["reason"]
 
 
+@pytest.mark.parametrize("unread", [b"", b"data"], ids=["", "with something unread"])
 @pytest_twisted.ensureDeferred
-async def test_more_than_may_be_kept_is_written(serve: Serve, where: str) -> None:
+async def test_more_than_may_be_kept_is_written(serve: Serve, where: str, unread: bytes) -> None:
     sockets: list[net.Socket] = []
     server = serve(sockets.append, maxBuffered=LIMIT)
     address = client(await server.listen(where))
@@ -68,6 +69,8 @@ async def test_more_than_may_be_kept_is_written(serve: Serve, where: str) -> Non
         peers.append(await net.createConnection(address))
         await until(lambda: len(sockets) == count)  # noqa: B023 - awaited here
         peers[-1].pause()
+    await peers[1].write(unread)
+    await until(lambda: sockets[1].readableLength == len(unread))
     # The system takes some of it.
     writing = sockets[1].write(bytes(2**24))
     with pytest.raises(net.BudgetExceededError, match=str(LIMIT)):

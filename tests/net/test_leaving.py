@@ -139,6 +139,24 @@ async def test_what_a_client_left_can_still_be_read(
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_came_with_the_end_can_be_answered(connect: Connect, clock: Clock) -> None:
+    """
+    Who has read all of it has a turn to answer; then our half is closed, though nobody reads.
+    """
+    socket, peer = await connect(reactor=Timed(clock))
+    peer.transport.write(b"data")
+    peer.transport.loseWriteConnection()
+    await until(lambda: socket.readableLength)
+    await turns()
+    assert await socket.read(9) == b"data"
+    await socket.write(b"answer")
+    clock.advance(0)
+    await peer.ended
+    assert bytes(peer.received) == b"answer"
+    assert isinstance(await socket.closed, ConnectionDone)
+
+
+@pytest_twisted.ensureDeferred
 async def test_who_reads_slowly_is_not_hurried(gone: Server, timed: Any, clock: Clock) -> None:
     _, address, sockets, reasons = await gone(reactor=timed, timeout=0)
     socket = await net.createConnection(address)
@@ -198,11 +216,13 @@ async def test_a_paused_socket_is_told_of_a_reset(connect: Connect, clock: Clock
 
 
 @pytest_twisted.ensureDeferred
-async def test_everything_is_delivered(connect: Connect) -> None:
+async def test_everything_is_delivered(connect: Connect, clock: Clock) -> None:
     """
-    Also to a peer that takes its time, which sends meanwhile what nobody reads here.
+    Also to a peer that takes its time, which sends meanwhile what nobody reads here. Its end is
+    seen, behind all that.
     """
-    socket, peer = await connect()
+    socket, peer = await connect(reactor=Timed(clock))
+    socket.pause()
     IPushProducer(peer.transport).pauseProducing()
     peer.transport.write(bytes(2**20))
     socket.write(CONTENT).addErrback(lambda failure: None)
@@ -213,7 +233,9 @@ async def test_everything_is_delivered(connect: Connect) -> None:
     await peer.ended
     assert bytes(peer.received) == CONTENT
     peer.transport.loseConnection()
-    assert isinstance(await closing, ConnectionDone)
+    await peer.lost
+    await turns(1000)
+    assert isinstance(now(closing), ConnectionDone)
     assert socket.destroyed
 
 
@@ -259,13 +281,14 @@ async def test_a_peer_that_never_reads(connect: Connect, clock: Clock) -> None:
     IPushProducer(peer.transport).pauseProducing()
     socket.write(bytes(2**24)).addErrback(lambda failure: None)
     closing = socket.destroySoon()
-    # What it sends is nothing that it takes.
-    peer.transport.write(b"data")
     for _ in range(9):
         await turns()
         clock.advance(LINGER)
     assert not closing.called
     while not closing.called:
+        # What it sends does not show that it takes anything.
+        peer.transport.write(b"data")
+        await turns()
         clock.advance(50)
         await turns()
     assert isinstance(await closing, TimeoutError)
