@@ -41,6 +41,13 @@ class SwitchedProtocol:
         self._transport = transport
         protocol.makeConnection(transport)
 
+    @property
+    def stoppable(self) -> bool:
+        """
+        Whether the protocol ends the connection in good order itself when the service stops.
+        """
+        return isinstance(self.protocol, StoppableProtocol)
+
     def dataReceived(self, data: bytes) -> None:
         """
         Something arrived.

@@ -12,7 +12,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
-from ..base.switching import StoppableProtocol, SwitchedProtocol
+from ..base.switching import SwitchedProtocol
 from ..wire.errors import HTTPProtocolError
 from ..wire.http.connection import ResponseReceiver
 from ..wire.http.content import EndOfMessage
@@ -114,9 +114,7 @@ class PlainHTTP:
         """
         Whether the protocol ends the connection in good order itself when the service stops.
         """
-        return self._protocol is not None and isinstance(
-            self._protocol.protocol, StoppableProtocol
-        )
+        return self._protocol is not None and self._protocol.stoppable
 
     def serviceStopping(self) -> None:
         """

@@ -26,6 +26,7 @@ from zope.interface import implementer
 from ..base.endpoints import serverEndpoint
 from ..base.quantities import parseSeconds
 from ..wire.http.head import is_path
+from .arguments import checkPath
 from .endpoint import WebSocketClientEndpoint
 from .factory import WebSocketFactory
 from .options import WebSocketOptions
@@ -87,9 +88,11 @@ class WebSocketStreamServerEndpoint:
         @param endpoint: what to listen on.
         @param path: the only path that there is a WebSocket at; any by default.
         @param clock: what tells the time.
+        @raise TypeError: the path is not of bytes.
+        @raise ValueError: no request can be for that path.
         """
         self._endpoint = endpoint
-        self._path = path
+        self._path = checkPath(path)
         self._clock = clock
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:

@@ -4,15 +4,20 @@ URLs of WebSockets (RFC 6455 section 3).
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import idna
 
+from ..wire.http.framing import HOST
+
 # The schemes, and whether TLS goes with them. RFC 6455 has the first two; the others are what
 # they begin with.
 _SECURE = {"ws": False, "wss": True, "http": False, "https": True}
+
+_HOST = re.compile(HOST)
 
 # What may stand in a request target as it is: RFC 3986, and what is percent-encoded already.
 _TARGET = "/?:@!$&'()*+,;=-._~%"
@@ -42,16 +47,17 @@ class WebSocketURL:
         """
         Parse a URL.
 
-        @raise ValueError: it is none of a WebSocket.
+        @raise TypeError: it is no string.
+        @raise ValueError: it is no URL of a WebSocket.
         """
+        if not isinstance(url, str):
+            raise TypeError(f"{url!r} is not a URL: a string such as 'ws://host/path'")
         try:
             parts = urlsplit(url)
             secure = _SECURE[parts.scheme]
-            host = parts.hostname or ""
-            if not host.isascii():
-                host = idna.encode(host, uts46=True).decode("ascii")
+            host = asciiHost(parts.hostname or "")
             port = parts.port if parts.port is not None else defaultPort(secure)
-            if not host or not port:
+            if not port:
                 raise ValueError(url)
         except (KeyError, ValueError) as error:
             raise ValueError(
@@ -82,6 +88,20 @@ class WebSocketURL:
         The URL by which Twisted's HTTP client knows where it connects to.
         """
         return f"{'https' if self.secure else 'http'}://{self.authority}{self.target}"
+
+
+def asciiHost(host: str) -> str:
+    """
+    Write the host of a URL in ASCII.
+
+    @param host: a name or an address, without brackets.
+    @raise ValueError: it is none (RFC 3986 section 3.2.2).
+    """
+    if not host.isascii():
+        host = idna.encode(host, uts46=True).decode("ascii")
+    if not _HOST.fullmatch(b"[%b]" % host.encode() if ":" in host else host.encode()):
+        raise ValueError(f"{host!r} is not the host of a URL")
+    return host
 
 
 def defaultPort(secure: bool) -> int:

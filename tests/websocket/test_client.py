@@ -248,7 +248,13 @@ def test_urls(url: str, host: bytes, target: bytes, where: bytes) -> None:
     assert not connecting.called
 
 
-@pytest.mark.parametrize("url", ["ftp://x/", "example.com", "ws:///x", "ws:x", ""])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("ftp://x/", "example.com", "ws:///x", "ws:x", "", "ws://a b/", "ws://a<b/", "ws://%zz/"),
+        *("ws://x:0/", "ws://x:65536/", "ws://x:y/", "ws://[::1/", "ws://[x]/", "ws://a..é/"),
+    ],
+)
 def test_no_urls(url: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(repr(url))} is not a URL such as ws://"):
         WebSocketClientEndpoint.new(MemoryReactorClock(), url)
@@ -269,13 +275,14 @@ def test_no_urls(url: str) -> None:
         ({"redirects": -1}, ValueError, "redirects is a whole number, 0 or more, not -1"),
         ({"redirects": None}, TypeError, "not None"),
         ({"proxy": "proxy:3128"}, ValueError, "'proxy:3128' is not the URL of a proxy"),
+        ({"url": b"ws://x/"}, TypeError, "b'ws://x/' is not a URL"),
     ],
 )
 def test_mistakes_are_told_at_once(
     arguments: dict[str, Any], error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error, match=says):
-        WebSocketClientEndpoint.new(MemoryReactorClock(), "ws://x/", **arguments)
+        WebSocketClientEndpoint.new(MemoryReactorClock(), **{"url": "ws://x/", **arguments})
 
 
 def request(url: str, headers: list[tuple[bytes, bytes]]) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet.endpoints import clientFromString, serverFromString
+from twisted.internet.endpoints import TCP4ServerEndpoint, clientFromString, serverFromString
 from twisted.internet.error import ConnectionDone, NoProtocol
 from twisted.internet.interfaces import (
     IConsumer,
@@ -26,7 +26,12 @@ from zope.interface.verify import verifyObject
 from netkit.echo import EchoFactory
 from netkit.net import createConnection
 from netkit.printrespond import PrintRespondFactory
-from netkit.websocket import ConnectionRejected, WebSocketClosed, WebSocketStream
+from netkit.websocket import (
+    ConnectionRejected,
+    WebSocketClosed,
+    WebSocketStream,
+    WebSocketStreamServerEndpoint,
+)
 from netkit.wire.websocket.events import Close
 from tests.clients import connect
 from tests.recording import Records
@@ -310,3 +315,10 @@ def test_lost_before_it_is_open() -> None:
     stream = WebSocketStream(Inner())
     stream.connectionLost(Failure(ConnectionDone()))
     assert stream.protocol.events == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("path", "error"), [("/x", TypeError), (b"x", ValueError)])
+def test_a_path_that_is_none(path: Any, error: type[Exception]) -> None:
+    reactor = MemoryReactorClock()
+    with pytest.raises(error, match="path is"):
+        WebSocketStreamServerEndpoint(TCP4ServerEndpoint(reactor, 0), path=path, clock=reactor)

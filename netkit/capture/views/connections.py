@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from ...wire.http.fields import TCHAR
 from ...wire.recording import (
     Address,
     Closed,
@@ -27,8 +28,8 @@ from .raw import ContentView, RawView
 from .spool import Spool
 
 # How an HTTP request begins, and what may become that.
-_REQUEST = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,20} [!-~]")
-_PERHAPS = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,20} ?")
+_REQUEST = re.compile(TCHAR + rb"{1,20} [!-~]")
+_PERHAPS = re.compile(TCHAR + rb"{1,20} ?")
 
 
 class View(Protocol):

@@ -13,7 +13,8 @@ from reprlib import repr as _shortened
 from ..errors import HTTPProtocolError, LocalProtocolError
 
 # RFC 9110 section 5.6.2.
-TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+TOKEN = TCHAR + rb"++"
 
 # RFC 9110 section 5.5: VCHAR, obs-text, SP and HTAB. OWS around the value is part of it here.
 VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"
