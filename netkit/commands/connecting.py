@@ -79,7 +79,7 @@ class _Described:
 
 def _tlsEndpoint(reactor: Any, description: str, trust: Trust) -> IStreamClientEndpoint:
     """
-    Make the endpoint of a C{tls:} string as Twisted does, but for whom to believe.
+    Make the endpoint of a C{tls:} string as Twisted does, but for the certificates it trusts.
     """
 
     def parsed(

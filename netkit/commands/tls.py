@@ -1,5 +1,5 @@
 """
-Which servers a verb believes, and why it does not believe one.
+TLS for the verbs: whose certificates are trusted, and why a certificate is refused.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from zope.interface import implementer
 
 from .running import CommandFailed
 
-# The errors of X509_verify_cert(3) that come up.
+# The errors of X509_verify_cert(3) that come up, in words.
 _PROBLEMS = {
     7: "is not signed by the authority that it names",
     9: "is not valid before {begin}",
@@ -46,24 +46,24 @@ _PROBLEMS = {
 
 def addTrustArguments(parser: ArgumentParser) -> None:
     """
-    Say how a verb is told which servers to believe.
+    Say how a verb is told whose certificates to trust.
     """
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--ca",
         metavar="FILE",
-        help="with TLS, believe the authorities in FILE (PEM), in place of the system's",
+        help="with TLS, trust the authorities in FILE (PEM), in place of the system's",
     )
     group.add_argument(
         "--insecure",
         action="store_true",
-        help="with TLS, believe any server, whatever certificate it shows",
+        help="with TLS, accept any certificate, and so any server",
     )
 
 
 def trustFromArguments(arguments: Namespace) -> Trust:
     """
-    Which servers to believe.
+    Whose certificates to trust.
 
     @raise CommandFailed: there are no certificates in the file.
     """
@@ -88,22 +88,22 @@ def _loadCertificates(path: Path) -> list[Certificate]:
 @implementer(IPolicyForHTTPS)
 class Trust:
     """
-    Which servers to believe.
+    Whose certificates to trust: a policy for HTTPS, WebSocket and plain TLS.
     """
 
     def __init__(
         self, *, verify: bool = True, authorities: Iterable[Certificate] | None = None
     ) -> None:
         """
-        @param verify: whether to look at their certificates at all.
-        @param authorities: whose certificates to believe; the system's by default.
+        @param verify: whether to verify the servers' certificates at all.
+        @param authorities: the trust anchors; the system's by default.
         """
         self._verify = verify
         self._authorities = authorities
 
     def orIn(self, folder: Path) -> Trust:
         """
-        Believe the authorities in the folder, if it was not said whom to believe.
+        Trust the certificates in a folder, unless it was said whose to trust.
 
         @param folder: its files whose names end in C{.pem} are read.
         @raise OSError: there is no such folder, or a file cannot be read.
@@ -145,7 +145,7 @@ class Trust:
         if self._verify:
             store = context.get_cert_store()
             assert store is not None
-            # A certificate that is given is believed, be it an authority's or a server's.
+            # A certificate that is given is a trust anchor, be it an authority's or a server's.
             store.set_flags(X509StoreFlags.PARTIAL_CHAIN)
             # Of the context, since what the one of a connection raises is lost.
             context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verifier(host))
