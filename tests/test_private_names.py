@@ -123,8 +123,6 @@ def test_one_file_has_the_private_names_of_twisted(path: Path) -> None:
 # Where it is not so yet.
 STILL = {
     "netkit.http.protocol",
-    "netkit.websocket.client",
-    "netkit.websocket.server",
 }
 
 
