@@ -10,9 +10,10 @@ from argparse import Namespace
 from collections.abc import Callable, Coroutine
 from traceback import format_exc
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, globalLogBeginner
 
 from ..base.terminal import printable, printableLine
 
@@ -47,6 +48,14 @@ def tell(message: str) -> None:
     sys.stderr.write(f"{printableLine(' '.join(message.split()))}\n")
 
 
+def _showFailure(event: LogEvent) -> None:
+    """
+    Show what went wrong that nobody awaits: a fault of ours, perhaps with text of the peer's.
+    """
+    if event.get("log_level") is LogLevel.critical:
+        sys.stderr.write(printable(f"{eventAsText(event)}\n"))
+
+
 def runCommand(
     name: str,
     run: Callable[[Any, Namespace], Coroutine[Deferred[Any], Any, None]],
@@ -63,6 +72,8 @@ def runCommand(
     """
     from twisted.internet import reactor as globalReactor
 
+    observers = [cast(ILogObserver, _showFailure)]
+    globalLogBeginner.beginLoggingTo(observers, discardBuffer=True, redirectStandardIO=False)
     reactor: Any = globalReactor
     status: int | None = None
     running: Deferred[int] | None = None

@@ -10,16 +10,19 @@ import sys
 PROGRAM = """
 import os, signal, sys
 from argparse import Namespace
+from twisted.internet.defer import fail
 from netkit.commands.running import runCommand
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 async def run(reactor, arguments):
     os.kill(os.getpid(), signal.SIGINT)
-    if arguments.fails:
-        raise LookupError("a bug")
+    if "fails" in arguments.how:
+        raise LookupError("a bug \\x1b[2J")
+    if "forgets" in arguments.how:
+        fail(LookupError("a bug \\x1b[2J"))
 
-sys.exit(runCommand("netkit test", run, Namespace(fails=len(sys.argv) > 1)))
+sys.exit(runCommand("netkit test", run, Namespace(how=sys.argv)))
 """
 
 
@@ -40,7 +43,14 @@ def test_a_bug_is_shown_as_one() -> None:
     done = run("fails")
     assert done.returncode == 1
     assert "netkit test failed" in done.stderr
-    assert "LookupError: a bug" in done.stderr
+    assert r"LookupError: a bug \x1b[2J" in done.stderr
+
+
+def test_so_is_one_that_nobody_awaits() -> None:
+    done = run("forgets")
+    assert done.returncode == 0
+    assert "Traceback" in done.stderr
+    assert r"LookupError: a bug \x1b[2J" in done.stderr
 
 
 def test_a_verb_loads_no_other() -> None:
