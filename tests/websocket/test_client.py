@@ -324,6 +324,7 @@ def test_a_field_takes_the_place_of_ours(
     read_request(head)
     assert len({name.lower() for name, _ in head.fields}) == len(head.fields)
     assert (given in head.fields.pairs) == goes
+    assert head.fields.pairs[0][0].lower() == b"host"
     said = [event for event in logged if event.get("name") == given[0].decode().lower()]
     assert bool(said) != goes
 

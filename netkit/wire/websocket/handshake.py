@@ -294,11 +294,16 @@ class ClientHandshake:
 
 def _merged(own: Pairs, given: Pairs) -> bytes:
     """
-    Serialise fields: what is given takes the place of our own of the same name.
+    Serialise fields: what is given takes the place of our own of the same name. So Host, which is
+    to be the first (RFC 9110 section 7.2), stays the first.
     """
-    given = list(given)
-    taken = {name.lower() for name, _ in given}
-    return encode_fields([*(field for field in own if field[0].lower() not in taken), *given])
+    more = list(given)
+    fields: list[tuple[bytes, bytes]] = []
+    for name, value in own:
+        taken = [field for field in more if field[0].lower() == name.lower()]
+        more = [field for field in more if field not in taken]
+        fields += taken or [(name, value)]
+    return encode_fields([*fields, *more])
 
 
 def _options(fields: dict[bytes, list[bytes]], name: bytes) -> list[bytes]:
