@@ -10,7 +10,6 @@ From the outside in (imports point downwards only):
       Protocol and Factory classes.
     - L{netkit.reactor}: the uvloop reactor, which runs any of these and any other program.
     - L{netkit.server}: what every server connection shares: limits, idleness, closing.
-    - L{netkit.interfaces}: public zope.interface interfaces.
     - L{netkit.wire}: bytes to events and back; pure, knows neither Twisted nor sockets.
 """
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
-    IAddress,
     IHalfCloseableProtocol,
     IStreamClientEndpoint,
     ITCPTransport,
@@ -14,8 +13,6 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
-
-from netkit.interfaces import IPrinter
 
 
 @implementer(IHalfCloseableProtocol)
@@ -66,18 +63,3 @@ async def connect(endpoint: IStreamClientEndpoint) -> Client:
     client = await endpoint.connect(Factory.forProtocol(Client))
     assert isinstance(client, Client)
     return client
-
-
-@implementer(IPrinter)
-class Records:
-    """
-    A printer that keeps what it is given.
-    """
-
-    def __init__(self) -> None:
-        self.all: list[bytes] = []
-        self.peers: list[IAddress] = []
-
-    def received(self, peer: IAddress, data: bytes | bytearray) -> None:
-        self.peers.append(peer)
-        self.all.append(bytes(data))

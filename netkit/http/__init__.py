@@ -3,17 +3,20 @@ An HTTP/1.1 server (RFC 9110, RFC 9112) for Twisted.
 
     - L{netkit.http.request}: what a handler is given.
     - L{netkit.http.response}: what a handler answers.
-    - L{netkit.http.receiving}: a connection's requests, as they arrive.
+    - L{netkit.http.content}: the content of a request, as it is read.
     - L{netkit.http.protocol}: a connection, its requests answered.
-    - L{netkit.http.factory}: what makes connections, and their settings.
+    - L{netkit.http.settings}: how connections are to behave.
+    - L{netkit.http.factory}: what makes connections.
     - L{netkit.http.flow}: holds back what a client does not read.
     - L{netkit.http.sending}: content that is written piece by piece.
+    - L{netkit.http.date}: the date that responses tell.
 """
 
 from ..wire.http import Fields
-from .factory import Handler, HTTPFactory
+from .factory import HTTPFactory
 from .protocol import HTTPProtocol
 from .request import Request
 from .response import Response, Upgrade
+from .settings import Handler
 
 __all__ = ["Fields", "HTTPFactory", "HTTPProtocol", "Handler", "Request", "Response", "Upgrade"]

@@ -1,37 +1,17 @@
 """
-What makes HTTP connections, and the settings that they share.
+What makes HTTP connections.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from email.utils import formatdate
-from typing import Any
-
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IProtocolNegotiationFactory,
-    IReactorTime,
-)
+from twisted.internet.interfaces import IProtocolNegotiationFactory, IReactorTime
 from zope.interface import implementer
 
-from ..interfaces import IPrinter
 from ..server import ServerFactory, ServerProtocol
 from ..wire.http import Limits
+from .date import DateLine
 from .protocol import HTTPProtocol
-from .request import Request
-from .response import Response, Upgrade
-
-Answer = Response | Upgrade
-Handler = Callable[
-    [Request],
-    Answer
-    | Deferred[Response]
-    | Deferred[Upgrade]
-    | Deferred[Answer]
-    | Coroutine[Deferred[Any], Any, Answer],
-]
+from .settings import Handler, HTTPSettings
 
 
 @implementer(IProtocolNegotiationFactory)
@@ -40,13 +20,10 @@ class HTTPFactory(ServerFactory):
     Makes HTTP connections, within the limits of L{ServerFactory} and of L{Limits}.
     """
 
-    protocol = HTTPProtocol
-
     def __init__(
         self,
         handler: Handler,
         *,
-        printer: IPrinter | None = None,
         limits: Limits | None = None,
         headTimeout: float = 30.0,
         contentTimeout: float = 300.0,
@@ -62,8 +39,6 @@ class HTTPFactory(ServerFactory):
             L{Response} or an L{Upgrade}, a Deferred of one, or is a coroutine function. One that
             fails has the client answered 500; when the client goes away, what it awaits is
             cancelled.
-        @param printer: what shows each request, head and content exactly as sent, when it is
-            complete; nothing by default.
         @param limits: how large the parts of a request may be.
         @param headTimeout: how many seconds a request's head may take from its first octet to its
             last; 408 is answered then.
@@ -91,15 +66,21 @@ class HTTPFactory(ServerFactory):
             idleTimeout=idleTimeout,
             clock=clock,
         )
-        self.handler = handler
-        self.printer = printer
-        self.limits = limits or Limits()
-        self.headTimeout = headTimeout
-        self.contentTimeout = contentTimeout
-        self.refusedMethods = refusedMethods
-        self.allowHalfOpen = allowHalfOpen
-        self._dateLine: bytes | None = None
-        self._dateEnds: IDelayedCall | None = None
+        self._settings = HTTPSettings(
+            handler=handler,
+            limits=limits or Limits(),
+            headTimeout=headTimeout,
+            contentTimeout=contentTimeout,
+            refusedMethods=refusedMethods,
+            allowHalfOpen=allowHalfOpen,
+        )
+        self._date = DateLine(self.clock)
+
+    def protocol(self) -> ServerProtocol:
+        """
+        Make the protocol of a connection.
+        """
+        return HTTPProtocol(self._settings, self._date)
 
     def acceptableProtocols(self) -> list[bytes]:
         """
@@ -107,21 +88,7 @@ class HTTPFactory(ServerFactory):
         """
         return [b"http/1.1"]
 
-    def dateLine(self) -> bytes:
-        """
-        The field line that says the current date (RFC 9110 section 6.6.1), made once a second.
-        """
-        if self._dateLine is None:
-            now = self.clock.seconds()
-            self._dateLine = b"date: %b\r\n" % formatdate(now, usegmt=True).encode()
-            self._dateEnds = self.clock.callLater(1 - now % 1, self._forgetDate)
-        return self._dateLine
-
     def connectionClosed(self, protocol: ServerProtocol) -> None:
         super().connectionClosed(protocol)
-        if not self.connections and self._dateEnds is not None:
-            self._dateEnds.cancel()
-            self._forgetDate()
-
-    def _forgetDate(self) -> None:
-        self._dateLine = self._dateEnds = None
+        if not self.connections:
+            self._date.stop()

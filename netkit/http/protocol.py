@@ -1,5 +1,5 @@
 """
-One HTTP connection: its requests are answered one after another.
+One HTTP connection on a transport.
 """
 
 from __future__ import annotations
@@ -8,308 +8,304 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
+from ..base.budget import BudgetExceededError
+from ..base.deadlines import Deadline
 from ..base.failures import releaseFrames
+from ..base.notes import note
 from ..base.switching import SwitchedProtocol
+from ..server import ServerProtocol
 from ..wire.errors import HTTPProtocolError, LocalProtocolError
-from ..wire.http import RequestHead
-from ..wire.http.fields import show
-from ..wire.http.response import ContentEncoder
-from .receiving import ReceivingProtocol
+from ..wire.http import Content, EndOfMessage, RequestHead
+from ..wire.http.framing import has_content
+from ..wire.http.response import ResponseMessage, error_response
+from ..wire.http.server import Closing, Reading, ServerConnection, Writing
+from .content import NO_CONTENT, RequestContent
+from .date import DateLine
+from .flow import WriteFlow
 from .request import Request
-from .response import Response, Upgrade, errorResponse
+from .response import Response, Upgrade
 from .sending import sendContent
+from .settings import HandlerResult, HTTPSettings
 
 _log = Logger()
 
-_ANSWERS = (Response, Upgrade)
+_RESULTS = (Response, Upgrade)
+
+# A member of an Enum is looked up more slowly than a name.
+_HEAD = Reading.HEAD
+
+# While nobody wants what arrives, reading goes on until this many octets wait: only so is it
+# noticed that the client leaves.
+_READ_AHEAD = 65536
 
 
-class HTTPProtocol(ReceivingProtocol):
+class HTTPProtocol(ServerProtocol):
     """
-    Answers the requests of one connection by the factory's handler.
+    Answers the requests of one connection by a handler. Whose turn it is, and what becomes of the
+    connection, is decided by its L{ServerConnection}: this class feeds that, calls the handler,
+    writes, and keeps the time.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        # What the connection was handed over to.
-        self._upgraded: SwitchedProtocol | None = None
+    def __init__(self, settings: HTTPSettings, date: DateLine) -> None:
+        """
+        @param settings: how it is to behave.
+        @param date: tells the date.
+        """
+        # Set here, not in the class: CPython's inline cache misses attributes that both have.
+        self.lingering = False
+        self._settings = settings
+        self._date = date
+        self._server = ServerConnection(
+            settings.limits,
+            refused_methods=settings.refusedMethods,
+            allow_half_open=settings.allowHalfOpen,
+        )
+        # The request that is being answered; what its answer, or the rest of it, comes from; and
+        # whether that is somebody else, or only waits for the client to take what is there.
+        self._request: Request | None = None
+        self._result: Deferred[Any] | None = None
+        self._awaiting = False
+        self._processing = False
+        self._readingPaused = False
+        # The time for what is awaited from the client, if it was ever; and how long that is.
+        self._deadline: Deadline | None = None
+        self._seconds = 0.0
+        self._switched: SwitchedProtocol | None = None
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._reading = IPushProducer(self.transport)
+        self._flow = WriteFlow(self.transport, self._drained)
+        self._unread = self.factory.budget.share()
+
+    # What the transport tells
 
     def dataReceived(self, data: bytes) -> None:
         self.idleTicks = 0
-        if self._upgraded is not None:
-            self._upgraded.dataReceived(data)
+        if self._switched is not None:
+            self._switched.dataReceived(data)
         elif not self.lingering:
-            self._receiver.receive(data)
-            self._advance()
+            self._server.receive(data)
+            self._processBuffered()
 
     def readConnectionLost(self) -> None:
-        if self._upgraded is not None:
-            self._upgraded.readConnectionLost()
+        if self._switched is not None:
+            self._switched.readConnectionLost()
         elif self.lingering:
             self.transport.loseConnection()
         else:
-            self._ended = True
-            self._receiver.receive_end()
-            self._advance()
-            self._endIfGone()
+            self._server.receive_end()
+            self._processBuffered()
+            self._endIfAbandoned()
 
     def writeConnectionLost(self) -> None:
-        if self._upgraded is not None:
-            self._upgraded.writeConnectionLost()
+        if self._switched is not None:
+            self._switched.writeConnectionLost()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
-        if self._upgraded is not None:
-            self._upgraded.connectionLost(reason)
-            return
-        self._closing = True
         self._endDeadline()
-        self._receiver.detach()
+        self._server.lost()
         self._unread.keep(0)
-        if self._request is None:
-            return
-        _log.info(
-            "{peer} was lost while {request} was answered: {reason}",
-            peer=addressText(self.transport.getPeer()),
-            request=self._request,
-            reason=reason.getErrorMessage(),
-        )
-        self._cancel()
+        if self._switched is not None:
+            self._switched.connectionLost(reason)
+        elif self._request is not None:
+            _log.info(
+                "{peer} was lost while {request} was answered: {reason}",
+                peer=addressText(self.transport.getPeer()),
+                request=self._request,
+                reason=reason.getErrorMessage(),
+            )
+            self._cancel()
 
-    def _cancel(self) -> None:
-        """
-        The client is gone: give up the request under way, and what its handler awaits.
-        """
-        answer = self._answer
-        self._forgetRequest()
-        if answer is not None:
-            answer.cancel()
+    def _drained(self) -> None:
+        self.idleTicks = 0
+        self._processBuffered()
 
-    def _endIfGone(self) -> None:
-        """
-        After the end of what the client sends nothing is awaited for it: that it has gone away is
-        seen by nothing else.
-        """
-        if not self._awaiting or not self._ended or self.factory.allowHalfOpen:
-            return
-        _log.info(
-            "{peer} closed the connection while {request} was answered",
-            peer=addressText(self.transport.getPeer()),
-            request=self._request,
-        )
-        started = self._started
-        self._closing = True
-        self._cancel()
-        if started:
-            # Less than all of an answer: only so is that told in every framing.
-            self.transport.abortConnection()
-        else:
-            self._close(lingering=False)
+    # What the factory tells
 
     def timedOut(self) -> None:
-        if self._upgraded is not None:
+        if self._switched is not None:
             # How long its silence may be is for the other protocol to say.
             self.idleTicks = 0
-        elif self._request is None or self._flow.congested:
+        elif self._request is None or self._flow.backpressure.paused:
             super().timedOut()
-        elif self._waiting is not None or self._discarding:
+        elif self._server.wants_input:
             self._endDeadline()
-            self._expire(self.factory.idleTimeout)
+            self._seconds = self.factory.idleTimeout
+            self._expire()
         else:
             # The handler takes its time; the client does nothing wrong.
             self.idleTicks = 0
 
     def serviceStopping(self) -> None:
-        if self._upgraded is not None:
-            self._upgraded.serviceStopping()
-            return
-        self._closing = True
-        if self._request is None:
-            self._close(lingering=False)
+        if self._switched is not None:
+            self._switched.serviceStopping()
+        else:
+            self._server.stop()
+            self._updateFlowAndTimers()
 
     def lingeringClose(self) -> None:
-        self._resume()
+        self._resumeReading()
         super().lingeringClose()
 
-    def _requestReceived(self, request: Request) -> None:
-        factory = self.factory
-        method = request.head.method
-        if method in factory.refusedMethods:
-            raise HTTPProtocolError(f"the method {show(method)} is not implemented here", 501)
+    # Requests
+
+    def _processBuffered(self) -> None:
+        """
+        Take what has arrived for as long as it is somebody's turn who wants it.
+        """
+        if self._processing:
+            return
+        self._processing = True
+        server, flow = self._server, self._flow
+        backpressure = flow.backpressure
         try:
-            answer = factory.handler(request)
+            # Who takes no responses gets no more of them.
+            while not (backpressure.paused and server.writing is Writing.IDLE):
+                event = server.next_event()
+                if event is None:
+                    break
+                if isinstance(event, RequestHead):
+                    self._headReceived(event)
+                elif isinstance(event, HTTPProtocolError):
+                    self._refuse(event)
+                else:
+                    self._contentReceived(event)
+        finally:
+            if flow.pending:
+                flow.flush()
+            self._processing = False
+        # Between requests, with nothing left over, all is as it should be.
+        if (
+            server.reading is not _HEAD
+            or server.receiver.buffered
+            or self._unread.kept
+            or self._readingPaused
+        ):
+            self._updateFlowAndTimers()
+
+    def _headReceived(self, head: RequestHead) -> None:
+        if self._deadline is not None:
+            self._endDeadline()
+        content = NO_CONTENT
+        if head.framing.has_content:
+            content = RequestContent(self.factory.budget, self._contentWanted)
+        self._request = request = Request(head, content, self.transport)
+        self._handle(request)
+
+    def _contentWanted(self, wanted: bool) -> None:
+        octets = self._server.want_content(wanted)
+        if octets:
+            self._flow.write(octets)
+        if wanted:
+            self._processBuffered()
+
+    def _contentReceived(self, event: Content | EndOfMessage) -> None:
+        request = self._request
+        if isinstance(event, EndOfMessage):
+            self._endDeadline()
+            if request is not None:
+                request.content.ended(event.trailers)
+        # Some octets are the framing of chunks alone.
+        elif event.data and request is not None:
+            request.content.received(event.data)
+
+    def _handle(self, request: Request) -> None:
+        try:
+            result = self._settings.handler(request)
         except Exception:
             self._handlerFailed(Failure(), request)
             return
-        if isinstance(answer, _ANSWERS):
-            self._respond(answer, request)
+        if isinstance(result, _RESULTS):
+            self._respond(result, request)
             return
         try:
-            deferred: Deferred[Any] = ensureDeferred(answer)
+            deferred: Deferred[Any] = ensureDeferred(result)
         except TypeError:
-            self._handlerFailed(Failure(_noAnswer(answer)), request)
+            self._handlerFailed(Failure(_noResult(result)), request)
             return
-        self._answer = deferred
+        self._result = deferred
         self._awaiting = True
-        deferred.addCallback(self._answered, request)
+        deferred.addCallback(self._handled, request)
         deferred.addErrback(self._handlerFailed, request)
-        self._endIfGone()
+        self._endIfAbandoned()
 
-    def _answered(self, answer: Response | Upgrade, request: Request) -> None:
-        if not isinstance(answer, _ANSWERS):
-            raise _noAnswer(answer)
-        self._respond(answer, request)
-
-    def _respond(self, answer: Response | Upgrade, request: Request) -> None:
-        if request is not self._request:
-            return
-        self._awaiting = False
-        if isinstance(answer, Upgrade):
-            self._upgrade(answer, request)
-        elif answer.streamed and answer.hasContent(request.head):
-            self._send(answer, request)
-        else:
-            if not request.complete:
-                self._takeBuffered(request)
-            self._write(answer, request.head)
-            self._sent(request)
-
-    def _write(self, response: Response, head: RequestHead | None) -> None:
-        """
-        Write a response to a request, or to what was none.
-        """
-        method = self._receiver.method if head is None else head.method
-        if response.closes or not (head is None or head.framing.keep_alive):
-            self._closing = True
-        octets = response.encoded(method, head, self.factory.dateLine(), not self._closing)
-        self._flow.write(octets, more=self._receiver.buffered > 0)
-
-    def _send(self, response: Response, request: Request) -> None:
-        """
-        Write a response whose content comes little by little. Meanwhile the content of the
-        request can still be read.
-        """
-        head = request.head
-        trailers = response.trailers if request.takesTrailers else None
-        encoder = ContentEncoder(head.minor, None if trailers else response.length)
-        if response.closes or not (head.framing.keep_alive and encoder.keeps_connection):
-            self._closing = True
-        flow = self._flow
-        flow.write(
-            response.encodedHead(head, self.factory.dateLine(), not self._closing, encoder.line)
-        )
-
-        async def send() -> None:
-            await sendContent(response.content, encoder, flow)
-            flow.write(encoder.finish(trailers() if trailers else ()))
-
-        self._answer = sending = Deferred.fromCoroutine(send())
-        # What is all there waits for the client alone.
-        self._awaiting = self._started = not isinstance(response.content, bytes)
-        sending.addCallback(self._sendingEnded, request)
-        sending.addErrback(self._sendingFailed, request)
-        self._endIfGone()
-
-    def _sendingEnded(self, result: None, request: Request) -> None:
-        if request is not self._request:
-            return
-        if not request.complete:
-            self._takeBuffered(request)
-        self._sent(request)
-
-    def _sent(self, request: Request) -> None:
-        if request.complete or self._closing:
-            self._forgetRequest()
-            if self._closing:
-                self._close(lingering=not request.complete or bool(self._receiver.buffered))
-        else:
-            self._discarding = True
-        if not self._advancing:
-            self._advance()
-
-    def _upgrade(self, upgrade: Upgrade, request: Request) -> None:
-        """
-        Hand the connection over.
-        """
-        if upgrade.head is None:
-            possible = not request.touched
-        else:
-            if not request.complete:
-                self._takeBuffered(request)
-            possible = request.complete and request.head.framing.upgrade
-        if not possible:
-            error = LocalProtocolError(f"{request} cannot be answered by an upgrade")
-            self._handlerFailed(Failure(error), request)
-            return
-        self._forgetRequest()
-        self._closing = True
-        self._flow.end()
-        self._resume()
-        rest = self._receiver.detach()
-        self._unread.keep(0)
-        if upgrade.head is None:
-            rest = request.rawHead + rest
-        else:
-            self.transport.write(upgrade.head)
-        self._upgraded = SwitchedProtocol(upgrade.protocol, self.transport)
-        if rest:
-            self._upgraded.dataReceived(rest)
-        if self._ended:
-            self._upgraded.readConnectionLost()
-
-    def _refuse(self, error: HTTPProtocolError) -> None:
-        """
-        What arrived cannot be understood, or was too much, or took too long: this connection is
-        over after one more answer.
-        """
-        self._closing = True
-        if self._waiting is not None:
-            # The handler's read fails of it, and the handler, as it likes, with it.
-            waiting, self._waiting = self._waiting, None
-            waiting.errback(Failure(error))
-            return
-        if not self._discarding:
-            self._answerError(error)
-        self._forgetRequest()
-        self._close(lingering=True)
-
-    def _logRefusal(self, error: HTTPProtocolError) -> None:
-        _log.warn(
-            "{peer} refused with {status}: {reason}",
-            peer=addressText(self.transport.getPeer()),
-            status=error.status,
-            reason=str(error),
-        )
-
-    def _answerError(self, error: HTTPProtocolError) -> None:
-        self._logRefusal(error)
-        head = None if self._request is None else self._request.head
-        self._write(errorResponse(error.status, str(error)), head)
+    def _handled(self, result: HandlerResult, request: Request) -> None:
+        if not isinstance(result, _RESULTS):
+            raise _noResult(result)
+        self._respond(result, request)
 
     def _handlerFailed(self, failure: Failure, request: Request) -> None:
+        error = failure.value
         if request is not self._request:
             # The client is gone, and the handler was told so.
             if not failure.check(CancelledError, ConnectionLost):
                 self._logFailure(failure, request)
-            releaseFrames(failure)
-            return
+        elif isinstance(error, HTTPProtocolError):
+            self._logRefusal(error)
+            self._write(error_response(error))
+        else:
+            self._logFailure(failure, request)
+            error = HTTPProtocolError("the server failed to answer this request", 500)
+            self._write(error_response(error))
         releaseFrames(failure)
-        if isinstance(failure.value, HTTPProtocolError):
-            self._takeBuffered(request)
-            self._answerError(failure.value)
-            self._sent(request)
-            return
-        self._logFailure(failure, request)
-        self._respond(errorResponse(500, "the server failed to answer this request"), request)
 
-    def _sendingFailed(self, failure: Failure, request: Request) -> None:
+    # Responses
+
+    def _respond(self, result: HandlerResult, request: Request) -> None:
+        if request is not self._request:
+            return
+        if isinstance(result, Upgrade):
+            self._upgrade(result, request)
+        elif result.streamed and has_content(request.method, result.status):
+            self._stream(result, request)
+        else:
+            self._write(result.message)
+
+    def _write(self, response: ResponseMessage) -> None:
         """
-        That the content is not whole can only be told by the connection's end.
+        Write a response to a request, or to what was none.
+        """
+        server = self._server
+        octets = server.respond(response, self._date.get())
+        self._flow.write(octets, more=server.receiver.buffered > 0)
+        self._endExchange()
+
+    def _stream(self, response: Response, request: Request) -> None:
+        """
+        Write a response whose content comes little by little. Meanwhile the content of the
+        request can still be read.
+        """
+        server, flow = self._server, self._flow
+        message = response.message
+        trailers = response.trailers if request.takesTrailers else None
+        length = None if trailers else message.length
+        flow.write(server.start_response(message, length, self._date.get()))
+
+        async def send() -> None:
+            await sendContent(response.content, server.send_content, flow)
+            flow.write(server.end_response(trailers() if trailers else ()))
+
+        self._awaiting = not isinstance(response.content, bytes)
+        self._result = sending = Deferred.fromCoroutine(send())
+        sending.addCallback(self._streamed, request)
+        sending.addErrback(self._streamFailed, request)
+        self._endIfAbandoned()
+
+    def _streamed(self, result: None, request: Request) -> None:
+        if request is self._request:
+            self._endExchange()
+
+    def _streamFailed(self, failure: Failure, request: Request) -> None:
+        """
+        The content was cut short: abort, since that is the only signal left.
         """
         if isinstance(failure.value, HTTPProtocolError):
             _log.warn(
@@ -321,16 +317,178 @@ class HTTPProtocol(ReceivingProtocol):
             self._logFailure(failure, request)
         releaseFrames(failure)
         if request is self._request:
-            self._forgetRequest()
-            self._closing = True
-            self.transport.abortConnection()
+            self._server.abandon()
+            self._endExchange()
+
+    def _upgrade(self, upgrade: Upgrade, request: Request) -> None:
+        """
+        Have another protocol go on with the connection.
+        """
+        try:
+            rest = self._server.switch(answered=upgrade.head is not None)
+        except LocalProtocolError:
+            self._handlerFailed(Failure(), request)
+            return
+        self._forgetExchange()
+        self._endDeadline()
+        self._unread.keep(0)
+        self._flow.end()
+        self._resumeReading()
+        if upgrade.head is not None:
+            self.transport.write(upgrade.head)
+        self._switched = SwitchedProtocol(upgrade.protocol, self.transport)
+        if rest:
+            self._switched.dataReceived(rest)
+        if self._server.ended:
+            self._switched.readConnectionLost()
+
+    def _endExchange(self) -> None:
+        """
+        The request under way is answered.
+        """
+        self._forgetExchange()
+        if self._deadline is not None and self._server.reading is not Reading.DISCARDED:
+            self._endDeadline()
+        if not self._processing:
+            self._processBuffered()
+
+    def _forgetExchange(self) -> None:
+        request, self._request = self._request, None
+        self._result = None
+        self._awaiting = False
+        if request is not None and request.content is not NO_CONTENT:
+            request.content.close(_over)
+
+    # Whom it goes wrong with
+
+    def _refuse(self, error: HTTPProtocolError) -> None:
+        """
+        What arrives cannot be understood, or is too much, or took too long.
+        """
+        if self._request is not None:
+            # The handler's read fails of it, and the handler, as it likes, with it.
+            if not self._request.content.failed(error):
+                self._logRefusal(error)
+        elif self._server.writing is Writing.RESPONSE:
+            self._logRefusal(error)
+            self._write(error_response(error))
+
+    def _overBudget(self, exceeded: BudgetExceededError) -> None:
+        error = HTTPProtocolError(str(exceeded), 503)
+        self._server.fail(error)
+        self._refuse(error)
+
+    def _cancel(self) -> None:
+        """
+        Give up the request under way, and what its handler awaits.
+        """
+        result = self._result
+        self._forgetExchange()
+        if result is not None:
+            result.cancel()
+
+    def _endIfAbandoned(self) -> None:
+        """
+        See that nothing is awaited for a client that has gone away.
+        """
+        if not (self._awaiting and self._server.abandoned):
+            return
+        _log.info(
+            "{peer} closed the connection while {request} was answered",
+            peer=addressText(self.transport.getPeer()),
+            request=self._request,
+        )
+        self._server.abandon()
+        self._cancel()
+        self._updateFlowAndTimers()
+
+    def _logRefusal(self, error: HTTPProtocolError) -> None:
+        _log.warn(
+            "{peer} refused with {status}: {reason}",
+            peer=addressText(self.transport.getPeer()),
+            status=error.status,
+            reason=str(error),
+        )
+        note(self.transport, f"refused with {error.status}: {error}")
 
     def _logFailure(self, failure: Failure, request: Request) -> None:
         _log.failure("The handler failed to answer {request}", failure, request=request)
 
+    # Flow and time
 
-def _noAnswer(answer: object) -> TypeError:
+    def _updateFlowAndTimers(self) -> None:
+        """
+        Pause or resume reading, arm the deadline of what is awaited, close where that is decided.
+        """
+        server = self._server
+        if self._switched is not None:
+            return
+        if server.closing is not None:
+            self._close(server.closing)
+            return
+        buffered = server.receiver.buffered
+        if buffered != self._unread.kept:
+            try:
+                self._unread.keep(buffered)
+            except BudgetExceededError as exceeded:
+                self._unread.keep(0)
+                self._overBudget(exceeded)
+                self._updateFlowAndTimers()
+                return
+        # Who takes no responses is asked for no requests.
+        paused = self._flow.backpressure.paused
+        wanted = server.wants_input and not (paused and server.writing is Writing.IDLE)
+        if wanted or buffered < _READ_AHEAD:
+            if self._readingPaused:
+                self._resumeReading()
+        elif not (self._readingPaused or server.ended):
+            self._readingPaused = True
+            self._reading.pauseProducing()
+        if wanted and not (self._deadline is not None and self._deadline.pending):
+            if server.reading is not Reading.HEAD:
+                self._startDeadline(self._settings.contentTimeout)
+            elif buffered:
+                self._startDeadline(self._settings.headTimeout)
+
+    def _resumeReading(self) -> None:
+        if self._readingPaused:
+            self._readingPaused = False
+            self._reading.resumeProducing()
+
+    def _startDeadline(self, seconds: float) -> None:
+        if self._deadline is None:
+            self._deadline = Deadline(self.factory.clock, self._expire)
+        self._seconds = seconds
+        self._deadline.start(seconds)
+
+    def _endDeadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.stop()
+
+    def _expire(self) -> None:
+        error = self._server.time_out(self._seconds)
+        if error is not None:
+            self._refuse(error)
+        self._updateFlowAndTimers()
+
+    def _close(self, how: Closing) -> None:
+        self._endDeadline()
+        self._unread.keep(0)
+        self._flow.end()
+        if how is Closing.ABORT:
+            self.transport.abortConnection()
+        elif how is Closing.FLUSH:
+            self.transport.loseConnection()
+        elif not self.lingering:
+            self.lingeringClose()
+
+
+def _over() -> Exception:
+    return ConnectionLost("the request is over, its content is gone")
+
+
+def _noResult(result: object) -> TypeError:
     return TypeError(
-        f"the handler returned {answer!r}: a Response or an Upgrade, a Deferred of one, or a "
+        f"the handler returned {result!r}: a Response or an Upgrade, a Deferred of one, or a "
         "coroutine that returns one is wanted"
     )

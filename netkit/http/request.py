@@ -4,18 +4,11 @@ What a handler is given.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from twisted.internet.interfaces import IAddress, ITransport
 
-from twisted.internet.interfaces import IAddress
-
-from ..wire.errors import HTTPProtocolError
 from ..wire.http import Fields, RequestHead
 from ..wire.http.target import split_target
-
-if TYPE_CHECKING:
-    from .receiving import ReceivingProtocol
-
-_NO_TRAILERS = Fields()
+from .content import RequestContent, tooLarge
 
 
 class Request:
@@ -23,23 +16,20 @@ class Request:
     A request whose head has arrived; its content arrives as it is read.
 
     @ivar head: the head, as it was parsed.
-    @ivar complete: whether all of the request has arrived and was taken.
-    @ivar touched: whether any of its content was taken.
-    @ivar trailers: the trailer section (RFC 9110 section 6.5); empty before C{complete}.
+    @ivar content: the content, to be read piece by piece (C{async for}).
     """
 
-    __slots__ = ("_connection", "complete", "head", "touched", "trailers")
+    __slots__ = ("_transport", "content", "head")
 
-    def __init__(self, head: RequestHead, connection: ReceivingProtocol) -> None:
+    def __init__(self, head: RequestHead, content: RequestContent, transport: ITransport) -> None:
         """
-        @param head: the head, with which a request without content is complete.
-        @param connection: what the request came by.
+        @param head: the head.
+        @param content: the content.
+        @param transport: what the request came by.
         """
         self.head = head
-        self.complete = not head.framing.has_content
-        self.touched = False
-        self.trailers = _NO_TRAILERS
-        self._connection = connection
+        self.content = content
+        self._transport = transport
 
     @property
     def method(self) -> bytes:
@@ -104,15 +94,21 @@ class Request:
         """
         Who sent it.
         """
-        return self._connection.transport.getPeer()
+        return self._transport.getPeer()
 
     @property
-    def content(self) -> RequestContent:
+    def complete(self) -> bool:
         """
-        The content, to be iterated over as it arrives (C{async for}). While nobody does, the
-        client is not read from.
+        Whether all of the request has arrived and was taken.
         """
-        return RequestContent(self)
+        return self.content.complete
+
+    @property
+    def trailers(self) -> Fields:
+        """
+        The trailer section (RFC 9110 section 6.5); empty before C{complete}.
+        """
+        return self.content.trailers
 
     async def read(self, limit: int | None = None) -> bytes:
         """
@@ -124,16 +120,8 @@ class Request:
             through has the client answered just that.
         """
         if limit is not None and (self.head.framing.content_length or 0) > limit:
-            raise _tooLarge(limit)
-        pieces = []
-        size = 0
-        async for piece in self.content:
-            size += len(piece)
-            if limit is not None and size > limit:
-                raise _tooLarge(limit)
-            self._connection.keepContent(len(piece))
-            pieces.append(piece)
-        return b"".join(pieces)
+            raise tooLarge(limit)
+        return await self.content.read(limit)
 
     def _split(self) -> tuple[bytes, bytes]:
         if self.head.method == b"CONNECT":
@@ -142,31 +130,3 @@ class Request:
 
     def __repr__(self) -> str:
         return f"<Request {self.head!r}>"
-
-
-class RequestContent:
-    """
-    The content of a request, piece by piece.
-    """
-
-    __slots__ = ("_request",)
-
-    def __init__(self, request: Request) -> None:
-        """
-        @param request: whose content it is.
-        """
-        self._request = request
-
-    def __aiter__(self) -> RequestContent:
-        return self
-
-    async def __anext__(self) -> bytes:
-        request = self._request
-        piece = b"" if request.complete else await request._connection.nextContent(request)
-        if not piece:
-            raise StopAsyncIteration
-        return piece
-
-
-def _tooLarge(limit: int) -> HTTPProtocolError:
-    return HTTPProtocolError(f"the content is larger than {limit} octets", 413)

@@ -11,15 +11,7 @@ from twisted.internet.interfaces import IProtocol
 from twisted.web.iweb import IBodyProducer
 
 from ..wire.errors import LocalProtocolError
-from ..wire.http import RequestHead
-from ..wire.http.fields import field_pairs
-from ..wire.http.framing import has_content
-from ..wire.http.response import (
-    connection_line,
-    encode_response_fields,
-    says_length,
-    status_line,
-)
+from ..wire.http.response import ResponseMessage, encode_response_fields, status_line
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -31,27 +23,13 @@ class Response:
     """
     A response. One whose content is octets can be given any number of times, to any requests.
 
-    @ivar status: the status.
+    @ivar message: what is sent of it before its content, and with that where it is octets.
     @ivar content: the content.
-    @ivar length: how many octets it has; C{None} when that is not known.
     @ivar trailers: what makes the trailer section, or C{None}.
-    @ivar closes: whether the connection ends with it.
     @ivar streamed: whether the content is written piece by piece.
     """
 
-    __slots__ = (
-        "_dateLine",
-        "_fields",
-        "_hasDate",
-        "_octets",
-        "_statusLine",
-        "closes",
-        "content",
-        "length",
-        "status",
-        "streamed",
-        "trailers",
-    )
+    __slots__ = ("content", "message", "streamed", "trailers")
 
     def __init__(
         self,
@@ -80,26 +58,6 @@ class Response:
         """
         if not isinstance(status, int):
             raise TypeError(f"the status is a whole number such as 200, not {shortened(status)}")
-        if status < 200:
-            raise LocalProtocolError(f"{status} is not the status of a final response")
-        self.status = status
-        self.content = content
-        self.trailers = trailers
-        self.closes = self._hasDate = False
-        fields = []
-        for name, value in field_pairs(headers):
-            known = name.lower()
-            if known != b"connection":
-                fields.append((name, value))
-                self._hasDate |= known == b"date"
-            elif value.lower() == b"close":
-                self.closes = True
-            else:
-                raise LocalProtocolError(f"{value!r} cannot be the value of {name!r}: close can")
-        self._statusLine = status_line(status)
-        self._fields = encode_response_fields(fields)
-        if status == 205 and content != b"":
-            raise LocalProtocolError("205 has no content (RFC 9110 section 15.3.6)")
         if trailers is not None and not callable(trailers):
             raise TypeError(
                 "trailers is a function that returns the fields: write "
@@ -107,81 +65,31 @@ class Response:
             )
         if length is not None and not (isinstance(length, int) and length >= 0):
             raise TypeError(f"the length is a number of octets, not {shortened(length)}")
-        self.streamed = True
+        streamed = True
         if isinstance(content, bytes):
             if length not in (None, len(content)):
                 raise LocalProtocolError(f"the content has {len(content)} octets, not {length}")
-            length = len(content)
-            self.streamed = length > _AT_ONCE or trailers is not None
+            streamed = len(content) > _AT_ONCE or trailers is not None
         elif IBodyProducer.providedBy(content):
             if isinstance(content.length, int):
                 length = content.length
         elif not isinstance(content, AsyncIterable):
             raise _noContent(content)
-        self.length = length
-        # What was last sent on a connection that went on, and the date in it.
-        self._octets = b""
-        self._dateLine: bytes | None = None
+        self.content = content
+        self.trailers = trailers
+        self.streamed = streamed
+        octets = content if isinstance(content, bytes) else None
+        self.message = ResponseMessage(status, headers, octets, length)
 
-    def encoded(
-        self, method: bytes | None, head: RequestHead | None, dateLine: bytes, keepAlive: bool
-    ) -> bytes:
+    @property
+    def status(self) -> int:
         """
-        The octets to send, where the content is not streamed.
-
-        @param method: the method of the request that is answered, if that is known.
-        @param head: the head of it; C{None} where that could not be understood.
-        @param dateLine: the field line that says the date.
-        @param keepAlive: whether the connection can carry another request.
+        The status.
         """
-        method = method or b"GET"
-        hasContent = has_content(method, self.status)
-        # The same for all requests but a few, as long as the date is.
-        usual = hasContent and keepAlive and head is not None and head.minor > 0
-        if usual and self._dateLine is dateLine:
-            return self._octets
-        octets = self.encodedHead(head, dateLine, keepAlive, self._lengthLine(method))
-        if hasContent:
-            assert isinstance(self.content, bytes)
-            octets += self.content
-        if usual:
-            self._octets, self._dateLine = octets, dateLine
-        return octets
-
-    def encodedHead(
-        self, head: RequestHead | None, dateLine: bytes, keepAlive: bool, framingLine: bytes
-    ) -> bytes:
-        """
-        The octets of the head.
-
-        @param head: as for L{encoded}.
-        @param dateLine: as for L{encoded}.
-        @param keepAlive: as for L{encoded}.
-        @param framingLine: the field line that says how the content is framed.
-        """
-        return b"%b%b%b%b%b\r\n" % (
-            self._statusLine,
-            b"" if self._hasDate else dateLine,
-            connection_line(head, keepAlive),
-            self._fields,
-            framingLine,
-        )
-
-    def hasContent(self, head: RequestHead) -> bool:
-        """
-        Whether the content is sent: not to HEAD, for one.
-
-        @param head: the request that is answered.
-        """
-        return has_content(head.method, self.status)
-
-    def _lengthLine(self, method: bytes) -> bytes:
-        if self.length is None or not says_length(method, self.status):
-            return b""
-        return b"content-length: %d\r\n" % self.length
+        return self.message.status
 
     def __repr__(self) -> str:
-        return f"<Response {self.status}>"
+        return f"<Response {self.message.status}>"
 
 
 class Upgrade:
@@ -216,17 +124,6 @@ class Upgrade:
                 status_line(101),
                 encode_response_fields(headers),
             )
-
-
-def errorResponse(status: int, reason: str) -> Response:
-    """
-    Make a response that tells a person what went wrong.
-
-    @param status: the status.
-    @param reason: what went wrong.
-    """
-    content = f"{reason}\n".encode()
-    return Response(status, content, [(b"content-type", b"text/plain; charset=utf-8")])
 
 
 def _noContent(content: object) -> TypeError:

@@ -4,14 +4,13 @@ Content that is written piece by piece, as the client takes it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IConsumer, IProducer
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from ..wire.http.response import ContentEncoder
 from .flow import WriteFlow
 
 # How much of content that is there already is written at once.
@@ -20,7 +19,7 @@ _PIECE = 2**16
 
 async def sendContent(
     content: bytes | AsyncIterable[bytes] | IBodyProducer,
-    encoder: ContentEncoder,
+    encode: Callable[[bytes], bytes],
     flow: WriteFlow,
 ) -> None:
     """
@@ -30,17 +29,17 @@ async def sendContent(
     closed, a producer stopped.
 
     @param content: what to write.
-    @param encoder: how to write it.
+    @param encode: serialises a piece.
     @param flow: writes, and knows when to.
     """
     if isinstance(content, bytes):
         content = _sliced(content)
     elif IBodyProducer.providedBy(content):
-        await _produce(content, encoder, flow)
+        await _produce(content, encode, flow)
         return
     try:
         async for piece in content:
-            flow.write(encoder.encode(piece))
+            flow.write(encode(piece))
             await flow.ready()
     finally:
         close = getattr(content, "aclose", None)
@@ -55,11 +54,11 @@ async def _sliced(content: bytes) -> AsyncIterator[bytes]:
 
 async def _produce(
     producer: IBodyProducer,
-    encoder: ContentEncoder,
+    encode: Callable[[bytes], bytes],
     flow: WriteFlow,
 ) -> None:
     await flow.ready()
-    produced = producer.startProducing(_Encoded(encoder, flow))
+    produced = producer.startProducing(_Encoded(encode, flow))
     flow.producer = producer
     try:
         await produced
@@ -76,12 +75,12 @@ class _Encoded:
     What a body producer writes to.
     """
 
-    def __init__(self, encoder: ContentEncoder, flow: WriteFlow) -> None:
-        self._encoder = encoder
+    def __init__(self, encode: Callable[[bytes], bytes], flow: WriteFlow) -> None:
+        self._encode = encode
         self._flow = flow
 
     def write(self, data: bytes) -> None:
-        self._flow.write(self._encoder.encode(data))
+        self._flow.write(self._encode(data))
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """

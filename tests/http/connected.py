@@ -16,7 +16,6 @@ from twisted.python.failure import Failure
 
 from netkit.http import Handler, HTTPFactory, HTTPProtocol, Request, Response
 
-from ..clients import Records
 from ..narrow import present
 
 _DATE = re.compile(rb"date: Thu, 01 Jan 1970 00:\d\d:\d\d GMT\r\n")
@@ -52,7 +51,6 @@ class Connection:
     """
     A client's view of one connection to a handler.
 
-    @ivar records: what was printed.
     @ivar requests: the requests that the handler was called with.
     """
 
@@ -65,12 +63,9 @@ class Connection:
         @param settings: for a factory of its own.
         """
         self.clock = Clock()
-        self.records = Records()
         self.requests: list[Request] = []
         self._handler = handler or (lambda request: Response(200, b"hello"))
-        self.factory = factory or HTTPFactory(
-            self._handle, clock=self.clock, **{"printer": self.records, **settings}
-        )
+        self.factory = factory or HTTPFactory(self._handle, clock=self.clock, **settings)
         protocol = self.factory.buildProtocol(None)
         assert isinstance(protocol, HTTPProtocol)
         self.protocol = protocol

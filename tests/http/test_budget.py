@@ -35,37 +35,17 @@ async def readLater(request: Request) -> Response:
 
 @pytest.mark.parametrize("pieces", [1, 60])
 def test_contents_read_into_memory(pieces: int, logged: list[LogEvent]) -> None:
-    kept = Connection(readLater, printer=None, maxBuffered=1000)
+    kept = Connection(readLater, maxBuffered=1000)
     greedy = beside(kept)
     kept.send(post(b"a" * 600, length=1000))
     greedy.send(post(b"", length=600))
     for _ in range(pieces):
         greedy.send(b"b" * (600 // pieces))
     assert greedy.statuses() == [503]
-    assert greedy.transport.halfClosed
     assert refusals(logged) == [REASON]
     # What it kept is there for the one that lives.
     kept.send(b"a" * 400)
     assert kept.take() == answer(b"1000")
-
-
-def test_contents_kept_for_the_printer(logged: list[LogEvent]) -> None:
-    async def drop(request: Request) -> Response:
-        async for _ in request.content:
-            pass
-        return Response(200, b"hello")
-
-    kept = Connection(drop, maxBuffered=1000)
-    greedy = beside(kept)
-    kept.send(post(b"a" * 600, length=900))
-    greedy.send(post(b"b" * 600))
-    assert greedy.statuses() == [503]
-    assert greedy.transport.halfClosed
-    assert greedy.records.all == []
-    assert refusals(logged) == [REASON]
-    kept.send(b"a" * 300)
-    assert kept.take() == answer()
-    assert kept.records.all == [post(b"a" * 900)]
 
 
 def test_a_head_that_is_not_complete(logged: list[LogEvent]) -> None:
@@ -126,7 +106,7 @@ def answered(client: Connection) -> None:
 
 @pytest.mark.parametrize("end", [lose, answered])
 def test_what_a_connection_kept_is_given_back(end: Callable[[Connection], None]) -> None:
-    first = Connection(readAll, printer=None, maxBuffered=1000)
+    first = Connection(readAll, maxBuffered=1000)
     for _ in range(3):
         client = beside(first)
         client.send(post(b"a" * 800, length=1000))

@@ -7,12 +7,14 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netkit.http import Request, Response
-from netkit.wire.http import EndOfMessage, Limits, ResponseHead, ResponseReceiver
+from netkit.wire.errors import HTTPProtocolError
+from netkit.wire.http import EndOfMessage, Limits, RequestReceiver, ResponseHead, ResponseReceiver
 
 from ..interop.http_corpus import CHUNKS, CORPUS, POST, head
 from .connected import Connection
@@ -71,6 +73,18 @@ async def answers(request: Request) -> Response:
     return Response(200, echo())
 
 
+def lastMethod(octets: bytes, limits: Limits) -> bytes:
+    """
+    The method of the last request in there, be it one that is refused.
+    """
+    receiver = RequestReceiver(limits)
+    receiver.receive(octets)
+    with suppress(HTTPProtocolError):
+        while receiver.next_event() is not None:
+            pass
+    return receiver.method or b"GET"
+
+
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(
     requests=st.lists(REQUESTS, max_size=4),
@@ -94,7 +108,7 @@ def test_whatever_a_client_sends(
     for request in client.requests:
         receiver.request_sent(request.method)
     # One more is the refusal of what was no request, or of one to which no content may be sent.
-    receiver.request_sent(client.protocol._receiver.method or b"GET")
+    receiver.request_sent(lastMethod(octets, limits))
     receiver.receive(client.take())
     receiver.receive_end()
     statuses = []
@@ -115,9 +129,5 @@ def test_whatever_a_client_sends(
     if len(final) > len(client.requests):
         assert final[-1] >= 400
 
-    rest = octets
-    for record in client.records.all:
-        assert record in rest
-        rest = rest[rest.index(record) + len(record) :]
     client.lose()
     assert client.clock.getDelayedCalls() == []

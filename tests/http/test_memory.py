@@ -130,7 +130,7 @@ def test_nothing_outlives_the_connection(
         assert upload
         return response  # type: ignore[no-any-return]
 
-    client = Connection(handler, printer=None)
+    client = Connection(handler)
     client.send(octets)
     client.lose(ConnectionLost())
     assert [upload() for upload in uploads] == [None]

@@ -151,8 +151,6 @@ def test_octets_may_come_in_any_pieces(size: int) -> None:
     for at in range(0, len(octets), size):
         client.send(octets[at : at + size])
     assert client.take() == answer(b"abc") + answer(b"def") + answer(b"")
-    assert b"".join(client.records.all) == octets
-    assert len(client.records.all) == 3
     assert client.requests[1].trailers.get(b"x") == b"y"
 
 
@@ -373,9 +371,6 @@ def test_a_handler_that_reads_on_after_an_error() -> None:
 
     client = Connection(handler)
     client.send(CHUNKED + b"x\r\n")
-    assert len(errors) == 1
-    assert client.transport.producerState == "producing"
-    client.send(b"more")
     assert str(errors[0]) == str(errors[1])
     assert client.statuses() == [422]
 
@@ -483,12 +478,6 @@ def test_a_read_can_be_cancelled() -> None:
     assert client.take() == answer(b"ab")
 
 
-def test_nothing_has_to_be_printed() -> None:
-    client = Connection(readAll, printer=None)
-    client.send(get() + post(b"abc") + CHUNKED + b"3\r\ndef\r\n0\r\n\r\n")
-    assert client.take() == answer(b"") + answer(b"abc") + answer(b"def")
-
-
 def test_content_of_a_request_that_is_over() -> None:
     client = Connection()
     client.send(post(b"a", length=2))
@@ -506,14 +495,12 @@ def test_an_early_answer_drops_content_that_is_short() -> None:
     client.send(b"bcde" + get(b"/2"))
     assert client.take() == answer()
     assert [request.target for request in client.requests] == [b"/", b"/2"]
-    assert client.records.all == [post(b"abcde"), get(b"/2")]
 
 
 def test_an_early_answer_drops_content_that_is_there() -> None:
     client = Connection()
     client.send(CHUNKED + b"3\r\nabc\r\n0\r\n\r\n" + get())
     assert client.take() == answer() * 2
-    assert client.records.all == [CHUNKED + b"3\r\nabc\r\n0\r\n\r\n", get()]
 
 
 @pytest.mark.parametrize(

@@ -92,16 +92,16 @@ def test_octets_are_made_once() -> None:
     response = Response(200, b"hello")
     head, old = (parsed(b"GET / HTTP/1.%d\r\nHost: x\r\n\r\n" % minor) for minor in (1, 0))
     now, later = b"date: now\r\n", b"date: later\r\n"
-    octets = response.encoded(b"GET", head, now, True)
-    assert response.encoded(b"POST", head, now, True) is octets
+    octets = response.message.encode(b"GET", head, now, True)
+    assert response.message.encode(b"POST", head, now, True) is octets
     for method, answered, keepAlive in [
         (b"HEAD", head, True),
         (b"GET", old, True),
         (b"GET", head, False),
     ]:
-        assert response.encoded(method, answered, now, keepAlive) != octets
-    assert response.encoded(b"GET", head, now, True) is octets
-    assert b"later" in response.encoded(b"GET", head, later, True)
+        assert response.message.encode(method, answered, now, keepAlive) != octets
+    assert response.message.encode(b"GET", head, now, True) is octets
+    assert b"later" in response.message.encode(b"GET", head, later, True)
 
 
 def test_rfc9110_15_3_6_reset_content_has_none() -> None:

@@ -71,7 +71,6 @@ def test_the_connection_is_handed_over(rest: bytes) -> None:
     client.send(get())
     assert other.received == rest + get()
     assert client.take() == b""
-    assert client.records.all == [UPGRADING]
     client.lose(ConnectionLost())
     assert other.events == ["lost"]
     assert not client.factory.connections

@@ -67,13 +67,13 @@ class PlainSite:
     @ivar slow: what answers the requests that wait for it.
     """
 
-    def __init__(self, kind: str, server: dict[str, Any]) -> None:
+    def __init__(self, kind: str, server: dict[str, Any], **settings: Any) -> None:
         self.slow: list[Callable[[], object]] = []
         self.factory: Any
         if kind == "twisted.web":
             self.factory = Site(Tree(self), reactor=server["clock"], timeout=None)
         else:
-            self.factory = HTTPFactory(self._answer, clock=server["clock"])
+            self.factory = HTTPFactory(self._answer, clock=server["clock"], **settings)
 
     async def _answer(self, request: Request) -> Response:
         content = await request.read()
@@ -90,9 +90,9 @@ class Mixed(Server):
     A connection to a server of both.
     """
 
-    def __init__(self, kind: str, **arguments: Any) -> None:
+    def __init__(self, kind: str, *, halfOpen: bool = False, **arguments: Any) -> None:
         arguments["clock"] = Clock()
-        self.site = PlainSite(kind, arguments)
+        self.site = PlainSite(kind, arguments, **({"allowHalfOpen": True} if halfOpen else {}))
         super().__init__(Application(Echo), httpFactory=self.site.factory, **arguments)
         self.methods: list[bytes] = []
 
@@ -268,8 +268,7 @@ def test_lost_while_a_plain_request_is_answered(kind: str) -> None:
 
 
 def test_the_answer_comes_though_the_client_closed_its_half() -> None:
-    server = Mixed("netkit.http")
-    server.site.factory.allowHalfOpen = True
+    server = Mixed("netkit.http", halfOpen=True)
     server.feed(GET % b"slow" + OPENING)
     server.protocol.readConnectionLost()
     server.protocol.writeConnectionLost()

@@ -75,8 +75,6 @@ class _Receiver:
         """
         Take octets that arrived.
         """
-        if self._error is not None:
-            return
         self._buffer = self._rest() + data if self.buffered else data
         self.buffered = len(self._buffer)
 
@@ -85,15 +83,6 @@ class _Receiver:
         Take the end of what arrives: the peer closed the connection, or its half of it.
         """
         self._ended = True
-
-    def refuse(self, error: HTTPProtocolError) -> None:
-        """
-        Drop what arrived and is in no event yet, and all that follows.
-
-        @param error: what is raised when somebody asks for the next event.
-        """
-        self._error = str(error), error.status
-        self.detach()
 
     def detach(self) -> bytes:
         """

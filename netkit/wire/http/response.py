@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from http import HTTPStatus
 
-from ..errors import LocalProtocolError
+from ..errors import HTTPProtocolError, LocalProtocolError
 from .fields import encode_fields, field_pairs
 from .framing import has_content
 from .head import RequestHead
@@ -103,6 +103,128 @@ def connection_line(head: RequestHead | None, keep_alive: bool) -> bytes:
     if head is not None and head.minor == 0:
         return b"connection: keep-alive\r\n"
     return b""
+
+
+class ResponseMessage:
+    """
+    A response, serialised as far as it is the same for all requests. It can be sent any number of
+    times, to any requests.
+
+    @ivar status: the status.
+    @ivar content: the content; C{None} where that comes little by little.
+    @ivar length: how many octets that has; C{None} where that is not known.
+    @ivar closes: whether the connection ends with it.
+    """
+
+    __slots__ = (
+        "_date_line",
+        "_fields",
+        "_has_date",
+        "_octets",
+        "_status_line",
+        "closes",
+        "content",
+        "length",
+        "status",
+    )
+
+    def __init__(
+        self,
+        status: int,
+        fields: Iterable[tuple[bytes, bytes]] = (),
+        content: bytes | None = b"",
+        length: int | None = None,
+    ) -> None:
+        """
+        @param status: the status, 200 to 999.
+        @param fields: the names and values of fields. Content-Length, Transfer-Encoding,
+            Connection and Date are written without being asked for; a Date given here is taken,
+            and so is C{Connection: close}.
+        @param content: the content; C{None} where it comes little by little.
+        @param length: how many octets will come, where that is known.
+        @raise TypeError: the fields are no pairs of octets.
+        @raise LocalProtocolError: the status or a field cannot be sent.
+        """
+        if status < 200:
+            raise LocalProtocolError(f"{status} is not the status of a final response")
+        if status == 205 and content != b"":
+            raise LocalProtocolError("205 has no content (RFC 9110 section 15.3.6)")
+        self.status = status
+        self.content = content
+        self.length = length if content is None else len(content)
+        self.closes = self._has_date = False
+        others = []
+        for name, value in field_pairs(fields):
+            known = name.lower()
+            if known != b"connection":
+                others.append((name, value))
+                self._has_date |= known == b"date"
+            elif value.lower() == b"close":
+                self.closes = True
+            else:
+                raise LocalProtocolError(f"{value!r} cannot be the value of {name!r}: close can")
+        self._status_line = status_line(status)
+        self._fields = encode_response_fields(others)
+        # What was last sent on a connection that went on, and the date in it.
+        self._octets = b""
+        self._date_line: bytes | None = None
+
+    def encode(
+        self, method: bytes | None, head: RequestHead | None, date_line: bytes, keep_alive: bool
+    ) -> bytes:
+        """
+        Serialise it with its content, where it has one to send to that method.
+
+        @param method: the method of the request that is answered, if that is known.
+        @param head: the head of it; C{None} where that could not be understood.
+        @param date_line: the field line that says the date.
+        @param keep_alive: whether the connection can carry another request.
+        """
+        method = method or b"GET"
+        sends = has_content(method, self.status)
+        # Cacheable: it depends on the response and the current date alone.
+        cacheable = sends and keep_alive and head is not None and head.minor > 0
+        if cacheable and self._date_line is date_line:
+            return self._octets
+        line = b""
+        if self.length is not None and says_length(method, self.status):
+            line = b"content-length: %d\r\n" % self.length
+        octets = self.encode_head(head, date_line, keep_alive, line)
+        if sends:
+            assert self.content is not None
+            octets += self.content
+        if cacheable:
+            self._octets, self._date_line = octets, date_line
+        return octets
+
+    def encode_head(
+        self, head: RequestHead | None, date_line: bytes, keep_alive: bool, framing_line: bytes
+    ) -> bytes:
+        """
+        Serialise the head.
+
+        @param head: as for L{encode}.
+        @param date_line: as for L{encode}.
+        @param keep_alive: as for L{encode}.
+        @param framing_line: the field line that says how the content is framed.
+        """
+        return b"%b%b%b%b%b\r\n" % (
+            self._status_line,
+            b"" if self._has_date else date_line,
+            connection_line(head, keep_alive),
+            self._fields,
+            framing_line,
+        )
+
+
+def error_response(error: HTTPProtocolError) -> ResponseMessage:
+    """
+    Make the response that tells a person what was wrong.
+
+    @param error: what was wrong.
+    """
+    fields = [(b"content-type", b"text/plain; charset=utf-8")]
+    return ResponseMessage(error.status, fields, f"{error}\n".encode())
 
 
 class ContentEncoder:
