@@ -69,6 +69,13 @@ class PlainHTTP:
         """
         return self.followed and not self._unanswered
 
+    @property
+    def closing(self) -> bool:
+        """
+        Whether the protocol closes the connection.
+        """
+        return self._transport.closing
+
     def requestReceived(self, head: RequestHead) -> None:
         """
         Expect the response to a request that is about to be passed on.
@@ -152,6 +159,8 @@ class _Transport:
     """
     The transport that the plain protocol writes to: reports what is written, and can be detached
     from the connection.
+
+    @ivar closing: whether the protocol closes the connection, or our half of it.
     """
 
     def __init__(self, transport: ITransport, wrote: Callable[[bytes], None]) -> None:
@@ -160,7 +169,7 @@ class _Transport:
         self._open: Any = transport
         self._transport = transport
         self._wrote = wrote
-        self._producing = self._paused = False
+        self._producing = self._paused = self.closing = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -175,14 +184,17 @@ class _Transport:
 
     def loseConnection(self) -> None:
         if self._open is not None:
+            self.closing = True
             self._open.loseConnection()
 
     def loseWriteConnection(self) -> None:
         if self._open is not None:
+            self.closing = True
             self._open.loseWriteConnection()
 
     def abortConnection(self) -> None:
         if self._open is not None:
+            self.closing = True
             self._open.abortConnection()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:

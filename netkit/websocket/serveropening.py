@@ -234,6 +234,9 @@ class ServerOpening:
                 plain.dataReceived(rest)
             if self._stopping:
                 plain.serviceStopping()
+        elif plain is not None and plain.closing:
+            # No other request is answered on this connection.
+            self.end()
         elif plain is not None and not plain.idle:
             # However long it takes, the client did its part.
             self._deadline.stop()

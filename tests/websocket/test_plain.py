@@ -195,6 +195,25 @@ def test_a_handshake_that_is_refused(kind: str, logged: list[LogEvent]) -> None:
 
 
 @KINDS
+@pytest.mark.parametrize("pieces", [False, True])
+def test_nothing_follows_the_last_answer(kind: str, pieces: bool) -> None:
+    server = Mixed(kind)
+    last = (GET % b"one").replace(b"Host", b"Connection: close\r\nHost")
+    server.feed(last + OPENING, pieces)
+    assert server.answers(b"GET") == [(200, b"GET /one ")]
+    assert server.transport.disconnecting or server.transport.halfClosed
+    assert not server.application.made
+    server.feed(OPENING)
+    assert server.response() == b""
+    slow = Mixed(kind)
+    slow.feed((GET % b"slow").replace(b"Host", b"Connection: close\r\nHost") + OPENING, pieces)
+    slow.site.slow[0]()
+    slow.clock.advance(0)
+    assert slow.answers(b"GET") == [(200, b"slow")]
+    assert not slow.application.made
+
+
+@KINDS
 def test_flow_control_is_the_websockets_own(kind: str) -> None:
     server = Mixed(kind)
     server.feed(GET % b"one")
