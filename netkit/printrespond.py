@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 
 from .base.addresses import addressText
+from .base.deadlines import IdleTimer
 from .base.notes import note
 from .base.quantities import parseSeconds
 from .base.tls import errorText
@@ -60,7 +61,7 @@ class PrintRespondProtocol(ServerProtocol):
     """
 
     factory: PrintRespondFactory
-    _idle: IDelayedCall | None = None
+    _idle: IdleTimer | None = None
     _halfClosed = False
 
     def connectionMade(self) -> None:
@@ -81,10 +82,11 @@ class PrintRespondProtocol(ServerProtocol):
         until = self.factory.until
         if until.line and b"\n" in data:
             self._respond()
-        elif until.idle and self._idle is not None:
-            self._idle.reset(until.idle)
+        elif self._idle is not None:
+            self._idle.moved()
         elif until.idle:
-            self._idle = self.factory.clock.callLater(until.idle, self._respond)
+            self._idle = IdleTimer(self.factory.clock)
+            self._idle.start(until.idle, self._respond)
 
     def readConnectionLost(self) -> None:
         self._halfClosed = True
@@ -133,9 +135,8 @@ class PrintRespondProtocol(ServerProtocol):
         Take nothing more.
         """
         self._length = None
-        idle, self._idle = self._idle, None
-        if idle is not None and idle.active():
-            idle.cancel()
+        if self._idle is not None:
+            self._idle.stop()
 
     def _progress(self, chunk: bytes) -> bytes:
         self.idleTicks = 0

@@ -10,7 +10,6 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import (
     IAddress,
-    IDelayedCall,
     IHalfCloseableProtocol,
     IHandshakeListener,
     IProtocolFactory,
@@ -26,6 +25,7 @@ from zope.interface import directlyProvides, providedBy
 from ..wire import proxyprotocol
 from ..wire.proxyprotocol import InvalidProxyHeader, ProxyHeader, ProxyHeaderReceiver
 from .addresses import addressText
+from .deadlines import Deadline
 
 _log = Logger()
 
@@ -126,11 +126,11 @@ class _HeaderProtocol(Protocol):
         self._factory = factory
         self._receiver = ProxyHeaderReceiver()
         self._begun = False
-        self._timeout: IDelayedCall | None = None
+        self._deadline = Deadline(factory.clock, self._late)
 
     def connectionMade(self) -> None:
         self._factory.pending.add(self)
-        self._timeout = self._factory.clock.callLater(HEADER_TIMEOUT, self._late)
+        self._deadline.start(HEADER_TIMEOUT)
 
     def dataReceived(self, data: bytes) -> None:
         self._begun = True
@@ -145,12 +145,11 @@ class _HeaderProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         # Who looks whether there is a server connects, and says nothing.
-        if self._timeout is not None and self._begun:
+        if self._deadline.pending and self._begun:
             self._tell("the connection ended within it")
         self._done()
 
     def _late(self) -> None:
-        self._timeout = None
         self._refuse(f"it did not come within {HEADER_TIMEOUT:g} seconds")
 
     def _refuse(self, reason: str) -> None:
@@ -164,9 +163,7 @@ class _HeaderProtocol(Protocol):
 
     def _done(self) -> None:
         self._factory.pending.discard(self)
-        if self._timeout is not None:
-            self._timeout.cancel()
-            self._timeout = None
+        self._deadline.stop()
 
 
 class ProxiedFactory(WrappingFactory[ProxiedProtocol]):

@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
+from ..base.backpressure import Backpressure
+from ..base.deadlines import Deadline
 from ..base.tls import errorText
 from ..websocket import WebSocketClosed, WebSocketProtocol, WebSocketTransport
 from .display import displayFor
@@ -29,11 +29,11 @@ _CLOSE_TIMEOUT = 5.0
 _LEAVE_TIMEOUT = 1.0
 
 
-@implementer(IPushProducer)
 class Conversation(WebSocketProtocol):
     """
-    Prints what is received, and says when the peer takes no more.
+    Prints what is received.
 
+    @ivar backpressure: whether the peer takes what is sent.
     @ivar ended: fires when it is closed in good order, and all is printed; or fails.
     @ivar received: whether something came since this was last set to false.
     """
@@ -47,16 +47,16 @@ class Conversation(WebSocketProtocol):
         @param reactor: what prints and tells the time.
         @param verbose: whether to tell of what is no message.
         """
+        self.backpressure = Backpressure()
         self.ended: Deferred[None] = Deferred()
         self._reactor = reactor
         self._output = StandardOutput(reactor)
         self._display = displayFor()
         self._verbose = verbose
-        self._room: Deferred[None] | None = None
         self._unprinted = b""
         self._printing: Deferred[None] | None = None
         # Runs from our Close frame to the peer's.
-        self._closing: IDelayedCall | None = None
+        self._closing = Deadline(reactor, self._unanswered)
         # Why it ends, where that is known before the connection is lost.
         self._reason: Failure | None = None
         # How the connection ended, while not all is printed.
@@ -81,7 +81,7 @@ class Conversation(WebSocketProtocol):
         """
         self.transport.detachProducer()
         self.transport.loseWriteConnection()
-        self._closing = self._reactor.callLater(_CLOSE_TIMEOUT, self._unanswered)
+        self._closing.start(_CLOSE_TIMEOUT)
 
     async def leave(self) -> None:
         """
@@ -90,44 +90,18 @@ class Conversation(WebSocketProtocol):
         self.ended = Deferred()
         self.transport.detachProducer()
         self.transport.loseConnection(1001, "the user left")
-        cut = self._reactor.callLater(_LEAVE_TIMEOUT, self.fail, Failure(CommandFailed()))
+        deadline = Deadline(self._reactor, lambda: self.fail(Failure(CommandFailed())))
+        deadline.start(_LEAVE_TIMEOUT)
         try:
             await self.ended
         finally:
-            if cut.active():
-                cut.cancel()
-
-    def room(self) -> Deferred[None]:
-        """
-        Wait until the peer takes more.
-        """
-        done: Deferred[None] = Deferred(lambda _: None)
-        if self._room is None:
-            done.callback(None)
-        else:
-            self._room.chainDeferred(done)
-        return done
+            deadline.stop()
 
     def sent(self) -> None:
         """
         What was read from standard input is sent.
         """
         self._print(self._display.sent())
-
-    # From the transport, as a producer
-
-    def pauseProducing(self) -> None:
-        self._room = Deferred()
-
-    def resumeProducing(self) -> None:
-        room, self._room = self._room, None
-        if room is not None:
-            room.callback(None)
-
-    def stopProducing(self) -> None:
-        """
-        The connection is lost, of which C{connectionLost} tells.
-        """
 
     # From the transport, as its application
 
@@ -136,7 +110,7 @@ class Conversation(WebSocketProtocol):
 
     def negotiationFinished(self) -> None:
         self._open = True
-        self.transport.attachProducer(self)
+        self.transport.attachProducer(self.backpressure)
         self._print(self._display.begin())
         subprotocol = self.transport.subprotocol
         self._tell(f"connected{f', speaking {subprotocol}' if subprotocol else ''}")
@@ -159,8 +133,7 @@ class Conversation(WebSocketProtocol):
         if not self._open:
             # Connecting fails, with more to say about it.
             return
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
+        self._closing.stop()
         message = errorText(reason.value)
         self._tell(message)
         failure = self._reason
@@ -174,7 +147,7 @@ class Conversation(WebSocketProtocol):
     def _unanswered(self) -> None:
         if self._printing is not None:
             # Nothing is read while what was read waits: that is not the peer's fault.
-            self._closing = self._reactor.callLater(_CLOSE_TIMEOUT, self._unanswered)
+            self._closing.start(_CLOSE_TIMEOUT)
             return
         self._reason = Failure(
             CommandFailed(f"the peer did not answer our Close frame in {_CLOSE_TIMEOUT:g} seconds")

@@ -208,7 +208,7 @@ class _Lines:
             self._conversation.sent()
         else:
             self._rest += first
-        return self._conversation.room()
+        return self._conversation.backpressure.ready()
 
     def end(self) -> None:
         """
