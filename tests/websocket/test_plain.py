@@ -6,10 +6,13 @@ connections that may become WebSockets.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import pytest_twisted
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import IPushProducer, IReactorTime
@@ -157,6 +160,51 @@ def test_each_request_decides(kind: str, pieces: bool) -> None:
     assert not getattr(server.site.factory, "connections", None)
     server.lose(ConnectionDone())
     assert not server.clock.getDelayedCalls()
+
+
+EXCHANGES = {
+    GET % b"one": (b"GET", 200, b"GET /one "),
+    UPLOAD: (b"POST", 200, b"POST /up hello"),
+    LENGTH: (b"PUT", 200, b"PUT /up hello"),
+    HEAD: (b"HEAD", 200, b""),
+    b"\r\n" + GET % b"two": (b"GET", 200, b"GET /two "),
+}
+
+
+@given(
+    st.lists(st.sampled_from(sorted(EXCHANGES)), max_size=6),
+    st.lists(st.integers(0, 800), max_size=8),
+)
+def test_any_requests_in_any_pieces(requests: list[bytes], cuts: list[int]) -> None:
+    server = Mixed("netkit.http")
+    octets = b"".join(requests) + OPENING
+    edges = sorted({0, len(octets), *(cut for cut in cuts if cut < len(octets))})
+    for start, end in pairwise(edges):
+        server.feed(octets[start:end])
+    methods = [EXCHANGES[request][0] for request in requests]
+    assert server.answers(*methods, b"GET") == [
+        *(EXCHANGES[request][1:] for request in requests),
+        (101, b""),
+    ]
+    assert server.echoes()
+
+
+@given(
+    st.lists(
+        st.sampled_from([*sorted(EXCHANGES), OPENING, OPENING[:40], b"\r\n", b"x", b"\0" * 40])
+        | st.binary(max_size=30),
+        max_size=8,
+    )
+)
+def test_any_octets_at_all(pieces: list[bytes]) -> None:
+    server = Mixed("netkit.http")
+    for piece in pieces:
+        server.feed(piece)
+    server.lose(ConnectionDone())
+    assert not server.clock.getDelayedCalls()
+    assert not server.factory.connections
+    assert not server.site.factory.connections
+    assert server.factory.budget.used == 0
 
 
 @KINDS
