@@ -15,6 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from ..base.addresses import addressText
+from ..base.failures import releaseFrames
 from ..base.twistedprivate import upgradeChannel
 from ..server import ServerFactory
 from ..wire.errors import HTTPProtocolError
@@ -162,7 +163,7 @@ def _reject(request: Request, rejection: Rejection) -> None:
 
 
 def _failed(reason: Failure, request: Request, gone: Deferred[None]) -> None:
-    if gone.called:
-        return
-    _log.failure("A request for a WebSocket could not be answered: 500", failure=reason)
-    _reject(request, Rejection(status=500))
+    if not gone.called:
+        _log.failure("A request for a WebSocket could not be answered: 500", failure=reason)
+        _reject(request, Rejection(status=500))
+    releaseFrames(reason)

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from ..base.addresses import addressText
 from ..base.budget import BudgetExceededError, Share
 from ..base.deadlines import Deadline
+from ..base.failures import releaseFrames
 from ..wire.errors import HTTPProtocolError
 from ..wire.http.connection import RequestReceiver
 from ..wire.http.head import RequestHead
@@ -281,10 +282,10 @@ class ServerOpening:
 
     def _undecided(self, reason: Failure) -> None:
         self._deciding = None
-        if self._over:
-            return
-        _log.failure("A request for a WebSocket could not be answered: 500", failure=reason)
-        self._refuse(Rejection(status=500), "the server failed")
+        if not self._over:
+            _log.failure("A request for a WebSocket could not be answered: 500", failure=reason)
+            self._refuse(Rejection(status=500), "the server failed")
+        releaseFrames(reason)
 
     def _refuseFaulty(self, error: HTTPProtocolError) -> None:
         self._refuse(_inWords(error.status, str(error)), str(error))

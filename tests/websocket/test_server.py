@@ -4,7 +4,9 @@ Tests for L{netkit.websocket.factory} and L{netkit.websocket.server}: the openin
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from collections.abc import Callable
 from dataclasses import fields
 from math import inf, nan
@@ -342,6 +344,36 @@ def test_a_coroutine_decides() -> None:
     looked.callback(b"no")
     assert server.response().startswith(b"HTTP/1.1 403 ")
     assert server.response().endswith(b"\r\n\r\nno")
+
+
+class Session(bytearray):
+    """
+    What a decision has in a variable.
+    """
+
+
+def test_nothing_of_a_decision_outlives_the_connection() -> None:
+    """
+    Not even up to the next collection.
+    """
+    sessions: list[weakref.ref[Session]] = []
+
+    class Coroutine(Application):
+        async def acceptConnection(self, request: WebSocketRequest) -> Decision:
+            session = Session()
+            sessions.append(weakref.ref(session))
+            await Deferred()
+            return Rejection(body=bytes(session))
+
+    server = Server(Coroutine())
+    server.receive(server.request)
+    gc.collect()
+    gc.disable()
+    try:
+        server.lose(ConnectionLost())
+        assert [session() for session in sessions] == [None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -404,8 +404,8 @@ class ServerConnection:
                 self._discard_content()
             possible = self.reading is _COMPLETE and head.framing.upgrade
         else:
-            touched = self._content_started if head.framing.has_content else False
-            possible = not touched and self.reading in (_CONTENT, _COMPLETE)
+            started = head.framing.has_content and self._content_started
+            possible = not started and self.reading in (_CONTENT, _COMPLETE)
         if not possible:
             raise LocalProtocolError(f"{head} cannot be answered by an upgrade")
         self.reading, self.writing = Reading.SWITCHED, Writing.SWITCHED
