@@ -91,7 +91,7 @@ def test_tcp_dialogues(folder: Path, tmp_path: Path) -> None:
         done = replay(same, capture)
         assert (done.status, done.output) == (0, b"3 connections, 0 different\n")
     with serving(folder, "netkit-print-respond") as other:
-        done = replay(other, capture, "--speed", "10", "--timeout", "2")
+        done = replay(other, capture, "--fast", "--timeout", "1")
         assert done.status == 1
         assert b"connection 1: 13 octets, 5 recorded; they differ from octet 0 on" in done.output
         assert done.output.endswith(b"3 connections, 3 different\n")
