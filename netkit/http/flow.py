@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, ITransport
 
 from ..base.backpressure import Backpressure
@@ -16,28 +15,26 @@ from ..base.backpressure import Backpressure
 _TOGETHER = 2**13
 
 
-class WriteFlow:
+class WriteFlow(Backpressure):
     """
     Writes to a connection, and knows whether the client takes it.
 
-    @ivar backpressure: whether it does.
     @ivar pending: what waits for something else to leave with.
     @ivar producer: what is paused with it, where there is something.
     """
 
-    __slots__ = ("_onDrain", "_transport", "backpressure", "pending", "producer")
+    __slots__ = ("_transport", "pending", "producer")
 
     def __init__(self, transport: ITransport, onDrain: Callable[[], None]) -> None:
         """
         @param transport: the connection.
         @param onDrain: called when the client has taken what was waiting.
         """
+        super().__init__(onDrain=onDrain)
         self.pending = b""
         self.producer: IPushProducer | None = None
-        self.backpressure = Backpressure(self._paused, self._drained)
-        self.backpressure.register(transport)
         self._transport = transport
-        self._onDrain = onDrain
+        self.register(transport)
 
     def write(self, octets: bytes, more: bool = False) -> None:
         """
@@ -62,25 +59,21 @@ class WriteFlow:
         octets, self.pending = self.pending, b""
         self._transport.write(octets)
 
-    def ready(self) -> Deferred[None]:
-        """
-        Wait until more may be written.
-        """
-        return self.backpressure.ready()
-
     def end(self) -> None:
         """
         Nothing more is written. A transport does not close before it was told so.
         """
         if self.pending:
             self.flush()
-        self.backpressure.unregister()
+        self.unregister()
 
-    def _paused(self) -> None:
+    def pauseProducing(self) -> None:
+        super().pauseProducing()
         if self.producer is not None:
             self.producer.pauseProducing()
 
-    def _drained(self) -> None:
-        if self.producer is not None:
+    def resumeProducing(self) -> None:
+        super().resumeProducing()
+        # It may be paused again, by what was written now.
+        if self.producer is not None and not self.paused:
             self.producer.resumeProducing()
-        self._onDrain()

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
-from ..base.budget import BudgetExceededError
+from ..base.budget import BudgetExceededError, Share
 from ..base.deadlines import Deadline
 from ..base.failures import releaseFrames
 from ..base.notes import note
@@ -76,13 +76,14 @@ class HTTPProtocol(ServerProtocol):
         # The time for what is awaited from the client, if it was ever; and how long that is.
         self._deadline: Deadline | None = None
         self._seconds = 0.0
+        # What has arrived and is kept, while something is.
+        self._unread: Share | None = None
         self._switched: SwitchedProtocol | None = None
 
     def connectionMade(self) -> None:
         super().connectionMade()
         self._reading = IPushProducer(self.transport)
         self._flow = WriteFlow(self.transport, self._drained)
-        self._unread = self.factory.budget.share()
 
     # What the transport tells
 
@@ -112,7 +113,7 @@ class HTTPProtocol(ServerProtocol):
         super().connectionLost(reason)
         self._endDeadline()
         self._server.lost()
-        self._unread.keep(0)
+        self._keepUnread(0)
         if self._switched is not None:
             self._switched.connectionLost(reason)
         elif self._request is not None:
@@ -134,7 +135,7 @@ class HTTPProtocol(ServerProtocol):
         if self._switched is not None:
             # How long its silence may be is for the other protocol to say.
             self.idleTicks = 0
-        elif self._request is None or self._flow.backpressure.paused:
+        elif self._request is None or self._flow.paused:
             super().timedOut()
         elif self._server.wants_input:
             self._endDeadline()
@@ -165,10 +166,9 @@ class HTTPProtocol(ServerProtocol):
             return
         self._processing = True
         server, flow = self._server, self._flow
-        backpressure = flow.backpressure
         try:
             # Who takes no responses gets no more of them.
-            while not (backpressure.paused and server.writing is Writing.IDLE):
+            while not (flow.paused and server.writing is Writing.IDLE):
                 event = server.next_event()
                 if event is None:
                     break
@@ -186,7 +186,7 @@ class HTTPProtocol(ServerProtocol):
         if (
             server.reading is not _HEAD
             or server.receiver.buffered
-            or self._unread.kept
+            or self._unread is not None
             or self._readingPaused
         ):
             self._updateFlowAndTimers()
@@ -331,7 +331,7 @@ class HTTPProtocol(ServerProtocol):
             return
         self._forgetExchange()
         self._endDeadline()
-        self._unread.keep(0)
+        self._keepUnread(0)
         self._flow.end()
         self._resumeReading()
         if upgrade.head is not None:
@@ -427,17 +427,16 @@ class HTTPProtocol(ServerProtocol):
             self._close(server.closing)
             return
         buffered = server.receiver.buffered
-        if buffered != self._unread.kept:
+        if buffered or self._unread is not None:
             try:
-                self._unread.keep(buffered)
+                self._keepUnread(buffered)
             except BudgetExceededError as exceeded:
-                self._unread.keep(0)
+                self._keepUnread(0)
                 self._overBudget(exceeded)
                 self._updateFlowAndTimers()
                 return
         # Who takes no responses is asked for no requests.
-        paused = self._flow.backpressure.paused
-        wanted = server.wants_input and not (paused and server.writing is Writing.IDLE)
+        wanted = server.wants_input and not (self._flow.paused and server.writing is Writing.IDLE)
         if wanted or buffered < _READ_AHEAD:
             if self._readingPaused:
                 self._resumeReading()
@@ -449,6 +448,15 @@ class HTTPProtocol(ServerProtocol):
                 self._startDeadline(self._settings.contentTimeout)
             elif buffered:
                 self._startDeadline(self._settings.headTimeout)
+
+    def _keepUnread(self, size: int) -> None:
+        share = self._unread
+        if share is None:
+            if not size:
+                return
+            share = self.factory.budget.share()
+        share.keep(size)
+        self._unread = share if size else None
 
     def _resumeReading(self) -> None:
         if self._readingPaused:
@@ -473,7 +481,7 @@ class HTTPProtocol(ServerProtocol):
 
     def _close(self, how: Closing) -> None:
         self._endDeadline()
-        self._unread.keep(0)
+        self._keepUnread(0)
         self._flow.end()
         if how is Closing.ABORT:
             self.transport.abortConnection()

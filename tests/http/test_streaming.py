@@ -315,6 +315,31 @@ def test_a_body_producer() -> None:
     assert client.take() == CHUNKS + b"5\r\nhello\r\n0\r\n\r\n"
 
 
+def test_a_body_producer_that_writes_as_soon_as_it_may() -> None:
+    """
+    And is held up by that again, and the next request with it.
+    """
+    producers = [Producer(), Producer()]
+
+    def resume() -> None:
+        Producer.resumeProducing(producers[0])
+        producers[0].consumer.write(b"more")
+
+    left = list(producers)
+    client = Connection(lambda request: Response(200, left.pop(0)))
+    client.send(get() * 2)
+    producers[0].resumeProducing = resume  # type: ignore[method-assign]
+    client.transport.wrote = client.producer.pauseProducing
+    producers[0].consumer.write(b"hello")
+    client.producer.resumeProducing()
+    assert producers[0].calls == ["pause", "resume", "pause"]
+    producers[0].finish()
+    assert len(client.requests) == 1
+    client.transport.wrote = lambda: None
+    client.producer.resumeProducing()
+    assert len(client.requests) == 2
+
+
 def test_a_body_producer_that_knows_its_length() -> None:
     producer = Producer(5)
     client = Connection(lambda request: Response(200, producer))

@@ -10,6 +10,8 @@ From the octets up:
     - L{netkit.wire.http.content}: content by length, in chunks, or up to the connection's end.
     - L{netkit.wire.http.connection}: a connection's octets to events, for both roles.
     - L{netkit.wire.http.response}: responses to octets.
+    - L{netkit.wire.http.server}: a server's side of a connection: whose turn it is, and what
+      becomes of it.
 """
 
 from .connection import RequestReceiver, ResponseReceiver

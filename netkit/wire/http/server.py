@@ -18,7 +18,7 @@ C{closing} says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import Enum
 
 from ..errors import HTTPProtocolError, LocalProtocolError
@@ -90,9 +90,8 @@ class Closing(Enum):
 
 
 # A member of an Enum is looked up more slowly than a name.
-_HEAD, _CONTENT, _DISCARDED, _COMPLETE = (
-    *(Reading.HEAD, Reading.CONTENT, Reading.DISCARDED, Reading.COMPLETE),
-)
+_HEAD, _CONTENT, _DISCARDED = Reading.HEAD, Reading.CONTENT, Reading.DISCARDED
+_COMPLETE, _CLOSED = Reading.COMPLETE, Reading.CLOSED
 _IDLE, _RESPONSE = Writing.IDLE, Writing.RESPONSE
 
 
@@ -101,7 +100,6 @@ class ServerConnection:
     One connection of a server.
 
     @ivar receiver: what has arrived, as far as it is in no event yet.
-    @ivar receive: takes octets that arrived.
     @ivar reading: what is taken of that which arrives.
     @ivar writing: what is sent.
     @ivar closing: how to close the connection, once nothing more is to be sent; C{None} till then.
@@ -121,7 +119,6 @@ class ServerConnection:
         "closing",
         "ended",
         "reading",
-        "receive",
         "receiver",
         "writing",
     )
@@ -139,7 +136,6 @@ class ServerConnection:
         @param allow_half_open: whether a client that has ended what it sends is still answered.
         """
         self.receiver = RequestReceiver(limits)
-        self.receive: Callable[[bytes], None] = self.receiver.receive
         self._refused_methods = refused_methods
         self._allow_half_open = allow_half_open
         self.reading = _HEAD
@@ -177,6 +173,13 @@ class ServerConnection:
         return self.writing is _RESPONSE or self.writing is Writing.CONTENT
 
     # What arrives
+
+    def receive(self, data: bytes) -> None:
+        """
+        Take octets that arrived.
+        """
+        if self.reading is not _CLOSED:
+            self.receiver.receive(data)
 
     def receive_end(self) -> None:
         """
@@ -453,7 +456,6 @@ class ServerConnection:
 
     def _close_reading(self) -> None:
         self.reading = Reading.CLOSED
-        self.receive = _drop
         self.receiver.detach()
         self._keep_alive = self._content_wanted = False
 
@@ -463,9 +465,3 @@ class ServerConnection:
         self._head = None
         # Whoever has ended what it sends has nothing to be waited for.
         self.closing = Closing.FLUSH if how is Closing.LINGER and self.ended else how
-
-
-def _drop(data: bytes) -> None:
-    """
-    Take octets that nobody understands.
-    """
