@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,6 +19,7 @@ from ..base.deadlines import Deadline
 from ..base.failures import releaseFrames
 from ..base.notes import note
 from ..base.switching import SwitchedProtocol
+from ..base.timeslice import TIME_SLICE
 from ..server import ServerProtocol
 from ..wire.errors import HTTPProtocolError, LocalProtocolError
 from ..wire.http import Content, EndOfMessage, RequestHead
@@ -72,6 +73,8 @@ class HTTPProtocol(ServerProtocol):
         self._result: Deferred[Any] | None = None
         self._awaiting = False
         self._processing = False
+        # When this connection goes on, if it is the others' turn.
+        self._next: IDelayedCall | None = None
         self._readingPaused = False
         # The time for what is awaited from the client, if it was ever; and how long that is.
         self._deadline: Deadline | None = None
@@ -112,6 +115,8 @@ class HTTPProtocol(ServerProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         self._endDeadline()
+        if self._next is not None:
+            self._next.cancel()
         self._server.lost()
         self._keepUnread(0)
         if self._switched is not None:
@@ -162,10 +167,11 @@ class HTTPProtocol(ServerProtocol):
         """
         Take what has arrived for as long as it is somebody's turn who wants it.
         """
-        if self._processing:
+        if self._processing or self._next is not None:
             return
         self._processing = True
         server, flow = self._server, self._flow
+        count, end = 0, 0.0
         try:
             # Who takes no responses gets no more of them.
             while not (flow.paused and server.writing is Writing.IDLE):
@@ -178,6 +184,15 @@ class HTTPProtocol(ServerProtocol):
                     self._refuse(event)
                 else:
                     self._contentReceived(event)
+                # Few events, as they mostly are, take less time than is worth a look at the clock.
+                count += 1
+                if not count & 7:
+                    now = self.factory.clock.seconds()
+                    if not end:
+                        end = now + TIME_SLICE
+                    elif now > end:
+                        self._next = self.factory.clock.callLater(0, self._goOn)
+                        break
         finally:
             if flow.pending:
                 flow.flush()
@@ -190,6 +205,13 @@ class HTTPProtocol(ServerProtocol):
             or self._readingPaused
         ):
             self._updateFlowAndTimers()
+
+    def _goOn(self) -> None:
+        """
+        Go on with what has arrived, after the other connections had their turn.
+        """
+        self._next = None
+        self._processBuffered()
 
     def _headReceived(self, head: RequestHead) -> None:
         if self._deadline is not None:
@@ -436,7 +458,11 @@ class HTTPProtocol(ServerProtocol):
                 self._updateFlowAndTimers()
                 return
         # Who takes no responses is asked for no requests.
-        wanted = server.wants_input and not (self._flow.paused and server.writing is Writing.IDLE)
+        wanted = (
+            server.wants_input
+            and self._next is None
+            and not (self._flow.paused and server.writing is Writing.IDLE)
+        )
         if wanted or buffered < _READ_AHEAD:
             if self._readingPaused:
                 self._resumeReading()

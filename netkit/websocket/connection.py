@@ -4,7 +4,7 @@ A WebSocket connection, from either side: what the protocol reads and what the a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IProducer, IReactorTime, ITCPTransport
@@ -15,7 +15,7 @@ from ..base.addresses import addressText
 from ..base.budget import BudgetExceededError, Share
 from ..base.deadlines import Deadline
 from ..base.progress import Progress
-from ..server import ServerProtocol
+from ..base.timeslice import TIME_SLICE
 from ..wire.errors import WebSocketProtocolError
 from ..wire.websocket.broadcast import PreparedMessage
 from ..wire.websocket.codes import CloseCode
@@ -24,7 +24,7 @@ from ..wire.websocket.events import Close, Event, Piece, Ping, Pong
 from ..wire.websocket.handshake import Agreement
 from ..wire.websocket.lifecycle import State
 from .errors import WebSocketClosed
-from .flow import PAUSED_BY_APPLICATION, ReadFlow
+from .flow import PAUSED_BY_APPLICATION, PAUSED_FOR_OTHERS, ReadFlow
 from .keepalive import Pinger
 from .malloc import raiseTrimThreshold
 from .options import WebSocketOptions
@@ -55,11 +55,11 @@ class WebSocketConnection:
         "_delivering",
         "_events",
         "_flow",
+        "_linger",
         "_options",
         "_pinger",
         "_progress",
         "_sender",
-        "_server",
         "_share",
         "_wire",
         "latency",
@@ -74,14 +74,17 @@ class WebSocketConnection:
         options: WebSocketOptions,
         clock: IReactorTime,
         *,
-        server: ServerProtocol | None = None,
+        linger: Callable[[], None] | None,
+        share: Share | None = None,
     ) -> None:
         """
         @param application: what receives the events.
         @param transport: what the connection goes over.
         @param options: how to behave.
         @param clock: what tells the time.
-        @param server: the protocol of a connection to a server; L{None} in a client.
+        @param linger: closes the transport of a server after what was written, so that a peer
+            which is still sending gets it; L{None} for a client, which waits for the server.
+        @param share: what the octets are counted in that are kept in memory, where they are.
         """
         self.transport = transport
         self.subprotocol: str | None = None
@@ -89,18 +92,17 @@ class WebSocketConnection:
         self._application: WebSocketProtocol | None = application
         self._options = options
         self._clock = clock
-        self._server = server
-        # What is kept in memory for it, once something is.
-        self._share: Share | None = None
+        self._linger = linger
+        self._share = share
         self._wire = Connection(
-            client=server is None,
+            client=linger is None,
             max_message_size=options.maxMessageSize,
             max_fragments=options.maxFragments,
             state=State.CONNECTING,
         )
-        self._flow = ReadFlow(transport, self)
-        self._sender = Sender(transport, self._flow, self)
-        self._pinger = Pinger(options, self._sender)
+        self._flow = ReadFlow(transport, self._deliverBuffered)
+        self._sender = Sender(transport, self._flow, self._updateShare)
+        self._pinger = Pinger(options, self._sender, self._flow)
         # Of the closing handshake, and how far all was when it was started.
         self._deadline: Deadline | None = None
         self._progress: Progress | None = None
@@ -127,7 +129,7 @@ class WebSocketConnection:
         self._pinger.start(self._clock.seconds())
         self._sender.collect()
         if response:
-            self._sender.out.write(response)
+            self._sender.write(response)
 
     def start(self, received: bytes) -> None:
         """
@@ -145,7 +147,7 @@ class WebSocketConnection:
             self._delivering = False
             self._sender.flush()
         self._backlog = received
-        self.deliverBuffered()
+        self._deliverBuffered()
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -154,7 +156,7 @@ class WebSocketConnection:
         self._pinger.heard = True
         if self._flow.paused or self._delivering:
             self._backlog += data
-            self.countBuffered()
+            self._updateShare()
         else:
             events = self._wire.receive_data(data)
             if isinstance(events, tuple):
@@ -165,9 +167,9 @@ class WebSocketConnection:
                     self._delivering = False
             else:
                 self._deliver(events)
-                self.countBuffered()
+                self._updateShare()
         if self._backlog or self._events is not None:
-            self.deliverBuffered()
+            self._deliverBuffered()
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -212,7 +214,7 @@ class WebSocketConnection:
             problem = f"a ping was not answered, and nothing sent or taken for {seconds} seconds"
             self._abort(WebSocketProtocolError(problem, CloseCode.INTERNAL_ERROR))
         elif answers and self._pinger.isDue(now):
-            self._sender.out.write(self._wire.send_ping(self._pinger.ping(now)))
+            self._sender.write(self._wire.send_ping(self._pinger.ping(now)))
 
     # From the application
 
@@ -224,19 +226,19 @@ class WebSocketConnection:
         if len(text) > _LARGE:
             self._sender.writeParts(self._wire.send_large(text))
         else:
-            self._sender.out.write(self._wire.send_text(text))
+            self._sender.write(self._wire.send_text(text))
 
     def sendBytesMessage(self, data: bytes | bytearray | memoryview) -> None:
         if len(data) > _LARGE:
             self._sender.writeParts(self._wire.send_large(data))
         else:
-            self._sender.out.write(self._wire.send_bytes(data))
+            self._sender.write(self._wire.send_bytes(data))
 
     def sendTextPiece(self, text: str, finished: bool) -> None:
-        self._sender.out.write(self._wire.send_piece(text, finished))
+        self._sender.write(self._wire.send_piece(text, finished))
 
     def sendBytesPiece(self, data: bytes, finished: bool) -> None:
-        self._sender.out.write(self._wire.send_piece(data, finished))
+        self._sender.write(self._wire.send_piece(data, finished))
 
     def sendPrepared(self, message: PreparedMessage, dropSlow: bool) -> bool:
         """
@@ -246,11 +248,11 @@ class WebSocketConnection:
         """
         if not self._wire.lifecycle.may_send or (dropSlow and self._sender.paused):
             return False
-        self._sender.out.write(self._wire.send_prepared(message))
+        self._sender.write(self._wire.send_prepared(message))
         return True
 
     def ping(self, payload: bytes = b"") -> None:
-        self._sender.out.write(self._wire.send_ping(payload))
+        self._sender.write(self._wire.send_ping(payload))
 
     def loseConnection(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         lifecycle = self._wire.lifecycle
@@ -265,7 +267,7 @@ class WebSocketConnection:
         if lifecycle.close_received is not None:
             self.loseConnection(code, reason)
         elif lifecycle.may_send or lifecycle.state is State.CONNECTING:
-            self._sender.out.write(self._wire.send_close(code, reason))
+            self._sender.write(self._wire.send_close(code, reason))
 
     def abortConnection(self) -> None:
         self._abort(None)
@@ -296,9 +298,13 @@ class WebSocketConnection:
         """
         self._delivering = True
         self._sender.collect()
+        end = self._clock.seconds() + TIME_SLICE
         try:
-            for event in events:
+            for count, event in enumerate(events, 1):
                 self._tell(event)
+                # Small ones take less time than to look at the clock.
+                if not count & 7 or len(event) > _LARGE:
+                    self._yieldAfter(end)
                 if self._flow.paused:
                     self._events = events
                     break
@@ -313,6 +319,16 @@ class WebSocketConnection:
         finally:
             self._delivering = False
             self._sender.flush()
+
+    def _yieldAfter(self, end: float) -> None:
+        """
+        Go on in the next turn, if this connection's share of this one is over.
+
+        @param end: when it is.
+        """
+        if self._clock.seconds() > end:
+            self._flow.pause(PAUSED_FOR_OTHERS)
+            self._clock.callLater(0, self._flow.resume, PAUSED_FOR_OTHERS)
 
     def _tell(self, event: Event) -> None:
         """
@@ -356,9 +372,9 @@ class WebSocketConnection:
                 self._write(self._wire.answer_close())
                 self._proceed()
 
-    def deliverBuffered(self) -> None:
+    def _deliverBuffered(self) -> None:
         """
-        For the flow: deliver what arrived while nothing was to be delivered.
+        Deliver what arrived while nothing was to be delivered.
         """
         while not (self._flow.paused or self._delivering):
             events, self._events = self._events, None
@@ -368,7 +384,7 @@ class WebSocketConnection:
                 data, self._backlog = self._backlog, b""
                 events = iter(self._wire.receive_data(data))
             self._deliver(events)
-            self.countBuffered()
+            self._updateShare()
 
     def _applicationFailed(self) -> None:
         _log.failure(
@@ -384,7 +400,7 @@ class WebSocketConnection:
         Write what is to be sent, if anything is.
         """
         if octets:
-            self._sender.out.write(octets)
+            self._sender.write(octets)
 
     def _proceed(self) -> None:
         """
@@ -395,13 +411,12 @@ class WebSocketConnection:
             self._stopDeadline()
             self._sender.flush()
             self._sender.end()
-            if lifecycle.failure is None or self._server is None:
+            if lifecycle.failure is None or self._linger is None:
                 self._flow.end()
                 self.transport.loseConnection()
             else:
-                # It may still be sending, and is to get what we said.
                 self._flow.close()
-                self._server.lingeringClose()
+                self._linger()
         elif lifecycle.close_expected:
             if self._deadline is None:
                 self._startDeadline()
@@ -448,19 +463,15 @@ class WebSocketConnection:
 
     # Memory
 
-    def countBuffered(self) -> None:
+    def _updateShare(self) -> None:
         """
-        For the sender: count what is kept in memory for this connection. Where that is more than
-        all connections of a server may have together, it is this one that ends.
+        Count what is kept in memory for this connection. Where that is more than all connections
+        of a server may have together, it is this one that ends.
         """
-        if self._server is None or self._wire.state is State.CLOSED:
-            return
-        size = self._wire.buffered + len(self._backlog) + self._sender.buffered
         share = self._share
         if share is None:
-            if not size:
-                return
-            self._share = share = self._server.factory.budget.share()
+            return
+        size = self._wire.buffered + len(self._backlog) + self._sender.buffered
         if size == share.kept:
             return
         try:
@@ -473,6 +484,8 @@ class WebSocketConnection:
                 code=int(error.code),
                 reason=str(error),
             )
+            share.keep(0)
+            self._share = None
             if self._sender.paused:
                 # It would not read that either, before all else.
                 self._abort(error)

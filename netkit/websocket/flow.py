@@ -4,23 +4,14 @@ Who keeps a connection from being read.
 
 from __future__ import annotations
 
-from typing import Final, Protocol, cast
+from collections.abc import Callable
+from typing import Final, cast
 
 from twisted.internet.interfaces import IPushProducer, ITransport
 
 PAUSED_BY_APPLICATION: Final = 1
 PAUSED_BY_PEER: Final = 2
-
-
-class Reader(Protocol):
-    """
-    What reads a transport.
-    """
-
-    def deliverBuffered(self) -> None:
-        """
-        Go through what arrived while the transport was paused. It may be paused again by that.
-        """
+PAUSED_FOR_OTHERS: Final = 4
 
 
 class ReadFlow:
@@ -28,19 +19,21 @@ class ReadFlow:
     Pauses a transport for as long as anybody wants that.
 
     @ivar paused: who does: C{PAUSED_BY_APPLICATION}, which asked for it; C{PAUSED_BY_PEER}, which
-        does not take what it is sent; both, or 0 for nobody.
+        does not take what it is sent; C{PAUSED_FOR_OTHERS}, the other connections, whose turn it
+        is; some of these together, or 0 for nobody.
     """
 
-    __slots__ = ("_closing", "_reader", "_transport", "paused")
+    __slots__ = ("_closing", "_resumed", "_transport", "paused")
 
-    def __init__(self, transport: ITransport, reader: Reader) -> None:
+    def __init__(self, transport: ITransport, resumed: Callable[[], None]) -> None:
         """
         @param transport: what is paused.
-        @param reader: what reads it.
+        @param resumed: called when nobody wants it paused any more, to go through what arrived
+            until then; it may pause again.
         """
         self.paused = 0
         self._closing = False
-        self._reader = reader
+        self._resumed = resumed
         self._transport: IPushProducer | None = cast(IPushProducer, transport)
 
     def pause(self, by: int) -> None:
@@ -62,7 +55,7 @@ class ReadFlow:
         self.paused &= ~by
         if self.paused:
             return
-        self._reader.deliverBuffered()
+        self._resumed()
         if not self.paused and self._transport is not None:
             self._transport.resumeProducing()
 

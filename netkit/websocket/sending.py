@@ -5,8 +5,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IConsumer, IProducer, ITCPTransport
 
@@ -20,68 +19,52 @@ _BATCH_FRAMES = 256
 _BATCHED_SIZE = 4096
 
 
-class Writer(Protocol):
-    """
-    What takes the octets of a frame.
-    """
-
-    def write(self, data: bytes, /) -> None:
-        """
-        Take them.
-        """
-
-
-class Counter(Protocol):
-    """
-    What counts the octets that are kept in memory.
-    """
-
-    def countBuffered(self) -> None:
-        """
-        There may be more or less of them than before.
-        """
-
-
-class Sender(Backpressure):
+class Sender:
     """
     Writes the frames of a connection. Where the peer does not take them, what would make us send
     more is not read either.
 
-    @ivar out: what is to be given the octets of a frame: the transport where that is all there is
-        to do, else this one.
-    @ivar added: how many octets were written while the transport had as much to send as it should.
-    @ivar drained: set when it has sent all of that.
-    @ivar flow: what is paused meanwhile.
+    @ivar write: takes the octets of a frame. It is the transport's own method, or what stands in
+        its place.
+    @ivar paused: whether the transport has as much to send as it should.
+    @ivar added: how many octets were written all the same since then.
+    @ivar drained: set when the transport has sent all of that.
     """
 
     __slots__ = (
         "_attached",
+        "_backpressure",
         "_batch",
-        "_counter",
+        "_changed",
         "_ended",
+        "_flow",
         "_transport",
         "added",
         "drained",
-        "flow",
-        "out",
+        "paused",
+        "write",
     )
 
-    out: Writer
+    write: Callable[[bytes], None]
 
-    def __init__(self, transport: ITCPTransport, flow: ReadFlow, counter: Counter) -> None:
+    def __init__(
+        self, transport: ITCPTransport, flow: ReadFlow, changed: Callable[[], None]
+    ) -> None:
         """
         @param transport: what sends.
         @param flow: what is paused while the peer does not take what was sent.
-        @param counter: what counts the octets that are kept because of that.
+        @param changed: called when more is written that the peer does not take, and when it has
+            taken everything.
         """
-        super().__init__()
         self._transport = transport
-        self.flow = flow
-        self._counter = counter
+        self._flow = flow
+        self._changed = changed
         # What is sent while several things that arrived are gone through.
         self._batch: list[bytes] | None = None
+        self._backpressure = Backpressure(self._pause, self._drain)
         self._attached = False
         self._ended = False
+        self.paused = False
         self.added = 0
         self.drained = False
         self._choose()
@@ -99,19 +82,6 @@ class Sender(Backpressure):
         """
         return progress(self._transport, self.added)
 
-    def write(self, octets: bytes) -> None:
-        """
-        Send the octets of a frame, where there is more to that than to write them.
-        """
-        batch = self._batch
-        if batch is None:
-            self._put((octets,))
-            return
-        batch.append(octets)
-        if len(octets) > _BATCHED_SIZE or len(batch) >= _BATCH_FRAMES:
-            self._batch = []
-            self._put(batch)
-
     def writeParts(self, parts: Sequence[bytes]) -> None:
         """
         Send the octets of a large frame.
@@ -119,6 +89,7 @@ class Sender(Backpressure):
         @param parts: the octets; none of them is copied if that can be helped.
         """
         if self._batch is None:
+            self._register()
             self._put(parts)
         else:
             for part in parts:
@@ -128,9 +99,9 @@ class Sender(Backpressure):
         """
         Until L{flush}, collect what is sent.
         """
-        self._registerOnce()
+        self._register()
         self._batch = []
-        self.out = self
+        self.write = self._writeCollecting
 
     def flush(self) -> None:
         """
@@ -139,16 +110,17 @@ class Sender(Backpressure):
         batch, self._batch = self._batch, None
         self._choose()
         if batch:
-            self.out.write(batch[0] if len(batch) == 1 else b"".join(batch))
+            self.write(batch[0] if len(batch) == 1 else b"".join(batch))
 
     def attach(self, producer: IProducer, streaming: bool) -> None:
         """
         Let C{producer} be paused in our place.
         """
+        self._unregister()
         self._attached = True
-        self._leave()
         IConsumer(self._transport).registerProducer(producer, streaming)
-        self.flow.resume(PAUSED_BY_PEER)
+        self._choose()
+        self._flow.resume(PAUSED_BY_PEER)
 
     def detach(self) -> None:
         """
@@ -163,59 +135,80 @@ class Sender(Backpressure):
         Be held up no more: the transport is to close when it has sent everything.
         """
         self._ended = True
-        self._leave()
+        self._unregister()
+        self._choose()
 
-    # From the transport
-
-    def pauseProducing(self) -> None:
+    def _pause(self) -> None:
+        """
+        The transport has too much.
+        """
         if not self.paused:
-            super().pauseProducing()
+            self.paused = True
             self._choose()
-            self.flow.pause(PAUSED_BY_PEER)
-            self._counter.countBuffered()
+            self._flow.pause(PAUSED_BY_PEER)
+            self._changed()
 
-    def resumeProducing(self) -> None:
-        super().resumeProducing()
-        self.drained = True
+    def _drain(self) -> None:
+        """
+        The transport has nothing any more.
+        """
         self._relieve()
-        self.flow.resume(PAUSED_BY_PEER)
+        self.drained = True
+        self._flow.resume(PAUSED_BY_PEER)
 
     def _choose(self) -> None:
         """
-        Say what C{out} is from now on.
+        Say what C{write} is from now on.
         """
-        if self._batch is None:
-            plain = self.registered or self._attached or self._ended
-            self.out = self._transport if plain and not self.paused else self
+        if self._batch is not None:
+            return
+        if self.paused:
+            self.write = self._writeAdding
+        elif self._backpressure.registered or self._attached or self._ended:
+            self.write = self._transport.write
+        else:
+            self.write = self._writeRegistering
+
+    def _writeCollecting(self, octets: bytes) -> None:
+        batch = self._batch
+        assert batch is not None
+        batch.append(octets)
+        if len(octets) > _BATCHED_SIZE or len(batch) >= _BATCH_FRAMES:
+            self._batch = []
+            self._put(batch)
+
+    def _writeRegistering(self, octets: bytes) -> None:
+        self._register()
+        self._transport.write(octets)
+
+    def _writeAdding(self, octets: bytes) -> None:
+        self.added += len(octets)
+        self._transport.write(octets)
+        self._changed()
 
     def _put(self, parts: Sequence[bytes]) -> None:
-        self._registerOnce()
         if self.paused:
             self.added += sum(map(len, parts))
-        if len(parts) == 1:
-            self._transport.write(parts[0])
+            self._transport.writeSequence(parts)
+            self._changed()
         else:
             self._transport.writeSequence(parts)
-        if self.paused:
-            self._counter.countBuffered()
 
-    def _registerOnce(self) -> None:
+    def _register(self) -> None:
         """
         Be held up from here on where the peer does not take what is sent.
         """
-        if not (self.registered or self._attached or self._ended):
-            self.register(self._transport)
+        if not (self._backpressure.registered or self._attached or self._ended):
+            self._backpressure.register(self._transport)
             self._choose()
 
-    def _leave(self) -> None:
-        """
-        Be held up no more.
-        """
-        self.unregister()
-        self.paused = False
-        self._relieve()
+    def _unregister(self) -> None:
+        if self._backpressure.registered:
+            self._backpressure.unregister()
+            self._relieve()
 
     def _relieve(self) -> None:
+        self.paused = False
         self.added = 0
         self._choose()
-        self._counter.countBuffered()
+        self._changed()

@@ -109,7 +109,8 @@ class WebSocketServerConnection(ServerProtocol):
             self.transport,
             self._acceptor.options,
             self._clock,
-            server=self,
+            linger=self.lingeringClose,
+            share=self.factory.budget.share(),
         )
         accepted.application.negotiationStarted(connection)
         self._keepalive.add(connection)

@@ -146,6 +146,9 @@ _NEXT_CHUNK = re.compile(rb"\r\n([0-9A-Fa-f]++)(" + _EXTENSIONS + rb")\r\n")
 # A chunk size of more digits is over any limit; int() never sees it.
 _MAX_DIGITS = 16
 
+# So many chunks are taken at a time: whoever asks can do something else in between.
+_MAX_RUN = 64
+
 # What says how a message is framed and where it goes has been acted upon when the trailer section
 # comes; there it can only deceive somebody else (RFC 9110 section 6.5.1). Other fields are apart
 # from the header section, and can do no harm.
@@ -155,7 +158,7 @@ _REFUSED_TRAILERS = frozenset({b"content-length", b"host", b"transfer-encoding"}
 class ChunkedDecoder:
     """
     The chunked transfer coding (RFC 9112 section 7.1). What has arrived of a run of chunks is
-    one L{Content}.
+    one L{Content}, of so many chunks at most that it takes little time.
     """
 
     __slots__ = (
@@ -187,7 +190,7 @@ class ChunkedDecoder:
     ) -> tuple[Content | EndOfMessage | None, int]:
         start = position
         pieces: list[bytes] = []
-        while not self._trailers:
+        while not self._trailers and len(pieces) < _MAX_RUN:
             if self._left:
                 piece = buffer[position : position + self._left]
                 if not piece:

@@ -243,3 +243,16 @@ def test_chunks_in_any_pieces(chunks: list[bytes], cuts: list[int]) -> None:
     assert message.content == b"".join(chunks)
     assert message.raw == octets
     assert message.trailers.pairs == ((b"X", b"y"),)
+
+
+def test_a_run_of_many_chunks_is_taken_bit_by_bit() -> None:
+    receiver = RequestReceiver(Limits())
+    receiver.receive(HEAD + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n")
+    receiver.next_event()
+    pieces: list[bytes] = []
+    while isinstance(event := receiver.next_event(), Content):
+        # In between whoever asks can do something else.
+        assert 0 < len(event.data) <= 100
+        pieces.append(event.data)
+    assert b"".join(pieces) == b"x" * 1000
+    assert isinstance(event, EndOfMessage)
