@@ -53,7 +53,7 @@ _CLIENT_PORTS = {"tcp": 2, "ssl": 2, "tls": 2}
 # What Python says of a call that does not fit the function: what is wrong, in the string's terms.
 _CALLS = (
     (r"missing \d+ required positional arguments?: (.*)", r"it lacks \1"),
-    (r"got an unexpected keyword argument (.*)", r"\1 is none of its arguments"),
+    (r"got an unexpected keyword argument ('[^']*')", r"\1 is none of its arguments"),
     (r"got multiple values for argument (.*)", r"\1 is there twice"),
     (r"takes .* positional arguments? but .*", "it has too many parts"),
     (r"invalid literal for int\(\) with base \d+: (.*)", r"\1 is no number"),
