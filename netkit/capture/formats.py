@@ -7,8 +7,9 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain, islice
 
 from ..base.terminal import TerminalDecoder, printableJSON, printableLine, terminalOctets
 from ..wire.recording import Direction, Opened
@@ -22,10 +23,13 @@ Format = Callable[[Item], Iterator[bytes]]
 _VISIBLE = bytes(octet if 0x20 <= octet < 0x7F else ord(".") for octet in range(256))
 
 # How many octets of what is no text a terminal is given.
-_SHOWN = 2048
+_SHOWN = 256
 
 # A multiple of three, so that base64 goes on without padding.
 _ENCODED = 3 * 2**14
+
+# How many octets are written as rows at once: a multiple of sixteen.
+_PIECE = 2**14
 
 _ARROWS = {Direction.RECEIVED: "<", Direction.SENT: ">", None: "-"}
 
@@ -45,17 +49,25 @@ def hexdump(item: Item) -> Iterator[bytes]:
     line = f"# {_time(item)} {item.connection.service} {_peer(item.connection)} {direction}"
     line += f" {item.kind} {item.length} bytes"
     yield f"{printableLine(line + _remark(item))}\n".encode()
-    at = 0
-    for piece in item.octets():
-        for start in range(0, len(piece), 2**14):
-            part = piece[start : start + 2**14]
-            lines = [
+    yield from _rows(item.octets())
+
+
+def _rows(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """
+    The rows of a hex dump, sixteen octets each.
+    """
+    at, rest = 0, b""
+    for piece in chain(pieces, [None]):
+        part = rest if piece is None else rest + piece
+        whole = len(part) if piece is None else len(part) - len(part) % 16
+        for start in range(0, whole, _PIECE):
+            yield "".join(
                 f"{at + row:08x}  {part[row : row + 16].hex(' '):<47}  "
                 f"|{part[row : row + 16].translate(_VISIBLE).decode()}|\n"
-                for row in range(0, len(part), 16)
-            ]
-            at += len(part)
-            yield "".join(lines).encode()
+                for row in range(start, min(start + _PIECE, whole), 16)
+            ).encode()
+        at += whole
+        rest = part[whole:]
 
 
 def jsonLine(item: Item) -> Iterator[bytes]:
@@ -118,25 +130,33 @@ class TerminalFormat:
             head = f"\x1b[{shade}m{head}\x1b[0m"
             wrong = f"\x1b[33m{wrong}\x1b[0m" if wrong else ""
         yield terminalOctets(f"{head}{wrong}\n")
-        decoder = TerminalDecoder()
-        last = ""
-        shown = 0
-        limit = None if _isReadable(item) else _SHOWN
-        for piece in item.octets():
-            part = piece if limit is None else piece[: limit - shown]
-            shown += len(part)
-            decoded = decoder.decode(part)
-            last = decoded or last
-            yield terminalOctets(decoded)
-            if shown == limit:
-                break
-        decoded = decoder.decode(b"", final=True)
+        if item.head:
+            yield from _readable([item.head])
+        if _isReadable(item):
+            yield from _readable(item.content())
+            return
+        shown = b"".join(islice(item.content(), 1))[:_SHOWN]
+        yield from _rows([shown])
+        rest = len(item.data or b"") - len(shown)
+        if rest:
+            yield f"... {rest} more bytes\n".encode()
+
+
+def _readable(pieces: Iterable[bytes | bytearray]) -> Iterator[bytes]:
+    """
+    Text for a terminal, up to the end of a line.
+    """
+    decoder = TerminalDecoder()
+    last = ""
+    for piece in pieces:
+        decoded = decoder.decode(piece)
         last = decoded or last
         yield terminalOctets(decoded)
-        if last and not last.endswith("\n"):
-            yield b"\n"
-        if shown < item.length:
-            yield f"... {item.length - shown} more of {item.length} bytes\n".encode()
+    decoded = decoder.decode(b"", final=True)
+    last = decoded or last
+    yield terminalOctets(decoded)
+    if last and not last.endswith("\n"):
+        yield b"\n"
 
 
 def _summary(item: Item) -> str:
@@ -180,9 +200,12 @@ def _isText(item: Item) -> bool:
 
 def _isReadable(item: Item) -> bool:
     """
-    Whether a person can read it: text has no NUL.
+    Whether a person can read it: text has no NUL, and a little of another encoding can be shown
+    escaped.
     """
-    return _isText(item) and not any(b"\0" in piece for piece in item.content())
+    if any(b"\0" in piece for piece in item.content()):
+        return False
+    return len(item.data or b"") <= _SHOWN or _isText(item)
 
 
 def _base64(item: Item) -> Iterator[bytes]:

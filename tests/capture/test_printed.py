@@ -178,6 +178,19 @@ async def test_a_hex_dump(tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_hex_dump_has_whole_rows(tmp_path: Path) -> None:
+    """
+    However the octets came.
+    """
+    events = script(*[b"0123456789"] * 5, service="print-respond")
+    events.halfClosed(Direction.RECEIVED)
+    await printed(tmp_path / "out", "hex", events.events)
+    _, *lines = (tmp_path / "out").read_text().splitlines()
+    assert [line[:8] for line in lines] == ["00000000", "00000010", "00000020", "00000030"]
+    assert lines[-1].endswith("  |89|")
+
+
+@pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("format", sorted(name for name, format in FORMATS.items() if format))
 async def test_what_is_wrong_is_printed(format: str, tmp_path: Path) -> None:
     await printed(tmp_path / "out", format, script(b"\x16\x03\x01hello", service="http").events)
@@ -227,7 +240,8 @@ async def test_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         "echo 1 127.0.0.1:50000 < octets"
     ] * 3
     assert lines[1::2][:3] == ["no line end", r"\x1b[2J\xff\x9b", r"\u202eevil"]
-    assert lines[-1] == "... 952 more of 3000 bytes"
+    assert lines[7] == f"00000000  {' '.join(['00'] * 16)}  |{'.' * 16}|"
+    assert lines[-1] == "... 2744 more bytes"
 
 
 @pytest_twisted.ensureDeferred
