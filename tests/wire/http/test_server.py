@@ -389,6 +389,11 @@ def test_the_end_between_requests() -> None:
     assert play(b"", ends=True) == ([], b"", Closing.FLUSH)
     assert play(b"\r\n", ends=True) == ([], b"", Closing.FLUSH)
     assert play(GET % 1, ends=True) == (["GET /1"], OK, Closing.FLUSH)
+    # At once, with nobody there to look in between.
+    server = Player().server
+    server.receive(b"\r\n")
+    server.receive_end()
+    assert (server.next_event(), server.closing) == (None, Closing.FLUSH)
 
 
 def test_the_end_in_content() -> None:
