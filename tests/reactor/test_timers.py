@@ -5,12 +5,15 @@ Delayed calls.
 from __future__ import annotations
 
 import sys
+from asyncio import TimerHandle
+from typing import Any
 from weakref import WeakSet
 
 import pytest
 from twisted.internet.base import DelayedCall
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.logger import LogEvent
+from uvloop import Loop
 
 from netkit.reactor import UvloopReactor
 from tests.reactor.conftest import Run
@@ -234,3 +237,31 @@ def test_logs_what_a_call_raises(
     run(scenario)
     assert any("traceback at creation" in str(event.get("call")) for event in logged)
     assert failures(logged) == [ZeroDivisionError] * 2
+
+
+def test_has_one_timer_of_the_loop(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    That of the call which is next; an earlier one takes its place.
+    """
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        timers: list[TimerHandle] = []
+        loop: Any = reactor.eventloop
+
+        def callLater(*args: Any, **kw: Any) -> TimerHandle:
+            timers.append(Loop.call_later(loop, *args, **kw))
+            return timers[-1]
+
+        monkeypatch.setattr(loop, "call_later", callLater)
+        calls = []
+        for step in range(5):
+            calls.append(reactor.callLater(10 - step, lambda: None))
+            await later(reactor)
+        now = loop.time()
+        pending = [timer for timer in timers if not timer.cancelled() and timer.when() > now + 1]
+        assert len(pending) == 1
+        assert pending[0].when() < now + 9
+        for call in calls:
+            call.cancel()
+
+    run(scenario)

@@ -481,6 +481,26 @@ def test_attached_producers() -> None:
     assert server.transport.producer is not None
 
 
+def test_producers_that_come_and_go_leave_the_order() -> None:
+    """
+    Also where what is sent is still collected, as while several messages are taken at once.
+    """
+
+    class Changing(Recorder):
+        def textMessageReceived(self, message: str) -> None:
+            self.transport.sendTextMessage(f"{message} first")
+            self.transport.attachProducer(Producer())
+            self.transport.sendTextMessage(f"{message} second")
+            self.transport.detachProducer()
+            self.transport.sendTextMessage(f"{message} third")
+
+    server = opened(Changing)
+    server.receive(server.client.send_text("a") + server.client.send_text("b"))
+    assert server.sent() == [
+        f"{message} {place}" for message in "ab" for place in ("first", "second", "third")
+    ]
+
+
 def test_producers_attached_while_the_peer_does_not_read() -> None:
     """
     From there on they are held up, and reading is not.
