@@ -17,6 +17,7 @@ import pytest
 from benchmarks.comparing import Comparison, compare
 from benchmarks.driving import Load, drive
 from benchmarks.environment import Environment, Unusable, compileAll
+from benchmarks.fairness import FLOODS, measure
 from benchmarks.measures import Bounds, Contender, Sample, Throughput
 from benchmarks.payloads import varied
 from benchmarks.report import write
@@ -63,6 +64,11 @@ def test_netkit_answers(name: str, environment: Environment) -> None:
         outcome = drive(running, environment, measure.load, warmup=0.0, seconds=0.02)
 
     assert outcome.exchanges > 0
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_victim_of_a_flood_is_answered(name: str, environment: Environment) -> None:
+    assert measure(name, FLOODS[name].servers[1], environment, seconds=0.1)
 
 
 def test_varied_requests_are_as_from_many_browsers() -> None:
