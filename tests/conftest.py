@@ -41,9 +41,9 @@ Listen = Callable[[IProtocolFactory], Awaitable[IStreamClientEndpoint]]
 
 def pytest_xdist_auto_num_workers() -> int:
     """
-    How many tests run at a time: they mostly wait, for programs and for each other's ends.
+    How many tests run at a time: they wait for programs and the network half of the time.
     """
-    return min(3 * len(os.sched_getaffinity(0)), 12)
+    return min(2 * len(os.sched_getaffinity(0)), 12)
 
 
 def pytest_collection_finish() -> None:

@@ -73,7 +73,7 @@ class WebSocketClientConnection(Protocol):
     def connectionMade(self) -> None:
         self._connected()
         self._connection = WebSocketConnection(
-            self._application, self.transport, self._options, self._clock, linger=None
+            self._application, self.transport, self._options, self._clock
         )
         self._application.negotiationStarted(self._connection)
         self._opening = ClientOpening(

@@ -4,7 +4,7 @@ A WebSocket connection, from either side: what the protocol reads and what the a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IProducer, IReactorTime, ITCPTransport
@@ -16,6 +16,7 @@ from ..base.budget import BudgetExceededError, Share
 from ..base.deadlines import Deadline
 from ..base.progress import Progress
 from ..base.timeslice import TIME_SLICE
+from ..server import ServerProtocol
 from ..wire.errors import WebSocketProtocolError
 from ..wire.websocket.broadcast import PreparedMessage
 from ..wire.websocket.codes import CloseCode
@@ -55,11 +56,11 @@ class WebSocketConnection:
         "_delivering",
         "_events",
         "_flow",
-        "_linger",
         "_options",
         "_pinger",
         "_progress",
         "_sender",
+        "_server",
         "_share",
         "_wire",
         "latency",
@@ -74,17 +75,14 @@ class WebSocketConnection:
         options: WebSocketOptions,
         clock: IReactorTime,
         *,
-        linger: Callable[[], None] | None,
-        share: Share | None = None,
+        server: ServerProtocol | None = None,
     ) -> None:
         """
         @param application: what receives the events.
         @param transport: what the connection goes over.
         @param options: how to behave.
         @param clock: what tells the time.
-        @param linger: closes the transport of a server after what was written, so that a peer
-            which is still sending gets it; L{None} for a client, which waits for the server.
-        @param share: what the octets are counted in that are kept in memory, where they are.
+        @param server: the protocol of a connection to a server; L{None} in a client.
         """
         self.transport = transport
         self.subprotocol: str | None = None
@@ -92,17 +90,18 @@ class WebSocketConnection:
         self._application: WebSocketProtocol | None = application
         self._options = options
         self._clock = clock
-        self._linger = linger
-        self._share = share
+        self._server = server
+        # What is kept in memory for it, once something is.
+        self._share: Share | None = None
         self._wire = Connection(
-            client=linger is None,
+            client=server is None,
             max_message_size=options.maxMessageSize,
             max_fragments=options.maxFragments,
             state=State.CONNECTING,
         )
-        self._flow = ReadFlow(transport, self._deliverBuffered)
-        self._sender = Sender(transport, self._flow, self._updateShare)
-        self._pinger = Pinger(options, self._sender, self._flow)
+        self._flow = ReadFlow(transport, self)
+        self._sender = Sender(transport, self._flow, self)
+        self._pinger = Pinger(options, self._sender)
         # Of the closing handshake, and how far all was when it was started.
         self._deadline: Deadline | None = None
         self._progress: Progress | None = None
@@ -129,7 +128,7 @@ class WebSocketConnection:
         self._pinger.start(self._clock.seconds())
         self._sender.collect()
         if response:
-            self._sender.write(response)
+            self._sender.out.write(response)
 
     def start(self, received: bytes) -> None:
         """
@@ -147,7 +146,7 @@ class WebSocketConnection:
             self._delivering = False
             self._sender.flush()
         self._backlog = received
-        self._deliverBuffered()
+        self.deliverBuffered()
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -156,7 +155,7 @@ class WebSocketConnection:
         self._pinger.heard = True
         if self._flow.paused or self._delivering:
             self._backlog += data
-            self._updateShare()
+            self.countBuffered()
         else:
             events = self._wire.receive_data(data)
             if isinstance(events, tuple):
@@ -167,9 +166,9 @@ class WebSocketConnection:
                     self._delivering = False
             else:
                 self._deliver(events)
-                self._updateShare()
+                self.countBuffered()
         if self._backlog or self._events is not None:
-            self._deliverBuffered()
+            self.deliverBuffered()
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -214,7 +213,7 @@ class WebSocketConnection:
             problem = f"a ping was not answered, and nothing sent or taken for {seconds} seconds"
             self._abort(WebSocketProtocolError(problem, CloseCode.INTERNAL_ERROR))
         elif answers and self._pinger.isDue(now):
-            self._sender.write(self._wire.send_ping(self._pinger.ping(now)))
+            self._sender.out.write(self._wire.send_ping(self._pinger.ping(now)))
 
     # From the application
 
@@ -226,19 +225,19 @@ class WebSocketConnection:
         if len(text) > _LARGE:
             self._sender.writeParts(self._wire.send_large(text))
         else:
-            self._sender.write(self._wire.send_text(text))
+            self._sender.out.write(self._wire.send_text(text))
 
     def sendBytesMessage(self, data: bytes | bytearray | memoryview) -> None:
         if len(data) > _LARGE:
             self._sender.writeParts(self._wire.send_large(data))
         else:
-            self._sender.write(self._wire.send_bytes(data))
+            self._sender.out.write(self._wire.send_bytes(data))
 
     def sendTextPiece(self, text: str, finished: bool) -> None:
-        self._sender.write(self._wire.send_piece(text, finished))
+        self._sender.out.write(self._wire.send_piece(text, finished))
 
     def sendBytesPiece(self, data: bytes, finished: bool) -> None:
-        self._sender.write(self._wire.send_piece(data, finished))
+        self._sender.out.write(self._wire.send_piece(data, finished))
 
     def sendPrepared(self, message: PreparedMessage, dropSlow: bool) -> bool:
         """
@@ -248,11 +247,11 @@ class WebSocketConnection:
         """
         if not self._wire.lifecycle.may_send or (dropSlow and self._sender.paused):
             return False
-        self._sender.write(self._wire.send_prepared(message))
+        self._sender.out.write(self._wire.send_prepared(message))
         return True
 
     def ping(self, payload: bytes = b"") -> None:
-        self._sender.write(self._wire.send_ping(payload))
+        self._sender.out.write(self._wire.send_ping(payload))
 
     def loseConnection(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         lifecycle = self._wire.lifecycle
@@ -267,7 +266,7 @@ class WebSocketConnection:
         if lifecycle.close_received is not None:
             self.loseConnection(code, reason)
         elif lifecycle.may_send or lifecycle.state is State.CONNECTING:
-            self._sender.write(self._wire.send_close(code, reason))
+            self._sender.out.write(self._wire.send_close(code, reason))
 
     def abortConnection(self) -> None:
         self._abort(None)
@@ -372,9 +371,9 @@ class WebSocketConnection:
                 self._write(self._wire.answer_close())
                 self._proceed()
 
-    def _deliverBuffered(self) -> None:
+    def deliverBuffered(self) -> None:
         """
-        Deliver what arrived while nothing was to be delivered.
+        For the flow: deliver what arrived while nothing was to be delivered.
         """
         while not (self._flow.paused or self._delivering):
             events, self._events = self._events, None
@@ -384,7 +383,7 @@ class WebSocketConnection:
                 data, self._backlog = self._backlog, b""
                 events = iter(self._wire.receive_data(data))
             self._deliver(events)
-            self._updateShare()
+            self.countBuffered()
 
     def _applicationFailed(self) -> None:
         _log.failure(
@@ -400,7 +399,7 @@ class WebSocketConnection:
         Write what is to be sent, if anything is.
         """
         if octets:
-            self._sender.write(octets)
+            self._sender.out.write(octets)
 
     def _proceed(self) -> None:
         """
@@ -411,12 +410,13 @@ class WebSocketConnection:
             self._stopDeadline()
             self._sender.flush()
             self._sender.end()
-            if lifecycle.failure is None or self._linger is None:
+            if lifecycle.failure is None or self._server is None:
                 self._flow.end()
                 self.transport.loseConnection()
             else:
+                # It may still be sending, and is to get what we said.
                 self._flow.close()
-                self._linger()
+                self._server.lingeringClose()
         elif lifecycle.close_expected:
             if self._deadline is None:
                 self._startDeadline()
@@ -463,15 +463,19 @@ class WebSocketConnection:
 
     # Memory
 
-    def _updateShare(self) -> None:
+    def countBuffered(self) -> None:
         """
-        Count what is kept in memory for this connection. Where that is more than all connections
-        of a server may have together, it is this one that ends.
+        For the sender: count what is kept in memory for this connection. Where that is more than
+        all connections of a server may have together, it is this one that ends.
         """
-        share = self._share
-        if share is None:
+        if self._server is None or self._wire.state is State.CLOSED:
             return
         size = self._wire.buffered + len(self._backlog) + self._sender.buffered
+        share = self._share
+        if share is None:
+            if not size:
+                return
+            self._share = share = self._server.factory.budget.share()
         if size == share.kept:
             return
         try:
@@ -484,8 +488,6 @@ class WebSocketConnection:
                 code=int(error.code),
                 reason=str(error),
             )
-            share.keep(0)
-            self._share = None
             if self._sender.paused:
                 # It would not read that either, before all else.
                 self._abort(error)

@@ -4,14 +4,24 @@ Who keeps a connection from being read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from twisted.internet.interfaces import IPushProducer, ITransport
 
 PAUSED_BY_APPLICATION: Final = 1
 PAUSED_BY_PEER: Final = 2
 PAUSED_FOR_OTHERS: Final = 4
+
+
+class Reader(Protocol):
+    """
+    What reads a transport.
+    """
+
+    def deliverBuffered(self) -> None:
+        """
+        Go through what arrived while the transport was paused. It may be paused again by that.
+        """
 
 
 class ReadFlow:
@@ -23,17 +33,16 @@ class ReadFlow:
         is; some of these together, or 0 for nobody.
     """
 
-    __slots__ = ("_closing", "_resumed", "_transport", "paused")
+    __slots__ = ("_closing", "_reader", "_transport", "paused")
 
-    def __init__(self, transport: ITransport, resumed: Callable[[], None]) -> None:
+    def __init__(self, transport: ITransport, reader: Reader) -> None:
         """
         @param transport: what is paused.
-        @param resumed: called when nobody wants it paused any more, to go through what arrived
-            until then; it may pause again.
+        @param reader: what reads it.
         """
         self.paused = 0
         self._closing = False
-        self._resumed = resumed
+        self._reader = reader
         self._transport: IPushProducer | None = cast(IPushProducer, transport)
 
     def pause(self, by: int) -> None:
@@ -55,7 +64,7 @@ class ReadFlow:
         self.paused &= ~by
         if self.paused:
             return
-        self._resumed()
+        self._reader.deliverBuffered()
         if not self.paused and self._transport is not None:
             self._transport.resumeProducing()
 

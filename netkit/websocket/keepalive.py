@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..base.deadlines import Ticker
 from ..base.progress import Progress
-from .flow import PAUSED_BY_APPLICATION, ReadFlow
+from .flow import PAUSED_BY_APPLICATION
 from .options import WebSocketOptions
 from .sending import Sender
 
@@ -34,8 +34,6 @@ class Pinger:
         "_alive",
         "_answered",
         "_count",
-        "_flow",
-        "_next",
         "_options",
         "_progress",
         "_sender",
@@ -43,26 +41,19 @@ class Pinger:
         "heard",
     )
 
-    def __init__(
-        self,
-        options: WebSocketOptions,
-        sender: Sender,
-        flow: ReadFlow,
-    ) -> None:
+    def __init__(self, options: WebSocketOptions, sender: Sender) -> None:
         """
         @param options: how often to ping, and how long to wait.
         @param sender: what writes to the connection.
-        @param flow: whether it is read from.
         """
         self._options = options
         self._sender = sender
-        self._flow = flow
         self.heard = False
-        # When the peer was last known to be there, when it was sent the last ping, and when it is
-        # to be sent the next one.
-        self._alive = self._sent = self._next = 0.0
-        # The pings so far, and the last one that was answered.
-        self._count = self._answered = 0
+        # When the peer was last known to be there, and when it answered a ping.
+        self._alive = self._answered = 0.0
+        # The pings so far, and when the last one was sent, until that is answered.
+        self._count = 0
+        self._sent: float | None = None
         # What the system last told of a connection from which nothing was heard.
         self._progress: Progress | None = None
 
@@ -72,8 +63,7 @@ class Pinger:
 
         @param now: what the clock shows.
         """
-        self._alive = now
-        self._next = now + self._options.pingInterval
+        self._alive = self._answered = now
 
     def isAlive(self, now: float, answers: bool) -> bool:
         """
@@ -82,7 +72,7 @@ class Pinger:
         @param now: what the clock shows.
         @param answers: whether it would answer a ping.
         """
-        paused = self._flow.paused
+        paused = self._sender.flow.paused
         if (
             self.heard
             # What we do not read, or do not ask for, is nothing to blame the peer for.
@@ -104,11 +94,14 @@ class Pinger:
 
         @param now: what the clock shows.
         """
-        if now < self._next or self._flow.paused:
+        if self._sender.flow.paused:
             return False
+        interval, timeout = self._options.pingInterval, self._options.pingTimeout
+        if self._sent is None:
+            return now - self._answered >= interval
         # A peer that is busy with something else need not answer every ping (RFC 6455 section
         # 5.5.3); one that is not there gets no more of them.
-        return self._answered == self._count or self._alive > self._sent
+        return now - self._sent >= max(interval, timeout) and self._alive > self._sent
 
     def ping(self, now: float) -> bytes:
         """
@@ -118,7 +111,6 @@ class Pinger:
         """
         self._count += 1
         self._sent = now
-        self._next = now + max(self._options.pingInterval, self._options.pingTimeout)
         # That its system takes the ping itself tells nothing.
         self._progress = None
         return b"%b%d" % (_PAYLOAD, self._count)
@@ -132,11 +124,12 @@ class Pinger:
         @return: how long the peer took to answer; L{None} where that is no answer to a ping of
             ours.
         """
-        if self._answered == self._count or payload != b"%b%d" % (_PAYLOAD, self._count):
+        sent = self._sent
+        if sent is None or payload != b"%b%d" % (_PAYLOAD, self._count):
             return None
-        self._answered = self._count
-        self._next = now + self._options.pingInterval
-        return now - self._sent
+        self._sent = None
+        self._answered = now
+        return now - sent
 
     def _moved(self) -> bool:
         """

@@ -5,7 +5,8 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from twisted.internet.interfaces import IConsumer, IProducer, ITCPTransport
 
@@ -19,52 +20,68 @@ _BATCH_FRAMES = 256
 _BATCHED_SIZE = 4096
 
 
-class Sender:
+class Writer(Protocol):
+    """
+    What takes the octets of a frame.
+    """
+
+    def write(self, data: bytes, /) -> None:
+        """
+        Take them.
+        """
+
+
+class Counter(Protocol):
+    """
+    What counts the octets that are kept in memory.
+    """
+
+    def countBuffered(self) -> None:
+        """
+        There may be more or less of them than before.
+        """
+
+
+class Sender(Backpressure):
     """
     Writes the frames of a connection. Where the peer does not take them, what would make us send
     more is not read either.
 
-    @ivar write: takes the octets of a frame. It is the transport's own method, or what stands in
-        its place.
-    @ivar paused: whether the transport has as much to send as it should.
-    @ivar added: how many octets were written all the same since then.
-    @ivar drained: set when the transport has sent all of that.
+    @ivar out: what is to be given the octets of a frame: the transport where that is all there is
+        to do, else this one.
+    @ivar added: how many octets were written while the transport had as much to send as it should.
+    @ivar drained: set when it has sent all of that.
+    @ivar flow: what is paused meanwhile.
     """
 
     __slots__ = (
         "_attached",
-        "_backpressure",
         "_batch",
-        "_changed",
+        "_counter",
         "_ended",
-        "_flow",
         "_transport",
         "added",
         "drained",
-        "paused",
-        "write",
+        "flow",
+        "out",
     )
 
-    write: Callable[[bytes], None]
+    out: Writer
 
-    def __init__(
-        self, transport: ITCPTransport, flow: ReadFlow, changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, transport: ITCPTransport, flow: ReadFlow, counter: Counter) -> None:
         """
         @param transport: what sends.
         @param flow: what is paused while the peer does not take what was sent.
-        @param changed: called when more is written that the peer does not take, and when it has
-            taken everything.
+        @param counter: what counts the octets that are kept because of that.
         """
+        super().__init__()
         self._transport = transport
-        self._flow = flow
-        self._changed = changed
+        self.flow = flow
+        self._counter = counter
         # What is sent while several things that arrived are gone through.
         self._batch: list[bytes] | None = None
-        self._backpressure = Backpressure(self._pause, self._drain)
         self._attached = False
         self._ended = False
-        self.paused = False
         self.added = 0
         self.drained = False
         self._choose()
@@ -82,6 +99,19 @@ class Sender:
         """
         return progress(self._transport, self.added)
 
+    def write(self, octets: bytes) -> None:
+        """
+        Send the octets of a frame, where there is more to that than to write them.
+        """
+        batch = self._batch
+        if batch is None:
+            self._put((octets,))
+            return
+        batch.append(octets)
+        if len(octets) > _BATCHED_SIZE or len(batch) >= _BATCH_FRAMES:
+            self._batch = []
+            self._put(batch)
+
     def writeParts(self, parts: Sequence[bytes]) -> None:
         """
         Send the octets of a large frame.
@@ -89,7 +119,6 @@ class Sender:
         @param parts: the octets; none of them is copied if that can be helped.
         """
         if self._batch is None:
-            self._register()
             self._put(parts)
         else:
             for part in parts:
@@ -99,9 +128,9 @@ class Sender:
         """
         Until L{flush}, collect what is sent.
         """
-        self._register()
+        self._registerOnce()
         self._batch = []
-        self.write = self._writeCollecting
+        self.out = self
 
     def flush(self) -> None:
         """
@@ -110,17 +139,16 @@ class Sender:
         batch, self._batch = self._batch, None
         self._choose()
         if batch:
-            self.write(batch[0] if len(batch) == 1 else b"".join(batch))
+            self.out.write(batch[0] if len(batch) == 1 else b"".join(batch))
 
     def attach(self, producer: IProducer, streaming: bool) -> None:
         """
         Let C{producer} be paused in our place.
         """
-        self._unregister()
         self._attached = True
+        self._leave()
         IConsumer(self._transport).registerProducer(producer, streaming)
-        self._choose()
-        self._flow.resume(PAUSED_BY_PEER)
+        self.flow.resume(PAUSED_BY_PEER)
 
     def detach(self) -> None:
         """
@@ -135,80 +163,59 @@ class Sender:
         Be held up no more: the transport is to close when it has sent everything.
         """
         self._ended = True
-        self._unregister()
-        self._choose()
+        self._leave()
 
-    def _pause(self) -> None:
-        """
-        The transport has too much.
-        """
+    # From the transport
+
+    def pauseProducing(self) -> None:
         if not self.paused:
-            self.paused = True
+            super().pauseProducing()
             self._choose()
-            self._flow.pause(PAUSED_BY_PEER)
-            self._changed()
+            self.flow.pause(PAUSED_BY_PEER)
+            self._counter.countBuffered()
 
-    def _drain(self) -> None:
-        """
-        The transport has nothing any more.
-        """
-        self._relieve()
+    def resumeProducing(self) -> None:
+        super().resumeProducing()
         self.drained = True
-        self._flow.resume(PAUSED_BY_PEER)
+        self._relieve()
+        self.flow.resume(PAUSED_BY_PEER)
 
     def _choose(self) -> None:
         """
-        Say what C{write} is from now on.
+        Say what C{out} is from now on.
         """
-        if self._batch is not None:
-            return
-        if self.paused:
-            self.write = self._writeAdding
-        elif self._backpressure.registered or self._attached or self._ended:
-            self.write = self._transport.write
-        else:
-            self.write = self._writeRegistering
-
-    def _writeCollecting(self, octets: bytes) -> None:
-        batch = self._batch
-        assert batch is not None
-        batch.append(octets)
-        if len(octets) > _BATCHED_SIZE or len(batch) >= _BATCH_FRAMES:
-            self._batch = []
-            self._put(batch)
-
-    def _writeRegistering(self, octets: bytes) -> None:
-        self._register()
-        self._transport.write(octets)
-
-    def _writeAdding(self, octets: bytes) -> None:
-        self.added += len(octets)
-        self._transport.write(octets)
-        self._changed()
+        if self._batch is None:
+            plain = self.registered or self._attached or self._ended
+            self.out = self._transport if plain and not self.paused else self
 
     def _put(self, parts: Sequence[bytes]) -> None:
+        self._registerOnce()
         if self.paused:
             self.added += sum(map(len, parts))
-            self._transport.writeSequence(parts)
-            self._changed()
+        if len(parts) == 1:
+            self._transport.write(parts[0])
         else:
             self._transport.writeSequence(parts)
+        if self.paused:
+            self._counter.countBuffered()
 
-    def _register(self) -> None:
+    def _registerOnce(self) -> None:
         """
         Be held up from here on where the peer does not take what is sent.
         """
-        if not (self._backpressure.registered or self._attached or self._ended):
-            self._backpressure.register(self._transport)
+        if not (self.registered or self._attached or self._ended):
+            self.register(self._transport)
             self._choose()
 
-    def _unregister(self) -> None:
-        if self._backpressure.registered:
-            self._backpressure.unregister()
-            self._relieve()
+    def _leave(self) -> None:
+        """
+        Be held up no more.
+        """
+        self.unregister()
+        self.paused = False
+        self._relieve()
 
     def _relieve(self) -> None:
-        self.paused = False
         self.added = 0
         self._choose()
-        self._changed()
+        self._counter.countBuffered()

@@ -109,8 +109,7 @@ class WebSocketServerConnection(ServerProtocol):
             self.transport,
             self._acceptor.options,
             self._clock,
-            linger=self.lingeringClose,
-            share=self.factory.budget.share(),
+            server=self,
         )
         accepted.application.negotiationStarted(connection)
         self._keepalive.add(connection)

@@ -623,6 +623,18 @@ def test_a_service_that_cannot_start(logged: list[LogEvent]) -> None:
     assert event["log_failure"].check(CannotListenError)
 
 
+def test_a_service_that_is_stopped_before_it_listens() -> None:
+    """
+    What comes of that then is nobody's concern, and not in the log.
+    """
+    pending: Deferred[object] = Deferred()
+    service = net.ServerService(net.createServer(print), Broken(pending))
+    service.startService()
+    service.stopService()
+    if not pending.called:
+        pending.errback(CannotListenError("", 1, "taken"))
+
+
 def later() -> Deferred[None]:
     """
     Fires when the reactor has looked at its connections.

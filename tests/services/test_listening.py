@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,22 @@ async def test_prints_to_the_output(tmp_path: Path) -> None:
     await its.lost
     await listening.stopService()
     assert (tmp_path / "o").read_bytes() == b"hello"
+
+
+@pytest_twisted.ensureDeferred
+async def test_many_clients_at_the_same_time(tmp_path: Path) -> None:
+    """
+    Those that come within one turn of the reactor all wait to be accepted.
+    """
+    listening = service(f"unix:{tmp_path}/s")
+    listening.startService()
+    with ExitStack() as clients:
+        for _ in range(200):
+            waiting = clients.enter_context(socket.socket(socket.AF_UNIX))
+            waiting.setblocking(False)
+            # It would raise BlockingIOError.
+            waiting.connect(f"{tmp_path}/s")
+    await listening.stopService()
 
 
 def test_port_taken() -> None:

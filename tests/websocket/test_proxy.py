@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import TCP4ServerEndpoint, clientFromString
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, clientFromString
 from twisted.internet.error import (
     ConnectionAborted,
     ConnectionDone,
@@ -17,9 +17,12 @@ from twisted.internet.error import (
     ConnectionRefusedError,
 )
 from twisted.internet.interfaces import IHalfCloseableProtocol, ITransport
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import ClientFactory, Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
+from twisted.web.client import URI, BrowserLikePolicyForHTTPS
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from netkit.websocket import (
@@ -29,6 +32,7 @@ from netkit.websocket import (
     WebSocketFactory,
     WebSocketOptions,
 )
+from netkit.websocket.proxy import Proxy as HTTPProxy
 
 from ..narrow import present
 from .helpers import Link, Waiters, lost
@@ -245,3 +249,32 @@ def test_half_closes_go_through() -> None:
     assert silent.link.disconnecting
     silent.protocol.connectionLost(Failure(ConnectionDone()))
     assert "closed without an answer" in silent.failures[0].getErrorMessage()
+
+
+def test_a_connection_that_is_not_wanted_any_more() -> None:
+    """
+    When the proxy has made it, at last.
+    """
+
+    class Unwanted(ClientFactory):
+        def buildProtocol(self, addr: object) -> None:
+            return None
+
+    reactor = MemoryReactorClock()
+    direct = TCP4ClientEndpoint(reactor, "127.0.0.1", 3128)
+
+    @implementer(IAgentEndpointFactory)
+    class Direct:
+        def endpointForURI(self, uri: URI) -> TCP4ClientEndpoint:
+            return direct
+
+    proxy = HTTPProxy("http://127.0.0.1:3128", BrowserLikePolicyForHTTPS())
+    endpoint = proxy.endpoint(Direct(), URI.fromBytes(b"http://x/"), lambda: None)
+    failures: list[Failure] = []
+    maybeDeferred(endpoint.connect, Unwanted()).addErrback(failures.append)
+    protocol = present(reactor.tcpClients[0][2].buildProtocol(None))
+    link = Link()
+    protocol.makeConnection(link)
+    protocol.dataReceived(OPEN + b"too late")
+    assert failures[0].check(ProxyFailed)
+    assert link.disconnected

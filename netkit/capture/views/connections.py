@@ -10,7 +10,6 @@ from typing import Protocol
 
 from ...wire.http.fields import TCHAR
 from ...wire.recording import (
-    Address,
     Closed,
     Direction,
     Dropped,
@@ -22,6 +21,7 @@ from ...wire.recording import (
     Role,
     Secured,
 )
+from ...wire.recording.comments import address_text
 from .http import HTTPView
 from .item import Item, Kind
 from .raw import ContentView, RawView
@@ -104,7 +104,12 @@ class Views:
     Makes items of the events of a recording.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, contents: bool = True) -> None:
+        """
+        @param contents: whether what a side sent is one item where its service takes it as one,
+            and not an item for each piece.
+        """
+        self._contents = contents
         self._spool = Spool()
         self._connections: dict[int, tuple[Opened, View]] = {}
 
@@ -114,9 +119,12 @@ class Views:
         """
         for event in events:
             if isinstance(event, Opened):
-                view = _VIEWS.get(event.service, GuessView)(event, self._spool)
+                make = _VIEWS.get(event.service, GuessView)
+                if make is ContentView and not self._contents:
+                    make = RawView
+                view = make(event, self._spool)
                 self._connections[event.connection] = event, view
-                about: dict[str, Address | str] = {"peer": event.peer, "host": event.host}
+                about = {"host": address_text(event.host)}
                 yield Item(event, event.time, event.time, Kind.OPENED, about=about)
                 continue
             known = self._connections.get(event.connection)
@@ -137,4 +145,4 @@ class Views:
             elif isinstance(event, Closed):
                 del self._connections[event.connection]
                 how = {"how": event.how.value, "reason": event.reason}
-                yield Item(opened, opened.time, time, Kind.CLOSED, about=how)
+                yield Item(opened, time, time, Kind.CLOSED, about=how)

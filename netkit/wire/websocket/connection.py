@@ -41,7 +41,6 @@ class Connection:
     __slots__ = (
         "_as_is",
         "_between",
-        "_client",
         "_deflate",
         "_incoming",
         "_mask_bit",
@@ -73,13 +72,14 @@ class Connection:
         @param state: C{OPEN} where the opening handshake is done; else C{CONNECTING}, until
             L{open}.
         """
-        self.lifecycle = Lifecycle(client)
-        self._client = client
+        self.lifecycle = Lifecycle.connecting(client)
         self._max_message_size = max_message_size
         self._max_fragments = max_fragments
-        self._reader = FrameReader(masked=not client)
+        # Made when something arrives that is no whole message.
+        self._reader: FrameReader | None = None
         self._incoming: IncomingMessage | None = None
         self._sending = 0
+        # Set in the frames that are received.
         self._mask_bit = 0 if client else MASK
         # Whether what arrives next may be a whole message.
         self._between = False
@@ -96,19 +96,10 @@ class Connection:
         """
         self._deflate = deflate
         self._pieces = pieces
-        limit = self._max_message_size
-        self._reader = FrameReader(
-            masked=not self._client,
-            rsv1=deflate is not None,
-            # DEFLATE adds to what it cannot compress: with zlib some 0.25 % at most, unless it was
-            # told to do with next to no memory.
-            max_size=limit + (limit >> 8 if deflate is not None else 0),
-            collect=not pieces,
-        )
         # Whether payloads are sent as they are: not masked, not compressed.
-        self._as_is = not self._client and deflate is None
+        self._as_is = not self.lifecycle.client and deflate is None
         self._between = not pieces
-        self.lifecycle.opened()
+        self.lifecycle = self.lifecycle.opened()
 
     @property
     def state(self) -> State:
@@ -136,7 +127,7 @@ class Connection:
         """
         How many octets that arrived are kept until the rest of their frame or message does.
         """
-        size = self._reader.buffered
+        size = 0 if self._reader is None else self._reader.buffered
         return size if self._incoming is None else size + self._incoming.buffered
 
     # Receiving
@@ -162,12 +153,14 @@ class Connection:
 
     def _events(self, data: bytes) -> Iterator[Event]:
         self._between = False
-        lifecycle = self.lifecycle
-        if not lifecycle.receives:
+        if not self.lifecycle.receives:
             return
+        reader = self._reader
+        if reader is None:
+            self._reader = reader = self._make_reader()
         limit = self._max_message_size or sys.maxsize
-        for first, payload, finished in self._reader.read(data):
-            if lifecycle.discards and not (first == _CLOSE and lifecycle.receives):
+        for first, payload, finished in reader.read(data):
+            if self.lifecycle.discards and not (first == _CLOSE and self.lifecycle.receives):
                 continue
             if finished and len(payload) <= limit and self._incoming is None and not self._pieces:
                 if first == _TEXT_WHOLE:
@@ -178,14 +171,27 @@ class Connection:
                     continue
             if first & CONTROL:
                 yield self._control(first, payload)
-                if not lifecycle.receives:
+                if not self.lifecycle.receives:
                     return
             else:
                 yield from self._data(first, payload, finished)
+                message = self._incoming
+                reader.message_size = 0 if message is None else message.received
         self._between = (
             self._incoming is None
-            and self._reader.between_frames
-            and not (self._pieces or lifecycle.discards)
+            and reader.between_frames
+            and not (self._pieces or self.lifecycle.discards)
+        )
+
+    def _make_reader(self) -> FrameReader:
+        limit = self._max_message_size
+        return FrameReader(
+            masked=bool(self._mask_bit),
+            rsv1=self._deflate is not None,
+            # DEFLATE adds to what it cannot compress: with zlib some 0.25 % at most, unless it was
+            # told to do with next to no memory.
+            max_size=limit + (limit >> 8 if self._deflate is not None else 0),
+            collect=not (self._pieces or self.lifecycle.discards),
         )
 
     def _control(self, first: int, payload: bytes) -> Event:
@@ -195,7 +201,7 @@ class Connection:
         if opcode == Opcode.PONG:
             return Pong(payload)
         close = _parse_close(payload)
-        self.lifecycle.received_close(close)
+        self.lifecycle = self.lifecycle.received_close(close)
         return close
 
     def _data(self, first: int, payload: bytes, finished: bool) -> Iterator[Event]:
@@ -229,7 +235,6 @@ class Connection:
         for part in message.parts(payload, last):
             if self._pieces:
                 yield Piece(part, False)
-        self._reader.message_size = 0 if last else message.received
         if last:
             self._incoming = None
             whole = message.end()
@@ -290,7 +295,7 @@ class Connection:
         """
         if not self.lifecycle.may_send or self._sending:
             raise self._cannot_send()
-        return message.frame(client=self._client, deflate=self._deflate)
+        return message.frame(client=self.lifecycle.client, deflate=self._deflate)
 
     def send_piece(self, data: str | bytes, finished: bool) -> bytes:
         """
@@ -360,7 +365,7 @@ class Connection:
             words = reason.encode("utf-8", "replace")[: MAX_CONTROL_PAYLOAD - 2]
             payload = code.to_bytes(2, "big") + words.decode("utf-8", "ignore").encode()
         octets = self._send_control(Opcode.CLOSE, payload)
-        self.lifecycle.sent_close(Close(code, reason))
+        self.lifecycle = self.lifecycle.sent_close(Close(code, reason))
         return octets
 
     def answer_ping(self, payload: bytes) -> bytes:
@@ -383,7 +388,7 @@ class Connection:
         @raise LocalProtocolError: as in L{send_close}.
         """
         octets = self.send_close(code, reason) if self.lifecycle.may_send else b""
-        self.lifecycle.discard()
+        self.lifecycle = self.lifecycle.discarding()
         self._forget()
         return octets
 
@@ -415,14 +420,14 @@ class Connection:
 
         @param error: why; L{None} where the application just wants it so.
         """
-        self.lifecycle.failed(error)
+        self.lifecycle = self.lifecycle.failed(error)
         self._forget()
 
     def lost(self) -> None:
         """
         The transport is gone.
         """
-        self.lifecycle.lost()
+        self.lifecycle = self.lifecycle.lost()
         self._forget()
 
     def _forget(self) -> None:
@@ -431,7 +436,8 @@ class Connection:
         """
         self._between = False
         self._incoming = None
-        self._reader.forget()
+        if self._reader is not None:
+            self._reader.forget()
 
     def _whole(self, first: int, payload: bytes | bytearray | memoryview) -> bytes:
         if self._deflate is not None:
@@ -450,7 +456,7 @@ class Connection:
         return self._frame(FIN | opcode, payload)
 
     def _frame(self, first: int, payload: bytes | bytearray | memoryview) -> bytes:
-        return serialize_frame(first, payload, _keys.next() if self._client else None)
+        return serialize_frame(first, payload, _keys.next() if self.lifecycle.client else None)
 
     def _cannot_send(self) -> LocalProtocolError:
         if not self.lifecycle.may_send:

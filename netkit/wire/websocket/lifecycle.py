@@ -9,6 +9,7 @@ done next is here (RFC 6455 sections 4 and 7.1)::
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -62,95 +63,99 @@ class NotConnected(LocalProtocolError):
         self.state = state
 
 
+@dataclass(frozen=True, slots=True)
 class Lifecycle:
     """
-    The state of one side of a connection, and how far its closing handshake is.
+    The state of one side of a connection, and how far its closing handshake is: a value, from
+    which each thing that happens leads to another one. All connections that are open share one.
 
+    @ivar client: whether we are the client; else the server.
     @ivar state: the state.
+    @ivar may_send: whether frames may be sent.
+    @ivar receives: whether what arrives matters, be it the peer's Close frame alone.
+    @ivar discards: whether the messages that arrive do not.
     @ivar close_sent: the Close frame that we sent, once we did.
     @ivar close_received: the Close frame that the peer sent, once it arrived.
+    @ivar closed_by_peer: whether it arrived before we sent ours.
     @ivar failure: why we failed the connection, if we did.
-    @ivar may_send: whether frames may be sent.
-    @ivar discards: whether the messages that arrive are of no use any more.
-    @ivar receives: whether anything is that arrives, be it the peer's Close frame alone.
     """
 
-    __slots__ = (
-        "_client",
-        "_closed_by_peer",
-        "close_received",
-        "close_sent",
-        "discards",
-        "failure",
-        "may_send",
-        "receives",
-        "state",
-    )
-
-    def __init__(self, client: bool) -> None:
-        """
-        @param client: whether we are the client; else the server.
-        """
-        self._client = client
-        self._closed_by_peer = False
-        self.state = State.CONNECTING
-        self.close_sent: Close | None = None
-        self.close_received: Close | None = None
-        self.failure: WebSocketProtocolError | None = None
-        self.may_send = self.receives = self.discards = False
+    client: bool
+    state: State = State.CONNECTING
+    may_send: bool = False
+    receives: bool = False
+    discards: bool = False
+    close_sent: Close | None = None
+    close_received: Close | None = None
+    closed_by_peer: bool = False
+    failure: WebSocketProtocolError | None = None
 
     # What happens
 
-    def opened(self) -> None:
+    @staticmethod
+    def connecting(client: bool) -> Lifecycle:
+        """
+        The opening handshake begins.
+        """
+        return _CONNECTING[client]
+
+    def opened(self) -> Lifecycle:
         """
         The opening handshake is done.
         """
-        self._enter(State.OPEN)
-        self.may_send = self.receives = True
+        return _OPEN[self.client]
 
-    def sent_close(self, close: Close) -> None:
+    def sent_close(self, close: Close) -> Lifecycle:
         """
         We sent our Close frame.
         """
-        self.close_sent = close
-        self.may_send = False
-        self.discards = self.discards or self._exchanged
-        self._enter(State.CLOSING)
+        return replace(
+            self,
+            state=State.CLOSING,
+            may_send=False,
+            discards=self.discards or self.close_received is not None,
+            close_sent=close,
+        )
 
-    def received_close(self, close: Close) -> None:
+    def received_close(self, close: Close) -> Lifecycle:
         """
         The peer's Close frame arrived.
         """
-        self._closed_by_peer = self.close_sent is None
-        self.close_received = close
-        self.receives = False
-        self.discards = self.discards or self._exchanged
-        self._enter(State.CLOSING)
+        return replace(
+            self,
+            state=State.CLOSING,
+            receives=False,
+            discards=self.discards or self.close_sent is not None,
+            close_received=close,
+            closed_by_peer=self.close_sent is None,
+        )
 
-    def discard(self) -> None:
+    def discarding(self) -> Lifecycle:
         """
         The application wants no more messages.
         """
-        self.discards = True
+        return replace(self, discards=True)
 
-    def failed(self, error: WebSocketProtocolError | None) -> None:
+    def failed(self, error: WebSocketProtocolError | None) -> Lifecycle:
         """
         The connection is to end without a closing handshake (section 7.1.7).
 
         @param error: why; L{None} where the application just wants it gone.
         """
-        self.failure = self.failure or error
-        self.may_send = self.receives = False
-        self.discards = True
-        self._enter(State.CLOSING)
+        return replace(
+            self,
+            state=State.CLOSING,
+            may_send=False,
+            receives=False,
+            discards=True,
+            failure=self.failure or error,
+        )
 
-    def lost(self) -> None:
+    def lost(self) -> Lifecycle:
         """
         The transport is gone.
         """
-        self.may_send = self.receives = False
-        self.discards = True
-        self._enter(State.CLOSED)
+        return replace(self, state=State.CLOSED, may_send=False, receives=False, discards=True)
 
     # What is next
 
@@ -167,7 +172,7 @@ class Lifecycle:
         Whether we have to close the transport now, which is for the server (section 7.1.1). The
         peer may still be sending where we failed the connection.
         """
-        return not self._client and self._exchanged and self.state is State.CLOSING
+        return not self.client and self._exchanged and self.state is State.CLOSING
 
     @property
     def close_expected(self) -> bool:
@@ -186,9 +191,9 @@ class Lifecycle:
             return Closure(self.failure.code, str(self.failure), False)
         if self.close_received is None:
             return None
-        first = self.close_received if self._closed_by_peer else self.close_sent
+        first = self.close_received if self.closed_by_peer else self.close_sent
         assert first is not None
-        return Closure(*first, self._closed_by_peer)
+        return Closure(*first, self.closed_by_peer)
 
     def cannot_send(self) -> NotConnected:
         """
@@ -208,8 +213,8 @@ class Lifecycle:
             return True
         return self.close_sent is not None and self.close_received is not None
 
-    def _enter(self, state: State) -> None:
-        """
-        Go on to a state; there is no way back.
-        """
-        self.state = max(self.state, state)
+
+_CONNECTING = tuple(Lifecycle(client) for client in (False, True))
+_OPEN = tuple(
+    Lifecycle(client, State.OPEN, may_send=True, receives=True) for client in (False, True)
+)
