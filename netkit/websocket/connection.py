@@ -13,8 +13,6 @@ from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
 from ..base.budget import BudgetExceededError, Share
-from ..base.deadlines import Deadline
-from ..base.progress import Progress
 from ..base.timeslice import TIME_SLICE
 from ..server import ServerProtocol
 from ..wire.errors import WebSocketProtocolError
@@ -24,6 +22,7 @@ from ..wire.websocket.connection import Connection
 from ..wire.websocket.events import Close, Event, Piece, Ping, Pong
 from ..wire.websocket.handshake import Agreement
 from ..wire.websocket.lifecycle import State
+from .closing import ClosingDeadline
 from .errors import WebSocketClosed
 from .flow import PAUSED_BY_APPLICATION, PAUSED_FOR_OTHERS, ReadFlow
 from .keepalive import Pinger
@@ -49,16 +48,16 @@ class WebSocketConnection:
     """
 
     __slots__ = (
+        "__weakref__",
         "_application",
         "_backlog",
         "_clock",
-        "_deadline",
+        "_closing",
         "_delivering",
         "_events",
         "_flow",
         "_options",
         "_pinger",
-        "_progress",
         "_sender",
         "_server",
         "_share",
@@ -102,9 +101,8 @@ class WebSocketConnection:
         self._flow = ReadFlow(transport, self)
         self._sender = Sender(transport, self._flow, self)
         self._pinger = Pinger(options, self._sender)
-        # Of the closing handshake, and how far all was when it was started.
-        self._deadline: Deadline | None = None
-        self._progress: Progress | None = None
+        # Of the closing handshake, once we began it, or ended it.
+        self._closing: ClosingDeadline | None = None
         # What arrived and was not delivered: events, then octets.
         self._events: Iterator[Event] | None = None
         self._backlog = b""
@@ -178,7 +176,7 @@ class WebSocketConnection:
         """
         closure = self._wire.lifecycle.closure
         self._wire.lost()
-        self._stopDeadline()
+        self._stopClosing()
         self._flow.end()
         self._events = None
         self._backlog = b""
@@ -407,7 +405,7 @@ class WebSocketConnection:
         """
         lifecycle = self._wire.lifecycle
         if lifecycle.must_close:
-            self._stopDeadline()
+            self._stopClosing()
             self._sender.flush()
             self._sender.end()
             if lifecycle.failure is None or self._server is None:
@@ -418,8 +416,10 @@ class WebSocketConnection:
                 self._flow.close()
                 self._server.lingeringClose()
         elif lifecycle.close_expected:
-            if self._deadline is None:
-                self._startDeadline()
+            if self._closing is None and self._options.closeTimeout:
+                self._closing = ClosingDeadline(
+                    self._options.closeTimeout, self._clock, self._sender, self._closeTimedOut
+                )
             # What is waited for has to be read, whoever paused us.
             self._flow.close()
 
@@ -437,24 +437,11 @@ class WebSocketConnection:
         self._flow.end()
         self.transport.abortConnection()
 
-    def _startDeadline(self) -> None:
-        if self._options.closeTimeout:
-            self._progress = self._sender.progress()
-            self._deadline = Deadline(self._clock, self._closeTimedOut)
-            self._deadline.start(self._options.closeTimeout)
-
-    def _stopDeadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.stop()
-            self._deadline = None
+    def _stopClosing(self) -> None:
+        if self._closing is not None:
+            self._closing.stop()
 
     def _closeTimedOut(self) -> None:
-        before = self._progress
-        now = self._sender.progress()
-        if before is not None and now is not None and now.took(before):
-            # Our Close frame comes behind what it still has to read.
-            self._startDeadline()
-            return
         _log.info(
             "{peer} took too long for the closing handshake: aborted",
             peer=addressText(self.transport.getPeer()),
