@@ -87,7 +87,7 @@ class PortMixin(Port):
         """
         Accept those that wait, so many at most.
         """
-        accept, connect = self.socket.accept, self.reactor._turn.connect
+        accept, connect = self.socket.accept, self.reactor.turn.connect
         for _ in range(_ACCEPTS):
             try:
                 accepted = accept()

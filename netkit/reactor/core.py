@@ -69,15 +69,15 @@ class UvloopReactor(SignalHandlingHook, AsyncioSelectorReactor):
         self.eventloop = uvloop.new_event_loop() if eventloop is None else eventloop
         if self.eventloop.get_exception_handler() is None:
             self.eventloop.set_exception_handler(_logLoopError)
-        self._turn = Turn(self.eventloop)
+        self.turn = Turn(self.eventloop)
         self._timedCalls = TimedCalls(
-            self.eventloop, self._turn.context, lambda: self.seconds(), self._makeCalls
+            self.eventloop, self.turn.context, lambda: self.seconds(), self._makeCalls
         )
         self._woken = False
         super().__init__(self.eventloop)
         self._descriptors = descriptors = DescriptorSet(self)
         # uvloop would run it in a copy of this context.
-        inContext = self._turn.context.run
+        inContext = self.turn.context.run
         self.eventloop.add_reader(descriptors, inContext, descriptors.doPoll, 0)
 
     # Running
@@ -86,8 +86,8 @@ class UvloopReactor(SignalHandlingHook, AsyncioSelectorReactor):
     iterate = ReactorBase.iterate
 
     def mainLoop(self) -> None:
-        self._turn.update()
-        logContext = {ILogContext: LogContext(self._turn)}
+        self.turn.update()
+        logContext = {ILogContext: LogContext(self.turn)}
         # Other code on the loop may stop it; it runs for as long as the reactor does.
         while isStarted(self):
             context.call(logContext, self.eventloop.run_forever)
@@ -141,7 +141,7 @@ class UvloopReactor(SignalHandlingHook, AsyncioSelectorReactor):
         if self._woken:
             return
         self._woken = True
-        self.eventloop.call_soon_threadsafe(self.runUntilCurrent, context=self._turn.context)
+        self.eventloop.call_soon_threadsafe(self.runUntilCurrent, context=self.turn.context)
 
     # Time
 
@@ -164,19 +164,19 @@ class UvloopReactor(SignalHandlingHook, AsyncioSelectorReactor):
     # Descriptors
 
     def addReader(self, reader: Any) -> None:
-        if reader in self._turn.streams:
+        if reader in self.turn.streams:
             reader.startReading()
         else:
             self._descriptors.addReader(reader)
 
     def removeReader(self, reader: Any) -> None:
-        if reader in self._turn.streams:
+        if reader in self.turn.streams:
             reader.stopReading()
         else:
             self._descriptors.removeReader(reader)
 
     def addWriter(self, writer: Any) -> None:
-        if writer in self._turn.streams:
+        if writer in self.turn.streams:
             writer.startWriting()
         else:
             self._descriptors.addWriter(writer)
@@ -185,17 +185,17 @@ class UvloopReactor(SignalHandlingHook, AsyncioSelectorReactor):
         self._descriptors.removeWriter(writer)
 
     def removeAll(self) -> list[Any]:
-        streams = [s for s in self._turn.streams if s.isReading() or s.isWriting()]
+        streams = [s for s in self.turn.streams if s.isReading() or s.isWriting()]
         for stream in streams:
             stream.stopReading()
-        self._turn.streams.difference_update(streams)
+        self.turn.streams.difference_update(streams)
         return [*self._descriptors.removeAll(), *streams]
 
     def getReaders(self) -> list[Any]:
-        return [*self._descriptors.getReaders(), *filter(_isReading, self._turn.streams)]
+        return [*self._descriptors.getReaders(), *filter(_isReading, self.turn.streams)]
 
     def getWriters(self) -> list[Any]:
-        return [*self._descriptors.getWriters(), *filter(_isWriting, self._turn.streams)]
+        return [*self._descriptors.getWriters(), *filter(_isWriting, self.turn.streams)]
 
     # Streams
 
@@ -262,7 +262,7 @@ class UvloopReactor(SignalHandlingHook, AsyncioSelectorReactor):
             adopt = partial(adoptedConnection, unix.Server, fileDescriptor)
         else:
             adopt = partial(adoptedConnection, tcp.Server, fileDescriptor, addressFamily)
-        return self._turn.connect(adopt, factory, self)
+        return self.turn.connect(adopt, factory, self)
 
     # Processes
 

@@ -142,7 +142,7 @@ class StreamMixin(BufferedConnection):
 
         @param done: called then, in the connection's context.
         """
-        self.reactor._turn.connect(self._takenOver, done)
+        self.reactor.turn.connect(self._takenOver, done)
 
     def _takenOver(self, done: Callable[[], None]) -> None:
         self.native = True
@@ -153,7 +153,7 @@ class StreamMixin(BufferedConnection):
         """
         It is connected.
         """
-        self._turn = self.reactor._turn
+        self._turn = self.reactor.turn
         self._context = self._turn.connecting
         if self.native:
             self._goNative()
@@ -188,7 +188,7 @@ class StreamMixin(BufferedConnection):
         if not (self.native and self._reading):
             uv.pause_reading()
         if self._scheduled:
-            self._turnEnded()
+            self.turnEnded()
         elif self.native:
             self._allowDirect()
 
@@ -365,7 +365,7 @@ class StreamMixin(BufferedConnection):
         """
         self._writeMode = self._openMode = _QUEUED
 
-    def _turnEnded(self) -> None:
+    def turnEnded(self) -> None:
         """
         Act on what was asked for in this turn.
         """
@@ -447,7 +447,7 @@ class StreamMixin(BufferedConnection):
             return
         if self.native:
             self._scheduled = True
-            self._turnEnded()
+            self.turnEnded()
         else:
             # Now what was queued meanwhile.
             self.startWriting()

@@ -107,7 +107,7 @@ class Turn:
 
     def flushSoon(self, stream: Any) -> None:
         """
-        Call C{stream._turnEnded} when this turn is over.
+        Call C{stream.turnEnded} when this turn is over.
         """
         if not self._unflushed:
             self.loop.call_soon(self._ended, context=self.context)
@@ -116,4 +116,4 @@ class Turn:
     def _ended(self) -> None:
         unflushed, self._unflushed = self._unflushed, []
         for stream in unflushed:
-            stream._turnEnded()
+            stream.turnEnded()
