@@ -48,19 +48,22 @@ class RequestContent:
             raise StopAsyncIteration
         return piece
 
-    async def read(self, limit: int | None = None) -> bytes:
+    async def read(self, limit: int | None = None, length: int = 0) -> bytes:
         """
         Read all that was not read yet.
 
         @param limit: how many octets there may be.
+        @param length: how many there will be at least, as far as is known.
         @raise HTTPProtocolError: as L{Request.read <netkit.http.Request.read>}.
         """
+        if limit is not None and length > limit:
+            raise _tooLarge(limit)
         pieces = []
         size = 0
         async for piece in self:
             size += len(piece)
             if limit is not None and size > limit:
-                raise tooLarge(limit)
+                raise _tooLarge(limit)
             self._keep(len(piece))
             pieces.append(piece)
         return b"".join(pieces)
@@ -133,10 +136,7 @@ class RequestContent:
             reader.callback(piece)
 
 
-def tooLarge(limit: int) -> HTTPProtocolError:
-    """
-    Make the error for a content that is larger than its reader allows.
-    """
+def _tooLarge(limit: int) -> HTTPProtocolError:
     return HTTPProtocolError(f"the content is larger than {limit} octets", 413)
 
 

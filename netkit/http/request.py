@@ -4,11 +4,15 @@ What a handler is given.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, ITransport
 
 from ..wire.http import Fields, RequestHead
 from ..wire.http.target import split_target
-from .content import RequestContent, tooLarge
+from .content import RequestContent
 
 
 class Request:
@@ -110,7 +114,7 @@ class Request:
         """
         return self.content.trailers
 
-    async def read(self, limit: int | None = None) -> bytes:
+    def read(self, limit: int | None = None) -> Coroutine[Deferred[Any], Any, bytes]:
         """
         Read all of the content that was not read yet.
 
@@ -119,9 +123,7 @@ class Request:
             to take it; or another status: what arrived is not sound. A handler that lets it
             through has the client answered just that.
         """
-        if limit is not None and (self.head.framing.content_length or 0) > limit:
-            raise tooLarge(limit)
-        return await self.content.read(limit)
+        return self.content.read(limit, self.head.framing.content_length or 0)
 
     def _split(self) -> tuple[bytes, bytes]:
         if self.head.method == b"CONNECT":

@@ -146,6 +146,10 @@ def field_pairs(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
             f'fields are pairs in a list, [(b"Name", b"value")], not {_shortened(fields)}'
         )
     for pair in pairs:
+        if pair.__class__ is tuple and len(pair) == 2:
+            name, value = pair
+            if name.__class__ is bytes and value.__class__ is bytes:
+                continue
         if not (
             isinstance(pair, (tuple, list))
             and len(pair) == 2
@@ -161,11 +165,20 @@ def encode_fields(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     Serialise fields, each in a line of its own, without the empty line after them.
 
     @raise TypeError: they are no pairs of octets.
+    @raise LocalProtocolError: as L{encode_pairs}.
+    """
+    return encode_pairs(field_pairs(fields))
+
+
+def encode_pairs(pairs: list[tuple[bytes, bytes]]) -> bytes:
+    """
+    Serialise fields that are known to be L{pairs of octets <field_pairs>}.
+
     @raise LocalProtocolError: a name is no token, or a value has a control character: CR, LF or
         NUL in there would let whoever chose the value write the rest of the message.
     """
     lines = []
-    for name, value in field_pairs(fields):
+    for name, value in pairs:
         if not _NAME_FULL.fullmatch(name):
             raise LocalProtocolError(f"{name!r} cannot be the name of a field: it is no token")
         if not _VALUE_FULL.fullmatch(value):

@@ -9,7 +9,7 @@ from functools import cache
 from http import HTTPStatus
 
 from ..errors import HTTPProtocolError, LocalProtocolError
-from .fields import encode_fields, field_pairs
+from .fields import encode_pairs, field_pairs
 from .framing import has_content
 from .head import RequestHead
 
@@ -71,13 +71,17 @@ def encode_response_fields(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     @raise TypeError: they are no pairs of octets.
     @raise LocalProtocolError: one is not well-formed, or not theirs to set.
     """
-    fields = field_pairs(fields)
-    for name, _ in fields:
+    pairs = field_pairs(fields)
+    for name, _ in pairs:
         if name.lower() in _OWN_FIELDS:
-            raise LocalProtocolError(
-                f"{name.decode()} cannot be set: it follows from the content of the response"
-            )
-    return encode_fields(fields)
+            raise _not_theirs(name)
+    return encode_pairs(pairs)
+
+
+def _not_theirs(name: bytes) -> LocalProtocolError:
+    return LocalProtocolError(
+        f"{name.decode()} cannot be set: it follows from the content of the response"
+    )
 
 
 def says_length(method: bytes, status: int) -> bool:
@@ -157,6 +161,8 @@ class ResponseMessage:
         for name, value in field_pairs(fields):
             known = name.lower()
             if known != b"connection":
+                if known in _OWN_FIELDS:
+                    raise _not_theirs(name)
                 others.append((name, value))
                 self._has_date |= known == b"date"
             elif value.lower() == b"close":
@@ -164,7 +170,7 @@ class ResponseMessage:
             else:
                 raise LocalProtocolError(f"{value!r} cannot be the value of {name!r}: close can")
         self._status_line = status_line(status)
-        self._fields = encode_response_fields(others)
+        self._fields = encode_pairs(others)
         # What was last sent on a connection that went on, and the date in it.
         self._octets = b""
         self._date_line: bytes | None = None
@@ -287,7 +293,7 @@ class ContentEncoder:
                     raise LocalProtocolError(
                         f"{name!r} is not allowed in a trailer section (RFC 9110 section 6.5.1)"
                     )
-            return b"0\r\n%b\r\n" % encode_fields(fields)
+            return b"0\r\n%b\r\n" % encode_pairs(fields)
         if self._left:
             raise LocalProtocolError(
                 f"the content is {self._left} octets shorter than its length said"
