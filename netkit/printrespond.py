@@ -16,6 +16,7 @@ from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 
 from .base.addresses import addressText
+from .base.arguments import checkCount, checkFlag, checkOctets, checkSeconds
 from .base.deadlines import IdleTimer
 from .base.notes import note
 from .base.quantities import parseSeconds
@@ -37,6 +38,10 @@ class Until:
 
     line: bool = False
     idle: float = 0.0
+
+    def __post_init__(self) -> None:
+        checkFlag("line", self.line)
+        checkSeconds("idle", self.idle)
 
     @classmethod
     def parse(cls, text: str) -> Until:
@@ -188,14 +193,19 @@ class PrintRespondFactory(ServerFactory):
         @param maxBuffered: as in L{ServerFactory}.
         @param idleTimeout: as in L{ServerFactory}.
         @param clock: as in L{ServerFactory}.
+        @raise TypeError: an argument is of another type.
+        @raise ValueError: an argument is out of range.
         """
+        checkCount("maxContent", maxContent)
+        if not isinstance(until, Until):
+            raise TypeError(f"until is an Until, not {until!r}: write Until(line=True)")
         super().__init__(
             maxConnections=maxConnections,
             maxBuffered=maxBuffered,
             idleTimeout=idleTimeout,
             clock=clock,
         )
-        self.response = response
-        self.banner = banner
+        self.response = checkOctets("response", response)
+        self.banner = checkOctets("banner", banner)
         self.until = until
         self.maxContent = maxContent

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .base.addresses import addressText
-from .base.arguments import checkCount, checkSeconds
+from .base.arguments import checkCount, checkReactor, checkSeconds
 from .base.budget import Budget
 from .base.deadlines import LINGER, Deadline, Ticker
 from .base.sockopts import closeAfterWrites
@@ -174,6 +174,7 @@ class ServerFactory(Factory[ServerProtocol]):
         checkCount("maxConnections", maxConnections)
         checkCount("maxBuffered", maxBuffered)
         checkSeconds("idleTimeout", idleTimeout)
+        checkReactor(clock, "clock")
         if clock is None:
             from twisted.internet import reactor
 

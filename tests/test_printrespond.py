@@ -271,3 +271,19 @@ def test_until_as_text(text: str, until: Until) -> None:
 def test_until_as_text_that_is_wrong(text: str) -> None:
     with pytest.raises(ValueError, match=re.escape(repr(text.removeprefix("idle:")))):
         Until.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "error"),
+    [
+        ("response", "text", TypeError),
+        ("response", 5, TypeError),
+        ("banner", None, TypeError),
+        ("until", "line", TypeError),
+        ("maxContent", -1, ValueError),
+        ("maxContent", "5", TypeError),
+    ],
+)
+def test_mistakes_are_told_at_once(argument: str, value: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match=rf"{argument} .*{value!r}"):
+        PrintRespondFactory(**{argument: value})  # type: ignore[arg-type]

@@ -96,12 +96,13 @@ def checkOctets(name: str, value: object) -> bytes:
     )
 
 
-def checkReactor(value: object) -> None:
+def checkReactor(value: object, name: str = "reactor") -> None:
     """
     See that an argument is a reactor, or C{None} for the global one.
 
     @param value: its value.
+    @param name: the argument's name.
     @raise TypeError: it is neither.
     """
     if value is not None and not IReactorTime.providedBy(value):
-        raise TypeError(f"reactor is a reactor, or None for the global one, not {value!r}")
+        raise TypeError(f"{name} is a reactor, or None for the global one, not {value!r}")

@@ -34,6 +34,7 @@ from twisted.internet.endpoints import (
     wrapClientTLS,
 )
 from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
+from twisted.python.filepath import UnlistableError
 
 from .listening import BacklogReactor, ProxiedReactor, UNIXReactor
 from .systemd import unnamedSocket
@@ -186,6 +187,9 @@ def _withAbstract(description: str) -> str:
 def _reason(error: Exception, example: str) -> str:
     if isinstance(error, _Refused):
         return str(error)
+    if isinstance(error, UnlistableError):
+        # Twisted's, of a folder of certificates; it has no words of its own.
+        error = error.originalException
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename!r}: {error.strerror}"
     return f"{_fault(error)}: write {example}, unix:/run/echo.sock or the like"

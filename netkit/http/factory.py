@@ -4,9 +4,13 @@ What makes HTTP connections.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from reprlib import repr as shortened
+
 from twisted.internet.interfaces import IProtocolNegotiationFactory, IReactorTime
 from zope.interface import implementer
 
+from ..base.arguments import checkFlag, checkSeconds
 from ..server import ServerFactory, ServerProtocol
 from ..wire.http import Limits
 from .date import DateLine
@@ -53,13 +57,21 @@ class HTTPFactory(ServerFactory):
         @param idleTimeout: as in L{ServerFactory}; between requests too, but not while a handler
             works on its answer.
         @param clock: as in L{ServerFactory}.
-        @raise TypeError: the handler is none.
+        @raise TypeError: the handler is none, or another argument of another type.
+        @raise ValueError: an argument is out of range.
         """
         if not callable(handler):
             raise TypeError(
                 f"the handler is a function that is given a Request, not {handler!r}; write "
                 "lambda request: response to answer the same to all"
             )
+        if limits is None:
+            limits = Limits()
+        elif not isinstance(limits, Limits):
+            raise TypeError(f"limits is a Limits, not {limits!r}: write Limits(content=1000)")
+        checkSeconds("headTimeout", headTimeout)
+        checkSeconds("contentTimeout", contentTimeout)
+        checkFlag("allowHalfOpen", allowHalfOpen)
         super().__init__(
             maxConnections=maxConnections,
             maxBuffered=maxBuffered,
@@ -68,10 +80,10 @@ class HTTPFactory(ServerFactory):
         )
         self._settings = HTTPSettings(
             handler=handler,
-            limits=limits or Limits(),
+            limits=limits,
             headTimeout=headTimeout,
             contentTimeout=contentTimeout,
-            refusedMethods=refusedMethods,
+            refusedMethods=_methods(refusedMethods),
             allowHalfOpen=allowHalfOpen,
         )
         self._date = DateLine(self.clock)
@@ -92,3 +104,13 @@ class HTTPFactory(ServerFactory):
         super().connectionClosed(protocol)
         if not self.connections:
             self._date.stop()
+
+
+def _methods(methods: Iterable[bytes]) -> frozenset[bytes]:
+    if not isinstance(methods, str | bytes) and isinstance(methods, Iterable):
+        found = frozenset(methods)
+        if all(isinstance(method, bytes) for method in found):
+            return found
+    raise TypeError(
+        f'refusedMethods is a set of methods as bytes, {{b"TRACE"}}, not {shortened(methods)}'
+    )

@@ -113,7 +113,10 @@ def whileListening(error: Exception, endpoint: str) -> Exception:
     @return: L{CannotListenError} for one of the network's or the operating system's, C{ValueError}
         where the endpoint can be none. Another error is returned itself.
     """
-    if isinstance(error, CannotListenError | OSError):
+    if isinstance(error, CannotListenError):
+        # The endpoint is named once, in its own words.
+        return CannotListenOnEndpointError(endpoint, error.socketError)
+    if isinstance(error, OSError):
         return CannotListenOnEndpointError(endpoint, error)
     if isinstance(error, ValueError | OverflowError):
         return ValueError(f"{endpoint}: {error}")

@@ -121,6 +121,8 @@ def test_no_server_endpoint(description: str, says: str) -> None:
         ("/run/x", "write unix:/run/x"),
         ("", EXAMPLE),
         ("stdio:", "Unknown endpoint type: 'stdio'"),
+        ("tls:localhost:443:trustRoots=/nosuch", "'/nosuch': No such file or directory"),
+        ("ssl:localhost:443:caCertsDir=/nosuch", "'/nosuch': No such file or directory"),
         ("tcp", "it lacks 'host' and 'port'"),
         ("tcp:localhost", "it lacks 'port'"),
         ("tcp:localhost:http", "'http' is no number"),

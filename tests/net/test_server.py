@@ -320,7 +320,10 @@ def test_a_bad_string(description: str) -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_taken_port(serve: Serve) -> None:
     address = tcpAddress(await serve(respond).listen(LOCAL))
-    with pytest.raises(CannotListenError, match=rf"127\.0\.0\.1:{address.port}"):
+    with pytest.raises(
+        CannotListenError,
+        match=rf"^tcp:{address.port}:interface=127\.0\.0\.1: Address already in use$",
+    ):
         await serve(respond).listen(f"tcp:{address.port}:interface=127.0.0.1")
 
 
@@ -484,6 +487,19 @@ def test_errors_of_listening_are_of_their_kind(
     with pytest.raises(error, match=text) as caught:
         now(net.createServer(print).listen(description, **options))
     assert description in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("description", "reason"),
+    [
+        ("unix:/no/such/folder/n.sock", "No such file or directory"),
+        ("tcp:0:interface=192.0.2.1", "Cannot assign requested address"),
+    ],
+)
+def test_why_there_is_no_listening_is_told_in_a_few_words(description: str, reason: str) -> None:
+    with pytest.raises(CannotListenError) as caught:
+        now(net.createServer(print).listen(description))
+    assert str(caught.value) == f"{description}: {reason}"
 
 
 def test_an_error_of_an_endpoint_itself() -> None:

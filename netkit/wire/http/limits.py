@@ -4,14 +4,15 @@ How much of everything a peer may send.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """
     The most that a message may have of each of its parts, in octets unless said otherwise. A
-    peer that goes over one gets the status named with it.
+    peer that goes over one gets the status named with it. A value that is no whole number is a
+    C{TypeError}, a negative one a C{ValueError}.
 
     @ivar request_line: the first line, without its end; 414. RFC 9112 section 3 recommends at
         least 8000.
@@ -31,3 +32,11 @@ class Limits:
     chunk_extensions: int = 4096
     trailer_section: int = 8192
     interim_responses: int = 64
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{field.name} is a whole number, not {value!r}")
+            if value < 0:
+                raise ValueError(f"{field.name} is a whole number, 0 or more, not {value!r}")
