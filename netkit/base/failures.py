@@ -4,6 +4,7 @@ Failures whose exceptions keep nothing alive.
 
 from __future__ import annotations
 
+import sys
 from copy import copy
 from types import TracebackType
 
@@ -14,6 +15,9 @@ from twisted.python.failure import Failure
 # The files whose functions pass a Failure into a coroutine and out of it, and so have in their
 # variables the exception whose traceback leads to them.
 _DRIVERS = frozenset({defer.__file__, failures.__file__})
+
+# Since Python 3.13 a frame that is done leads to those that called it, Twisted's among them.
+_LEADS_TO_CALLERS = sys.version_info >= (3, 13)
 
 
 def untraced(error: Exception) -> Exception:
@@ -42,7 +46,8 @@ def releaseFrames(failure: Failure) -> None:
     of that would stay in memory until the next full collection, long after the connection. Without
     Twisted's frames it goes with the last who has the exception.
 
-    @param failure: the failure, whose traceback still tells where it was raised.
+    @param failure: the failure. Its traceback still tells where it was raised, on Pythons before
+        3.13; from that on there is none, so it is to be logged before.
     """
     failure.tb = _withoutDrivers(failure.tb)
     rest: list[BaseException | None] = [failure.value]
@@ -57,7 +62,9 @@ def releaseFrames(failure: Failure) -> None:
 
 
 def _withoutDrivers(traceback: TracebackType | None) -> TracebackType | None:
-    kept = []
+    if _LEADS_TO_CALLERS:
+        return None
+    kept: list[TracebackType] = []
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename not in _DRIVERS:
             kept.append(traceback)

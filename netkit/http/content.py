@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 
 from ..base.budget import Budget, BudgetExceededError, Share
+from ..base.failures import releaseFrames
 from ..wire.errors import HTTPProtocolError
 from ..wire.http import Fields
 
@@ -115,7 +117,10 @@ class RequestContent:
         reader, self._reader = self._reader, None
         if reader is None:
             return False
-        reader.errback(error)
+        failure = Failure(error)
+        reader.errback(failure)
+        # Whoever read may have caught it, and go on.
+        releaseFrames(failure)
         return True
 
     def close(self, error: Callable[[], Exception]) -> None:
