@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
-from .failures import untraced
+from .failures import releaseFrames, untraced
 
 T = TypeVar("T")
 
@@ -43,7 +44,10 @@ class Waiters(Generic[T]):
         """
         for deferred in self._taken():
             if not deferred.called:
-                deferred.errback(untraced(error))
+                failure = Failure(untraced(error))
+                deferred.errback(failure)
+                # Whoever waited may have caught it, and go on.
+                releaseFrames(failure)
 
     def _taken(self) -> list[Deferred[T]]:
         deferreds, self._deferreds = self._deferreds, []

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from ..base.failures import untraced
+from ..base.failures import releaseFrames, untraced
 from .errors import IncompleteReadError, LimitExceededError
 
 # What one kind of read takes out of the buffer; None while it needs more.
@@ -176,6 +176,9 @@ class ReceiveBuffer:
         self._some = 0
         if reader is not None:
             reader.callback(result)
+        if isinstance(result, Failure):
+            # Whoever read may have caught it, and go on.
+            releaseFrames(result)
 
     def _cancelled(self, reader: Deferred[bytes]) -> None:
         self._reader = None
