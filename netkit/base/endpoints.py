@@ -191,7 +191,7 @@ def _reason(error: Exception, example: str) -> str:
         # Twisted's, of a folder of certificates; it has no words of its own.
         error = error.originalException
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename!r}: {error.strerror}"
+        return f"{error.filename!r}: {error.strerror}" if error.filename else error.strerror
     return f"{_fault(error)}: write {example}, unix:/run/echo.sock or the like"
 
 

@@ -59,6 +59,7 @@ class Names(ReactorProxy):
         ("haproxy:9872", "write tcp:9872"),
         ("/run/x", "write unix:/run/x"),
         ("", EXAMPLE),
+        ("fd:99999", "string: Bad file descriptor"),
         ("nosuch:1", "Unknown endpoint type: 'nosuch'"),
         ("haproxy:nosuch:1", "Unknown endpoint type: 'nosuch'"),
         ("tcp", "it lacks 'port'"),
