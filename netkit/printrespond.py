@@ -15,10 +15,9 @@ from twisted.logger import Logger
 from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 
-from .base.addresses import addressText
 from .base.arguments import checkCount, checkFlag, checkOctets, checkSeconds
 from .base.deadlines import IdleTimer
-from .base.notes import note
+from .base.notes import tell
 from .base.quantities import parseSeconds
 from .base.tls import errorText
 from .base.twistedprivate import handshakeDone
@@ -122,9 +121,10 @@ class PrintRespondProtocol(ServerProtocol):
         # Without a half-close TLS ends in good order; where there is no handshake, nothing came.
         if length is None or reason.check(ConnectionDone) or not handshakeDone(self.transport):
             return
-        _log.warn(
-            "{peer} was lost after {length} bytes of content: {reason}",
-            peer=addressText(self.transport.getPeer()),
+        tell(
+            _log.warn,
+            self.transport,
+            "was lost after {length} bytes of content: {reason}",
             length=length,
             reason=errorText(reason.value),
         )
@@ -148,19 +148,11 @@ class PrintRespondProtocol(ServerProtocol):
         return chunk
 
     def _unanswered(self, reason: Failure) -> None:
-        _log.info(
-            "{peer} went away before it had the whole response",
-            peer=addressText(self.transport.getPeer()),
-        )
+        tell(_log.info, self.transport, "went away before it had the whole response")
 
     def _refuse(self, reason: str) -> None:
         self._end()
-        _log.warn(
-            "{peer} refused: {reason}",
-            peer=addressText(self.transport.getPeer()),
-            reason=reason,
-        )
-        note(self.transport, f"refused: {reason}")
+        tell(_log.warn, self.transport, "refused: {reason}", reason=reason)
         self.transport.write(f"refused: {reason}\n".encode())
         self.lingeringClose()
 

@@ -24,6 +24,7 @@ from .base.addresses import addressText
 from .base.arguments import checkCount, checkReactor, checkSeconds
 from .base.budget import Budget
 from .base.deadlines import LINGER, Deadline, Ticker
+from .base.notes import note, tell
 from .base.sockopts import closeAfterWrites
 from .base.tls import errorText
 from .base.twistedprivate import handshakeDone
@@ -103,9 +104,7 @@ class ServerProtocol(Protocol):
         """
         Nothing moved for the factory's C{idleTimeout}.
         """
-        _log.info(
-            "{peer} was idle for too long: closed", peer=addressText(self.transport.getPeer())
-        )
+        tell(_log.info, self.transport, "was idle for too long: closed")
         self.transport.abortConnection()
 
     def serviceStopping(self) -> None:
@@ -118,18 +117,20 @@ class ServerProtocol(Protocol):
         """
         The connection did not end in the time that it had since L{serviceStopping}.
         """
-        _log.info(
-            "{peer} did not close in time: aborted", peer=addressText(self.transport.getPeer())
-        )
+        tell(_log.info, self.transport, "did not close in time: aborted")
         self.transport.abortConnection()
 
 
 class _Refused(ServerProtocol):
     """
-    One connection too many.
+    A connection that is not wanted.
     """
 
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
     def connectionMade(self) -> None:
+        note(self.transport, f"refused: {self._reason}")
         self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -201,18 +202,20 @@ class ServerFactory(Factory[ServerProtocol]):
                     peer=addressText(addr) if addr else "a client",
                     limit=self.maxConnections,
                 )
-            return self.refuse(addr)
+            return self.refuse(addr, f"{self.maxConnections} connections are open, the limit")
         protocol = self.protocol()
         protocol.factory = self
         return protocol
 
-    def refuse(self, addr: IAddress | None) -> ServerProtocol:
+    def refuse(self, addr: IAddress | None, reason: str) -> ServerProtocol:
         """
         Make the protocol of a connection that is not wanted, which just closes it.
+
+        @param reason: why, for where the connection is recorded.
         """
         self.refused += 1
         # Not None, which the factories that wrap another one (TLS, PROXY) do not expect.
-        return _Refused()
+        return _Refused(reason)
 
     def connectionOpened(self, protocol: ServerProtocol) -> None:
         """

@@ -15,8 +15,10 @@ from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from netkit.base.deadlines import LINGER
+from netkit.base.notes import INoted
 from netkit.server import ServerFactory, ServerProtocol
 
 from .clients import connect
@@ -193,3 +195,32 @@ async def test_last_word_reaches_a_peer_that_reads_it_late(listen: Listen) -> No
     IPushProducer(client.transport).resumeProducing()
     await client.lost
     assert client.received == b"bye"
+
+
+@implementer(INoted)
+class Noted(StringTransport):
+    """
+    A transport that is recorded.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def abortConnection(self) -> None:
+        pass
+
+
+def test_why_a_connection_is_ended_is_recorded() -> None:
+    clock = Clock()
+    factory = plainFactory(idleTimeout=8.0, maxConnections=1, clock=clock)
+    transports = [Noted(), Noted()]
+    for transport in transports:
+        factory.buildProtocol(None).makeConnection(transport)
+    clock.pump([2.0] * 6)
+    idle, refused = (transport.notes for transport in transports)
+    assert idle[0] == "was idle for too long: closed"
+    assert refused == ["refused: 1 connections are open, the limit"]

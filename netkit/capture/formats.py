@@ -48,7 +48,7 @@ def hexdump(item: Item) -> Iterator[bytes]:
     direction = item.direction or "-"
     line = f"# {_time(item)} {item.connection.service} {_peer(item.connection)} {direction}"
     line += f" {item.kind} {item.length} bytes"
-    yield f"{printableLine(line + _remark(item))}\n".encode()
+    yield f"{printableLine(line + _summary(item) + _remark(item))}\n".encode()
     yield from _rows(item.octets())
 
 

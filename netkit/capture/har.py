@@ -61,7 +61,7 @@ class Archive:
         """
         number = item.connection.connection
         connection = self._connections.setdefault(number, _Connection())
-        if item.kind is Kind.NOTE and str(item.about.get("text", "")).startswith("tls "):
+        if item.kind is Kind.NOTE and "tls" in item.about:
             connection.secure = True
         elif item.kind in (Kind.REQUEST, Kind.HANDSHAKE) and "method" in item.about:
             connection.asked.append((item, self._request(item, connection)))

@@ -41,9 +41,8 @@ class Recordings:
         self._file: IO[bytes] | None = None
         self._current: Path | None = None
         self._reader = RecordingReader()
-        self._recording = ""
-        # The numbers of this recording's connections, as they are here.
-        self._numbers: dict[int, int] = {}
+        # The numbers of the recordings' connections, as they are here.
+        self._numbers: dict[tuple[str, int], int] = {}
         self._last = 0
 
     def read(self) -> Iterator[Event]:
@@ -110,19 +109,17 @@ class Recordings:
                 raise UnreadableError(f"{str(self._current)!r}: {error}") from error
 
     def _renumbered(self, event: Event) -> Iterator[Event]:
-        if self._reader.recording != self._recording:
-            self._recording = self._reader.recording
-            self._numbers = {}
-        number = self._numbers.get(event.connection)
+        known = self._reader.recording, event.connection
+        number = self._numbers.get(known)
         if isinstance(event, Opened):
             if event.continued and number is not None:
                 return
             self._last += 1
-            number = self._numbers[event.connection] = self._last
+            number = self._numbers[known] = self._last
         if number is None:
             return
         if isinstance(event, Closed):
-            del self._numbers[event.connection]
+            del self._numbers[known]
         if number == event.connection:
             yield event
         elif isinstance(event, tuple):

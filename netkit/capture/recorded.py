@@ -33,6 +33,7 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
 from ..base.notes import INoted
+from ..base.tls import errorText
 from ..wire.recording import (
     Address,
     Closed,
@@ -79,6 +80,7 @@ class RecordedProtocol(ProtocolWrapper):
         # Whether the service has paused the transport, and whether we have.
         self._paused = False
         self._held = False
+        self._reads = True
         self._writes = True
         self._listens = [each for each in _LISTENERS if each.providedBy(wrappedProtocol)]
         if IHandshakeListener not in self._listens:
@@ -102,6 +104,9 @@ class RecordedProtocol(ProtocolWrapper):
             )
         )
         factory.registerProtocol(self)
+        if self._recorder.congested:
+            # That somebody connects and leaves is to be recorded as well.
+            self._hold()
         self.wrappedProtocol.makeConnection(self)
 
     def note(self, text: str) -> None:
@@ -119,6 +124,7 @@ class RecordedProtocol(ProtocolWrapper):
         self.wrappedProtocol.dataReceived(data)
 
     def readConnectionLost(self) -> None:
+        self._reads = False
         self._recorder.event(HalfClosed(self._number, time_ns(), _RECEIVED))
         self.wrappedProtocol.readConnectionLost()
 
@@ -148,7 +154,7 @@ class RecordedProtocol(ProtocolWrapper):
         how = _end(reason)
         self._recorder.event(
             Closed(
-                self._number, time_ns(), how, "" if how is End.DONE else reason.getErrorMessage()
+                self._number, time_ns(), how, "" if how is End.DONE else errorText(reason.value)
             )
         )
         self._recorder.forget(self._release)
@@ -204,7 +210,8 @@ class RecordedProtocol(ProtocolWrapper):
 
     def _release(self) -> None:
         self._held = False
-        if not self._paused:
+        # To be read from again at its end would be to end again.
+        if self._reads and not self._paused:
             self.transport.resumeProducing()
         if self._producer is not None:
             self._producer.release()

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..base.descriptors import writeAll
-from ..wire.recording import Direction, Dropped, Event, Octets, RecordingWriter
+from ..wire.recording import Closed, Direction, Dropped, Event, Octets, RecordingWriter
 from .recorder import ISink
 from .worker import Worker
 
@@ -69,6 +69,9 @@ class SegmentFiles:
         self._writer = RecordingWriter(application, uuid4().hex)
         self._descriptor: int | None = None
         self._written = 0
+        # Whether the next events begin a section of the file: its first, or one after what the
+        # disk did not take.
+        self._begins = True
 
     def check(self) -> None:
         """
@@ -84,20 +87,23 @@ class SegmentFiles:
         """
         Append events.
 
-        @raise OSError: they are not written, none of them. The file that they were for is ended
-            before them, and the next call begins another one.
+        @raise OSError: they are not written, none of them. What comes after them is in the same
+            file, in a section of its own.
         """
-        made: list[bytes] | None = None
+        made: list[bytes] = []
         try:
-            if self._descriptor is None or self._written >= self._size:
-                self._begin()
-            made = self._writer.write(events)
+            if self._ended():
+                self._open()
+            if self._begins:
+                made.append(self._writer.begin())
+            made += self._writer.write(events)
             self._append(b"".join(made))
         except OSError:
-            self.close()
-            if made is None:
+            if not made:
                 self.leaveOut(events)
+            self._begins = True
             raise
+        self._begins = False
 
     def leaveOut(self, events: Sequence[Event]) -> None:
         """
@@ -113,11 +119,19 @@ class SegmentFiles:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _begin(self) -> None:
+    def _ended(self) -> bool:
+        """
+        Whether nothing more goes to the file: it is long enough, or somebody removed it.
+        """
+        if self._descriptor is None or self._written >= self._size:
+            return True
+        return not os.fstat(self._descriptor).st_nlink
+
+    def _open(self) -> None:
         self.close()
+        # It may have been there, and be gone.
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         files = segmentFiles(self.folder)
-        for path in files[: max(0, len(files) - self._count + 1)]:
-            path.unlink()
         number = segmentNumber(files[-1]) + 1 if files else 1
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         path = self.folder / f"netkit-{number:06}-{now}.pcapng"
@@ -125,7 +139,10 @@ class SegmentFiles:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, 0o600)
         self._written = 0
-        self._append(self._writer.begin())
+        self._begins = True
+        for oldest in files[: max(0, len(files) - self._count + 1)]:
+            # Another process may record to the same folder.
+            oldest.unlink(missing_ok=True)
 
     def _append(self, data: bytes) -> None:
         assert self._descriptor is not None
@@ -160,6 +177,9 @@ class Loss:
             elif isinstance(event, Dropped):
                 counted = event.received, event.sent
             else:
+                if isinstance(event, Closed):
+                    # Nothing more is said of it.
+                    self._counts.pop(event.connection, None)
                 continue
             counts = self._counts.setdefault(event.connection, [0, 0])
             counts[0] += counted[0]

@@ -13,11 +13,10 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..base.addresses import addressText
 from ..base.budget import BudgetExceededError, Share
 from ..base.deadlines import Deadline
 from ..base.failures import releaseFrames
-from ..base.notes import note
+from ..base.notes import tell
 from ..base.switching import SwitchedProtocol
 from ..base.timeslice import TIME_SLICE
 from ..server import ServerProtocol
@@ -122,9 +121,10 @@ class HTTPProtocol(ServerProtocol):
         if self._switched is not None:
             self._switched.connectionLost(reason)
         elif self._request is not None:
-            _log.info(
-                "{peer} was lost while {request} was answered: {reason}",
-                peer=addressText(self.transport.getPeer()),
+            tell(
+                _log.info,
+                self.transport,
+                "was lost while {request} was answered: {reason}",
                 request=self._request,
                 reason=reason.getErrorMessage(),
             )
@@ -330,9 +330,10 @@ class HTTPProtocol(ServerProtocol):
         The content was cut short: abort, since that is the only signal left.
         """
         if isinstance(failure.value, HTTPProtocolError):
-            _log.warn(
-                "{peer} refused while it was answered: {reason}",
-                peer=addressText(self.transport.getPeer()),
+            tell(
+                _log.warn,
+                self.transport,
+                "refused while it was answered: {reason}",
                 reason=str(failure.value),
             )
         elif request is self._request or not failure.check(CancelledError, ConnectionLost):
@@ -415,9 +416,10 @@ class HTTPProtocol(ServerProtocol):
         """
         if not (self._awaiting and self._server.abandoned):
             return
-        _log.info(
-            "{peer} closed the connection while {request} was answered",
-            peer=addressText(self.transport.getPeer()),
+        tell(
+            _log.info,
+            self.transport,
+            "closed the connection while {request} was answered",
             request=self._request,
         )
         self._server.abandon()
@@ -425,13 +427,13 @@ class HTTPProtocol(ServerProtocol):
         self._updateFlowAndTimers()
 
     def _logRefusal(self, error: HTTPProtocolError) -> None:
-        _log.warn(
-            "{peer} refused with {status}: {reason}",
-            peer=addressText(self.transport.getPeer()),
+        tell(
+            _log.warn,
+            self.transport,
+            "refused with {status}: {reason}",
             status=error.status,
             reason=str(error),
         )
-        note(self.transport, f"refused with {error.status}: {error}")
 
     def _logFailure(self, failure: Failure, request: Request) -> None:
         _log.failure("The handler failed to answer {request}", failure, request=request)

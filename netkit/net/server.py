@@ -348,10 +348,10 @@ class _SocketServerFactory(ServerFactory):
                 "{peer} refused: its network is not let in",
                 peer=addressText(addr) if addr else "a client",
             )
-            return self.refuse(addr)
+            return self.refuse(addr, "its network is not let in")
         return super().buildProtocol(addr)
 
-    def refuse(self, addr: IAddress | None) -> ServerProtocol:
+    def refuse(self, addr: IAddress | None, reason: str) -> ServerProtocol:
         """
         Tell who asked to be told.
         """
@@ -361,7 +361,7 @@ class _SocketServerFactory(ServerFactory):
                     "the callback for a dropped connection failed", failure
                 )
             )
-        return super().refuse(addr)
+        return super().refuse(addr, reason)
 
     def _connected(self, socket: Socket) -> None:
         maybeDeferred(self._callback, socket).addErrback(self._failed, socket)

@@ -15,8 +15,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
-from ..base.addresses import addressText
 from ..base.deadlines import Deadline
+from ..base.notes import tell
 from ..wire.websocket.codes import CloseCode
 from ..wire.websocket.handshake import ClientHandshake
 from .clientopening import ClientOpening, Opened
@@ -127,9 +127,10 @@ class WebSocketClientConnection(Protocol):
             self.opened.errback(error)
 
     def _contentTimedOut(self) -> None:
-        _log.info(
-            "{peer} took too long for the content of its response: aborted",
-            peer=addressText(self.transport.getPeer()),
+        tell(
+            _log.info,
+            self.transport,
+            "took too long for the content of its response: aborted",
         )
         self.transport.abortConnection()
 

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import Response
 from twisted.web.http_headers import Headers
 
-from ..base.addresses import addressText
+from ..base.notes import tell
 from ..base.twistedprivate import contentEnded, contentReceived
 from ..wire.errors import HTTPProtocolError, RemoteProtocolError
 from ..wire.http.connection import ResponseReceiver
@@ -106,9 +106,10 @@ class ClientOpening:
             if head.status == 101:
                 agreement = self._handshake.read_response(head.fields)
         except RemoteProtocolError as error:
-            _log.info(
-                "{peer} does not open a WebSocket: {reason}",
-                peer=addressText(self._transport.getPeer()),
+            tell(
+                _log.info,
+                self._transport,
+                "does not open a WebSocket: {reason}",
                 reason=str(error),
             )
             self._over = True

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
 from ..base.budget import BudgetExceededError, Share
+from ..base.notes import tell
 from ..base.timeslice import TIME_SLICE
 from ..server import ServerProtocol
 from ..wire.errors import WebSocketProtocolError
@@ -202,10 +203,11 @@ class WebSocketConnection:
         answers = lifecycle.answers_pings
         if not self._pinger.isAlive(now, answers):
             seconds = self._options.pingInterval + self._options.pingTimeout
-            _log.info(
-                "{peer} is not there any more: for {seconds} seconds it sent nothing, no pong "
-                "either, and took nothing of what was sent: aborted",
-                peer=addressText(self.transport.getPeer()),
+            tell(
+                _log.info,
+                self.transport,
+                "is not there any more: for {seconds} seconds it sent nothing, no pong either, "
+                "and took nothing of what was sent: aborted",
                 seconds=seconds,
             )
             problem = f"a ping was not answered, and nothing sent or taken for {seconds} seconds"
@@ -306,9 +308,10 @@ class WebSocketConnection:
                     self._events = events
                     break
         except WebSocketProtocolError as error:
-            _log.info(
-                "{peer} broke the WebSocket protocol, closed with {code}: {reason}",
-                peer=addressText(self.transport.getPeer()),
+            tell(
+                _log.info,
+                self.transport,
+                "broke the WebSocket protocol, closed with {code}: {reason}",
                 code=int(error.code),
                 reason=str(error),
             )
@@ -442,10 +445,7 @@ class WebSocketConnection:
             self._closing.stop()
 
     def _closeTimedOut(self) -> None:
-        _log.info(
-            "{peer} took too long for the closing handshake: aborted",
-            peer=addressText(self.transport.getPeer()),
-        )
+        tell(_log.info, self.transport, "took too long for the closing handshake: aborted")
         self.transport.abortConnection()
 
     # Memory
@@ -469,9 +469,10 @@ class WebSocketConnection:
             share.keep(size)
         except BudgetExceededError as exceeded:
             error = WebSocketProtocolError(str(exceeded), CloseCode.TRY_AGAIN_LATER)
-            _log.warn(
-                "{peer} closed with {code}: {reason}",
-                peer=addressText(self.transport.getPeer()),
+            tell(
+                _log.warn,
+                self.transport,
+                "closed with {code}: {reason}",
                 code=int(error.code),
                 reason=str(error),
             )

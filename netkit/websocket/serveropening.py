@@ -13,10 +13,10 @@ from twisted.internet.interfaces import IProtocolFactory, IReactorTime, ITCPTran
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..base.addresses import addressText
 from ..base.budget import BudgetExceededError, Share
 from ..base.deadlines import Deadline
 from ..base.failures import releaseFrames
+from ..base.notes import tell
 from ..wire.errors import HTTPProtocolError
 from ..wire.http.connection import RequestReceiver
 from ..wire.http.head import RequestHead
@@ -291,9 +291,10 @@ class ServerOpening:
         self._refuse(_inWords(error.status, str(error)), str(error))
 
     def _refuse(self, rejection: Rejection, reason: str) -> None:
-        _log.info(
-            "{peer} refused with {status}: {reason}",
-            peer=addressText(self._transport.getPeer()),
+        tell(
+            _log.info,
+            self._transport,
+            "refused with {status}: {reason}",
             status=rejection.status,
             reason=reason,
         )
@@ -306,11 +307,7 @@ class ServerOpening:
             self._refuse(_inWords(status, reason), reason)
         else:
             # The response to a plain request is still being written.
-            _log.info(
-                "{peer} aborted: {reason}",
-                peer=addressText(self._transport.getPeer()),
-                reason=reason,
-            )
+            tell(_log.info, self._transport, "aborted: {reason}", reason=reason)
             self.end()
             self._transport.abortConnection()
 
@@ -322,10 +319,7 @@ class ServerOpening:
             self._deadline.start(seconds)
 
     def _expire(self) -> None:
-        _log.info(
-            "{peer} took too long for the opening handshake: aborted",
-            peer=addressText(self._transport.getPeer()),
-        )
+        tell(_log.info, self._transport, "took too long for the opening handshake: aborted")
         self._transport.abortConnection()
 
 

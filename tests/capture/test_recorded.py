@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 import pytest_twisted
+from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import (
     ConnectionAborted,
@@ -320,3 +321,30 @@ async def test_echo_is_exact(listen: Listen) -> None:
             if isinstance(event, Octets) and event.direction is direction
         ]
         assert b"".join(pieces) == content
+
+
+def test_a_peer_that_is_done_is_not_read_from_again() -> None:
+    connection = Connection()
+    connection.congest()
+    connection.protocol.readConnectionLost()
+    connection.relieve()
+    assert connection.transport.producerState == "paused"
+
+
+def test_who_connects_while_the_recorder_does_not_keep_up() -> None:
+    connection = Connection()
+    connection.congest()
+    factory = connection.protocol.factory
+    transport: Any = StringTransport(HOST, PEER)
+    factory.buildProtocol(PEER).makeConnection(transport)
+    assert transport.producerState == "paused"
+    connection.relieve()
+    assert transport.producerState == "producing"
+
+
+def test_why_tls_failed() -> None:
+    connection = Connection()
+    connection.protocol.connectionLost(Failure(SSL.Error([("SSL routines", "", "http request")])))
+    closed = connection.recorded()[-1]
+    assert isinstance(closed, Closed)
+    assert closed.reason == "http request: the peer does not speak TLS"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from pathlib import Path
 from threading import Event as Signal
@@ -16,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import LogEvent
 
+from netkit.capture.reading import Recordings
 from netkit.capture.segments import SegmentFiles, Segments, segmentFiles
 from netkit.wire.recording import (
     Direction,
@@ -104,7 +106,8 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_what_a_full_disk_took_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A part of what was to be written is taken back; what follows is in a file of its own.
+    A part of what was to be written is taken back; what follows is in a section of its own, so
+    that no older file has to make room for it.
     """
     written = files(tmp_path)
     written.write([opened(), octets(10)])
@@ -125,9 +128,63 @@ def test_what_a_full_disk_took_is_whole(tmp_path: Path, monkeypatch: pytest.Monk
             written.write([opened(2)])
     written.write([octets(20), octets(30, 2)])
     written.close()
-    first, *_, last = events(tmp_path)
-    assert first == [opened(), octets(10)]
-    assert [type(event) for event in last] == [Opened, Octets, Opened, Octets]
+    [file] = events(tmp_path)
+    assert file[:2] == [opened(), octets(10)]
+    assert [type(event) for event in file[2:]] == [Opened, Octets, Opened, Octets]
+    again, *_ = file[2:]
+    assert isinstance(again, Opened)
+    assert again.continued
+
+
+def test_a_disk_that_stays_full_takes_no_older_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = files(tmp_path, size=1000)
+    written.write([opened()])
+    for _ in range(4):
+        written.write([octets(1000)])
+    before = segmentFiles(tmp_path)
+
+    def full(descriptor: int, data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        for _ in range(10):
+            with pytest.raises(OSError, match="No space"):
+                written.write([octets(1000)])
+    assert segmentFiles(tmp_path)[:-1] == before[1:]
+    written.write([octets(20)])
+    written.close()
+    assert len(segmentFiles(tmp_path)) == 3
+    assert events(tmp_path)[-1][-1] == octets(20)
+
+
+def test_a_folder_that_vanishes_is_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "capture"
+    written = files(folder)
+    written.write([opened(), octets(10)])
+    shutil.rmtree(folder)
+    written.write([octets(20)])
+    written.close()
+    [[first, second]] = events(folder)
+    assert isinstance(first, Opened)
+    assert second == octets(20)
+
+
+def test_two_processes_in_a_folder(tmp_path: Path) -> None:
+    """
+    What each wrote by turns is read as what it is.
+    """
+    both = [files(tmp_path, size=1, count=100) for _ in range(2)]
+    for written in both:
+        written.write([opened()])
+    for written in both:
+        written.write([octets(10)])
+        written.close()
+    with Recordings(tmp_path) as recordings:
+        read = [(event.connection, type(event)) for event in recordings.read()]
+    assert read == [(1, Opened), (2, Opened), (1, Octets), (2, Octets)]
 
 
 class Stalled(SegmentFiles):
@@ -203,10 +260,11 @@ async def test_a_full_disk_stops_nobody(tmp_path: Path, logged: list[LogEvent]) 
     segments = Segments(files(folder), reactor)
     segments.start()
     folder.rmdir()
+    folder.write_text("in its place")
     segments.take([opened()], 0)
     for _ in range(5):
         segments.take([octets(1000)], 1000)
     await segments.stop()
     assert segments.dropped == 5000
     errors = [event for event in logged if "cannot be written" in (event["log_format"] or "")]
-    assert [event["reason"] for event in errors] == ["No such file or directory"]
+    assert [event["reason"] for event in errors] == ["File exists"]

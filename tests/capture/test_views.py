@@ -386,3 +386,36 @@ def test_connections_do_not_mix() -> None:
         (1, GET),
         (2, CHUNKED),
     ]
+
+
+UPGRADE = (
+    b"GET /chat HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def test_what_came_behind_a_handshake_that_ends_unanswered() -> None:
+    dialogue = Dialogue("websocket")
+    dialogue.received(UPGRADE + b"\x81\x80")
+    dialogue.received(b"masked")
+    dialogue.closed(End.RESET, "gone")
+    shown = b"".join(octet for item in dialogue.items() for octet in item.octets())
+    assert shown == UPGRADE + b"\x81\x80masked"
+
+
+def test_what_comes_behind_a_handshake_that_nobody_answers_does_not_wait_for_ever() -> None:
+    views = Views()
+    dialogue = Dialogue("websocket")
+    dialogue.received(UPGRADE)
+    for _ in range(100):
+        dialogue.received(b"x" * 2**16)
+    shown = sum(item.length for item in views.feed(dialogue.events))
+    assert shown >= 100 * 2**16
+
+
+def test_requests_that_nobody_answers_are_not_remembered_for_ever() -> None:
+    dialogue = Dialogue()
+    dialogue.received(GET * 30_000)
+    items = dialogue.items()
+    assert sum(item.length for item in items) == len(GET) * 30_000
+    assert len([item for item in items if not item.wrong]) == 10_000

@@ -138,7 +138,7 @@ class Views:
             elif isinstance(event, Secured):
                 said = {"tls": event.version, "alpn": event.alpn, "sni": event.sni}
                 text = ", ".join(f"{name} {value}" for name, value in said.items() if value)
-                yield Item(opened, time, time, Kind.NOTE, about={"text": text})
+                yield Item(opened, time, time, Kind.NOTE, about={"text": text, **said})
             elif isinstance(event, Dropped):
                 text = f"{event.received} octets received and {event.sent} sent are not recorded"
                 yield Item(opened, time, time, Kind.NOTE, about={"text": text})

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ...wire.errors import RemoteProtocolError
 from ...wire.http import (
@@ -37,6 +38,25 @@ _LIMITS = Limits(
 )
 
 
+# How many requests may wait to be answered, and how many octets behind one that may switch to
+# another protocol; beyond that they are shown as what they are.
+_UNANSWERED = 10_000
+_HELD = 2**20
+
+# About what an event takes in memory beside its octets.
+_EVENT = 100
+
+
+class _Asked(NamedTuple):
+    """
+    What there is to know of a request when it is answered.
+    """
+
+    method: bytes
+    handshake: bool
+    switches: bool
+
+
 class _Side:
     """
     What one side sends: messages, one after another.
@@ -65,6 +85,13 @@ class _Side:
         Whether nothing of a message has come.
         """
         return self._item is None and not self.receiver.buffered
+
+    @property
+    def failed(self) -> bool:
+        """
+        Whether it is not HTTP any more.
+        """
+        return self._raw is not None
 
     def receive(self, event: Octets) -> Iterator[Item]:
         """
@@ -190,10 +217,11 @@ class HTTPView:
         self._client = _Side(opened, spool, self._fromClient, RequestReceiver(_LIMITS))
         self._server = _Side(opened, spool, fromServer, self._responses)
         # The requests that are not answered yet.
-        self._asked: deque[RequestHead] = deque()
+        self._asked: deque[_Asked] = deque()
         self._switched: RawView | WebSocketView | None = None
         # What came behind a request that may switch to another protocol.
-        self._held: deque[Octets] | None = None
+        self._held: list[Octets] | None = None
+        self._heldSize = 0
 
     def feed(self, event: Event) -> Iterator[Item]:
         """
@@ -207,6 +235,9 @@ class HTTPView:
                 yield from self._answers(event.time)
             elif self._held is not None:
                 self._held.append(event)
+                self._heldSize += len(event.data) + _EVENT
+                if self._heldSize > _HELD:
+                    yield from self._release(event.time, "it was not answered before what follows")
             else:
                 yield from self._client.receive(event)
                 yield from self._requests(event.time)
@@ -227,6 +258,7 @@ class HTTPView:
                 yield from self._switched.feed(event)
                 return
             reason = f"cut short: {event.reason or event.how}"
+            yield from self._release(event.time, reason)
             yield from self._client.fail(event.time, reason)
             yield from self._server.fail(event.time, reason)
 
@@ -234,34 +266,52 @@ class HTTPView:
         side = self._client if direction is self._fromClient else self._server
         yield from side.fail(time, f"{octets} octets that follow were not recorded")
 
+    def _release(self, time: int, wrong: str) -> Iterator[Item]:
+        """
+        Show what came behind a request that is not answered.
+        """
+        held, self._held = self._held, None
+        if held is None:
+            return
+        yield from self._client.fail(time, wrong)
+        for event in held:
+            yield from self._client.receive(event)
+
     def _requests(self, time: int) -> Iterator[Item]:
         while self._held is None:
-            head: RequestHead | None = None
+            if len(self._asked) >= _UNANSWERED:
+                yield from self._client.fail(time, "too many requests before it are not answered")
+                return
+            asked: _Asked | None = None
             item: Item | None = None
             for found in self._client.next(time):
                 if isinstance(found, Item):
                     item = found
                     continue
                 assert isinstance(found, RequestHead)
-                head = found
-                self._asked.append(head)
-                self._responses.request_sent(head.method)
-                if handshake.wants_upgrade(head.fields):
+                asked = _Asked(
+                    found.method,
+                    handshake.wants_upgrade(found.fields),
+                    bool(found.framing.upgrade) or found.method == b"CONNECT",
+                )
+                self._asked.append(asked)
+                self._responses.request_sent(found.method)
+                if asked.handshake:
                     self._client.mark(Kind.HANDSHAKE)
             if item is None:
                 return
             yield item
             if item.wrong:
-                if head is None and not self._asked:
+                if asked is None and not self._asked:
                     # It is answered all the same.
                     self._responses.request_sent(b"GET")
                 return
-            last = self._asked[-1] if self._asked else head
-            if last is not None and (last.framing.upgrade or last.method == b"CONNECT"):
-                self._held = deque()
+            last = self._asked[-1] if self._asked else asked
+            if last is not None and last.switches:
+                self._held, self._heldSize = [], 0
 
     def _answers(self, time: int) -> Iterator[Item]:
-        switching: tuple[RequestHead, ResponseHead] | None = None
+        switching: ResponseHead | None = None
         while True:
             item: Item | None = None
             for found in self._server.next(time):
@@ -270,7 +320,7 @@ class HTTPView:
                     continue
                 assert isinstance(found, ResponseHead)
                 request = self._asked[0] if self._asked else None
-                if request is not None and handshake.wants_upgrade(request.fields):
+                if request is not None and request.handshake:
                     self._server.mark(Kind.HANDSHAKE)
                 if found.status >= 200 and self._asked:
                     self._asked.popleft()
@@ -278,12 +328,12 @@ class HTTPView:
                     found.status == 101
                     or (request.method == b"CONNECT" and 200 <= found.status < 300)
                 ):
-                    switching = request, found
+                    switching = found
             if item is None:
                 return
             yield item
             if switching is not None:
-                yield from self._switch(*switching, time)
+                yield from self._switch(switching, time)
                 return
             if self._held is not None and not self._asked:
                 # Refused: the client goes on in HTTP.
@@ -292,9 +342,13 @@ class HTTPView:
                     yield from self.feed(event)
                 yield from self._requests(time)
 
-    def _switch(self, request: RequestHead, response: ResponseHead, time: int) -> Iterator[Item]:
+    def _switch(self, response: ResponseHead, time: int) -> Iterator[Item]:
         view: RawView | WebSocketView = RawView(self._opened, self._spool)
-        if response.status == 101 and handshake.wants_upgrade(response.fields):
+        if (
+            response.status == 101
+            and handshake.wants_upgrade(response.fields)
+            and not self._client.failed
+        ):
             view = WebSocketView(self._opened, self._spool, response.fields)
         self._switched = view
         fromServer = (
@@ -306,7 +360,7 @@ class HTTPView:
                 yield from view.feed(
                     Octets(self._opened.connection, time, direction, rest, len(rest))
                 )
-        held, self._held = self._held or deque(), None
+        held, self._held = self._held or [], None
         for event in held:
             yield from view.feed(event)
 

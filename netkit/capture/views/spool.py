@@ -14,6 +14,9 @@ _FILE = 64 * 2**20
 
 _PIECE = 2**16
 
+# Fewer octets wait in memory, with those that are added to them: a part has a price of its own.
+_SMALL = 2**10
+
 
 class Spool:
     """
@@ -119,7 +122,7 @@ class Data:
     @ivar lost: how many octets there was no room for.
     """
 
-    __slots__ = ("_length", "_parts", "_spool", "lost")
+    __slots__ = ("_last", "_length", "_parts", "_spool", "lost")
 
     def __init__(self, spool: Spool) -> None:
         """
@@ -129,6 +132,8 @@ class Data:
         self._spool = spool
         self._length = 0
         self._parts: list[bytes | _Extent] = []
+        # Small pieces, until they are worth a part.
+        self._last = b""
 
     def __len__(self) -> int:
         return self._length
@@ -139,6 +144,19 @@ class Data:
         """
         if not octets:
             return
+        if len(octets) + len(self._last) < _SMALL:
+            self._last += octets
+            self._length += len(octets)
+            self._spool.used += len(octets)
+            return
+        if self._last:
+            last, self._last = self._last, b""
+            self._length -= len(last)
+            self._spool.drop(last)
+            self._keep(last)
+        self._keep(octets)
+
+    def _keep(self, octets: bytes | bytearray) -> None:
         try:
             self._parts.append(self._spool.put(octets))
             self._length += len(octets)
@@ -154,6 +172,8 @@ class Data:
                 yield part
             else:
                 yield from part.pieces()
+        if self._last:
+            yield self._last
 
     def close(self) -> None:
         """
@@ -162,3 +182,5 @@ class Data:
         for part in self._parts:
             self._spool.drop(part)
         self._parts.clear()
+        self._spool.drop(self._last)
+        self._last = b""
