@@ -24,6 +24,7 @@ from zope.interface import implementer
 
 from ..base.addresses import addressText
 from ..base.endpoints import serverEndpoint
+from ..base.keylog import KeyLog
 from ..base.twistedprivate import endpointService
 from ..capture.capture import Capture, CaptureSettings
 from ..capture.printed import PrintedStream, Selection
@@ -56,6 +57,7 @@ class ListeningService(MultiService):
         capture: Capture,
         *,
         printing: bool = False,
+        keyLog: KeyLog | None = None,
         grace: float = 5.0,
         reactor: IReactorCore | None = None,
     ) -> None:
@@ -65,6 +67,7 @@ class ListeningService(MultiService):
         @param descriptions: server endpoint strings.
         @param capture: what records the connections.
         @param printing: whether what is recorded is printed as well.
+        @param keyLog: where the secrets of TLS go; nowhere by default.
         @param grace: for how many seconds open connections may go on when the service stops.
         @param reactor: what listens; the global reactor by default.
         """
@@ -77,6 +80,7 @@ class ListeningService(MultiService):
         self.addresses: list[IAddress] = []
         self._factory = factory
         self._capture = capture
+        self._keyLog = keyLog
         self._clock = IReactorTime(reactor)
         self._grace = grace
         self._started = False
@@ -85,8 +89,11 @@ class ListeningService(MultiService):
         if recorder is not None:
             listening = RecordedFactory(factory, recorder, service)
         for description in descriptions:
-            endpoint = _Announced(self, description, serverEndpoint(reactor, description))
-            endpointService(endpoint, listening).setServiceParent(self)
+            endpoint = serverEndpoint(reactor, description)
+            if keyLog is not None:
+                keyLog.follow(endpoint)
+            announced = _Announced(self, description, endpoint)
+            endpointService(announced, listening).setServiceParent(self)
 
     def privilegedStartService(self) -> None:
         self._record()
@@ -101,11 +108,13 @@ class ListeningService(MultiService):
         if self._started:
             return
         try:
+            if self._keyLog is not None:
+                self._keyLog.start()
             self._capture.start()
         except OSError as error:
             raise CannotStart(
                 f"{self.service}: {error.filename or 'standard output'}: {error.strerror}; "
-                "choose another --output or --capture"
+                "choose another --output, --capture or --keylog"
             ) from error
         self._started = True
 
@@ -159,12 +168,18 @@ def listeningService(options: ServiceOptions, factory: ServerFactory) -> Listeni
     printing = options["format"] != "none"
     if printing:
         capture.show(options.service, options["format"])
+    keyLog = None
+    if options["keylog"] is not None:
+        from twisted.internet import reactor
+
+        keyLog = KeyLog(options["keylog"], IReactorFromThreads(reactor))
     return ListeningService(
         options.service,
         factory,
         options["listen"],
         capture,
         printing=printing,
+        keyLog=keyLog,
         grace=options["grace"],
     )
 

@@ -98,6 +98,12 @@ class CommonOptions(Options):
             "When the disk is too slow: slow (connections wait), or drop (bytes are left out).",
         ],
         [
+            "keylog",
+            None,
+            None,
+            "A file to append the secrets of TLS to, for who captures outside (SSLKEYLOGFILE).",
+        ],
+        [
             "max-connections",
             None,
             10_000,

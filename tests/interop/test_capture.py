@@ -455,3 +455,56 @@ def test_a_stop_does_not_wait_for_a_reader_that_stalls(tmp_path: Path, folder: P
     respond.stop()
     respond.waitForLines(re.compile("did not take what was to be printed in time"))
     os.close(reader.descriptor)
+
+
+def test_secrets_of_tls(tmp_path: Path, folder: Path, tlsEndpoint: str) -> None:
+    """
+    Both ends of a connection have the same.
+    """
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    http = Daemon("netkit-http", "-l", tlsEndpoint, "--keylog", str(ours), cwd=folder)
+    address = http.address("tls")
+    done = subprocess.run(
+        [requirePeer("curl"), "--cacert", str(address.certificate), address.origin("http")],
+        env={**os.environ, "SSLKEYLOGFILE": str(theirs)},
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = set(theirs.read_bytes().splitlines())
+    assert any(line.startswith(b"CLIENT_TRAFFIC_SECRET_0 ") for line in expected)
+    eventually(ours.read_bytes, lambda said: set(said.splitlines()) >= expected)
+    assert set(ours.read_bytes().splitlines()) >= expected
+    assert ours.stat().st_mode & 0o777 == 0o600
+    http.stop()
+
+
+def test_what_is_recorded_of_a_tls_handshake_that_fails(
+    service: Callable[..., Daemon], capture: Path
+) -> None:
+    http = service("netkit-http")
+    port = present(http.address("tls").port)
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        while client.recv(1000):
+            pass
+    http.stop()
+    shown = run([NETKIT, "show", str(capture), "--print", "all", "--format", "json"])
+    entries = list(map(json.loads, shown.output.splitlines()))
+    assert [entry["kind"] for entry in entries] == ["opened", "closed"]
+    assert "does not speak TLS" in entries[1]["reason"]
+
+
+def test_the_client_of_a_proxy(tmp_path: Path, folder: Path) -> None:
+    capture = tmp_path / "capture"
+    echo = Daemon(
+        *("netkit-echo", "-l", "haproxy:tcp:0:interface=127.0.0.1", "--capture", str(capture)),
+        cwd=folder,
+    )
+    with socket.create_connection(("127.0.0.1", present(echo.address("tcp").port))) as client:
+        client.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.8 4711 80\r\nhello")
+        assert client.recv(100) == b"hello"
+    echo.stop()
+    assert b" 192.0.2.7:4711  5 B in, 5 B out" in run([NETKIT, "show", str(capture)]).output
+    assert ["192.0.2.7", "192.0.2.8"] in fields(capture, "tcp", "ip.src", "ip.dst")

@@ -1,0 +1,67 @@
+"""
+The secrets of TLS connections, for those who look at them from outside, such as Wireshark.
+"""
+
+from __future__ import annotations
+
+import os
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IReactorFromThreads, IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .descriptors import DescriptorWriter
+from .twistedprivate import serverContext
+
+_log = Logger()
+
+
+class KeyLog:
+    """
+    A file of secrets in the format of NSS, C{SSLKEYLOGFILE}, to which they are appended.
+    """
+
+    def __init__(self, path: str, reactor: IReactorFromThreads) -> None:
+        """
+        @param path: the file.
+        @param reactor: in whose thread this is used.
+        """
+        self.path = path
+        self._reactor = reactor
+        self._writer: DescriptorWriter | None = None
+        self._failed = False
+
+    def follow(self, endpoint: IStreamServerEndpoint) -> None:
+        """
+        Log the secrets of an endpoint's connections, if it has TLS.
+        """
+        context = serverContext(endpoint)
+        if context is not None:
+            context.set_keylog_callback(self._write)
+
+    def start(self) -> None:
+        """
+        Open the file.
+
+        @raise OSError: it cannot be written to.
+        """
+        if self._writer is None:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            # Whoever reads it reads the connections. It stays open for as long as the process,
+            # since its writer may be in the middle of a line.
+            self._writer = DescriptorWriter(self._reactor, os.open(self.path, flags, 0o600))
+
+    def _write(self, connection: SSL.Connection, line: bytes) -> None:
+        if self._writer is not None:
+            self._writer.write(line + b"\n").addErrback(self._notWritten)
+
+    def _notWritten(self, reason: Failure) -> None:
+        reason.trap(OSError)
+        if not self._failed:
+            self._failed = True
+            _log.error(
+                "{path!r}: the secrets of TLS cannot be written: {reason}",
+                path=self.path,
+                reason=reason.value,
+            )
