@@ -7,7 +7,22 @@ from __future__ import annotations
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
+from ..wire.addresses import Address, address_text
 from .terminal import printableLine
+
+
+def plainAddress(address: IAddress) -> Address:
+    """
+    Make an address that L{netkit.wire} understands.
+
+    @param address: any L{IAddress}; one of another kind is its own C{str}.
+    """
+    if isinstance(address, IPv4Address | IPv6Address):
+        return address.host, address.port
+    if isinstance(address, UNIXAddress):
+        # Twisted keeps the name as bytes.
+        return (address.name or b"").decode(errors="backslashreplace")
+    return str(address)
 
 
 def addressText(address: IAddress) -> str:
@@ -18,13 +33,7 @@ def addressText(address: IAddress) -> str:
 
     @param address: any L{IAddress}; one of another kind is written as its own C{str}.
     """
-    if isinstance(address, IPv4Address):
-        return f"{address.host}:{address.port}"
-    if isinstance(address, IPv6Address):
-        return f"[{address.host}]:{address.port}"
-    if isinstance(address, UNIXAddress):
-        # Twisted keeps the name as bytes; an abstract one begins with a zero byte, shown as @.
-        name = (address.name or b"").decode(errors="backslashreplace")
-        # A client chooses the name of its own end.
-        return "unix:" + printableLine(f"@{name[1:]}" if name.startswith("\0") else name)
-    return printableLine(str(address))
+    plain = plainAddress(address)
+    known = isinstance(address, IPv4Address | IPv6Address | UNIXAddress)
+    # A client chooses the name of its own end.
+    return printableLine(address_text(plain) if known else str(plain))

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 
 from ..base.terminal import TerminalDecoder, printableJSON, printableLine, terminalOctets
+from ..wire.addresses import address_text
 from ..wire.recording import Direction, Opened
-from ..wire.recording.comments import address_text
 from .views import Item, Kind
 
 #: Makes octets to be written of an item.

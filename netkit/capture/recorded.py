@@ -9,7 +9,6 @@ from time import time_ns
 from typing import Any
 
 from OpenSSL.SSL import Connection as TLSConnection
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.error import (
     ConnectionAborted,
     ConnectionDone,
@@ -32,10 +31,10 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
+from ..base.addresses import plainAddress
 from ..base.notes import INoted
 from ..base.tls import errorText
 from ..wire.recording import (
-    Address,
     Closed,
     Direction,
     End,
@@ -99,8 +98,8 @@ class RecordedProtocol(ProtocolWrapper):
                 time_ns(),
                 factory.role,
                 factory.service,
-                _address(self.getPeer()),
-                _address(self.getHost()),
+                plainAddress(self.getPeer()),
+                plainAddress(self.getHost()),
             )
         )
         factory.registerProtocol(self)
@@ -304,14 +303,6 @@ class RecordedFactory(WrappingFactory[RecordedProtocol]):
         if protocol is None:
             return None  # type: ignore[return-value] # as IProtocolFactory has it
         return RecordedProtocol(self, protocol)
-
-
-def _address(address: IAddress) -> Address:
-    if isinstance(address, IPv4Address | IPv6Address):
-        return address.host, address.port
-    if isinstance(address, UNIXAddress):
-        return (address.name or b"").decode(errors="surrogateescape")
-    return str(address)
 
 
 def _end(reason: Failure) -> End:

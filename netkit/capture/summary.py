@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..base.terminal import printableLine
+from ..wire.addresses import address_text
 from ..wire.recording import Direction, Opened
-from ..wire.recording.comments import address_text
 from .views import Item, Kind
 
 

@@ -21,8 +21,8 @@ from ..capture.printed import FORMATS, Selection, isSelected
 from ..capture.reading import Recordings, UnreadableError
 from ..capture.summary import Summary
 from ..capture.views import Item, Kind, Views
+from ..wire.addresses import address_text
 from ..wire.recording import Event, Opened, RecordingWriter
-from ..wire.recording.comments import address_text
 from .running import CommandFailed
 from .standardio import StandardOutput
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from ...wire.addresses import address_text
 from ...wire.http.fields import TCHAR
 from ...wire.recording import (
     Closed,
@@ -21,7 +22,6 @@ from ...wire.recording import (
     Role,
     Secured,
 )
-from ...wire.recording.comments import address_text
 from .http import HTTPView
 from .item import Item, Kind
 from .raw import ContentView, RawView

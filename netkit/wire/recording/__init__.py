@@ -2,8 +2,8 @@
 What was on the wire, as events, and as the pcapng files that keep them.
 """
 
+from ..addresses import Address
 from .events import (
-    Address,
     Closed,
     Direction,
     Dropped,

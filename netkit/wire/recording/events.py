@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-#: A host and a port; or the name of a UNIX socket, empty for an unnamed one, with a first
-#: character of NUL for an abstract one.
-Address = tuple[str, int] | str
+from ..addresses import Address
 
 
 class Role(StrEnum):

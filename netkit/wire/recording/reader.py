@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..addresses import read_address
 from . import comments, packets, pcapng
 from .events import (
     Closed,
@@ -119,8 +120,8 @@ class RecordingReader:
         try:
             role = Role(values["role"])
             number = int(values["connection"])
-            client = comments.read_address(values["client"])
-            server = comments.read_address(values["server"])
+            client = read_address(values["client"])
+            server = read_address(values["server"])
         except (KeyError, ValueError) as error:
             raise RecordingError(f"a connection is opened, and not said how: {error}") from error
         connection = _Connection(number, role, packet.source)

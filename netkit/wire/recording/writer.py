@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from ..addresses import Address, address_text
 from . import comments, packets, pcapng
 from .events import (
-    Address,
     Closed,
     Direction,
     Dropped,
@@ -193,8 +193,8 @@ class RecordingWriter:
             connection=str(event.connection),
             service=event.service,
             role=event.role,
-            client=comments.address_text(client),
-            server=comments.address_text(server),
+            client=address_text(client),
+            server=address_text(server),
             continued="yes" if event.continued else "",
         )
         pieces += from_client.packet(event.time, int(Flag.SYN), comment=said)
