@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from tests.interop.peers import (
     Program,
     daemonCommand,
     eventually,
+    requireModule,
     requirePeer,
     run,
 )
@@ -333,6 +335,11 @@ def test_har(service: Callable[..., Daemon], capture: Path) -> None:
     assert first["response"]["cookies"][0]["value"] == "redacted"
     assert "secret=1" not in json.dumps(log)
     assert second["request"]["url"] == f"{origin}/two"
+    requireModule("haralyzer")
+    read = import_module("haralyzer").HarParser({"log": log})
+    [page] = read.pages
+    assert [entry.request.url for entry in page.entries] == [f"{origin}/one?x=y", f"{origin}/two"]
+    assert [entry.response.status for entry in page.entries] == [200, 200]
     whole = run([NETKIT, "export", "--har", "--with-secrets", str(capture)]).output
     assert b"secret=1" in whole
 
