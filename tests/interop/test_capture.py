@@ -237,6 +237,9 @@ def test_a_websocket_that_breaks_the_protocol_is_printed(tmp_path: Path, folder:
     assert any("mask" in entry.get("wrong", "") for entry in entries)
     assert [entry["code"] for entry in entries if entry["kind"] == "close"] == [1002]
     assert kinds[-1] == "closed"
+    # The view says what is wrong with the octets, the service what it did about them.
+    [note] = [entry["text"] for entry in entries if "text" in entry]
+    assert note.startswith("broke the WebSocket protocol, closed with 1002: ")
 
 
 def test_any_program_by_its_endpoint_string(tmp_path: Path) -> None:
