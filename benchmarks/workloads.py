@@ -129,6 +129,11 @@ _HTTP_TARGETS = (
     Pair(onEpoll(s.NETKIT_HTTP), s.TWISTED_WEB, 3.0),
 )
 
+
+def _recorded(server: s.Server, toReach: float) -> tuple[Pair, ...]:
+    return (Pair(s.recorded(server), server, toReach),)
+
+
 WORKLOADS = (
     Workload(
         "echo-64",
@@ -317,6 +322,30 @@ WORKLOADS = (
         lambda: Memory(Load(handshake=octets.UPGRADE, accept=octets.ACCEPT)),
         _WEBSOCKET_PEERS,
         atMost=4.0,
+    ),
+    Workload(
+        "capture-echo-64",
+        "TCP echo, 64 B, 50 connections, recorded, and not",
+        lambda: Throughput(_echo(64), "messages/s"),
+        _recorded(s.NETKIT_ECHO, 0.65),
+    ),
+    Workload(
+        "capture-echo-16k",
+        "TCP echo, 16 KiB, 50 connections, recorded, and not",
+        lambda: Throughput(_echo(2**14), "messages/s"),
+        _recorded(s.NETKIT_ECHO, 0.4),
+    ),
+    Workload(
+        "capture-http-get",
+        "HTTP GET, keep-alive, 50 connections, recorded, and not",
+        lambda: Throughput(_http(octets.GET, octets.HELLO), "requests/s"),
+        _recorded(s.NETKIT_HTTP, 0.7),
+    ),
+    Workload(
+        "capture-websocket-64",
+        "WebSocket echo, 64 B, 50 connections, recorded, and not",
+        lambda: Throughput(_message(octets.octets(64)), "messages/s"),
+        _recorded(s.NETKIT_WEBSOCKET, 0.65),
     ),
 )
 

@@ -71,6 +71,18 @@ def onEpoll(server: Server) -> Server:
     )
 
 
+def recorded(server: Server) -> Server:
+    """
+    A server of netkit's whose connections are recorded to files.
+    """
+    return replace(
+        server,
+        name=f"{server.name}, recorded",
+        settings="as above, with --capture: files of 64 MiB",
+        flags=(*server.flags, "--capture"),
+    )
+
+
 _UVLOOP = ("--reactor=uvloop",)
 _ON_EPOLL = "on Twisted's epoll reactor"
 

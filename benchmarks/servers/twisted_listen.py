@@ -1,13 +1,18 @@
 """
 What the servers on Twisted have in common: their command line, and where they listen.
 
-    python SERVER.py [--reactor=uvloop|epoll] [--tls=PREFIX] [--FLAG]... PORT|PATH
+    python SERVER.py [--reactor=uvloop|epoll] [--tls=PREFIX] [--capture] [--FLAG]... PORT|PATH
 """
 
 from __future__ import annotations
 
+import atexit
+import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 from twisted.internet.interfaces import IProtocolFactory
 
@@ -41,5 +46,27 @@ def serve(makeFactory: Callable[[set[str]], IProtocolFactory]) -> None:
         )
     else:
         endpoint = f"tcp:{address}:interface=127.0.0.1:backlog=4096"
-    serverFromString(reactor, endpoint).listen(makeFactory(set(options)))
+    factory = makeFactory(set(options))
+    if "capture" in options:
+        factory = recorded(factory, Path(mkdtemp(prefix="netkit-benchmark-")))
+    serverFromString(reactor, endpoint).listen(factory)
     reactor.run()
+
+
+def recorded(factory: IProtocolFactory, folder: Path) -> IProtocolFactory:
+    """
+    Record a factory's connections to a folder, of which the oldest file makes room for the next.
+    """
+    from twisted.internet import reactor
+
+    from netkit.capture import RecordedFactory
+    from netkit.capture.capture import Capture, CaptureSettings
+
+    atexit.register(rmtree, folder, ignore_errors=True)
+    # Killed by a signal, a process does not get to that.
+    signal.signal(signal.SIGTERM, lambda *arguments: sys.exit())
+    capture = Capture(reactor, CaptureSettings(folder, files=2))
+    recorder = capture.recorder()
+    assert recorder is not None
+    capture.start()
+    return RecordedFactory(factory, recorder, "benchmark")
