@@ -117,8 +117,7 @@ class RecordedProtocol(ProtocolWrapper):
     # What the transport tells.
 
     def dataReceived(self, data: bytes) -> None:
-        self._octets(self._number, _RECEIVED, data)
-        if self._recorder.congested:
+        if self._octets(self._number, _RECEIVED, data):
             self._hold()
         self.wrappedProtocol.dataReceived(data)
 
@@ -163,8 +162,8 @@ class RecordedProtocol(ProtocolWrapper):
 
     def write(self, data: bytes) -> None:
         if self._writes:
-            self._octets(self._number, _SENT, data if type(data) is bytes else bytes(data))
-            if self._recorder.congested:
+            octets = data if type(data) is bytes else bytes(data)
+            if self._octets(self._number, _SENT, octets):
                 self._hold()
         self.transport.write(data)
 

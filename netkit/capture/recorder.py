@@ -20,6 +20,8 @@ DELAY = 0.05
 # How many octets of memory wait for that at most.
 _BATCH = 2**18
 
+_new = tuple.__new__
+
 # About what an event takes in memory beside its octets.
 _EVENT = 200
 
@@ -76,7 +78,7 @@ class Recorder:
         self.congested = False
         self._sinks = sinks
         self._clock = clock
-        self._snaplen = snaplen or None
+        self._snaplen = snaplen
         self._delay = delay
         self._batch: list[Event] = []
         self._size = 0
@@ -85,20 +87,24 @@ class Recorder:
         for sink in sinks:
             sink.whenRelieved(self._relieved)
 
-    def octets(self, connection: int, direction: Direction, data: bytes) -> None:
+    def octets(self, connection: int, direction: Direction, data: bytes) -> bool:
         """
         Octets arrived or were sent.
 
         @param connection: the connection's number.
+        @return: whether the connection is to wait.
         """
         length = len(data)
-        kept = data[: self._snaplen]
-        self._batch.append(Octets(connection, time_ns(), direction, kept, length))
-        self._size += len(kept) + _EVENT
-        if self._size > _BATCH:
+        if self._snaplen:
+            data = data[: self._snaplen]
+        # Without the call in Python that a named tuple's class makes.
+        self._batch.append(_new(Octets, (connection, time_ns(), direction, data, length)))
+        self._size = size = self._size + len(data) + _EVENT
+        if size > _BATCH:
             self.flush()
         elif self._call is None:
             self._call = self._clock.callLater(self._delay, self.flush)
+        return self.congested
 
     def event(self, event: Event) -> None:
         """

@@ -22,8 +22,8 @@ MAX_CONTENT = 65535 - 40
 _WINDOW = 65535
 _WINDOW_SCALE = b"\x01\x03\x03\x0e"
 
-# Acknowledged after so many octets in one direction, long before sequence numbers wrap.
-_ACKNOWLEDGED_AFTER = 2**20
+#: After how many octets of one direction the other acknowledges them: long before numbers wrap.
+ACKNOWLEDGED_AFTER = 2**20
 
 # Not 0: a packet that carries a note has a number of two before the next one.
 _FIRST_NUMBER = 1000
@@ -32,21 +32,20 @@ _TTL_AND_TCP = 64 << 8 | 6
 
 # An enhanced packet block up to its packet: type, length, interface, time in two halves, captured
 # length, length.
-_PACKET = struct.Struct("<4sI4sIIII")
+_PACKET = struct.Struct("<IIIIIII")
 
-# IP's header and TCP's. What is the same in all packets of a flow is octets already.
-_V4 = struct.Struct(">2sH6sH8s 4sIIHH4s")
-_V6 = struct.Struct(">4sH34s 4sIIHH4s")
+# IP's header and TCP's: all that is the same in each packet of a flow is octets already.
+_V4 = struct.Struct(">2sH6sH12sII8s")
+_V6 = struct.Struct(">4sH38sII8s")
+# The end of TCP's header: its length and flags, the window; no checksum, nothing urgent.
+_TCP_END = struct.Struct(">HHI")
 _PORTS = struct.Struct(">HH")
 
-_BLOCK = pcapng.NUMBER.pack(pcapng.ENHANCED_PACKET)
 _V4_BEGIN = b"\x45\x00"
 # No identification, no fragment, 64 hops, TCP.
 _V4_MIDDLE = struct.pack(">HHH", 0, 0, _TTL_AND_TCP)
 _V6_BEGIN = b"\x60\x00\x00\x00"
 _V6_MIDDLE = b"\x06\x40"
-# No checksum, nothing urgent.
-_TCP_END = bytes(4)
 
 
 class Flag(IntFlag):
@@ -63,7 +62,8 @@ class Flag(IntFlag):
 
 _ACK = int(Flag.ACK)
 _STARTS_OR_ENDS = int(Flag.SYN | Flag.FIN)
-_NUMBERS = _LOW = 0xFFFFFFFF
+_LOW = 0xFFFFFFFF
+_CONTENT_END = _TCP_END.pack(5 << 12 | Flag.PSH | Flag.ACK, _WINDOW, 0)
 
 
 class Flow:
@@ -72,6 +72,7 @@ class Flow:
 
     @ivar next: the sequence number of the next octet.
     @ivar acknowledged: up to where the other direction's numbers are acknowledged.
+    @ivar unacknowledged: how many octets, at least, the other direction has not acknowledged.
     @ivar ended: whether there was a FIN.
     """
 
@@ -90,20 +91,21 @@ class Flow:
         @param source: the sender's IP address and port.
         @param destination: the receiver's, of the same family.
         """
-        self._interface = pcapng.NUMBER.pack(interface)
-        self._ports = _PORTS.pack(source[1], destination[1])
+        self._interface = interface
         self.next = _FIRST_NUMBER
         self.acknowledged = 0
+        self.unacknowledged = 0
         self.ended = False
         flags = pcapng.options([(pcapng.FLAGS, pcapng.NUMBER.pack(direction))])
         # By the octets that are missing to a multiple of four.
         self._ends = [bytes(padding) + flags for padding in range(4)]
         sender, receiver = ip_address(source[0]), ip_address(destination[0])
-        self._addresses = sender.packed + receiver.packed
+        addresses = sender.packed + receiver.packed
+        ports = _PORTS.pack(source[1], destination[1])
         self._v4 = isinstance(sender, IPv4Address)
+        self._between = addresses + ports if self._v4 else _V6_MIDDLE + addresses + ports
         # What the checksum of IP's header sums up, without the length (RFC 791 section 3.1).
-        self._sum = 0x4500 + _TTL_AND_TCP + sum(struct.unpack(">4H", self._addresses[:8]))
-        self._head = self._v4_head if self._v4 else self._v6_head
+        self._sum = 0x4500 + _TTL_AND_TCP + sum(struct.unpack(">4H", addresses[:8]))
 
     def packet(
         self,
@@ -125,6 +127,7 @@ class Flow:
         """
         if flags & _ACK:
             self.acknowledged = self.other.next
+            self.other.unacknowledged = 0
         if length is None:
             length = len(data)
         end = self._ends[-len(data) % 4]
@@ -139,65 +142,73 @@ class Flow:
             self.ended = bool(flags & Flag.FIN)
         if number is None:
             number = self.next
-            self.next = number + length & _NUMBERS
+            self.next = number + length & _LOW
+            self.unacknowledged += length
             if flags & _STARTS_OR_ENDS:
-                self.next = self.next + 1 & _NUMBERS
-        head, whole = self._head(time, words, flags, number, len(data), length, len(end))
+                self.next = self.next + 1 & _LOW
+        whole, head = self._head(
+            time,
+            words * 4,
+            _TCP_END.pack(words << 12 | flags, _WINDOW, 0),
+            number,
+            len(data),
+            length,
+            len(end),
+        )
         return head, options, data, end, pcapng.NUMBER.pack(whole)
 
-    def _v4_head(
-        self, time: int, words: int, flags: int, number: int, kept: int, length: int, end: int
-    ) -> tuple[bytes, int]:
-        header = 20 + words * 4
-        whole = 32 + header + kept + end
-        total = header + length
-        # The sum's carries are added to it, twice at most.
-        checksum = self._sum + total
-        checksum = (checksum & 0xFFFF) + (checksum >> 16)
-        checksum = ~(checksum + (checksum >> 16)) & 0xFFFF
-        head = _PACKET.pack(
-            _BLOCK, whole, self._interface, time >> 32, time & _LOW, header + kept, total
-        ) + _V4.pack(
-            _V4_BEGIN,
+    def content(self, time: int, data: bytes, length: int) -> tuple[bytes, ...]:
+        """
+        As L{packet}, for content: what nearly all packets are.
+        """
+        other = self.other
+        self.acknowledged = other.next
+        other.unacknowledged = 0
+        number = self.next
+        self.next = number + length & _LOW
+        self.unacknowledged += length
+        end = self._ends[-len(data) & 3]
+        whole, head = self._head(time, 20, _CONTENT_END, number, len(data), length, len(end))
+        return head, data, end, pcapng.NUMBER.pack(whole)
+
+    def _head(
+        self, time: int, tcp: int, tcp_end: bytes, number: int, kept: int, length: int, end: int
+    ) -> tuple[int, bytes]:
+        if self._v4:
+            total = 20 + tcp + length
+            ip = _V4.pack(
+                _V4_BEGIN,
+                total,
+                _V4_MIDDLE,
+                # The complement of a sum whose carries are added to it.
+                65535 - (self._sum + total) % 65535,
+                self._between,
+                number,
+                self.acknowledged,
+                tcp_end,
+            )
+            captured = 20 + tcp + kept
+        else:
+            total = 40 + tcp + length
+            ip = _V6.pack(
+                _V6_BEGIN,
+                tcp + length,
+                self._between,
+                number,
+                self.acknowledged,
+                tcp_end,
+            )
+            captured = 40 + tcp + kept
+        whole = 32 + captured + end
+        return whole, _PACKET.pack(
+            pcapng.ENHANCED_PACKET,
+            whole,
+            self._interface,
+            time >> 32,
+            time & _LOW,
+            captured,
             total,
-            _V4_MIDDLE,
-            checksum,
-            self._addresses,
-            self._ports,
-            number,
-            self.acknowledged,
-            words << 12 | flags,
-            _WINDOW,
-            _TCP_END,
-        )
-        return head, whole
-
-    def _v6_head(
-        self, time: int, words: int, flags: int, number: int, kept: int, length: int, end: int
-    ) -> tuple[bytes, int]:
-        header = 40 + words * 4
-        whole = 32 + header + kept + end
-        head = _PACKET.pack(
-            _BLOCK, whole, self._interface, time >> 32, time & _LOW, header + kept, header + length
-        ) + _V6.pack(
-            _V6_BEGIN,
-            words * 4 + length,
-            _V6_MIDDLE + self._addresses,
-            self._ports,
-            number,
-            self.acknowledged,
-            words << 12 | flags,
-            _WINDOW,
-            _TCP_END,
-        )
-        return head, whole
-
-    @property
-    def overdue(self) -> bool:
-        """
-        Whether the other direction has so much unacknowledged that it is time to say something.
-        """
-        return (self.other.next - self.acknowledged & 0xFFFFFFFF) > _ACKNOWLEDGED_AFTER
+        ) + ip
 
 
 def conversation(

@@ -34,6 +34,7 @@ _ABOUT = (
 _CLIENTS = "198.18.{}.{}"
 _SERVER = "198.19.0.1"
 
+_RECEIVED = Direction.RECEIVED
 _DATA = Flag.ACK | Flag.PSH
 _ACK = int(Flag.ACK)
 _PSH_ACK = int(_DATA)
@@ -113,12 +114,19 @@ class RecordingWriter:
         pieces: list[bytes] = []
         for event in events:
             if type(event) is Octets:
-                connection = self._connections.get(event.connection)
+                number, time, direction, data, length = event
+                connection = self._connections.get(number)
                 if connection is None:
-                    if event.connection not in self._known:
+                    if number not in self._known:
                         continue
-                    connection = self._continue(event.connection, event.time, pieces)
-                self._octets(connection, event, pieces)
+                    connection = self._continue(number, time, pieces)
+                flow = connection.received if direction is _RECEIVED else connection.sent
+                if length <= packets.MAX_CONTENT:
+                    pieces += flow.content(time, data, length)
+                else:
+                    self._large(flow, event, pieces)
+                if flow.unacknowledged > packets.ACKNOWLEDGED_AFTER:
+                    pieces += flow.other.packet(time, _ACK)
             elif type(event) is Opened:
                 self._known[event.connection] = _Known(event)
                 self._open(event, pieces)
@@ -126,20 +134,14 @@ class RecordingWriter:
                 self._other(event, pieces)
         return pieces
 
-    def _octets(self, connection: _Connection, event: Octets, pieces: list[bytes]) -> None:
-        _, time, direction, data, length = event
-        flow = connection.received if direction is Direction.RECEIVED else connection.sent
-        if length <= packets.MAX_CONTENT:
-            pieces += flow.packet(time, _PSH_ACK, data, length)
-        else:
-            # Only the last has PSH: by that the reader knows that it is one piece.
-            for start in range(0, length, packets.MAX_CONTENT):
-                rest = length - start
-                flags = _PSH_ACK if rest <= packets.MAX_CONTENT else _ACK
-                part = data[start : start + packets.MAX_CONTENT]
-                pieces += flow.packet(time, flags, part, min(rest, packets.MAX_CONTENT))
-        if flow.other.overdue:
-            pieces += flow.other.packet(time, _ACK)
+    def _large(self, flow: Flow, event: Octets, pieces: list[bytes]) -> None:
+        _, time, _, data, length = event
+        # Only the last has PSH: by that the reader knows that it is one piece.
+        for start in range(0, length, packets.MAX_CONTENT):
+            rest = length - start
+            flags = _PSH_ACK if rest <= packets.MAX_CONTENT else _ACK
+            part = data[start : start + packets.MAX_CONTENT]
+            pieces += flow.packet(time, flags, part, min(rest, packets.MAX_CONTENT))
 
     def _other(self, event: Event, pieces: list[bytes]) -> None:
         number, time = event.connection, event.time
