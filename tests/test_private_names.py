@@ -120,15 +120,7 @@ def test_one_file_has_the_private_names_of_twisted(path: Path) -> None:
     assert found <= PYTHONS
 
 
-# Where it is not so yet.
-STILL = {
-    "netkit.http.protocol",
-}
-
-
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if moduleName(path) not in STILL], ids=moduleName
-)
+@pytest.mark.parametrize("path", MODULES, ids=moduleName)
 def test_a_class_leaves_the_private_names_of_its_parents_alone(path: Path) -> None:
     found = {}
     for node, kind in classes(path):
