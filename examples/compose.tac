@@ -62,14 +62,14 @@ class Teller:
     Takes what is recorded of the print-respond service, and tells the listeners what came.
     """
 
-    congested = False
+    full = False
 
     def __init__(self) -> None:
         self._views = Views()
 
-    def whenRelieved(self, call: Callable[[], None]) -> None:
+    def onDrain(self, call: Callable[[], None]) -> None:
         """
-        It never is congested.
+        It never is full.
         """
 
     def take(self, events: list[Event], size: int) -> None:

@@ -24,13 +24,13 @@ class Sink:
     """
 
     def __init__(self) -> None:
-        self.congested = False
-        self.relieved: Callable[[], None] = lambda: None
+        self.full = False
+        self.drained: Callable[[], None] = lambda: None
         self.events: list[Event] = []
         self.sizes: list[int] = []
 
-    def whenRelieved(self, call: Callable[[], None]) -> None:
-        self.relieved = call
+    def onDrain(self, call: Callable[[], None]) -> None:
+        self.drained = call
 
     def take(self, events: list[Event], size: int) -> None:
         self.events += events

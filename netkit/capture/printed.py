@@ -163,17 +163,17 @@ class PrintedStream:
         self._waitedFor = True
 
     @property
-    def congested(self) -> bool:
+    def full(self) -> bool:
         """
         Whether whoever has more events is to wait.
         """
-        return self._worker.congested
+        return self._worker.full
 
-    def whenRelieved(self, call: Callable[[], None]) -> None:
+    def onDrain(self, call: Callable[[], None]) -> None:
         """
-        Have something called whenever C{congested} is no longer true.
+        Have something called whenever C{full} is no longer true.
         """
-        self._worker.whenRelieved(call)
+        self._worker.onDrain(call)
 
     def take(self, events: list[Event], size: int) -> None:
         """

@@ -57,7 +57,7 @@ class RecordedProtocol(ProtocolWrapper):
     """
     A recorded connection: between a transport and a protocol, each of which it is to the other.
 
-    While the recorder is congested, the peer is not read from, and what produces for the transport
+    While the recorder is full, the peer is not read from, and what produces for the transport
     is paused.
     """
 
@@ -103,7 +103,7 @@ class RecordedProtocol(ProtocolWrapper):
             )
         )
         factory.registerProtocol(self)
-        if self._recorder.congested:
+        if self._recorder.full:
             # That somebody connects and leaves is to be recorded as well.
             self._hold()
         self.wrappedProtocol.makeConnection(self)
@@ -201,7 +201,7 @@ class RecordedProtocol(ProtocolWrapper):
         if self._held:
             return
         self._held = True
-        self._recorder.whenRelieved(self._release)
+        self._recorder.onDrain(self._release)
         self.transport.pauseProducing()
         if self._producer is not None:
             self._producer.hold()

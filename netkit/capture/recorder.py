@@ -31,11 +31,11 @@ class ISink(Interface):
     What recorded events are for: a file, a view.
     """
 
-    congested: bool = Attribute("whether the recorded connections are to wait")
+    full: bool = Attribute("whether the recorded connections are to wait")
 
-    def whenRelieved(call: Callable[[], None]) -> None:
+    def onDrain(call: Callable[[], None]) -> None:
         """
-        Have something called whenever C{congested} is no longer true.
+        Have something called whenever C{full} is no longer true.
         """
 
     def take(events: list[Event], size: int) -> None:
@@ -51,7 +51,7 @@ class Recorder:
     """
     Takes the events of all recorded connections of a program.
 
-    @ivar congested: whether the recorded connections are to wait, for a sink does not keep up.
+    @ivar full: whether the recorded connections are to wait, for a sink does not keep up.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Recorder:
 
             clock = IReactorTime(reactor)
         self.numbers = numbers or count(1)
-        self.congested = False
+        self.full = False
         self._sinks = sinks
         self._clock = clock
         self._snaplen = snaplen
@@ -85,7 +85,7 @@ class Recorder:
         self._call: IDelayedCall | None = None
         self._waiting: dict[Callable[[], None], None] = {}
         for sink in sinks:
-            sink.whenRelieved(self._relieved)
+            sink.onDrain(self._drained)
 
     def octets(self, connection: int, direction: Direction, data: bytes) -> bool:
         """
@@ -104,7 +104,7 @@ class Recorder:
             self.flush()
         elif self._call is None:
             self._call = self._clock.callLater(self._delay, self.flush)
-        return self.congested
+        return self.full
 
     def event(self, event: Event) -> None:
         """
@@ -129,11 +129,11 @@ class Recorder:
         size, self._size = self._size, 0
         for sink in self._sinks:
             sink.take(batch, size)
-        self.congested = any(sink.congested for sink in self._sinks)
+        self.full = any(sink.full for sink in self._sinks)
 
-    def whenRelieved(self, call: Callable[[], None]) -> None:
+    def onDrain(self, call: Callable[[], None]) -> None:
         """
-        Have something called when C{congested} is no longer true.
+        Have something called when C{full} is no longer true.
         """
         self._waiting[call] = None
 
@@ -143,9 +143,9 @@ class Recorder:
         """
         self._waiting.pop(call, None)
 
-    def _relieved(self) -> None:
-        self.congested = any(sink.congested for sink in self._sinks)
-        if self.congested:
+    def _drained(self) -> None:
+        self.full = any(sink.full for sink in self._sinks)
+        if self.full:
             return
         waiting, self._waiting = self._waiting, {}
         for call in waiting:

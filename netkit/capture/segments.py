@@ -234,17 +234,17 @@ class Segments:
         self._retryAt = 0.0
 
     @property
-    def congested(self) -> bool:
+    def full(self) -> bool:
         """
         Whether whoever has more events is to wait.
         """
-        return self._worker.congested and not self._drop
+        return self._worker.full and not self._drop
 
-    def whenRelieved(self, call: Callable[[], None]) -> None:
+    def onDrain(self, call: Callable[[], None]) -> None:
         """
-        Have something called whenever C{congested} is no longer true.
+        Have something called whenever C{full} is no longer true.
         """
-        self._worker.whenRelieved(call)
+        self._worker.onDrain(call)
 
     def start(self) -> None:
         """

@@ -20,10 +20,10 @@ class Worker:
     """
     Hands events to a thread of its own, which may block on them.
 
-    While much waits for the thread, C{congested} is true: whoever has more had better wait until
+    While much waits for the thread, C{full} is true: whoever has more had better wait until
     told that this is over.
 
-    @ivar congested: whether it has to be waited for.
+    @ivar full: whether it has to be waited for.
     @ivar queued: how many octets wait.
     """
 
@@ -41,11 +41,11 @@ class Worker:
         @param work: does something with events, in the thread. It raises nothing.
         @param finish: called in the thread at its end.
         @param reactor: in whose thread all else is called.
-        @param maxQueued: how many octets may wait before C{congested} is true.
+        @param maxQueued: how many octets may wait before C{full} is true.
         """
-        self.congested = False
+        self.full = False
         self.queued = 0
-        self._relieved: list[Callable[[], None]] = []
+        self._drained: list[Callable[[], None]] = []
         self._name = name
         self._work = work
         self._finish = finish
@@ -54,11 +54,11 @@ class Worker:
         self._queue: SimpleQueue[tuple[list[Event], int] | None] = SimpleQueue()
         self._stopped: Deferred[None] = Deferred()
 
-    def whenRelieved(self, call: Callable[[], None]) -> None:
+    def onDrain(self, call: Callable[[], None]) -> None:
         """
-        Have something called whenever C{congested} is no longer true.
+        Have something called whenever C{full} is no longer true.
         """
-        self._relieved.append(call)
+        self._drained.append(call)
 
     def start(self) -> None:
         """
@@ -106,7 +106,7 @@ class Worker:
         self.queued += size
         self._queue.put((events, size))
         if self.queued > self._maxQueued:
-            self.congested = True
+            self.full = True
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -118,9 +118,9 @@ class Worker:
 
     def _done(self, size: int) -> None:
         self.queued -= size
-        if self.congested and self.queued <= self._maxQueued // 2:
-            self.congested = False
-            for call in self._relieved:
+        if self.full and self.queued <= self._maxQueued // 2:
+            self.full = False
+            for call in self._drained:
                 call()
 
     def _ended(self) -> None:

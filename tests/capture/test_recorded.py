@@ -106,14 +106,14 @@ class Connection:
         """
         Have the sink not keep up.
         """
-        self.sink.congested = True
+        self.sink.full = True
         self.protocol.dataReceived(b"too much")
         self.recorder.flush()
         self.protocol.dataReceived(b"noticed")
 
     def relieve(self) -> None:
-        self.sink.congested = False
-        self.sink.relieved()
+        self.sink.full = False
+        self.sink.drained()
 
 
 class Producer:

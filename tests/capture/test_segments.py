@@ -208,16 +208,16 @@ async def test_slow_loses_nothing(tmp_path: Path) -> None:
     assert IReactorFromThreads.providedBy(reactor)
     stalled = Stalled(tmp_path)
     segments = Segments(stalled, reactor, maxQueued=100_000)
-    relieved: Deferred[None] = Deferred()
-    segments.whenRelieved(lambda: relieved.callback(None))
+    drained: Deferred[None] = Deferred()
+    segments.onDrain(lambda: drained.callback(None))
     segments.start()
     segments.take([opened()], 0)
     for _ in range(200):
         segments.take([octets(1000)] * 10, 10_000)
-    assert segments.congested
+    assert segments.full
     stalled.go.set()
-    await relieved
-    assert not segments.congested
+    await drained
+    assert not segments.full
     await segments.stop()
     [file] = events(tmp_path)
     assert len(file) == 2001
