@@ -63,7 +63,7 @@ class Response:
                 "trailers is a function that returns the fields: write "
                 f"lambda: {shortened(trailers)}"
             )
-        if length is not None and not (isinstance(length, int) and length >= 0):
+        if length is not None and (type(length) is not int or length < 0):
             raise TypeError(f"the length is a number of octets, not {shortened(length)}")
         streamed = True
         if isinstance(content, bytes):

@@ -199,7 +199,7 @@ def test_a_status_of_the_standard_library() -> None:
 
 
 def test_what_is_no_length() -> None:
-    for length in ("5", 5.0, -1):
+    for length in ("5", 5.0, -1, True):
         with pytest.raises(TypeError, match=re.escape(repr(length))):
             Response(200, pieces(), length=length)  # type: ignore[arg-type]
     with pytest.raises(LocalProtocolError, match="5 octets, not 6"):
