@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 
@@ -434,7 +435,9 @@ def test_a_reader_of_the_output_that_stalls(tmp_path: Path, folder: Path) -> Non
         assert await posting == [b"response data"] * 30
         assert received == content * 30
 
-    asyncio.run(scene())
+    # In a thread: the tests' own reactor may be on a loop of asyncio's.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(scene())).result()
     assert services.stop() in (0, -signal.SIGTERM)
     os.close(reader.descriptor)
 
