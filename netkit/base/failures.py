@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 # variables the exception whose traceback leads to them.
 _DRIVERS = frozenset({defer.__file__, failures.__file__})
 
-# Since Python 3.13 a frame that is done leads to those that called it, Twisted's among them.
-_LEADS_TO_CALLERS = sys.version_info >= (3, 13)
+# Since Python 3.12 a frame that is done leads to those that called it, Twisted's among them.
+_LEADS_TO_CALLERS = sys.version_info >= (3, 12)
 
 
 def untraced(error: Exception) -> Exception:
@@ -47,7 +47,7 @@ def releaseFrames(failure: Failure) -> None:
     Twisted's frames it goes with the last who has the exception.
 
     @param failure: the failure. Its traceback still tells where it was raised, on Pythons before
-        3.13; from that on there is none, so it is to be logged before.
+        3.12; from that on there is none, so it is to be logged before.
     """
     failure.tb = _withoutDrivers(failure.tb)
     rest: list[BaseException | None] = [failure.value]

@@ -59,7 +59,7 @@ def test_a_coroutines_variables_go_with_its_failure() -> None:
 
 
 @pytest.mark.skipif(
-    sys.version_info >= (3, 13), reason="there a frame leads to its callers: no traceback is kept"
+    sys.version_info >= (3, 12), reason="there a frame leads to its callers: no traceback is kept"
 )
 def test_it_is_still_told_where_the_failure_was_raised() -> None:
     failures: list[Failure] = []
