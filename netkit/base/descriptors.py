@@ -61,7 +61,7 @@ class DescriptorWriter:
         @return: fires when they are written; fails with the C{OSError} by which they are not, or
             not all. What is written after that is tried again.
         """
-        written: Deferred[None] = Deferred(lambda _: None)
+        written: Deferred[None] = Deferred()
         self._queue.put((data, written))
         return written
 

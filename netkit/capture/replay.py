@@ -227,7 +227,7 @@ class _Player:
         """
         if self._said >= said or self._over is not None or self._late:
             return
-        waiting: Deferred[None] = Deferred(lambda _: None)
+        waiting: Deferred[None] = Deferred()
         self._waiting = said, waiting
         try:
             await waiting.addTimeout(self._replay.patience, self._replay.reactor)

@@ -30,7 +30,7 @@ def readInput(
     @param descriptor: what to read; standard input by default.
     @return: fires at the end; fails with the C{OSError} of reading, or as C{take} does.
     """
-    done: Deferred[None] = Deferred(lambda _: None)
+    done: Deferred[None] = Deferred()
     # Typed as what a call from a thread may be given: it may give a result as well as a Deferred.
     call: Callable[[bytes], object] = take
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import CancelledError, gatherResults
 from twisted.internet.threads import deferToThread
 
 from netkit.base.descriptors import DescriptorWriter
@@ -83,3 +83,25 @@ async def test_a_full_disk(reactor: Any, tmp_path: Path) -> None:
     writer.stop()
     os.close(descriptor)
     os.close(room)
+
+
+@pytest_twisted.ensureDeferred
+async def test_nobody_waits_any_more_for_what_is_written_then(
+    reactor: Any, pipe: tuple[int, int]
+) -> None:
+    reading, writing = pipe
+    writer = DescriptorWriter(reactor, writing)
+    given_up = writer.write(b"x" * 2**20)
+    given_up.addErrback(lambda failure: failure.trap(CancelledError))
+    given_up.cancel()
+    rest = writer.write(b"y")
+    assert len(await deferToThread(read_all, reading, 2**20 + 1)) == 2**20 + 1
+    await rest
+    writer.stop()
+
+
+def read_all(descriptor: int, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        data += os.read(descriptor, 2**16)
+    return data
