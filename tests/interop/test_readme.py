@@ -22,7 +22,9 @@ BLOCKS: list[tuple[str, str]] = re.findall(
 )
 
 # What differs from one time to the next.
-CHANGING = re.compile(r'(?<=^date: ).*|(?<="time": ")[^"]*|(?<="peer": ")[^"]*', re.MULTILINE)
+CHANGING = re.compile(
+    r'(?<=^date: ).*|(?<="time": ")[^"]*|(?<="connection": )\d+|(?<="peer": ")[^"]*', re.MULTILINE
+)
 
 # Where the README's services listen.
 PORTS = {"echo": "3200", "print-respond": "3201", "http": "3202", "websocket": "3203"}
