@@ -7,6 +7,7 @@ from __future__ import annotations
 import signal
 import sys
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from .comparing import Comparison, compare
@@ -62,6 +63,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--list", action="store_true", help="say which workloads there are")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter measurements")
     parser.add_argument(
+        "--pairs", type=int, metavar="COUNT", help="how often each of two servers is measured"
+    )
+    parser.add_argument(
         "--peer", metavar="TEXT", help="only the peers that have this text in their name"
     )
     parser.add_argument(
@@ -98,7 +102,8 @@ def _chosen(names: list[str]) -> list[Workload]:
 
 
 def _bounds(arguments: Namespace) -> Bounds:
-    return QUICK if arguments.quick else Bounds()
+    bounds = QUICK if arguments.quick else Bounds()
+    return replace(bounds, pairs=arguments.pairs) if arguments.pairs else bounds
 
 
 def _run(workloads: list[Workload], environment: Environment, arguments: Namespace) -> int:
