@@ -65,9 +65,10 @@ class Response:
             )
         if length is not None and (type(length) is not int or length < 0):
             raise TypeError(f"the length is a number of octets, not {shortened(length)}")
-        streamed = True
+        streamed, octets = True, None
         if isinstance(content, bytes):
-            if length not in (None, len(content)):
+            octets = content
+            if length is not None and length != len(content):
                 raise LocalProtocolError(f"the content has {len(content)} octets, not {length}")
             streamed = len(content) > _AT_ONCE or trailers is not None
         elif IBodyProducer.providedBy(content):
@@ -78,7 +79,6 @@ class Response:
         self.content = content
         self.trailers = trailers
         self.streamed = streamed
-        octets = content if isinstance(content, bytes) else None
         self.message = ResponseMessage(status, headers, octets, length)
 
     @property

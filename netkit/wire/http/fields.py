@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from reprlib import repr as _shortened
 
 from ..errors import HTTPProtocolError, LocalProtocolError
@@ -24,7 +24,7 @@ _LINE = rb"(?:" + TOKEN + rb":" + VALUE + rb"\r\n)"
 _LINES = re.compile(_LINE + rb"*+")
 _PAIR = re.compile(rb"([^:\r\n]++):([^\r\n]*+)\r\n")
 _NAME_FULL = re.compile(TOKEN)
-_VALUE_FULL = re.compile(VALUE)
+_NOT_IN_VALUE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 
 # An octet is looked for faster than a string of one.
 _COMMA = 44
@@ -137,14 +137,7 @@ def field_pairs(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
     @param fields: the name and the value of each.
     @raise TypeError: they are something else, such as a C{dict}.
     """
-    pairs = None
-    if not isinstance(fields, (str, bytes, bytearray, Mapping)):
-        with suppress(TypeError):
-            pairs = list(fields)
-    if pairs is None:
-        raise TypeError(
-            f'fields are pairs in a list, [(b"Name", b"value")], not {_shortened(fields)}'
-        )
+    pairs = list(fields) if fields.__class__ in _SEQUENCES else _listed(fields)
     for pair in pairs:
         if pair.__class__ is tuple and len(pair) == 2:
             name, value = pair
@@ -158,6 +151,31 @@ def field_pairs(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
         ):
             raise TypeError(f'a field is a pair of bytes, (b"Name", b"value"), not {pair!r}')
     return pairs
+
+
+# What is seen to be one without looking whether it is an abstract one.
+_SEQUENCES = (list, tuple)
+
+
+def _listed(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    if not isinstance(fields, (str, bytes, bytearray, Mapping)):
+        with suppress(TypeError):
+            return list(fields)
+    raise TypeError(f'fields are pairs in a list, [(b"Name", b"value")], not {_shortened(fields)}')
+
+
+# A program has few names, and uses each one often.
+@lru_cache(256)
+def field_name(name: bytes) -> bytes:
+    """
+    See that a field can be sent under a name.
+
+    @return: the name in lower case, as which names are compared (RFC 9110 section 5.1).
+    @raise LocalProtocolError: it is no token.
+    """
+    if not _NAME_FULL.fullmatch(name):
+        raise LocalProtocolError(f"{name!r} cannot be the name of a field: it is no token")
+    return name.lower()
 
 
 def encode_fields(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -177,16 +195,15 @@ def encode_pairs(pairs: list[tuple[bytes, bytes]]) -> bytes:
     @raise LocalProtocolError: a name is no token, or a value has a control character: CR, LF or
         NUL in there would let whoever chose the value write the rest of the message.
     """
-    lines = []
+    lines = b""
     for name, value in pairs:
-        if not _NAME_FULL.fullmatch(name):
-            raise LocalProtocolError(f"{name!r} cannot be the name of a field: it is no token")
-        if not _VALUE_FULL.fullmatch(value):
+        field_name(name)
+        if _NOT_IN_VALUE.search(value):
             raise LocalProtocolError(
                 f"{value!r} cannot be the value of {name!r}: it has a control character"
             )
-        lines.append(b"%b: %b\r\n" % (name, value.strip(b" \t")))
-    return b"".join(lines)
+        lines += b"%b: %b\r\n" % (name, value.strip(b" \t"))
+    return lines
 
 
 @cache

@@ -9,7 +9,7 @@ from functools import cache
 from http import HTTPStatus
 
 from ..errors import HTTPProtocolError, LocalProtocolError
-from .fields import encode_pairs, field_pairs
+from .fields import encode_pairs, field_name, field_pairs
 from .framing import has_content
 from .head import RequestHead
 
@@ -73,7 +73,7 @@ def encode_response_fields(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     """
     pairs = field_pairs(fields)
     for name, _ in pairs:
-        if name.lower() in _OWN_FIELDS:
+        if field_name(name) in _OWN_FIELDS:
             raise _not_theirs(name)
     return encode_pairs(pairs)
 
@@ -157,23 +157,29 @@ class ResponseMessage:
         self.content = content
         self.length = length if content is None else len(content)
         self.closes = self._has_date = False
-        others = []
-        for name, value in field_pairs(fields):
-            known = name.lower()
-            if known != b"connection":
-                if known in _OWN_FIELDS:
-                    raise _not_theirs(name)
-                others.append((name, value))
-                self._has_date |= known == b"date"
-            elif value.lower() == b"close":
-                self.closes = True
-            else:
-                raise LocalProtocolError(f"{value!r} cannot be the value of {name!r}: close can")
         self._status_line = status_line(status)
-        self._fields = encode_pairs(others)
+        self._fields = self._encode_fields(fields) if fields != () else b""
         # What was last sent on a connection that went on, and the date in it.
         self._octets = b""
         self._date_line: bytes | None = None
+
+    def _encode_fields(self, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+        pairs = []
+        for pair in field_pairs(fields):
+            name = field_name(pair[0])
+            if name == b"connection":
+                if pair[1].lower() != b"close":
+                    raise LocalProtocolError(
+                        f"{pair[1]!r} cannot be the value of {pair[0]!r}: close can"
+                    )
+                self.closes = True
+                continue
+            if name in _OWN_FIELDS:
+                raise _not_theirs(pair[0])
+            if name == b"date":
+                self._has_date = True
+            pairs.append(pair)
+        return encode_pairs(pairs)
 
     def encode(
         self, method: bytes | None, head: RequestHead | None, date_line: bytes, keep_alive: bool
