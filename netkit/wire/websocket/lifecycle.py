@@ -155,6 +155,8 @@ class Lifecycle:
         """
         The transport is gone.
         """
+        if self is _OPEN[self.client]:
+            return _LOST[self.client]
         return replace(self, state=State.CLOSED, may_send=False, receives=False, discards=True)
 
     # What is next
@@ -218,3 +220,5 @@ _CONNECTING = tuple(Lifecycle(client) for client in (False, True))
 _OPEN = tuple(
     Lifecycle(client, State.OPEN, may_send=True, receives=True) for client in (False, True)
 )
+# What most connections come to, for which another value each would be made.
+_LOST = tuple(Lifecycle(client, State.CLOSED, discards=True) for client in (False, True))
