@@ -1,9 +1,9 @@
 """
-How long one client waits while another one floods: C{python -m benchmarks.fairness [FLOOD...]}.
+How long one client waits while another one floods.
 
 For each flood, each server in turn has a client that floods it on one connection, as fast as it
-takes, and another one, the victim, that asks for a little a hundred times a second. What is told
-is the victim's wait: the median and the longest, over all rounds.
+takes (C{python -m benchmarks.fairness FLOOD PORT}), and another one, the victim, that asks for a
+little a hundred times a second.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ import subprocess
 import sys
 import threading
 import time
-from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import median
 
 from . import payloads
 from . import servers as s
-from .environment import Environment, Unusable, prepare
+from .environment import Environment, Unusable
+from .measures import Bounds, Contender, Sample, Samples
 from .running import Place, Running, cores, pinned
 from .servers import Server, onEpoll
 
@@ -213,7 +212,7 @@ def measure(name: str, server: Server, environment: Environment, seconds: float)
     """
     how = FLOODS[name]
     with Running(server, Place(flags=how.flags), environment) as running:
-        command = [sys.executable, "-m", "benchmarks.fairness", "--flood", name, running.address]
+        command = [sys.executable, "-m", "benchmarks.fairness", name, running.address]
         process = pinned(command, cores()[1], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         try:
             # The victim's own core is to be its own when it is answered.
@@ -229,51 +228,27 @@ def measure(name: str, server: Server, environment: Environment, seconds: float)
             process.communicate()
 
 
-def report(
-    names: Iterable[str], environment: Environment, seconds: float, rounds: int
-) -> Iterator[str]:
+@dataclass(frozen=True)
+class Wait:
     """
-    Measure, and tell it as a table in Markdown.
-    """
-    for name in names:
-        how = FLOODS[name]
-        found: dict[str, list[float]] = {server.name: [] for server in how.servers}
-        for _ in range(rounds):
-            for server in how.servers:
-                try:
-                    found[server.name] += measure(name, server, environment, seconds)
-                except (Unusable, OSError) as error:
-                    print(f"{server.name}: {error}", file=sys.stderr)
-        yield f"\n## {how.title}\n\n`{name}`\n"
-        yield "| | median wait | longest wait |\n|---|---:|---:|"
-        for server in how.servers:
-            all_ = found[server.name]
-            row = f"{median(all_) * 1e3:.1f} ms | {max(all_) * 1e3:.0f} ms" if all_ else "- | -"
-            yield f"| {server.name} | {row} |"
+    How long a victim waited at the longest, in milliseconds.
 
+    @ivar name: the flood.
+    """
 
-def main() -> None:
-    """
-    The command.
-    """
-    parser = ArgumentParser(prog="python -m benchmarks.fairness", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="FLOOD", help=", ".join(FLOODS))
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each server and round (3)")
-    parser.add_argument(
-        "--rounds", type=int, default=3, help="how often each server's turn is (3)"
-    )
-    parser.add_argument("--flood", nargs=2, metavar=("FLOOD", "PORT"), help="only flood a server")
-    arguments = parser.parse_args()
-    if arguments.flood:
-        flood(*arguments.flood)
-    if unknown := set(arguments.names) - FLOODS.keys():
-        parser.error(f"no such flood: {', '.join(sorted(unknown))}; there are {', '.join(FLOODS)}")
-    environment = prepare()
-    for line in report(
-        arguments.names or FLOODS, environment, arguments.seconds, arguments.rounds
-    ):
-        print(line, flush=True)
+    name: str
+    unit = "ms"
+    moreIsBetter = False
+
+    def pairs(self, one: Contender, other: Contender, bounds: Bounds) -> Iterator[Samples]:
+        for _ in range(bounds.pairs):
+            yield self._sample(one, bounds), self._sample(other, bounds)
+
+    def _sample(self, contender: Contender, bounds: Bounds) -> Sample:
+        seconds = 2 * bounds.seconds
+        found = measure(self.name, contender.server, contender.environment, seconds)
+        return Sample(max(found) * 1000)
 
 
 if __name__ == "__main__":
-    main()
+    flood(*sys.argv[1:])

@@ -4,13 +4,17 @@ What is measured: netkit and each peer, by the same load.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from . import payloads as octets
 from . import servers as s
 from .driving import Load
+from .fairness import FLOODS, Flood, Wait
+from .jobs import Job, metrics, redis, site
 from .measures import Latency, Measure, Memory, StartUp, Throughput, Wrk
+from .programs.amounts import LINES, OPERATIONS, PAGES
 from .running import Place
 from .servers import Server, onEpoll
 
@@ -132,6 +136,37 @@ _HTTP_TARGETS = (
 
 def _recorded(server: s.Server, toReach: float) -> tuple[Pair, ...]:
     return (Pair(s.recorded(server), server, toReach),)
+
+
+def _onOthers(
+    programs: Mapping[str, Server], epoll: float | None = None, asyncio: float | None = None
+) -> tuple[Pair, ...]:
+    ours = programs["netkit"]
+    return (
+        Pair(ours, programs["epoll"], epoll),
+        Pair(ours, programs["asyncio"], asyncio),
+    )
+
+
+def _fair(name: str, flood: Flood) -> tuple[Pair, ...]:
+    """
+    A victim may wait half as long again as on epoll, and at chunks twice as long as at Node.
+    """
+    ours, itsEpoll, *others = flood.servers
+    toNode = 1 / 2 if name == "http-chunks" else None
+    return (
+        Pair(ours, itsEpoll, 1 / 1.5),
+        *(Pair(ours, each, toNode if each is s.NODE_HTTP else None) for each in others),
+    )
+
+
+def _file(size: int) -> Throughput:
+    name = f"{size}.txt"
+    content = octets.octets(size)
+    s.FILES.mkdir(parents=True, exist_ok=True)
+    (s.FILES / name).write_bytes(content)
+    request = f"GET /{name} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    return Throughput(_http(request, content), "requests/s")
 
 
 WORKLOADS = (
@@ -322,6 +357,51 @@ WORKLOADS = (
         lambda: Memory(Load(handshake=octets.UPGRADE, accept=octets.ACCEPT)),
         _WEBSOCKET_PEERS,
         atMost=4.0,
+    ),
+    Workload(
+        "program-scrapy",
+        "Scrapy crawls 1,500 pages of a local site",
+        lambda: Job(PAGES, "pages/s of processor time", site),
+        _onOthers(s.SCRAPY, epoll=1 / 0.75),
+    ),
+    Workload(
+        "program-daphne",
+        "Daphne serves an ASGI application, HTTP GET, 50 connections",
+        lambda: Throughput(_http(octets.GET, octets.HELLO), "requests/s"),
+        _onOthers(s.DAPHNE, asyncio=1 / 0.8),
+    ),
+    Workload(
+        "program-web-2k",
+        "twistd web serves a file of 2 KB, 50 connections",
+        lambda: _file(2_000),
+        _onOthers(s.WEB),
+    ),
+    Workload(
+        "program-web-300k",
+        "twistd web serves a file of 300 KB, 50 connections",
+        lambda: _file(300_000),
+        _onOthers(s.WEB, epoll=1 / 0.85),
+    ),
+    Workload(
+        "program-txredisapi",
+        "txredisapi sets and gets values, 10,000 times",
+        lambda: Job(OPERATIONS, "operations/s of processor time", redis),
+        _onOthers(s.TXREDISAPI),
+    ),
+    Workload(
+        "program-carbon",
+        "carbon takes 100,000 lines of metrics",
+        lambda: Job(LINES, "lines/s of processor time", metrics),
+        _onOthers(s.CARBON),
+    ),
+    *(
+        Workload(
+            f"fairness-{name}",
+            f"The longest wait of one client while another one floods: {flood.title}",
+            partial(Wait, name),
+            _fair(name, flood),
+        )
+        for name, flood in FLOODS.items()
     ),
     Workload(
         "capture-echo-64",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..environment import Environment
+from ..environment import FOLDER, Environment
 
 _HERE = Path(__file__).parent
 
@@ -51,12 +51,41 @@ class Plugin(Server):
     """
     A server that is a plugin of twistd: C{file} is the plugin's name, and its flags have C{{}}
     where the port stands.
+
+    @ivar reactor: the reactor's name.
     """
+
+    reactor: str = "default"
 
     def command(self, environment: Environment, flags: Sequence[str], address: str) -> list[str]:
         twistd = str(Path(environment.python).parent / "twistd")
         words = [word.format(address) for word in self.flags]
-        return [twistd, "--nodaemon", "--pidfile=", self.file, *words, *flags]
+        how = [f"--reactor={self.reactor}", "--nodaemon", "--pidfile="]
+        return [twistd, *how, self.file, *words, *flags]
+
+
+@dataclass(frozen=True)
+class Program(Server):
+    """
+    A program that somebody else wrote, on one reactor or another.
+    """
+
+    def command(self, environment: Environment, flags: Sequence[str], address: str) -> list[str]:
+        program = str(_HERE.parent / "programs" / self.file)
+        return [environment.python, program, *self.flags, *flags, address]
+
+
+def _onReactors(name: str, file: str, settings: str) -> dict[str, Program]:
+    return {
+        reactor: Program(
+            f"{name} on {reactor}", file, f"{settings}, {which}", (f"--reactor={reactor}",)
+        )
+        for reactor, which in (
+            ("netkit", "on netkit's uvloop reactor"),
+            ("epoll", "on Twisted's epoll reactor"),
+            ("asyncio", "on Twisted's asyncio reactor"),
+        )
+    }
 
 
 def onEpoll(server: Server) -> Server:
@@ -164,6 +193,24 @@ TWISTED_WEBSOCKET = Server(
     ("--reactor=epoll",),
 )
 
+SCRAPY = _onReactors("Scrapy", "scrapy_crawl.py", "a spider that follows links, default settings")
+DAPHNE = _onReactors("Daphne", "daphne_server.py", "an ASGI application, default settings")
+TXREDISAPI = _onReactors("txredisapi", "redis_operations.py", "four connections, 20 callers")
+CARBON = _onReactors("carbon", "carbon_lines.py", "its MetricLineReceiver")
+
+#: What C{twistd web} serves.
+FILES = FOLDER / "files"
+WEB = {
+    name: Plugin(
+        f"twistd web on {name}",
+        "web",
+        "files, with its access log",
+        ("--listen=tcp:{}:interface=127.0.0.1", f"--path={FILES}"),
+        reactor,
+    )
+    for name, reactor in (("netkit", "uvloop"), ("epoll", "epoll"), ("asyncio", "asyncio"))
+}
+
 # In the order of the report.
 ALL = (
     NETKIT_ECHO,
@@ -188,4 +235,9 @@ ALL = (
     WEBSOCKETS,
     AUTOBAHN,
     TWISTED_WEBSOCKET,
+    *SCRAPY.values(),
+    *DAPHNE.values(),
+    *WEB.values(),
+    *TXREDISAPI.values(),
+    *CARBON.values(),
 )
