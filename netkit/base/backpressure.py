@@ -44,7 +44,7 @@ class Backpressure:
         self._waiters: Waiters[None] | None = None
         self._consumer: IConsumer | None = None
 
-    def register(self, transport: ITransport) -> None:
+    def register(self, transport: ITransport | IConsumer) -> None:
         """
         Have a transport tell this one, unless one does.
         """

@@ -4,11 +4,15 @@ TLS: what goes wrong with it, in words; and what a server does about ALPN.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from OpenSSL import SSL
 from service_identity import VerificationError
-from twisted.internet.interfaces import IProtocolNegotiationFactory, IStreamServerEndpoint
+from twisted.internet.interfaces import (
+    IProtocolNegotiationFactory,
+    IStreamServerEndpoint,
+    ISystemHandle,
+)
 
 from .twistedprivate import serverContext
 
@@ -47,6 +51,37 @@ def tlsErrorText(error: SSL.Error) -> str:
     reasons = [entry[-1] for entry in error.args[0]] if error.args else []
     text = ", ".join(reasons) or "the TLS connection failed"
     return f"{text}: the peer does not speak TLS" if _NO_TLS.intersection(reasons) else text
+
+
+class TLSAgreement(NamedTuple):
+    """
+    What both sides of a connection agreed on.
+
+    @ivar version: of TLS: C{TLSv1.3}, say.
+    @ivar protocol: what is spoken above it (ALPN); empty where that was not agreed on.
+    @ivar serverName: the name that the client asked for (SNI); empty where it did for none.
+    """
+
+    version: str
+    protocol: bytes
+    serverName: bytes
+
+
+def tlsAgreement(transport: object) -> TLSAgreement | None:
+    """
+    Tell what the sides of a connection agreed on.
+
+    @param transport: the connection's.
+    @return: L{None} where it is not TLS.
+    """
+    handle = transport.getHandle() if ISystemHandle.providedBy(transport) else None
+    if not isinstance(handle, SSL.Connection):
+        return None
+    return TLSAgreement(
+        handle.get_protocol_version_name(),
+        handle.get_alpn_proto_negotiated(),
+        handle.get_servername() or b"",
+    )
 
 
 def negotiateStrictly(endpoint: IStreamServerEndpoint) -> None:

@@ -5,21 +5,16 @@ The client endpoint strings that a verb takes, with TLS as its arguments say.
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
-import idna
-from OpenSSL.crypto import FILETYPE_PEM
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
-from twisted.internet.ssl import Certificate, KeyPair, PrivateCertificate
 from zope.interface import implementer
 
-from ..base import endpoints
+from ..base.tlsclient import TLSTarget
 from ..base.twistedprivate import splitEndpoint
 from .running import CommandFailed, tell
-from .tls import Trust, trustFromArguments
+from .tls import trustFromArguments
 
 
 def clientEndpoint(
@@ -36,7 +31,8 @@ def clientEndpoint(
     """
     kind = description.partition(":")[0]
     if kind == "tls":
-        return _tlsEndpoint(reactor, description, trustFromArguments(arguments))
+        target = TLSTarget(reactor, description, trustFromArguments(arguments))
+        return _Described(description, target.wrapped())
     if kind == "wss":
         # The others can do without, and start faster.
         from ..websocket.strings import parseClient
@@ -75,53 +71,3 @@ class _Described:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         return self._endpoint.connect(protocolFactory)
-
-
-def _tlsEndpoint(reactor: Any, description: str, trust: Trust) -> IStreamClientEndpoint:
-    """
-    Make the endpoint of a C{tls:} string as Twisted does, but for the certificates it trusts.
-    """
-
-    def parsed(
-        host: str,
-        port: str,
-        timeout: str = "30",
-        bindAddress: str | None = None,
-        certificate: str | None = None,
-        privateKey: str | None = None,
-        trustRoots: str | None = None,
-        endpoint: str | None = None,
-    ) -> IStreamClientEndpoint:
-        its = trust if trustRoots is None else trust.orIn(Path(trustRoots))
-        name = host if host.isascii() else idna.encode(host, uts46=True).decode("ascii")
-        return wrapClientTLS(
-            its.connectionCreator(name, _identity(certificate, privateKey)),
-            HostnameEndpoint(
-                reactor,
-                host,
-                int(port),
-                float(timeout),
-                None if bindAddress is None else (bindAddress, 0),
-            )
-            if endpoint is None
-            else endpoints.clientEndpoint(reactor, endpoint),
-        )
-
-    # What Twisted does not take, says why.
-    endpoints.clientEndpoint(reactor, description)
-    positional, named = splitEndpoint(description)
-    return _Described(description, parsed(*positional[1:], **named))
-
-
-def _identity(certificate: str | None, privateKey: str | None) -> PrivateCertificate | None:
-    """
-    Read our own certificate, and its key from the same file unless that has one of its own.
-    """
-    if certificate is None:
-        return None
-    shown = Path(certificate).read_bytes()
-    key = shown if privateKey is None else Path(privateKey).read_bytes()
-    identity: PrivateCertificate = PrivateCertificate.fromCertificateAndKeyPair(
-        Certificate.loadPEM(shown), KeyPair.load(key, FILETYPE_PEM)
-    )
-    return identity

@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import ITCPTransport
 
 from ..base.arguments import checkOctets
 from ..base.backpressure import Backpressure
 from ..base.failures import untraced
+from ..base.halfclose import hasHalves
 from ..base.waiters import Waiters
 
 # The transport is fed in pieces of this many bytes, so that a long write is seen to move.
@@ -170,13 +171,3 @@ class SendBuffer:
     def _finish(self) -> None:
         self.finished = True
         self._finished()
-
-
-def hasHalves(transport: ITCPTransport) -> bool:
-    """
-    Tell whether one half of a connection can be closed while the other goes on.
-
-    @param transport: the connection's. TLS has no halves, nor has any transport that is not a
-        socket's.
-    """
-    return ITCPTransport.providedBy(transport) and not ISSLTransport.providedBy(transport)

@@ -157,12 +157,15 @@ def makeCapture(options: CommonOptions) -> Capture:
     return Capture(reactor, settings, printed)
 
 
-def listeningService(options: ServiceOptions, factory: ServerFactory) -> ListeningService:
+def listeningService(
+    options: ServiceOptions, factory: ServerFactory, descriptions: Sequence[str] | None = None
+) -> ListeningService:
     """
     Make the service that a plugin's options ask for.
 
     @param options: the parsed options.
     @param factory: what makes the protocols.
+    @param descriptions: server endpoint strings; those of the options by default.
     """
     capture = options.sharedCapture or makeCapture(options)
     printing = options["format"] != "none"
@@ -176,7 +179,7 @@ def listeningService(options: ServiceOptions, factory: ServerFactory) -> Listeni
     return ListeningService(
         options.service,
         factory,
-        options["listen"],
+        options["listen"] if descriptions is None else descriptions,
         capture,
         printing=printing,
         keyLog=keyLog,

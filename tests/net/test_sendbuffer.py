@@ -14,7 +14,7 @@ from twisted.internet.testing import StringTransport
 from zope.interface import alsoProvides
 
 from netkit.net import WriteAfterEndError
-from netkit.net.sendbuffer import SendBuffer, hasHalves
+from netkit.net.sendbuffer import SendBuffer
 from tests.narrow import present
 from tests.net.results import now
 
@@ -199,10 +199,6 @@ def test_a_transport_without_halves(transport: Transport) -> None:
     assert not transport.halfClosing
     buffer.lost(ConnectionDone(), True)
     now(ending)
-
-
-def test_halves() -> None:
-    assert not hasHalves(cast(ITCPTransport, StringTransport()))
 
 
 @pytest.mark.parametrize("clean", [True, False])

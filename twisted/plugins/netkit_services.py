@@ -25,6 +25,12 @@ websocket = ServiceMaker(
     "Send back every WebSocket message, and print it.",
     "netkit-websocket",
 )
+forward = ServiceMaker(
+    "netkit forward",
+    "netkit.services.forward",
+    "Pass connections on to another server, octet by octet.",
+    "netkit-forward",
+)
 everything = ServiceMaker(
     "netkit",
     "netkit.services.umbrella",

@@ -1,0 +1,30 @@
+"""
+The two halves of a connection, of which each is closed by itself.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import ISSLTransport, ITCPTransport, ITransport
+
+
+def hasHalves(transport: ITransport) -> bool:
+    """
+    Tell whether one half of a connection can be closed while the other goes on.
+
+    @param transport: the connection's. TLS has no halves, nor has any transport that is not a
+        socket's.
+    """
+    return ITCPTransport.providedBy(transport) and not ISSLTransport.providedBy(transport)
+
+
+def endWriting(transport: ITransport) -> None:
+    """
+    Close our half of a connection once all that was written is sent; a connection that has no
+    halves is closed whole.
+
+    @param transport: the connection's. No producer is registered with it.
+    """
+    if hasHalves(transport):
+        ITCPTransport(transport).loseWriteConnection()
+    else:
+        transport.loseConnection()

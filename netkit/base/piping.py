@@ -1,0 +1,46 @@
+"""
+Octets from one connection to another, at the pace of the slower one.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IConsumer, IPushProducer
+
+from .backpressure import Backpressure
+
+
+class Pipe:
+    """
+    One direction between two connections: what arrives on the one is written to the other, and
+    the one is not read from while the other's peer does not take what was written.
+
+    It keeps nothing itself. What waits is in the buffer of the transport that is written to: as
+    much as makes that pause its producer, and what was read at once.
+
+    @ivar octets: how many octets were passed on.
+    """
+
+    __slots__ = ("_backpressure", "_write", "octets")
+
+    def __init__(self, source: IPushProducer, sink: IConsumer) -> None:
+        """
+        @param source: what is paused and resumed.
+        @param sink: what is written to; it has no other producer.
+        """
+        self.octets = 0
+        self._write = sink.write
+        self._backpressure = Backpressure(source.pauseProducing, source.resumeProducing)
+        self._backpressure.register(sink)
+
+    def received(self, data: bytes) -> None:
+        """
+        Pass on what arrived.
+        """
+        self.octets += len(data)
+        self._write(data)
+
+    def stop(self) -> None:
+        """
+        Pause and resume the source no more: it has ended, or the sink is gone.
+        """
+        self._backpressure.unregister()

@@ -1,0 +1,425 @@
+"""
+Connections that are passed on to another server, octet by octet, in both directions.
+
+Whatever one side does, the other side is told: a half that is closed, a connection that is closed
+or reset, a peer that does not read. A client whose upstream cannot be had is reset, or told so in
+HTTP, where that is what it speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import (
+    ConnectionDone,
+    TCPTimedOutError,
+    TimeoutError,
+)
+from twisted.internet.interfaces import (
+    IAddress,
+    IConsumer,
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    IProtocolNegotiationFactory,
+    IPushProducer,
+    IReactorTime,
+    IStreamClientEndpoint,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import alsoProvides, implementer
+
+from ..base.addresses import addressText
+from ..base.arguments import checkCallable, checkSeconds
+from ..base.budget import BudgetExceededError
+from ..base.deadlines import Deadline
+from ..base.halfclose import endWriting
+from ..base.notes import note, tell
+from ..base.piping import Pipe
+from ..base.tls import errorText
+from ..base.twistedprivate import handshakeDone
+from ..server import ServerFactory, ServerProtocol
+from .hostrewriting import HostRewriter, checkHost
+from .unreachable import Unreachable
+
+_log = Logger()
+
+#: What makes the endpoint to connect to for a client, of the client's transport.
+EndpointFor = Callable[[ITCPTransport], IStreamClientEndpoint]
+
+
+class _End:
+    """
+    One end of a relayed connection: what its peer does is done to the other end.
+
+    @ivar transport: the connection to the peer.
+    @ivar pipe: what passes on what the peer sends.
+    """
+
+    __slots__ = ("_ended", "_finished", "_lost", "_other", "pipe", "transport")
+
+    pipe: Pipe
+
+    def __init__(self, transport: ITCPTransport) -> None:
+        self.transport = transport
+        self._other: _End | None = None
+        # Whether the peer sends nothing more, and whether we do not.
+        self._ended = self._finished = self._lost = False
+
+    def join(self, other: _End) -> None:
+        """
+        Pass on to another end, and it to this one.
+        """
+        for source, sink in ((self, other), (other, self)):
+            source._other = sink
+            source.pipe = Pipe(IPushProducer(source.transport), IConsumer(sink.transport))
+
+    def readConnectionLost(self) -> None:
+        """
+        The peer has closed its half.
+        """
+        self._ended = True
+        self.pipe.stop()
+        if self._other is not None:
+            endWriting(self._other.transport)
+        self._closeIfOver()
+
+    def writeConnectionLost(self) -> None:
+        """
+        Our half is closed.
+        """
+        self._finished = True
+        self._closeIfOver()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The connection is lost.
+        """
+        other, self._other = self._other, None
+        self.pipe.stop()
+        if other is None:
+            return
+        other._other = None
+        if reason.check(ConnectionDone):
+            # What was passed on is still to arrive. There is nobody to pass anything back to.
+            other.pipe.stop()
+            other.transport.loseConnection()
+        else:
+            other.transport.abortConnection()
+
+    def _closeIfOver(self) -> None:
+        if self._ended and self._finished:
+            self.transport.loseConnection()
+
+
+@implementer(IHandshakeListener)
+class RelayProtocol(ServerProtocol):
+    """
+    A client's connection, which is passed on to one that is made for it.
+
+    Before that is made, one piece is read of what the client sends: it tells whether the client is
+    still there, and what it speaks.
+    """
+
+    factory: RelayFactory
+    _end: _End | None = None
+    # While it is being connected.
+    _upstream: _UpstreamProtocol | None = None
+    _connecting: Deferred[Any] | None = None
+    _rewriter: HostRewriter | None = None
+    _unreachable: Unreachable | None = None
+    _early = b""
+    _halfClosed = False
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._take = self._takeEarly
+        self._share = self.factory.budget.share()
+        self._deadline = Deadline(self.factory.clock, self._late)
+        if handshakeDone(self.transport):
+            self._connect()
+
+    def handshakeCompleted(self) -> None:
+        """
+        The client and we agree on TLS: on what, the upstream may be told.
+        """
+        self._connect()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.idleTicks = 0
+        self._take(data)
+
+    def readConnectionLost(self) -> None:
+        self.idleTicks = 0
+        if self._end is not None:
+            if self._rewriter is not None:
+                self._rewriter.end()
+            self._end.readConnectionLost()
+        elif self._unreachable is not None:
+            self._unreachable.readConnectionLost()
+        else:
+            self._halfClosed = True
+
+    def writeConnectionLost(self) -> None:
+        if self._end is not None:
+            self._end.writeConnectionLost()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self._deadline.stop()
+        self._takeBack()
+        self._stopConnecting()
+        if self._unreachable is not None:
+            self._unreachable.stop()
+        end, self._end = self._end, None
+        if end is not None:
+            end.connectionLost(reason)
+
+    def serviceStopping(self) -> None:
+        """
+        What is under way, nobody here knows: it may go on while there is time.
+        """
+
+    def upstreamConnected(self, upstream: _UpstreamProtocol) -> None:
+        """
+        The connection to the upstream is made.
+
+        @param upstream: its protocol.
+        """
+        if upstream is not self._upstream:
+            # Nobody waits for it any more.
+            upstream.transport.abortConnection()
+            return
+        self._upstream = self._connecting = None
+        self._deadline.stop()
+        self.idleTicks = 0
+        note(self.transport, f"connected to {addressText(upstream.transport.getPeer())}")
+        self._end = end = _End(self.transport)
+        end.join(upstream.begin())
+        self._take = end.pipe.received
+        if self.factory.host is not None:
+            self._rewriter = HostRewriter(self.factory.host, self._take)
+            self._take = self._rewriter.receive
+        early = self._takeBack()
+        if early:
+            self._take(early)
+        if self._halfClosed:
+            self.readConnectionLost()
+        elif early:
+            IPushProducer(self.transport).resumeProducing()
+
+    def upstreamFailed(self, reason: Failure) -> None:
+        """
+        There is no connection to the upstream, and none will come.
+
+        @param reason: why.
+        """
+        if self._upstream is not None:
+            timedOut = reason.check(TimeoutError, TCPTimedOutError)
+            self._giveUp(504 if timedOut else 502, errorText(reason.value))
+
+    def _connect(self) -> None:
+        factory = self.factory
+        self._upstream = upstream = _UpstreamProtocol(self)
+        if factory.connectTimeout:
+            self._deadline.start(factory.connectTimeout)
+
+        def start() -> Deferred[Any]:
+            endpoint = factory.endpointFor(self.transport)
+            return endpoint.connect(_UpstreamFactory(upstream))
+
+        self._connecting = maybeDeferred(start).addErrback(self.upstreamFailed)
+
+    def _late(self) -> None:
+        self._giveUp(504, f"no connection within {self.factory.connectTimeout:g} seconds")
+
+    def _giveUp(self, status: int, reason: str) -> None:
+        self._deadline.stop()
+        self._stopConnecting()
+        tell(
+            _log.warn,
+            self.transport,
+            "cannot be connected to {upstream}: {reason}",
+            upstream=self.factory.name,
+            reason=reason,
+        )
+        self._unreachable = unreachable = Unreachable(self, status, reason)
+        self._take = unreachable.dataReceived
+        early = self._takeBack()
+        if early:
+            self._take(early)
+            IPushProducer(self.transport).resumeProducing()
+        if self._halfClosed:
+            unreachable.readConnectionLost()
+
+    def _stopConnecting(self) -> None:
+        upstream, self._upstream = self._upstream, None
+        connecting, self._connecting = self._connecting, None
+        if connecting is not None:
+            connecting.cancel()
+        if upstream is not None and upstream.transport is not None:
+            # It has to agree on TLS yet.
+            upstream.transport.abortConnection()
+
+    def _takeEarly(self, data: bytes) -> None:
+        self._early += data
+        try:
+            self._share.keep(len(self._early))
+        except BudgetExceededError as error:
+            tell(_log.warn, self.transport, "refused: {reason}", reason=str(error))
+            self.transport.abortConnection()
+        else:
+            IPushProducer(self.transport).pauseProducing()
+
+    def _takeBack(self) -> bytes:
+        early, self._early = self._early, b""
+        self._share.keep(0)
+        return early
+
+
+@implementer(IHalfCloseableProtocol)
+class _UpstreamProtocol(Protocol):
+    """
+    The connection to the upstream that is made for a client's.
+    """
+
+    transport: ITCPTransport
+    _end: _End | None = None
+
+    def __init__(self, client: RelayProtocol) -> None:
+        self._client = client
+
+    def connectionMade(self) -> None:
+        wrapped = getattr(self.transport, "wrappedProtocol", None)
+        if wrapped is self and not handshakeDone(self.transport):
+            # Said only now: Twisted's client endpoints pass on the events of one interface alone,
+            # and on TCP it has to be the other one.
+            alsoProvides(self, IHandshakeListener)
+        else:
+            self._client.upstreamConnected(self)
+
+    def handshakeCompleted(self) -> None:
+        """
+        The upstream and we agree on TLS.
+        """
+        self._client.upstreamConnected(self)
+
+    def begin(self) -> _End:
+        """
+        Pass on from here on.
+        """
+        self._end = _End(self.transport)
+        return self._end
+
+    def dataReceived(self, data: bytes) -> None:
+        self._client.idleTicks = 0
+        assert self._end is not None
+        self._end.pipe.received(data)
+
+    def readConnectionLost(self) -> None:
+        self._client.idleTicks = 0
+        if self._end is not None:
+            self._end.readConnectionLost()
+
+    def writeConnectionLost(self) -> None:
+        if self._end is not None:
+            self._end.writeConnectionLost()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        end, self._end = self._end, None
+        if end is not None:
+            end.connectionLost(reason)
+        else:
+            self._client.upstreamFailed(reason)
+
+
+class _UpstreamFactory(Factory[_UpstreamProtocol]):
+    noisy = False
+
+    def __init__(self, protocol: _UpstreamProtocol) -> None:
+        self._protocol = protocol
+
+    def buildProtocol(self, addr: IAddress | None) -> _UpstreamProtocol:
+        return self._protocol
+
+
+class RelayFactory(ServerFactory):
+    """
+    Passes each client's connection on to one that is made for it: octet by octet, in both
+    directions, within the limits of L{ServerFactory}.
+
+    @ivar name: what the upstream is called in messages.
+    @ivar host: what the Host field of HTTP/1 requests is set to; C{None} to leave it.
+    @ivar connectTimeout: how many seconds the connection to the upstream may take.
+    """
+
+    protocol = RelayProtocol
+
+    def __init__(
+        self,
+        upstream: IStreamClientEndpoint | EndpointFor,
+        *,
+        name: str = "the upstream",
+        host: bytes | None = None,
+        connectTimeout: float = 10.0,
+        acceptableProtocols: Sequence[bytes] = (),
+        maxConnections: int = 10_000,
+        maxBuffered: int = 256 * 2**20,
+        idleTimeout: float = 600.0,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param upstream: what to connect to: an endpoint, or what makes one for a client, of the
+            client's transport.
+        @param name: what the upstream is called in messages.
+        @param host: what to set the Host field of HTTP/1 requests to; by default it is left as it
+            is, and nobody looks whether it is HTTP.
+        @param connectTimeout: how many seconds the connection to the upstream may take, a TLS
+            handshake included; 0 for as long as the endpoint itself tries.
+        @param acceptableProtocols: what to agree on with TLS clients that offer it (ALPN), the
+            preferred one first; nothing by default.
+        @param maxConnections: as in L{ServerFactory}.
+        @param maxBuffered: as in L{ServerFactory}. What is passed on is not kept; what a client
+            sends before there is a connection for it is.
+        @param idleTimeout: as in L{ServerFactory}. What the upstream sends is traffic as well.
+        @param clock: as in L{ServerFactory}.
+        @raise TypeError: an argument is of another type.
+        @raise ValueError: an argument is out of range.
+        """
+        super().__init__(
+            maxConnections=maxConnections,
+            maxBuffered=maxBuffered,
+            idleTimeout=idleTimeout,
+            clock=clock,
+        )
+        checkSeconds("connectTimeout", connectTimeout)
+        self.name = name
+        self.host = None if host is None else checkHost(host)
+        self.connectTimeout = connectTimeout
+        self._upstream = upstream
+        if not IStreamClientEndpoint.providedBy(upstream):
+            checkCallable("upstream", upstream)
+        if acceptableProtocols:
+            self._protocols = list(acceptableProtocols)
+            alsoProvides(self, IProtocolNegotiationFactory)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        What to agree on with TLS clients.
+        """
+        return self._protocols
+
+    def endpointFor(self, transport: ITCPTransport) -> IStreamClientEndpoint:
+        """
+        Tell what to connect to for a client.
+
+        @param transport: the client's.
+        """
+        upstream = self._upstream
+        if IStreamClientEndpoint.providedBy(upstream):
+            return IStreamClientEndpoint(upstream)
+        return upstream(transport)
