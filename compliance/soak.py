@@ -4,9 +4,10 @@ The uvloop reactor under full load for a long time.
     python -m compliance.soak [SECONDS] [CLIENTS]
 
 In one process, on TCP and on a UNIX socket, an echo server and CLIENTS clients (50) at a time that
-behave at random: they talk, half-close, stall, reset, or go away at once. What comes back is
-compared with what was sent. After SECONDS (300) nothing may be left: the exit status is 0, or 1
-and the last lines say what was.
+behave at random: they talk, half-close, stall, reset, or go away at once. Beside them, a tenth as
+many run child processes, work in threads, and send datagrams. What comes back is compared with
+what was sent. After SECONDS (300) nothing may be left: the exit status is 0, or 1 and the last
+lines say what was.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import os
 import random
 import sys
 import tempfile
+import threading
+import time
 from collections import Counter
 
 import netkit.reactor
@@ -24,13 +27,15 @@ import netkit.reactor
 if __name__ == "__main__":
     netkit.reactor.install()
 
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet import process, reactor
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import clientFromString, connectProtocol, serverFromString
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import DatagramProtocol, Protocol
 from twisted.internet.task import react
+from twisted.internet.threads import blockingCallFromThread, deferToThread
+from twisted.internet.utils import getProcessOutputAndValue
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -98,6 +103,60 @@ class Client(Protocol):
             self.done.errback(reason)
 
 
+async def runProcess() -> None:
+    """
+    Run a child that sends back what it gets, and one that is told by a signal to end.
+    """
+    content = DATA[: random.randrange(200_000)]
+    out, err, status = await getProcessOutputAndValue("/bin/cat", stdinBytes=content)
+    assert (out, err, status) == (content, b"", 0), (len(out), err, status)
+
+
+async def useThreads() -> None:
+    """
+    Work in a thread, which has the reactor work meanwhile.
+    """
+    number = random.random()
+    found = await deferToThread(blockingCallFromThread, reactor, lambda: number + 1)
+    assert found == number + 1, (found, number)
+
+
+class Echoed(DatagramProtocol):
+    """
+    Sends datagrams to itself, until one has come back: on loopback too, some may be dropped.
+    """
+
+    def __init__(self) -> None:
+        self.done = Deferred[bytes]()
+        self.content = DATA[: random.randrange(1, 9000)]
+
+    def startProtocol(self) -> None:
+        self._send()
+
+    def _send(self) -> None:
+        if not self.done.called:
+            self.transport.write(self.content, ("127.0.0.1", self.transport.getHost().port))
+            reactor.callLater(0.2, self._send)
+
+    def datagramReceived(self, data: bytes, address: object) -> None:
+        if not self.done.called:
+            self.done.callback(data)
+
+
+async def sendDatagram() -> None:
+    """
+    Send one, and see that it arrives.
+    """
+    protocol = Echoed()
+    port = reactor.listenUDP(0, protocol, interface="127.0.0.1", maxPacketSize=10_000)
+    received = await protocol.done
+    await port.stopListening()
+    assert received == protocol.content, (len(received), len(protocol.content))
+
+
+WORKS = {"process": runProcess, "thread": useThreads, "datagram": sendDatagram}
+
+
 def memory() -> int:
     """
     The process's resident size in KiB, without what the allocator just keeps.
@@ -145,8 +204,13 @@ async def soak(reactor: netkit.reactor.UvloopReactor, seconds: float, clients: i
         first = Client("talk")
         await connectProtocol(endpoints[0], first)
         await first.done
-        await later(reactor, 0.1)
-        before = descriptors()
+        # So too the threads of the pool.
+        reactor.suggestThreadPoolSize(5)
+        await gatherResults([deferToThread(time.sleep, 0.1) for _ in range(5)])
+        for work in WORKS.values():
+            await work()
+        await later(reactor, 0.3)
+        before = descriptors(), threading.active_count()
 
         async def client(end: float) -> None:
             while reactor.seconds() < end:
@@ -159,15 +223,30 @@ async def soak(reactor: netkit.reactor.UvloopReactor, seconds: float, clients: i
                 except Exception as trouble:
                     troubles.append(repr(trouble))
 
+        async def other(end: float) -> None:
+            while reactor.seconds() < end:
+                name, work = random.choice(list(WORKS.items()))
+                count[name] += 1
+                try:
+                    await work()
+                except Exception as trouble:
+                    troubles.append(f"{name}: {trouble!r}")
+                await later(reactor, 0.01)
+
         sizes = []
         # By the end of the first half, every buffer and cache has had its largest size.
         for _ in range(2):
             end = reactor.seconds() + seconds / 2
-            for done in [Deferred.fromCoroutine(client(end)) for _ in range(clients)]:
-                await done
+            runs = [client(end) for _ in range(clients)]
+            runs += [other(end) for _ in range(max(clients // 10, 1))]
+            await gatherResults([Deferred.fromCoroutine(each) for each in runs])
             await later(reactor, 0.5)
             sizes.append(memory())
-        left = descriptors() - before
+        left = descriptors() - before[0]
+        if (threads := threading.active_count()) != before[1]:
+            troubles.append(f"{threads} threads, {before[1]} before")
+        if process.reapProcessHandlers:
+            troubles.append(f"children that were not waited for: {process.reapProcessHandlers}")
         for port in ports:
             await port.stopListening()
         print(f"{dict(count)}; KiB at half-time and at the end: {sizes}; {left} descriptors left")
