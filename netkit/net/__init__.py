@@ -10,7 +10,8 @@ From the outside in:
     - L{netkit.net.socket}: C{Socket}, one connection, made of
         - L{netkit.net.receivebuffer}: what arrived,
         - L{netkit.net.sendbuffer}: what was written,
-        - L{netkit.net.unread}: whether somebody reads.
+        - L{netkit.net.unread}: whether somebody reads,
+        - L{netkit.net.piping}: two of them as the ends of a pipe.
     - L{netkit.net.protocol}: Twisted's events of a connection, made a socket's.
     - L{netkit.net.errors}: what goes wrong.
 """
@@ -19,6 +20,7 @@ from ..base.budget import BudgetExceededError
 from ..base.sockopts import PeerCredentials
 from .client import createConnection
 from .errors import IncompleteReadError, LimitExceededError, WriteAfterEndError
+from .piping import Piped
 from .server import Server, createServer
 from .service import ServerService
 from .socket import Socket
@@ -28,6 +30,7 @@ __all__ = [
     "IncompleteReadError",
     "LimitExceededError",
     "PeerCredentials",
+    "Piped",
     "Server",
     "ServerService",
     "Socket",

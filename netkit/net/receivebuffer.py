@@ -35,6 +35,8 @@ class ReceiveBuffer:
         self._take: _Take = lambda: None
         # How many bytes at most the waiting read takes as they come; 0 for another kind of read.
         self._some = 0
+        # What takes everything as it comes.
+        self._passOn: Callable[[bytes], None] | None = None
         # As far as readUntil has looked in vain.
         self._searched = 0
 
@@ -56,6 +58,12 @@ class ReceiveBuffer:
         """
         if len(data) <= self._some and not self._buffer:
             self._fire(data)
+            return
+        if self._passOn is not None:
+            try:
+                self._passOn(data)
+            except Exception:
+                self._fire(Failure())
             return
         self._buffer += data
         self._retry()
@@ -99,6 +107,24 @@ class ReceiveBuffer:
         reading = self._read(take)
         if self._reader is reading:
             self._some = size
+        return reading
+
+    def pieces(self, passOn: Callable[[bytes], None]) -> Deferred[bytes]:
+        """
+        Hand over all that comes, as it comes.
+
+        @param passOn: called with each piece. What it raises ends the reading.
+        @return: fires at the end, with nothing.
+        """
+
+        def take() -> bytes | None:
+            if self._buffer:
+                passOn(self._pop(len(self._buffer)))
+            return b"" if self._atEnd() else None
+
+        reading = self._read(take)
+        if self._reader is reading:
+            self._passOn = passOn
         return reading
 
     def everything(self, limit: int) -> Deferred[bytes]:
@@ -174,6 +200,7 @@ class ReceiveBuffer:
     def _fire(self, result: bytes | Failure) -> None:
         reader, self._reader = self._reader, None
         self._some = 0
+        self._passOn = None
         if reader is not None:
             reader.callback(result)
         if isinstance(result, Failure):
@@ -183,6 +210,7 @@ class ReceiveBuffer:
     def _cancelled(self, reader: Deferred[bytes]) -> None:
         self._reader = None
         self._some = 0
+        self._passOn = None
 
     def _atEnd(self) -> bool:
         if self._error is not None:

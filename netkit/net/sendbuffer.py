@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
 
 from ..base.arguments import checkOctets
 from ..base.backpressure import Backpressure
@@ -53,7 +53,8 @@ class SendBuffer:
         self._finished = finished
         self._queue: deque[memoryview] = deque()
         self.queued = 0
-        self._backpressure = Backpressure(onDrain=self._drained)
+        self._backpressure = Backpressure(self._congested, self._drained)
+        self._producer: IPushProducer | None = None
         # Why nothing more can be written.
         self._refusal: Exception | None = None
         self._error: Exception | None = None
@@ -80,6 +81,26 @@ class SendBuffer:
         if self.queued <= self._highWaterMark:
             return succeed(None)
         return self._writers.wait()
+
+    def push(self, data: bytes) -> None:
+        """
+        Send what a producer produces, which is paused while too much waits.
+
+        @raise Exception: why it can not be sent any more.
+        """
+        if self._refusal is not None:
+            raise untraced(self._refusal)
+        self._put(data)
+
+    def setProducer(self, producer: IPushProducer | None) -> None:
+        """
+        Have a producer paused while the transport takes nothing, or no longer.
+
+        @param producer: what calls L{push}.
+        """
+        self._producer = producer
+        if producer is not None and self._backpressure.paused:
+            producer.pauseProducing()
 
     def end(self, data: bytes | bytearray | memoryview, refusal: Exception) -> Deferred[None]:
         """
@@ -129,9 +150,15 @@ class SendBuffer:
         else:
             self._enders.fail(error)
 
+    def _congested(self) -> None:
+        if self._producer is not None:
+            self._producer.pauseProducing()
+
     def _drained(self) -> None:
         self._moved()
         self._feed()
+        if self._producer is not None and not self._backpressure.paused:
+            self._producer.resumeProducing()
 
     def _put(self, data: bytes) -> None:
         self.accepted += len(data)

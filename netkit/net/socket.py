@@ -7,7 +7,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    FirstError,
+    gatherResults,
+    maybeDeferred,
+    succeed,
+)
 from twisted.internet.error import (
     ConnectionAborted,
     ConnectionDone,
@@ -26,9 +33,12 @@ from ..base import sockopts
 from ..base.arguments import checkCallable, checkCount, checkFlag, checkOctets, checkSeconds
 from ..base.budget import Budget, BudgetExceededError, Share
 from ..base.deadlines import LINGER, Deadline, IdleTimer
+from ..base.failures import untraced
+from ..base.piping import Pipe
 from ..base.sockopts import PeerState
 from ..base.waiters import Waiters
 from .errors import WriteAfterEndError, withEndpoint
+from .piping import Piped, PipeSink, PipeSource
 from .receivebuffer import ReceiveBuffer
 from .sendbuffer import SendBuffer
 from .unread import UnreadWatch
@@ -107,7 +117,7 @@ class Socket:
         self._share = Budget(0).share() if share is None else share
         self._credentials = sockopts.peerCredentials(transport)
         self._clock = clock
-        self._paused = False
+        self._paused = self._held = False
         self._reading = True
         # Whether the transport is read from whatever waits here: what comes is dropped, or has an
         # end that is known to have come.
@@ -252,6 +262,41 @@ class Socket:
         How many bytes were written and wait for the transport to take them.
         """
         return self._sendBuffer.queued
+
+    # between two sockets
+
+    def pipeTo(self, target: Socket, *, end: bool = True) -> Deferred[int]:
+        """
+        Pass on to another socket all that arrives, up to the peer's end; this one is read from no
+        faster than the other one's peer takes it. Nothing else reads from this socket meanwhile.
+
+        @param target: the other socket.
+        @param end: whether its half is closed then, as by L{end}.
+        @return: fires then, with how many bytes were passed on. Fails with why this could not be
+            read, or the other one not be written to, to the end; both are left as they are.
+            Cancelling it stops it: what arrives from then on is there to be read.
+        @raise TypeError: C{target} is no socket, C{end} neither C{True} nor C{False}.
+        @raise ValueError: it is this one.
+        """
+        _checkTarget(self, target)
+        checkFlag("end", end)
+        return Deferred.fromCoroutine(self._pipeTo(target, end))
+
+    def pipe(self, other: Socket) -> Deferred[Piped]:
+        """
+        Pass on all that arrives to another socket, and all that arrives there to this one, until
+        both peers have ended: what ends on one side is ended on the other one, and that may go on
+        sending. Where a connection breaks, the other one is cut.
+
+        @param other: the other socket.
+        @return: fires when all is passed on, with L{Piped}: how many bytes there and back. Fails
+            with the error of the connection that broke, which names its endpoint. Cancelling it
+            stops it, and leaves both as they are.
+        @raise TypeError: C{other} is no socket.
+        @raise ValueError: it is this one.
+        """
+        _checkTarget(self, other)
+        return Deferred.fromCoroutine(self._pipe(other))
 
     # the connection
 
@@ -436,6 +481,54 @@ class Socket:
             _log.warn("{peer} refused: {reason}", peer=self.endpoint, reason=str(error))
             self.destroy(BudgetExceededError(f"{self.endpoint}: {error}"))
 
+    async def _pipeTo(self, target: Socket, end: bool) -> int:
+        pipe = Pipe(PipeSource(self._hold), PipeSink(target._sendBuffer, target._push))
+        reading = self._read(self._receiveBuffer.pieces(pipe.received))
+        lost = target.closed
+        lost.addCallbacks(lambda reason: reading.cancel(), lambda failure: None)
+        try:
+            await reading
+        except CancelledError:
+            if target._reason is None:
+                raise
+            raise untraced(target._reason) from None
+        finally:
+            lost.cancel()
+            pipe.stop()
+            self._hold(False)
+        if end:
+            await target.end()
+        return pipe.octets
+
+    async def _pipe(self, other: Socket) -> Piped:
+        for socket in (self, other):
+            # The peer's end ends the other one.
+            socket._allowHalfOpen = True
+        piping = [self.pipeTo(other), other.pipeTo(self)]
+        try:
+            return Piped(*await gatherResults(piping, consumeErrors=True))
+        except FirstError as error:
+            reason = error.subFailure.value
+        for deferred in piping:
+            deferred.cancel()
+        assert isinstance(reason, Exception)
+        if not isinstance(reason, CancelledError):
+            for socket in (self, other):
+                socket.destroy()
+        raise untraced(reason)
+
+    def _push(self, data: bytes) -> None:
+        self._sendBuffer.push(data)
+        if self._sendBuffer.queued:
+            self._countKept()
+
+    def _hold(self, held: bool) -> None:
+        """
+        Do not read, or read again, as whatever is read is passed on to something.
+        """
+        self._held = held
+        self._adjustReading()
+
     def _sendingMoved(self) -> None:
         self._idle.moved()
         if self._share.kept:
@@ -454,7 +547,8 @@ class Socket:
     def _adjustReading(self) -> None:
         buffer = self._receiveBuffer
         reading = self._draining or (
-            not self._paused and (buffer.awaited or len(buffer) < self._highWaterMark)
+            not (self._paused or self._held)
+            and (buffer.awaited or len(buffer) < self._highWaterMark)
         )
         if reading == self._reading:
             return
@@ -530,3 +624,10 @@ class Socket:
 
     def _timeoutCallbackFailed(self, failure: Failure) -> None:
         _log.failure("{peer}: the callback of setTimeout failed", failure, peer=self.endpoint)
+
+
+def _checkTarget(socket: Socket, target: object) -> None:
+    if not isinstance(target, Socket):
+        raise TypeError(f"what to pipe to is a Socket, not {target!r}")
+    if target is socket:
+        raise ValueError(f"{socket}: a socket is not piped to itself")
