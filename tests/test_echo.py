@@ -5,6 +5,8 @@ Tests for L{netkit.echo}.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest_twisted
 from twisted.internet.error import ConnectionDone
@@ -64,3 +66,14 @@ def test_traffic_is_no_silence() -> None:
     assert not transport.disconnected
     clock.pump([1] * 5)
     assert transport.disconnected
+
+
+def test_it_is_imported_without_what_it_does_not_use() -> None:
+    """
+    Whoever composes an application with it pays for no recorder, no relay and no page.
+    """
+    program = "import sys, netkit.echo; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    packages = {name.split(".")[1] for name in done.stdout.decode().split() if "netkit." in name}
+    assert packages.isdisjoint({"capture", "commands", "forward", "inspector", "services"})
+    assert "echo" in packages

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import os
 import select
-from queue import SimpleQueue
-from threading import Thread
+from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
+from .worker import Worker
+
 Octets = bytes | bytearray
 
+# How many pieces one call takes (IOV_MAX).
+_MOST = os.sysconf("SC_IOV_MAX")
 
-def writeAll(descriptor: int, data: Octets) -> None:
+
+def writeAll(descriptor: int, data: Octets | memoryview) -> None:
     """
     Write everything, however long that takes: in a thread that may wait.
 
@@ -30,10 +34,30 @@ def writeAll(descriptor: int, data: Octets) -> None:
         try:
             rest = rest[os.write(descriptor, rest) :]
         except BlockingIOError:
-            # Not select(), which knows no descriptor above 1023.
-            ready = select.poll()
-            ready.register(descriptor, select.POLLOUT)
-            ready.poll()
+            _wait(descriptor)
+
+
+def writePieces(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
+    """
+    As L{writeAll}, for octets in pieces, which are not copied to make one of them.
+    """
+    for start in range(0, len(pieces), _MOST):
+        some = pieces[start : start + _MOST]
+        try:
+            written = os.writev(descriptor, some)
+        except BlockingIOError:
+            written = 0
+        for piece in some:
+            if written < len(piece):
+                writeAll(descriptor, piece[written:] if written else piece)
+            written = max(0, written - len(piece))
+
+
+def _wait(descriptor: int) -> None:
+    # Not select(), which knows no descriptor above 1023.
+    ready = select.poll()
+    ready.register(descriptor, select.POLLOUT)
+    ready.poll()
 
 
 class DescriptorWriter:
@@ -49,9 +73,10 @@ class DescriptorWriter:
         """
         self._reactor = reactor
         self._descriptor = descriptor
-        self._queue: SimpleQueue[tuple[Octets, Deferred[None]] | None] = SimpleQueue()
-        # A daemon: it does not keep the process while nobody reads what it writes.
-        Thread(target=self._run, daemon=True, name="netkit writes").start()
+        self._worker: Worker[tuple[Octets, Deferred[None]]] = Worker(
+            "netkit writes", self._write, reactor
+        )
+        self._worker.start()
 
     def write(self, data: Octets) -> Deferred[None]:
         """
@@ -62,21 +87,20 @@ class DescriptorWriter:
             not all. What is written after that is tried again.
         """
         written: Deferred[None] = Deferred()
-        self._queue.put((data, written))
+        self._worker.put((data, written), len(data))
         return written
 
     def stop(self) -> None:
         """
         End the thread, behind what was written.
         """
-        self._queue.put(None)
+        self._worker.stop()
 
-    def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
-            data, written = item
-            try:
-                writeAll(self._descriptor, data)
-            except OSError:
-                self._reactor.callFromThread(written.errback, Failure())
-            else:
-                self._reactor.callFromThread(written.callback, None)
+    def _write(self, item: tuple[Octets, Deferred[None]]) -> None:
+        data, written = item
+        try:
+            writeAll(self._descriptor, data)
+        except OSError:
+            self._reactor.callFromThread(written.errback, Failure())
+        else:
+            self._reactor.callFromThread(written.callback, None)

@@ -107,6 +107,41 @@ class Capture:
             self._printed.show(service, format)
             self._shown = True
 
+    @property
+    def events(self) -> int:
+        """
+        How many events happened on the recorded connections, as far as they were handed on.
+        """
+        return sum(recorder.events for recorder in self._recorders)
+
+    @property
+    def octets(self) -> int:
+        """
+        How many octets went over them, as far as they are kept.
+        """
+        return sum(recorder.octetsKept for recorder in self._recorders)
+
+    @property
+    def queued(self) -> int:
+        """
+        How many octets of memory wait to be written to files.
+        """
+        return 0 if self._segments is None else self._segments.queued
+
+    @property
+    def dropped(self) -> int:
+        """
+        How many octets were left out of the files.
+        """
+        return 0 if self._segments is None else self._segments.dropped
+
+    @property
+    def unrecorded(self) -> int:
+        """
+        How many connections were left out of the files as a whole.
+        """
+        return 0 if self._segments is None else self._segments.unrecorded
+
     def start(self) -> None:
         """
         Begin to record. Whoever calls this calls L{stop} as well, and the last to do so ends it.

@@ -32,23 +32,39 @@ from .recorder import Recorder
 _captures: WeakKeyDictionary[Any, dict[Path, Recorder]] = WeakKeyDictionary()
 
 
-def _recorder(reactor: Any, folder: Path) -> Recorder:
+class _Recording:
     """
-    The recorder of a folder, which ends with the reactor.
+    The recording of a folder, to which an endpoint's connections are added.
+    """
 
-    @raise OSError: the folder cannot be had.
-    """
-    recorders = _captures.setdefault(reactor, {})
-    folder = folder.absolute()
-    recorder = recorders.get(folder)
-    if recorder is None:
-        capture = Capture(reactor, CaptureSettings(folder))
-        recorder = capture.recorder()
-        assert recorder is not None
-        capture.start()
-        reactor.addSystemEventTrigger("after", "shutdown", capture.finish)
-        recorders[folder] = recorder
-    return recorder
+    def __init__(self, reactor: Any, folder: Path, service: str) -> None:
+        self._reactor = reactor
+        self._folder = folder
+        self._service = service
+
+    def of(self, factory: IProtocolFactory, role: Role) -> RecordedFactory:
+        """
+        The factory, with its connections recorded.
+
+        @raise OSError: the folder cannot be had.
+        """
+        return RecordedFactory(factory, self._recorder(), self._service, role)
+
+    def _recorder(self) -> Recorder:
+        """
+        The recorder of the folder, which ends with the reactor.
+        """
+        recorders = _captures.setdefault(self._reactor, {})
+        folder = self._folder.absolute()
+        recorder = recorders.get(folder)
+        if recorder is None:
+            capture = Capture(self._reactor, CaptureSettings(folder))
+            recorder = capture.recorder()
+            assert recorder is not None
+            capture.start()
+            self._reactor.addSystemEventTrigger("after", "shutdown", capture.finish)
+            recorders[folder] = recorder
+        return recorder
 
 
 @implementer(IStreamServerEndpoint)
@@ -66,10 +82,8 @@ class CaptureServerEndpoint:
         @param folder: where to record.
         @param service: the name of what uses the connections.
         """
-        self._reactor = reactor
         self._endpoint = endpoint
-        self._folder = folder
-        self._service = service
+        self._recording = _Recording(reactor, folder, service)
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         """
@@ -79,11 +93,8 @@ class CaptureServerEndpoint:
         """
         return Deferred.fromCoroutine(self._listen(protocolFactory))
 
-    async def _listen(self, protocolFactory: IProtocolFactory) -> IListeningPort:
-        recorder = _recorder(self._reactor, self._folder)
-        return await self._endpoint.listen(
-            RecordedFactory(protocolFactory, recorder, self._service)
-        )
+    async def _listen(self, factory: IProtocolFactory) -> IListeningPort:
+        return await self._endpoint.listen(self._recording.of(factory, Role.SERVER))
 
 
 @implementer(IStreamClientEndpoint)
@@ -101,10 +112,8 @@ class CaptureClientEndpoint:
         @param folder: where to record.
         @param service: the name of what uses the connections.
         """
-        self._reactor = reactor
         self._endpoint = endpoint
-        self._folder = folder
-        self._service = service
+        self._recording = _Recording(reactor, folder, service)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
@@ -115,10 +124,8 @@ class CaptureClientEndpoint:
         """
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
-    async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
-        recorder = _recorder(self._reactor, self._folder)
-        factory = RecordedFactory(protocolFactory, recorder, self._service, Role.CLIENT)
-        recorded: Any = await self._endpoint.connect(factory)
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        recorded: Any = await self._endpoint.connect(self._recording.of(factory, Role.CLIENT))
         protocol: IProtocol = recorded.wrappedProtocol
         return protocol
 

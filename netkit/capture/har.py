@@ -4,9 +4,10 @@ HTTP Archive 1.2, as browsers write and read it.
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookies import CookieError, SimpleCookie
@@ -16,6 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 from ..wire.recording import Direction, Role
 from .decoding import Undecodable, decoded
 from .views import Item, Kind
+from .views.spool import Data, Spool
 
 _SECRET = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
 _REDACTED = "redacted"
@@ -30,12 +32,41 @@ class _Connection:
     What is known of a connection.
 
     @ivar asked: the requests that are not answered.
-    @ivar webSocket: the entry that its messages belong to.
+    @ivar webSocket: what it became.
     """
 
     secure: bool = False
     asked: deque[tuple[Item, Entry]] = field(default_factory=deque)
-    webSocket: Entry | None = None
+    webSocket: _WebSocket | None = None
+
+
+class _WebSocket:
+    """
+    The entry of a WebSocket, whose messages wait until it is over.
+    """
+
+    def __init__(self, entry: Entry, spool: Spool) -> None:
+        self._entry = entry
+        # As JSON, each with the comma before it.
+        self._messages = Data(spool)
+
+    def add(self, message: Entry) -> None:
+        self._messages.write(f",\n{json.dumps(message)}".encode())
+
+    def json(self) -> Iterator[str]:
+        """
+        Write the entry, in pieces.
+        """
+        lost = self._messages.lost
+        if lost:
+            self._entry["comment"] = f"there was no room for {lost} octets of messages"
+        yield f'{json.dumps(self._entry)[:-1]}, "_webSocketMessages": ['
+        first = True
+        for piece in self._messages.pieces():
+            yield piece.decode()[first:]
+            first = False
+        yield "]}"
+        self._messages.close()
 
 
 class Archive:
@@ -52,12 +83,14 @@ class Archive:
         self._secrets = secrets
         self.about = {"version": "1.2", "creator": {"name": creator, "version": version}}
         self._connections: dict[int, _Connection] = {}
+        self._spool = Spool()
 
-    def feed(self, item: Item) -> Iterator[Entry]:
+    def feed(self, item: Item) -> Iterator[Iterable[str]]:
         """
         Take the next item.
 
-        @return: the entries that are complete with it.
+        @return: the entries that are complete with it, each as JSON in pieces, to be taken before
+            the next one is.
         """
         number = item.connection.connection
         connection = self._connections.setdefault(number, _Connection())
@@ -74,27 +107,26 @@ class Archive:
             self._answer(entry, request, item)
             if item.kind is Kind.HANDSHAKE and item.about["status"] == 101:
                 entry["_resourceType"] = "websocket"
-                entry["_webSocketMessages"] = []
-                connection.webSocket = entry
+                connection.webSocket = _WebSocket(entry, self._spool)
             else:
-                yield entry
+                yield [json.dumps(entry)]
         elif item.kind is Kind.MESSAGE and connection.webSocket is not None:
-            connection.webSocket["_webSocketMessages"].append(_message(item))
+            connection.webSocket.add(_message(item))
         elif item.kind is Kind.CLOSED:
             del self._connections[number]
             yield from self._unfinished(connection, item.ended)
 
-    def rest(self) -> Iterator[Entry]:
+    def rest(self) -> Iterator[Iterable[str]]:
         """
-        The entries of the connections that are not over.
+        The entries of the connections that are not over, as L{feed} has them.
         """
         for connection in self._connections.values():
             yield from self._unfinished(connection, None)
         self._connections.clear()
 
-    def _unfinished(self, connection: _Connection, time: int | None) -> Iterator[Entry]:
+    def _unfinished(self, connection: _Connection, time: int | None) -> Iterator[Iterable[str]]:
         if connection.webSocket is not None:
-            yield connection.webSocket
+            yield connection.webSocket.json()
         for request, entry in connection.asked:
             entry["time"] = 0 if time is None else _milliseconds(time - request.time)
             entry["response"] = {
@@ -110,7 +142,7 @@ class Archive:
                 "_error": request.wrong or "there was no answer",
             }
             entry["timings"] = {"send": 0, "wait": entry["time"], "receive": 0}
-            yield entry
+            yield [json.dumps(entry)]
 
     def _request(self, item: Item, connection: _Connection) -> Entry:
         about = item.about

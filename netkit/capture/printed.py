@@ -16,12 +16,12 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..base.descriptors import writeAll
+from ..base.worker import Worker
 from ..wire.recording import Event
 from . import formats
 from .formats import Format, TerminalFormat
 from .recorder import ISink
 from .views import Item, Kind, Views
-from .worker import Worker
 
 _log = Logger()
 
@@ -154,8 +154,8 @@ class PrintedStream:
         self._selection = selection
         self._reactor = reactor
         self._views = Views()
-        self._worker = Worker(
-            "netkit output", self._print, self._stream.close, reactor, maxQueued=maxQueued
+        self._worker: Worker[list[Event]] = Worker(
+            "netkit output", self._print, reactor, finish=self._stream.close, maxQueued=maxQueued
         )
         # The thread's own: whether a record was begun and not ended.
         self._broken = False

@@ -9,7 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from ..wire.recording import Closed, Event, Opened, RecordingError, RecordingReader
+from ..wire.recording import (
+    Closed,
+    Event,
+    Opened,
+    RecordingError,
+    RecordingReader,
+    Unrecorded,
+)
 from .segments import segmentFiles, segmentNumber
 
 _PIECE = 2**18
@@ -109,6 +116,9 @@ class Recordings:
                 raise UnreadableError(f"{str(self._current)!r}: {error}") from error
 
     def _renumbered(self, event: Event) -> Iterator[Event]:
+        if isinstance(event, Unrecorded):
+            yield event
+            return
         known = self._reader.recording, event.connection
         number = self._numbers.get(known)
         if isinstance(event, Opened):

@@ -22,8 +22,8 @@ _BATCH = 2**18
 
 _new = tuple.__new__
 
-# About what an event takes in memory beside its octets.
-_EVENT = 200
+#: About how many octets of memory an event takes beside its own.
+EVENT = 200
 
 
 class ISink(Interface):
@@ -52,6 +52,8 @@ class Recorder:
     Takes the events of all recorded connections of a program.
 
     @ivar full: whether the recorded connections are to wait, for a sink does not keep up.
+    @ivar events: how many events were handed on.
+    @ivar octetsKept: how many octets were, as far as they are kept.
     """
 
     def __init__(
@@ -76,6 +78,8 @@ class Recorder:
             clock = IReactorTime(reactor)
         self.numbers = numbers or count(1)
         self.full = False
+        self.events = 0
+        self.octetsKept = 0
         self._sinks = sinks
         self._clock = clock
         self._snaplen = snaplen
@@ -99,7 +103,7 @@ class Recorder:
             data = data[: self._snaplen]
         # Without the call in Python that a named tuple's class makes.
         self._batch.append(_new(Octets, (connection, time_ns(), direction, data, length)))
-        self._size = size = self._size + len(data) + _EVENT
+        self._size = size = self._size + len(data) + EVENT
         if size > _BATCH:
             self.flush()
         elif self._call is None:
@@ -111,7 +115,7 @@ class Recorder:
         Something else happened.
         """
         self._batch.append(event)
-        self._size += _EVENT
+        self._size += EVENT
         if self._call is None:
             self._call = self._clock.callLater(self._delay, self.flush)
 
@@ -127,6 +131,8 @@ class Recorder:
             return
         batch, self._batch = self._batch, []
         size, self._size = self._size, 0
+        self.events += len(batch)
+        self.octetsKept += size - len(batch) * EVENT
         for sink in self._sinks:
             sink.take(batch, size)
         self.full = any(sink.full for sink in self._sinks)

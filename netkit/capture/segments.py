@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from errno import EACCES
+from math import inf
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time_ns
 from uuid import uuid4
 
 from twisted.internet.defer import Deferred
@@ -18,10 +19,11 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from ..base.descriptors import writeAll
-from ..wire.recording import Closed, Direction, Dropped, Event, Octets, RecordingWriter
-from .recorder import ISink
-from .worker import Worker
+from ..base.descriptors import writePieces
+from ..base.worker import Worker
+from ..wire.recording import Event, RecordingWriter
+from .loss import Loss
+from .recorder import EVENT, ISink
 
 _log = Logger()
 
@@ -30,6 +32,9 @@ _NAME = re.compile(r"netkit-(\d{6,})-\d{8}T\d{6}Z\.pcapng")
 
 # After a write that failed, for how many seconds nothing is written.
 _RETRY_AFTER = 1.0
+
+# For how many seconds the log is not told again that octets are dropped.
+_TELL_AGAIN_AFTER = 60.0
 
 
 def segmentFiles(folder: Path) -> list[Path]:
@@ -90,26 +95,17 @@ class SegmentFiles:
         @raise OSError: they are not written, none of them. What comes after them is in the same
             file, in a section of its own.
         """
-        made: list[bytes] = []
         try:
             if self._ended():
                 self._open()
-            if self._begins:
-                made.append(self._writer.begin())
+            made: list[bytes | memoryview] = [self._writer.begin()] if self._begins else []
             made += self._writer.write(events)
-            self._append(b"".join(made))
+            self._append(made)
         except OSError:
-            if not made:
-                self.leaveOut(events)
+            self._writer.retract()
             self._begins = True
             raise
         self._begins = False
-
-    def leaveOut(self, events: Sequence[Event]) -> None:
-        """
-        Know of events that are not written: what comes of their connections may be.
-        """
-        self._writer.write(events)
 
     def close(self) -> None:
         """
@@ -144,53 +140,15 @@ class SegmentFiles:
             # Another process may record to the same folder.
             oldest.unlink(missing_ok=True)
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, pieces: Sequence[bytes | memoryview]) -> None:
         assert self._descriptor is not None
         try:
-            writeAll(self._descriptor, data)
+            writePieces(self._descriptor, pieces)
         except OSError:
             # A block that is cut short would be the end of what can be read.
             os.ftruncate(self._descriptor, self._written)
             raise
-        self._written += len(data)
-
-
-class Loss:
-    """
-    Counts octets that are not recorded, until that can be said.
-
-    @ivar octets: how many there are.
-    """
-
-    def __init__(self) -> None:
-        self.octets = 0
-        self._counts: dict[int, list[int]] = {}
-
-    def add(self, events: Sequence[Event]) -> None:
-        """
-        Count the octets of events that are left out.
-        """
-        for event in events:
-            if isinstance(event, Octets):
-                received = event.direction is Direction.RECEIVED
-                counted = (event.length, 0) if received else (0, event.length)
-            elif isinstance(event, Dropped):
-                counted = event.received, event.sent
-            else:
-                if isinstance(event, Closed):
-                    # Nothing more is said of it.
-                    self._counts.pop(event.connection, None)
-                continue
-            counts = self._counts.setdefault(event.connection, [0, 0])
-            counts[0] += counted[0]
-            counts[1] += counted[1]
-            self.octets += sum(counted)
-
-    def events(self, time: int) -> list[Event]:
-        """
-        Make the events that say so.
-        """
-        return [Dropped(number, time, *counts) for number, counts in self._counts.items()]
+        self._written += sum(map(len, pieces))
 
 
 @implementer(ISink)
@@ -202,6 +160,7 @@ class Segments:
     is, where it is to drop rather than to be waited for, what the disk takes too slowly.
 
     @ivar dropped: how many octets were left out.
+    @ivar unrecorded: how many connections were, as a whole.
     """
 
     def __init__(
@@ -219,16 +178,20 @@ class Segments:
         @param maxQueued: how many octets may wait to be written.
         """
         self.dropped = 0
+        self.unrecorded = 0
         self._files = files
         self._reactor = reactor
         self._drop = drop
         self._maxQueued = maxQueued
-        self._worker = Worker(
-            "netkit capture", self._write, files.close, reactor, maxQueued=maxQueued
+        self._worker: Worker[list[Event]] = Worker(
+            "netkit capture", self._write, reactor, finish=self._finish, maxQueued=maxQueued
         )
+        self._worker.onDrain(self._drained)
+        # What there was no room for in the queue.
+        self._left = Loss()
         # What the log was told of.
         self._failing = False
-        self._full = False
+        self._toldAt = -inf
         # The thread's own: what could not be written, and until when nothing is tried.
         self._loss = Loss()
         self._retryAt = 0.0
@@ -239,6 +202,13 @@ class Segments:
         Whether whoever has more events is to wait.
         """
         return self._worker.full and not self._drop
+
+    @property
+    def queued(self) -> int:
+        """
+        How many octets of memory wait to be written.
+        """
+        return self._worker.queued
 
     def onDrain(self, call: Callable[[], None]) -> None:
         """
@@ -262,6 +232,7 @@ class Segments:
         @return: a Deferred that fires when that is done. When it is cancelled, what is not written
             is lost: the log says how much.
         """
+        self._putLeft()
         return self._worker.stop().addCallbacks(self._ended, self._abandoned)
 
     def finish(self, seconds: float) -> None:
@@ -270,6 +241,7 @@ class Segments:
 
         @param seconds: for how long at most.
         """
+        self._putLeft()
         if self._worker.join(seconds):
             self._ended(None)
 
@@ -278,36 +250,57 @@ class Segments:
         Write events as soon as may be.
         """
         if self._drop and not self._worker.hasRoom(size):
-            loss = Loss()
-            loss.add(events)
-            others = [event for event in events if not isinstance(event, (Octets, Dropped))]
-            events = [*others, *loss.events(events[-1].time)]
-            size = 0
-            self._tellDropped(loss.octets)
+            self.dropped += self._left.add(events)
+            self._tellDropped()
         else:
-            self._full = False
-        self._worker.put(events, size)
+            self._worker.put(events, size)
+
+    def _drained(self) -> None:
+        """
+        There is room again.
+        """
+        self._putLeft()
+
+    def _putLeft(self) -> None:
+        if self._left:
+            left, self._left = self._left, Loss()
+            self.unrecorded += left.forgotten
+            events = left.events(time_ns())
+            self._worker.put(events, len(events) * EVENT)
 
     def _write(self, events: list[Event]) -> None:
         error: OSError | None = None
-        if monotonic() < self._retryAt:
-            self._files.leaveOut(events)
-        else:
-            try:
-                self._files.write([*self._loss.events(events[0].time), *events])
-                self._loss, self._retryAt = Loss(), 0.0
-            except OSError as raised:
-                error = raised
-                self._retryAt = monotonic() + _RETRY_AFTER
-        if self._retryAt:
-            lost = self._loss.octets
-            self._loss.add(events)
-            self._reactor.callFromThread(self._failed, self._loss.octets - lost, error)
-        elif self._failing:
-            self._reactor.callFromThread(self._recovered)
+        if monotonic() >= self._retryAt:
+            error = self._tryToWrite(events)
+            if error is None:
+                return
+            self._retryAt = monotonic() + _RETRY_AFTER
+        before = self._loss.forgotten
+        lost = self._loss.add(events)
+        self._reactor.callFromThread(self._failed, lost, self._loss.forgotten - before, error)
 
-    def _failed(self, lost: int, error: OSError | None) -> None:
+    def _tryToWrite(self, events: list[Event]) -> OSError | None:
+        """
+        Write what was left out, and events.
+        """
+        try:
+            self._files.write([*self._loss.events(time_ns()), *events])
+        except OSError as error:
+            return error
+        if self._loss:
+            self._loss = Loss()
+            self._reactor.callFromThread(self._recovered)
+        return None
+
+    def _finish(self) -> None:
+        if self._loss:
+            # There may be room by now.
+            self._tryToWrite([])
+        self._files.close()
+
+    def _failed(self, lost: int, forgotten: int, error: OSError | None) -> None:
         self.dropped += lost
+        self.unrecorded += forgotten
         if error is not None and not self._failing:
             self._failing = True
             _log.error(
@@ -326,23 +319,25 @@ class Segments:
                 octets=self.dropped,
             )
 
-    def _tellDropped(self, octets: int) -> None:
-        self.dropped += octets
-        if not self._full:
-            self._full = True
+    def _tellDropped(self) -> None:
+        now = monotonic()
+        if now - self._toldAt >= _TELL_AGAIN_AFTER:
+            self._toldAt = now
             _log.warn(
                 "The capture in {folder} is written too slowly: what does not fit in its queue of "
-                "{limit} octets is not recorded",
+                "{limit} octets is not recorded, {octets} octets so far",
                 folder=str(self._files.folder),
                 limit=self._maxQueued,
+                octets=self.dropped,
             )
 
     def _ended(self, result: None) -> None:
-        if self.dropped:
+        if self.dropped or self.unrecorded:
             _log.warn(
-                "The capture in {folder} lacks {octets} octets",
+                "The capture in {folder} lacks {octets} octets and {connections} connections",
                 folder=str(self._files.folder),
                 octets=self.dropped,
+                connections=self.unrecorded,
             )
 
     def _abandoned(self, reason: object) -> None:

@@ -55,10 +55,12 @@ def _archive(recordings: Recordings, *, secrets: bool) -> Iterator[str]:
     between = begin
     for item in Views().feed(recordings.read()):
         for entry in archive.feed(item):
-            yield between + json.dumps(entry)
+            yield between
+            yield from entry
             between = ",\n"
         item.close()
     for entry in archive.rest():
-        yield between + json.dumps(entry)
+        yield between
+        yield from entry
         between = ",\n"
     yield (begin if between == begin else "") + "\n]}}\n"

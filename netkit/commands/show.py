@@ -22,7 +22,7 @@ from ..capture.reading import Recordings, UnreadableError
 from ..capture.summary import Summary
 from ..capture.views import Item, Kind, Views
 from ..wire.addresses import address_text
-from ..wire.recording import Event, Opened, RecordingWriter
+from ..wire.recording import Event, Opened, RecordingWriter, Unrecorded
 from .running import CommandFailed
 from .standardio import StandardOutput
 
@@ -99,6 +99,18 @@ class _Chosen:
     def __init__(self, arguments: Namespace) -> None:
         self._arguments = arguments
         self._chosen: set[int] = set()
+        self._unrecorded: list[Unrecorded] = []
+
+    def missing(self) -> Iterator[str]:
+        """
+        Say how many connections there was no room to record, as far as that was not said.
+        """
+        unrecorded, self._unrecorded = self._unrecorded, []
+        for event in unrecorded:
+            yield (
+                f"{event.connections} connections are not recorded, for lack of room: "
+                f"{event.received} B in, {event.sent} B out"
+            )
 
     def choose(self, events: Iterable[Event]) -> Iterator[Event]:
         """
@@ -107,7 +119,10 @@ class _Chosen:
         for event in events:
             if isinstance(event, Opened) and self._matches(event):
                 self._chosen.add(event.connection)
-            if event.connection in self._chosen:
+            if isinstance(event, Unrecorded):
+                self._unrecorded.append(event)
+                yield event
+            elif event.connection in self._chosen:
                 yield event
 
     def _matches(self, opened: Opened) -> bool:
@@ -173,6 +188,8 @@ class _Shown:
                     yield from self._format(item)
             finally:
                 item.close()
+        if self._summary is not None:
+            yield from _lines(self._chosen.missing())
 
     def end(self) -> Iterator[bytes]:
         if self._summary is not None:

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from ..base.budget import BudgetExceededError, Share
 from ..base.deadlines import Deadline
 from ..base.failures import releaseFrames
-from ..base.notes import tell
+from ..base.notes import note, tell
 from ..base.switching import SwitchedProtocol
 from ..base.timeslice import TIME_SLICE
 from ..server import ServerProtocol
@@ -437,6 +437,7 @@ class HTTPProtocol(ServerProtocol):
 
     def _logFailure(self, failure: Failure, request: Request) -> None:
         _log.failure("The handler failed to answer {request}", failure, request=request)
+        note(self.transport, f"the handler failed to answer {request}")
 
     # Flow and time
 

@@ -25,6 +25,7 @@ from ..base.endpoints import serverEndpoint
 from ..base.failures import releaseFrames
 from ..base.listening import UNIXReactor
 from ..base.listenoptions import MOST_BACKLOG, ListenOptions
+from ..base.notes import note
 from ..server import ServerFactory, ServerProtocol
 from .accesslist import AccessList, Network
 from .errors import (
@@ -304,6 +305,7 @@ class _SocketServerProtocol(SocketProtocol, ServerProtocol):
         left = f"{unsent} bytes unsent and {unread} unread"
         error = ConnectionAborted(f"{self.endpoint}: the server was closed, with {left}")
         _log.info("aborted: {reason}", reason=str(error))
+        note(self.transport, f"did not close in time: aborted with {left}")
         self.socket.destroy(error)
 
 

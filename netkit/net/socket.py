@@ -34,6 +34,7 @@ from ..base.arguments import checkCallable, checkCount, checkFlag, checkOctets, 
 from ..base.budget import Budget, BudgetExceededError, Share
 from ..base.deadlines import LINGER, Deadline, IdleTimer
 from ..base.failures import untraced
+from ..base.notes import note
 from ..base.piping import Pipe
 from ..base.sockopts import PeerState
 from ..base.waiters import Waiters
@@ -479,6 +480,7 @@ class Socket:
             self._share.keep(kept)
         except BudgetExceededError as error:
             _log.warn("{peer} refused: {reason}", peer=self.endpoint, reason=str(error))
+            note(self.transport, f"refused: {error}")
             self.destroy(BudgetExceededError(f"{self.endpoint}: {error}"))
 
     async def _pipeTo(self, target: Socket, end: bool) -> int:

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
 from ..base.budget import BudgetExceededError, Share
-from ..base.notes import tell
+from ..base.notes import note, tell
 from ..base.timeslice import TIME_SLICE
 from ..server import ServerProtocol
 from ..wire.errors import WebSocketProtocolError
@@ -391,6 +391,7 @@ class WebSocketConnection:
             "The application of the WebSocket connection from {peer} failed: closed with 1011",
             peer=addressText(self.transport.getPeer()),
         )
+        note(self.transport, "the application failed: closed with 1011")
         self.loseConnection(CloseCode.INTERNAL_ERROR)
 
     # Sending and closing

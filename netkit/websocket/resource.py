@@ -14,8 +14,8 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from ..base.addresses import addressText
 from ..base.failures import releaseFrames
+from ..base.notes import note, tell
 from ..base.twistedprivate import upgradeChannel
 from ..server import ServerFactory
 from ..wire.errors import HTTPProtocolError
@@ -90,7 +90,7 @@ class WebSocketResource(Resource):
             offer = read_request(_head(request))
         except HTTPProtocolError as error:
             # As twisted.web.websocket has it.
-            _logRefusal(request, 400, str(error))
+            _tellRefusal(request, 400, str(error))
             request.setResponseCode(400)
             request.setHeader(b"content-type", b"text/plain")
             return b"websocket protocol negotiation error"
@@ -111,11 +111,12 @@ class WebSocketResource(Resource):
         connection = self.webSocketFactory.buildProtocol(request.getClientAddress())
         if not isinstance(connection, WebSocketServerConnection):
             # The factory says so in the log, once.
+            note(request.channel.transport, "refused with 503: too many connections are open")
             _reject(request, Rejection(status=503))
             return
         answer = self.acceptor.answer(decision, request, offer)
         if isinstance(answer, Refused):
-            _logRefusal(request, answer.rejection.status, answer.reason)
+            _tellRefusal(request, answer.rejection.status, answer.reason)
             _reject(request, answer.rejection)
             return
         # The channel's own; what flows now is for the WebSocket to control.
@@ -145,10 +146,11 @@ def _fields(request: Request) -> Iterator[tuple[bytes, bytes]]:
             yield name, value
 
 
-def _logRefusal(request: Request, status: int, reason: str) -> None:
-    _log.info(
-        "{peer} refused with {status}: {reason}",
-        peer=addressText(request.getClientAddress()),
+def _tellRefusal(request: Request, status: int, reason: str) -> None:
+    tell(
+        _log.info,
+        request.channel.transport,
+        "refused with {status}: {reason}",
         status=status,
         reason=reason,
     )
@@ -165,5 +167,6 @@ def _reject(request: Request, rejection: Rejection) -> None:
 def _failed(reason: Failure, request: Request, gone: Deferred[None]) -> None:
     if not gone.called:
         _log.failure("A request for a WebSocket could not be answered: 500", failure=reason)
+        note(request.channel.transport, "the application failed: refused with 500")
         _reject(request, Rejection(status=500))
     releaseFrames(reason)

@@ -8,26 +8,45 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Event as Signal
+from typing import Any, TypeVar
 
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import LogEvent
 
+from netkit.capture import segments
 from netkit.capture.reading import Recordings
+from netkit.capture.recorder import EVENT
 from netkit.capture.segments import SegmentFiles, Segments, segmentFiles
 from netkit.wire.recording import (
+    Closed,
     Direction,
     Dropped,
+    End,
     Event,
     Octets,
     Opened,
     RecordingReader,
     Role,
+    Unrecorded,
 )
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def reactor() -> Any:
+    from twisted.internet import reactor
+
+    assert IReactorFromThreads.providedBy(reactor)
+    return reactor
 
 
 def files(folder: Path, size: int = 2**20, count: int = 3) -> SegmentFiles:
@@ -113,15 +132,19 @@ def test_what_a_full_disk_took_is_whole(tmp_path: Path, monkeypatch: pytest.Monk
     written.write([opened(), octets(10)])
     real, left = os.write, [500]
 
-    def full(descriptor: int, data: memoryview) -> int:
+    def full(descriptor: int, data: bytes | memoryview) -> int:
         if not left[0]:
             raise OSError(errno.ENOSPC, "No space left on device")
         taken = real(descriptor, data[: left[0]])
         left[0] -= taken
         return taken
 
+    def fullOfPieces(descriptor: int, pieces: list[bytes]) -> int:
+        return full(descriptor, b"".join(pieces))
+
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
+        patched.setattr(os, "writev", fullOfPieces)
         with pytest.raises(OSError, match="No space"):
             written.write([octets(1000)])
         with pytest.raises(OSError, match="No space"):
@@ -145,11 +168,8 @@ def test_a_disk_that_stays_full_takes_no_older_file(
         written.write([octets(1000)])
     before = segmentFiles(tmp_path)
 
-    def full(descriptor: int, data: memoryview) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     with monkeypatch.context() as patched:
-        patched.setattr(os, "write", full)
+        refusing(patched)
         for _ in range(10):
             with pytest.raises(OSError, match="No space"):
                 written.write([octets(1000)])
@@ -187,6 +207,17 @@ def test_two_processes_in_a_folder(tmp_path: Path) -> None:
     assert read == [(1, Opened), (2, Opened), (1, Octets), (2, Octets)]
 
 
+async def eventually(reactor: IReactorTime, ask: Callable[[], T]) -> T:
+    """
+    Wait for what another thread does.
+    """
+    while True:
+        with suppress(IndexError):
+            if found := ask():
+                return found
+        await deferLater(reactor, 0.01)
+
+
 class Stalled(SegmentFiles):
     """
     Files on a disk that stalls until it is told to go on.
@@ -201,70 +232,158 @@ class Stalled(SegmentFiles):
         super().write(events)
 
 
-@pytest_twisted.ensureDeferred
-async def test_slow_loses_nothing(tmp_path: Path) -> None:
-    from twisted.internet import reactor
+def refusing(patched: pytest.MonkeyPatch) -> None:
+    """
+    Have the disk be full.
+    """
 
-    assert IReactorFromThreads.providedBy(reactor)
-    stalled = Stalled(tmp_path)
-    segments = Segments(stalled, reactor, maxQueued=100_000)
-    drained: Deferred[None] = Deferred()
-    segments.onDrain(lambda: drained.callback(None))
-    segments.start()
-    segments.take([opened()], 0)
-    for _ in range(200):
-        segments.take([octets(1000)] * 10, 10_000)
-    assert segments.full
-    stalled.go.set()
-    await drained
-    assert not segments.full
-    await segments.stop()
-    [file] = events(tmp_path)
-    assert len(file) == 2001
-    assert segments.dropped == 0
+    def full(descriptor: int, data: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    # Not os.write, by which threads wake the reactor.
+    patched.setattr(segments, "writePieces", full)
 
 
 @pytest_twisted.ensureDeferred
-async def test_drop_says_how_much(tmp_path: Path, logged: list[LogEvent]) -> None:
-    from twisted.internet import reactor
-
-    assert IReactorFromThreads.providedBy(reactor)
+async def test_slow_loses_nothing(tmp_path: Path, reactor: Any) -> None:
+    """
+    A hundred thousand events for a disk that stalls, handed over by one that waits when told to.
+    """
     stalled = Stalled(tmp_path)
-    segments = Segments(stalled, reactor, drop=True, maxQueued=100_000)
-    segments.start()
-    segments.take([opened()], 0)
-    for _ in range(200):
-        segments.take([octets(1000)] * 10, 10_000)
+    recording = Segments(stalled, reactor, maxQueued=2**20)
+    drained: list[Deferred[None]] = []
+    recording.onDrain(lambda: drained.pop().callback(None))
+    recording.start()
+    recording.take([opened()], 0)
+    waited = 0
+    for number in range(100):
+        batch: list[Event] = [
+            Octets(1, 2, Direction.RECEIVED, b"%d;" % (number * 1000 + each), 1)
+            for each in range(1000)
+        ]
+        recording.take(batch, 200_000)
+        if recording.full:
+            waited += 1
+            again: Deferred[None] = Deferred()
+            drained.append(again)
+            stalled.go.set()
+            await again
+            stalled.go.clear()
     stalled.go.set()
-    await segments.stop()
+    await recording.stop()
+    assert waited >= 2
+    read = b"".join(
+        event.data for file in events(tmp_path) for event in file if isinstance(event, Octets)
+    )
+    assert read == b"".join(b"%d;" % number for number in range(100_000))
+    assert recording.dropped == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_drop_says_how_much(tmp_path: Path, reactor: Any, logged: list[LogEvent]) -> None:
+    stalled = Stalled(tmp_path)
+    recording = Segments(stalled, reactor, drop=True, maxQueued=2**20)
+    recording.start()
+    recording.take([opened()], 0)
+    for _ in range(100):
+        recording.take([octets(10)] * 1000, 210_000)
+    assert recording.queued <= 2**20
+    stalled.go.set()
+    await recording.stop()
     [file] = events(tmp_path)
     kept = sum(event.length for event in file if isinstance(event, Octets))
     dropped = sum(event.received for event in file if isinstance(event, Dropped))
-    assert 0 < kept <= 110_000
-    assert kept + dropped == 2_000_000
-    assert segments.dropped == dropped
-    said = [event for event in logged if "octets" in event]
+    assert 0 < kept <= 60_000
+    assert kept + dropped == 1_000_000
+    assert recording.dropped == dropped
+    said = [event for event in logged if "lacks" in (event["log_format"] or "")]
     assert [event["octets"] for event in said] == [dropped]
     assert len([event for event in logged if "too slowly" in (event["log_format"] or "")]) == 1
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_full_disk_stops_nobody(tmp_path: Path, logged: list[LogEvent]) -> None:
+async def test_drop_counts_a_storm_of_connections(tmp_path: Path, reactor: Any) -> None:
     """
-    It is told once, and what is lost is counted in the next file that can be written.
+    They take no more memory than octets may, and each is recorded or counted.
     """
-    from twisted.internet import reactor
+    stalled = Stalled(tmp_path)
+    recording = Segments(stalled, reactor, drop=True, maxQueued=100_000)
+    recording.start()
+    for number in range(1, 8_001):
+        recording.take(
+            [opened(number), octets(10, number), Closed(number, 3, End.DONE)], 3 * EVENT + 10
+        )
+    assert recording.queued <= 100_000
+    stalled.go.set()
+    await recording.stop()
+    [file] = events(tmp_path)
+    ended = [event.connection for event in file if isinstance(event, Closed)]
+    [unrecorded] = [event for event in file if isinstance(event, Unrecorded)]
+    assert len(ended) + unrecorded.connections == 8_000
+    assert recording.unrecorded == unrecorded.connections > 0
+    # The earliest and the latest are there.
+    assert (ended[0], ended[-1]) == (1, 8_000)
+    kept = sum(event.length for event in file if isinstance(event, Octets))
+    dropped = sum(event.received for event in file if isinstance(event, (Dropped, Unrecorded)))
+    assert kept + dropped == 80_000
 
-    assert IReactorFromThreads.providedBy(reactor)
+
+@pytest_twisted.ensureDeferred
+async def test_what_ends_while_the_disk_is_full_is_told_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reactor: Any
+) -> None:
+    """
+    How connections began and ended then, and how much of each is missing.
+    """
+    recording = Segments(files(tmp_path), reactor)
+    recording.start()
+    recording.take([opened(1), octets(10, 1)], 500)
+    path = await eventually(reactor, lambda: segmentFiles(tmp_path)[0])
+    await eventually(reactor, lambda: path.stat().st_size > 500)
+    with monkeypatch.context() as patched:
+        refusing(patched)
+        ends: list[Event] = [Closed(number, 3, End.DONE) for number in (1, 2)]
+        recording.take([octets(20, 1), opened(2), octets(5, 2), *ends], 500)
+        await eventually(reactor, lambda: recording.dropped == 25)
+        recording.take([opened(3), octets(7, 3)], 500)
+        await eventually(reactor, lambda: recording.dropped == 32)
+    # Nothing more happens: the stop alone has it written.
+    await recording.stop()
+    [file] = events(tmp_path)
+    assert [type(event) for event in file[:2]] == [Opened, Octets]
+    again, *rest = file[2:]
+    said = [
+        (event.connection, type(event), getattr(event, "received", None))
+        for event in (again, *rest)
+    ]
+    assert said == [
+        (2, Opened, None),
+        (1, Opened, None),
+        (1, Dropped, 20),
+        (1, Closed, None),
+        (2, Dropped, 5),
+        (2, Closed, None),
+        (3, Opened, None),
+        (3, Dropped, 7),
+    ]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_full_disk_stops_nobody(
+    tmp_path: Path, reactor: Any, logged: list[LogEvent]
+) -> None:
+    """
+    It is told once, and what is lost is counted.
+    """
     folder = tmp_path / "capture"
-    segments = Segments(files(folder), reactor)
-    segments.start()
+    recording = Segments(files(folder), reactor)
+    recording.start()
     folder.rmdir()
     folder.write_text("in its place")
-    segments.take([opened()], 0)
+    recording.take([opened()], 0)
     for _ in range(5):
-        segments.take([octets(1000)], 1000)
-    await segments.stop()
-    assert segments.dropped == 5000
+        recording.take([octets(1000)], 1000)
+    await recording.stop()
+    assert recording.dropped == 5000
     errors = [event for event in logged if "cannot be written" in (event["log_format"] or "")]
     assert [event["reason"] for event in errors] == ["File exists"]

@@ -10,11 +10,13 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.sync.client import connect, unix_connect
@@ -126,36 +128,64 @@ def test_http(service: Callable[..., Daemon], capture: Path) -> None:
 
 def test_websocket(service: Callable[..., Daemon], capture: Path) -> None:
     websocket = service("netkit-websocket")
-    for transport in ("tcp", "unix"):
-        address = websocket.address(transport)
-        if transport == "unix":
-            client = unix_connect(str(address.path), "ws://localhost/chat")
-        else:
-            client = connect(f"{address.origin('ws')}/chat", compression=None, proxy=None)
+    tcp, tls, unix = (websocket.address(transport) for transport in ("tcp", "tls", "unix"))
+    trusting = ssl.create_default_context(cafile=tls.certificate)
+    plain: dict[str, Any] = {"compression": None, "proxy": None}
+    for client in (
+        connect(f"{tcp.origin('ws')}/chat", **plain),
+        connect(f"{tls.origin('ws')}/chat", ssl=trusting, **plain),
+        # Compressed, as websockets does it where it is not told otherwise.
+        unix_connect(str(unix.path), "ws://localhost/chat"),
+        connect(f"ws://[::1]:{ipv6(websocket)}/chat", **plain),
+    ):
         with client as connection:
             for message in ("hello, wire", b"\xff\1\2"):
                 connection.send(message)
                 assert connection.recv(PATIENCE) == message
     websocket.stop()
-    told = fields(capture, "websocket.payload.text", "tcp.stream", "websocket.payload.text")
-    assert ["0", "hello, wire"] in told
-    assert len(fields(capture, "websocket", "frame.number")) >= 10
+    told = fields(
+        capture,
+        "websocket.payload.text",
+        *("tcp.stream", "frame.packet_flags_direction", "websocket.payload.text"),
+    )
+    # Both ways: in, and out.
+    assert sorted(told) == [
+        [stream, direction, "hello, wire"]
+        for stream in "0123"
+        for direction in ("0x00000001", "0x00000002")
+    ]
+    # Of each stream the close frames of both ends, too.
+    assert len(fields(capture, "websocket.opcode == 8", "tcp.stream")) == 8
     assert seesNoTrouble(capture)
-    # netkit reads both, also what is compressed.
+    # netkit reads them as well.
     done = run([NETKIT, "show", str(capture), "--format", "json", "--print", "received"])
     entries = list(map(json.loads, done.output.splitlines()))
-    assert [entry["data"] for entry in entries] == ["hello, wire", "/wEC"] * 2
+    assert [entry["data"] for entry in entries] == ["hello, wire", "/wEC"] * 4
 
 
 def test_echo_and_how_it_ends(service: Callable[..., Daemon], capture: Path) -> None:
     echo = service("netkit-echo")
-    address = echo.address("tcp")
-    with socket.create_connection(("127.0.0.1", present(address.port))) as client:
-        client.sendall(b"*1\r\n$4\r\nPING\r\n")
-        assert client.recv(100)
-        client.shutdown(socket.SHUT_WR)
-        assert client.recv(100) == b""
-    client = socket.create_connection(("127.0.0.1", present(address.port)))
+    tcp, tls, unix = (echo.address(transport) for transport in ("tcp", "tls", "unix"))
+    trusting = ssl.create_default_context(cafile=tls.certificate)
+    local = socket.socket(socket.AF_UNIX)
+    local.connect(str(unix.path))
+    secured = socket.create_connection(("127.0.0.1", present(tls.port)))
+    # No service that tshark would know by its port, nor by these octets, speaks here.
+    for number, client in enumerate(
+        (
+            socket.create_connection(("127.0.0.1", present(tcp.port))),
+            trusting.wrap_socket(secured, server_hostname="127.0.0.1"),
+            local,
+            socket.create_connection(("::1", ipv6(echo))),
+        )
+    ):
+        with client:
+            client.sendall(b"hello %d" % number)
+            assert client.recv(100) == b"hello %d" % number
+            if not isinstance(client, ssl.SSLSocket):
+                client.shutdown(socket.SHUT_WR)
+                assert client.recv(100) == b""
+    client = socket.create_connection(("127.0.0.1", present(tcp.port)))
     client.sendall(b"x")
     client.recv(1)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -164,12 +194,24 @@ def test_echo_and_how_it_ends(service: Callable[..., Daemon], capture: Path) -> 
         lambda: run([NETKIT, "show", str(capture)]).output, lambda said: said.count(b"reset") == 1
     )
     lines = done.decode().splitlines()
-    assert "14 B in, 14 B out" in lines[0]
-    assert " done" in lines[0]
-    assert "1 B in, 1 B out" in lines[1]
+    assert len(lines) == 5
+    for line in lines[:4]:
+        assert "7 B in, 7 B out" in line
+        assert " done" in line
+    assert "1 B in, 1 B out" in lines[4]
     echo.stop()
-    assert fields(capture, "tcp.flags.reset == 1", "tcp.stream") == [["1"]]
-    assert len(fields(capture, "tcp.flags.fin == 1", "tcp.stream")) == 2
+    told = fields(
+        capture, "tcp.len > 1", "tcp.stream", "frame.packet_flags_direction", "tcp.payload"
+    )
+    assert told == [
+        [str(number), direction, (b"hello %d" % number).hex()]
+        for number in range(4)
+        for direction in ("0x00000001", "0x00000002")
+    ]
+    assert fields(capture, "tcp.flags.reset == 1", "tcp.stream") == [["4"]]
+    ended = fields(capture, "tcp.flags.fin == 1", "tcp.stream")
+    assert ended == [[str(number)] for number in range(4) for _ in range(2)]
+    assert fields(capture, "ipv6 && tcp.len > 0", "ipv6.src") == [["::1"]] * 2
     assert seesNoTrouble(capture)
 
 
@@ -178,36 +220,96 @@ def present(port: int | None) -> int:
     return port
 
 
+@pytest.fixture(scope="module")
+def strict(folder: Path) -> Iterator[tuple[Daemon, Path, Path]]:
+    """
+    A service with small limits, what it prints of all that happens, and what it records.
+    """
+    printed, capture = folder / "strict", folder / "strict-capture"
+    http = Daemon(
+        *("netkit-http", "-l", "tcp:0:interface=127.0.0.1", "--capture", str(capture)),
+        *("--output", str(printed), "--format", "json", "--print", "all"),
+        *("--head-timeout", "1", "--content-timeout", "1", "--max-content", "100"),
+        *("--max-header-section", "200"),
+        cwd=folder,
+    )
+    yield http, printed, capture
+    http.stop()
+
+
 @pytest.mark.parametrize(
-    ("sent", "why"),
+    ("sent", "ending", "wrong", "note"),
     [
-        (b"GET / HTTP/1.1\r\n\r\n", "Host"),
-        (b"GET / HTTP/1.1\nHost: x\n\n", "LF"),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "not HTTP/1"),
-        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf", "6 octets are missing"),
-        (b"GET / HT", "in the middle of a head"),
+        (b"GET / HTTP/1.1\r\n\r\n", "close", "there is no Host", "400: there is no Host"),
+        (b"GET / HTTP/1.1\nHost: x\n\n", "close", "LF", "400: "),
+        (b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", "close", "target", "400: "),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "close", "not HTTP/1", "400: "),
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf",
+            "close",
+            "6 octets",
+            "400",
+        ),
+        (b"GET / HT", "close", "in the middle of a head", "400: "),
+        (b"GET / HTTP/1.1\r\nHo", "wait", "cut short", "408: "),
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nh",
+            "wait",
+            "cut short",
+            "408: ",
+        ),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\nx", "close", "", "413: "),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: %b\r\n\r\n" % (b"x" * 300), "close", "", "431: "),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n", "close", "x", "501: "),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf", "reset", "reset", ""),
+        (b"GET / HTTP/1.1\r\nHos", "reset", "reset", ""),
     ],
 )
 def test_what_is_refused_is_printed_and_recorded(
-    sent: bytes, why: str, tmp_path: Path, folder: Path
+    sent: bytes, ending: str, wrong: str, note: str, strict: tuple[Daemon, Path, Path]
 ) -> None:
-    printed, capture = tmp_path / "printed", tmp_path / "capture"
-    http = Daemon(
-        *("netkit-http", "-l", "tcp:0:interface=127.0.0.1", "--capture", str(capture)),
-        *("--output", str(printed), "--format", "json", "--head-timeout", "60"),
-        cwd=folder,
-    )
+    """
+    With what came, and why.
+    """
+    http, printed, capture = strict
+    before = printed.stat().st_size
     with socket.create_connection(("127.0.0.1", present(http.address("tcp").port))) as client:
         client.sendall(sent)
-        client.shutdown(socket.SHUT_WR)
+        if ending == "reset":
+            # Once what was sent is there.
+            eventually(printed.read_bytes, lambda said: b'"opened"' in said[before:])
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        else:
+            if ending == "close":
+                client.shutdown(socket.SHUT_WR)
+            while client.recv(1000):
+                pass
+    said = eventually(printed.read_bytes, lambda said: b'"closed"' in said[before:])[before:]
+    entries = list(map(json.loads, said.splitlines()))
+    [came] = [entry for entry in entries if entry["direction"] == "received"]
+    assert wrong in came.get("wrong", "")
+    notes = [entry["text"] for entry in entries if entry["kind"] == "note"]
+    if note:
+        assert any(text.startswith(f"refused with {note}") for text in notes), notes
+    chosen = ["--connection", str(came["connection"]), "--format", "text", "--print", "received"]
+    shown = eventually(
+        lambda: run([NETKIT, "show", str(capture), *chosen]).output, lambda said: len(said) > 0
+    )
+    assert shown == sent
+
+
+def test_notes_are_comments(strict: tuple[Daemon, Path, Path]) -> None:
+    http, _, capture = strict
+    with socket.create_connection(("127.0.0.1", present(http.address("tcp").port))) as client:
+        client.sendall(b"TRACE\r\n\r\n")
         while client.recv(1000):
             pass
-    said = eventually(printed.read_bytes, lambda said: said.endswith(b"\n"))
-    http.stop()
-    entry = json.loads(said.splitlines()[0])
-    assert why in entry["wrong"]
-    shown = run([NETKIT, "show", str(capture), "--format", "text", "--print", "received"])
-    assert shown.output == sent
+    said = "refused with 400: "
+    comments = eventually(
+        lambda: "\n".join(tshark(capture, "-T", "fields", "-e", "frame.comment")),
+        lambda comments: said in comments,
+    )
+    assert said in comments
 
 
 def test_a_websocket_that_breaks_the_protocol_is_printed(tmp_path: Path, folder: Path) -> None:

@@ -26,6 +26,7 @@ from netkit.websocket import (
 from netkit.wire.websocket.connection import Connection
 from netkit.wire.websocket.events import Close
 from tests.conftest import Listen
+from tests.recording import Records
 
 from .helpers import HANDSHAKE, Application, Echo, Link, Recorder, Waiters, lost
 
@@ -35,14 +36,18 @@ class Channel:
     A connection to a site with a WebSocket at C{/chat}.
     """
 
-    def __init__(self, application: Any = None, **arguments: Any) -> None:
+    def __init__(
+        self, application: Any = None, *, records: Records | None = None, **arguments: Any
+    ) -> None:
         self.clock = Clock()
         self.application = application if application is not None else Application(Echo)
         self.resource = WebSocketResource(self.application, clock=self.clock, **arguments)
-        root = Resource()
+        self.root = root = Resource()
         root.putChild(b"chat", self.resource)
         self.link = Link()
-        self.channel = Site(root, reactor=self.clock).buildProtocol(self.link.getPeer())
+        site = Site(root, reactor=self.clock)
+        factory: Any = site if records is None else records.of(site)
+        self.channel = factory.buildProtocol(self.link.getPeer())
         self.channel.makeConnection(self.link)
 
     def request(self, fields: bytes = b"", old: bytes = b"", new: bytes = b"") -> bytes:
@@ -120,6 +125,53 @@ def test_a_decision_that_fails(logged: list[LogEvent]) -> None:
     failures = [event for event in logged if event.get("log_failure") is not None]
     assert len(failures) == 1
     logged.remove(failures[0])
+
+
+class Failing(Echo):
+    """
+    An application with a mistake in it.
+    """
+
+    def textMessageReceived(self, message: str) -> None:
+        raise KeyError(message)
+
+
+@pytest.mark.parametrize(
+    ("application", "old", "noted"),
+    [
+        (Application(Echo), b"13", "refused with 400: "),
+        (Acceptor(succeed(Rejection(status=410))), b"", "refused with 410: "),
+        (Acceptor(KeyError()), b"", "the application failed: refused with 500"),
+    ],
+)
+def test_why_it_is_refused_is_recorded(
+    application: Any, old: bytes, noted: str, logged: list[LogEvent]
+) -> None:
+    records = Records("http")
+    Channel(application, records=records).request(old=old, new=b"")
+    [note] = records.notes
+    assert note.startswith(noted)
+    logged[:] = [event for event in logged if event.get("log_failure") is None]
+
+
+def test_that_there_are_too_many_is_recorded() -> None:
+    records = Records("http")
+    site = Channel(records=records, maxConnections=1)
+    assert site.request().startswith(b"HTTP/1.1 101 ")
+    site.link = Link()
+    site.channel = records.of(Site(site.root, reactor=site.clock)).buildProtocol(None)
+    site.channel.makeConnection(site.link)
+    assert site.request().startswith(b"HTTP/1.1 503 ")
+    assert records.notes == ["refused with 503: too many connections are open"]
+
+
+def test_that_the_application_failed_is_recorded(logged: list[LogEvent]) -> None:
+    records = Records("http")
+    site = Channel(Application(Failing), records=records)
+    site.request()
+    site.channel.dataReceived(Connection(client=True).send_text("hello"))
+    assert records.notes == ["the application failed: closed with 1011"]
+    logged[:] = [event for event in logged if event.get("log_failure") is None]
 
 
 def test_lost_while_deciding() -> None:

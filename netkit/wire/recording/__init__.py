@@ -15,6 +15,7 @@ from .events import (
     Opened,
     Role,
     Secured,
+    Unrecorded,
 )
 from .reader import RecordingError, RecordingReader
 from .writer import RecordingWriter
@@ -35,4 +36,5 @@ __all__ = [
     "RecordingWriter",
     "Role",
     "Secured",
+    "Unrecorded",
 ]

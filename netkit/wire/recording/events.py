@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from ..addresses import Address
 
@@ -148,4 +148,22 @@ class Dropped:
     sent: int
 
 
-Event = Opened | Secured | Octets | HalfClosed | Closed | Note | Dropped
+@dataclass(frozen=True, slots=True)
+class Unrecorded:
+    """
+    Whole connections passed of which nothing is recorded, for lack of room: of no connection.
+
+    @ivar connections: how many.
+    @ivar received: how many octets arrived on them.
+    @ivar sent: how many octets were sent.
+    """
+
+    connection: ClassVar[int] = 0
+
+    time: int
+    connections: int
+    received: int
+    sent: int
+
+
+Event = Opened | Secured | Octets | HalfClosed | Closed | Note | Dropped | Unrecorded

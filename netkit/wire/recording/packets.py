@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from enum import IntFlag
 from ipaddress import IPv4Address, ip_address
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from . import pcapng
 
@@ -30,13 +30,20 @@ _FIRST_NUMBER = 1000
 
 _TTL_AND_TCP = 64 << 8 | 6
 
-# An enhanced packet block up to its packet: type, length, interface, time in two halves, captured
-# length, length.
-_PACKET = struct.Struct("<IIIIIII")
+# What in a packet's block, up to its content, is not the same in each of a flow's packets with as
+# many octets: the time in two halves, and two sequence numbers. The first two are little-endian
+# (pcapng's), the last two are not (TCP's).
+_TIME = struct.Struct("<12sII")
+_NUMBERS = struct.Struct(">II8s")
 
-# IP's header and TCP's: all that is the same in each packet of a flow is octets already.
-_V4 = struct.Struct(">2sH6sH12sII8s")
-_V6 = struct.Struct(">4sH38sII8s")
+# An enhanced packet block up to the time, and behind that: type, length and interface; captured
+# length and length.
+_BLOCK = struct.Struct("<III")
+_LENGTHS = struct.Struct("<II")
+
+# IP's header and TCP's ports: all that is the same in each packet of a flow is octets already.
+_V4 = struct.Struct(">2sH6sH12s")
+_V6 = struct.Struct(">4sH38s")
 # The end of TCP's header: its length and flags, the window; no checksum, nothing urgent.
 _TCP_END = struct.Struct(">HHI")
 _PORTS = struct.Struct(">HH")
@@ -64,6 +71,9 @@ _ACK = int(Flag.ACK)
 _STARTS_OR_ENDS = int(Flag.SYN | Flag.FIN)
 _LOW = 0xFFFFFFFF
 _CONTENT_END = _TCP_END.pack(5 << 12 | Flag.PSH | Flag.ACK, _WINDOW, 0)
+_MORE_END = _TCP_END.pack(5 << 12 | Flag.ACK, _WINDOW, 0)
+
+Kept = TypeVar("Kept", bytes, memoryview)
 
 
 class Flow:
@@ -103,112 +113,108 @@ class Flow:
         addresses = sender.packed + receiver.packed
         ports = _PORTS.pack(source[1], destination[1])
         self._v4 = isinstance(sender, IPv4Address)
-        self._between = addresses + ports if self._v4 else _V6_MIDDLE + addresses + ports
+        self._addresses = addresses + ports if self._v4 else _V6_MIDDLE + addresses + ports
         # What the checksum of IP's header sums up, without the length (RFC 791 section 3.1).
         self._sum = 0x4500 + _TTL_AND_TCP + sum(struct.unpack(">4H", addresses[:8]))
+        # For content of as many octets as the last had, all of them kept: what stands before the
+        # time, between it and the sequence numbers, and behind the content.
+        self._length = -1
+        self._before = self._between = self._behind = b""
 
     def packet(
-        self,
-        time: int,
-        flags: int,
-        data: bytes = b"",
-        length: int | None = None,
-        comment: str = "",
-        number: int | None = None,
+        self, time: int, flags: int, comment: str = "", number: int | None = None
     ) -> tuple[bytes, ...]:
         """
-        Make a packet's block, in pieces. The sequence numbers go on with it.
+        Make the block of a packet without content, in pieces. The sequence numbers go on with it.
 
         @param time: nanoseconds since the epoch.
-        @param data: its content, as far as it is kept.
-        @param length: how much content it has; as much as is kept by default.
         @param comment: what to say about it.
         @param number: another sequence number than the next one.
         """
         if flags & _ACK:
             self.acknowledged = self.other.next
             self.other.unacknowledged = 0
-        if length is None:
-            length = len(data)
-        end = self._ends[-len(data) % 4]
+        end = self._ends[0]
         if comment:
             end = end[:-4] + pcapng.options([(pcapng.COMMENT, comment.encode())])
         options = b""
         words = 5
-        if flags & _STARTS_OR_ENDS:
-            if flags & Flag.SYN:
-                options = _WINDOW_SCALE
-                words = 6
-            self.ended = bool(flags & Flag.FIN)
+        if flags & Flag.SYN:
+            options = _WINDOW_SCALE
+            words = 6
+        self.ended = self.ended or bool(flags & Flag.FIN)
         if number is None:
             number = self.next
-            self.next = number + length & _LOW
-            self.unacknowledged += length
             if flags & _STARTS_OR_ENDS:
                 self.next = self.next + 1 & _LOW
-        whole, head = self._head(
-            time,
-            words * 4,
-            _TCP_END.pack(words << 12 | flags, _WINDOW, 0),
-            number,
-            len(data),
-            length,
-            len(end),
+        before, between, behind = self._around(0, 0, words * 4, end)
+        bits = _TCP_END.pack(words << 12 | flags, _WINDOW, 0)
+        return (
+            _TIME.pack(before, time >> 32, time & _LOW),
+            between,
+            _NUMBERS.pack(number, self.acknowledged, bits),
+            options,
+            behind,
         )
-        return head, options, data, end, pcapng.NUMBER.pack(whole)
 
-    def content(self, time: int, data: bytes, length: int) -> tuple[bytes, ...]:
+    def content(
+        self, time: int, data: Kept, length: int, *, last: bool = True
+    ) -> tuple[bytes, bytes, bytes, Kept, bytes]:
         """
-        As L{packet}, for content: what nearly all packets are.
+        Make the block of a packet of content, what nearly all are, in five pieces of which the
+        last but one is the content. The sequence numbers go on with it.
+
+        @param time: nanoseconds since the epoch.
+        @param data: the content, as far as it is kept.
+        @param length: how much there is.
+        @param last: whether it ends what was sent at once (PSH).
         """
+        kept = len(data)
+        if length != self._length or kept != length:
+            self._before, self._between, self._behind = self._around(
+                kept, length, 20, self._ends[-kept & 3]
+            )
+            self._length = length if kept == length else -1
         other = self.other
-        self.acknowledged = other.next
-        other.unacknowledged = 0
         number = self.next
+        acknowledged = self.acknowledged = other.next
         self.next = number + length & _LOW
         self.unacknowledged += length
-        end = self._ends[-len(data) & 3]
-        whole, head = self._head(time, 20, _CONTENT_END, number, len(data), length, len(end))
-        return head, data, end, pcapng.NUMBER.pack(whole)
+        other.unacknowledged = 0
+        return (
+            _TIME.pack(self._before, time >> 32, time & _LOW),
+            self._between,
+            _NUMBERS.pack(number, acknowledged, _CONTENT_END if last else _MORE_END),
+            data,
+            self._behind,
+        )
 
-    def _head(
-        self, time: int, tcp: int, tcp_end: bytes, number: int, kept: int, length: int, end: int
-    ) -> tuple[int, bytes]:
+    def _around(self, kept: int, length: int, tcp: int, end: bytes) -> tuple[bytes, bytes, bytes]:
+        """
+        Make what stands before a packet's time, between that and the sequence numbers, and behind
+        the content.
+
+        @param kept: how many octets of content are kept.
+        @param length: how many there are.
+        @param tcp: how many octets TCP's header has.
+        @param end: padding and options.
+        """
         if self._v4:
             total = 20 + tcp + length
-            ip = _V4.pack(
-                _V4_BEGIN,
-                total,
-                _V4_MIDDLE,
-                # The complement of a sum whose carries are added to it.
-                65535 - (self._sum + total) % 65535,
-                self._between,
-                number,
-                self.acknowledged,
-                tcp_end,
-            )
             captured = 20 + tcp + kept
+            # The complement of a sum whose carries are added to it.
+            checksum = 65535 - (self._sum + total) % 65535
+            ip = _V4.pack(_V4_BEGIN, total, _V4_MIDDLE, checksum, self._addresses)
         else:
             total = 40 + tcp + length
-            ip = _V6.pack(
-                _V6_BEGIN,
-                tcp + length,
-                self._between,
-                number,
-                self.acknowledged,
-                tcp_end,
-            )
             captured = 40 + tcp + kept
-        whole = 32 + captured + end
-        return whole, _PACKET.pack(
-            pcapng.ENHANCED_PACKET,
-            whole,
-            self._interface,
-            time >> 32,
-            time & _LOW,
-            captured,
-            total,
-        ) + ip
+            ip = _V6.pack(_V6_BEGIN, tcp + length, self._addresses)
+        whole = 32 + captured + len(end)
+        return (
+            _BLOCK.pack(pcapng.ENHANCED_PACKET, whole, self._interface),
+            _LENGTHS.pack(captured, total) + ip,
+            end + pcapng.NUMBER.pack(whole),
+        )
 
 
 def conversation(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 #: Block types (section 11.1).
 SECTION_HEADER = 0x0A0D0D0A
 INTERFACE = 1
+STATISTICS = 5
 ENHANCED_PACKET = 6
 
 #: Options of any block (section 3.5).
@@ -26,6 +27,9 @@ APPLICATION = 4
 #: Options of an interface (section 4.2).
 INTERFACE_NAME = 2
 TIME_RESOLUTION = 9
+
+#: An option of an interface's statistics (section 4.6): how many packets there was no room for.
+DROPPED_PACKETS = 5
 
 #: An option of a packet (section 4.3): its direction, among others.
 FLAGS = 2
@@ -103,6 +107,19 @@ def interface(name: str) -> bytes:
     """
     described = options([(INTERFACE_NAME, name.encode()), (TIME_RESOLUTION, b"\x09")])
     return block(INTERFACE, struct.pack("<HHI", RAW_IP, 0, 0) + described)
+
+
+def statistics(interface: int, time: int, dropped: int, comment: str) -> bytes:
+    """
+    Make the block that says how many packets of an interface there was no room for.
+
+    @param interface: the interface's number.
+    @param time: nanoseconds since the epoch.
+    @param dropped: how many.
+    @param comment: what to say about it.
+    """
+    said = options([(COMMENT, comment.encode()), (DROPPED_PACKETS, struct.pack("<Q", dropped))])
+    return block(STATISTICS, struct.pack("<III", interface, time >> 32, time & 0xFFFFFFFF) + said)
 
 
 def read_options(body: bytes, at: int) -> Iterator[Option]:

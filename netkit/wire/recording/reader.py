@@ -4,6 +4,7 @@ A pcapng file in, events out.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from .events import (
     Opened,
     Role,
     Secured,
+    Unrecorded,
 )
 from .packets import Flag, Packet
 
@@ -81,6 +83,8 @@ class RecordingReader:
                     yield from self._packet(packets.read_packet(block.body))
                 elif block.type == pcapng.SECTION_HEADER:
                     self._section(block.body)
+                elif block.type == pcapng.STATISTICS:
+                    yield from self._statistics(block.body)
         except pcapng.BadBlock as error:
             raise RecordingError(str(error)) from error
 
@@ -92,6 +96,20 @@ class RecordingReader:
                 self.recording = read[1].get("name", "")
                 return
         raise RecordingError("a pcapng file that netkit did not write: Wireshark reads it")
+
+    def _statistics(self, body: bytes) -> Iterator[Unrecorded]:
+        _, high, low = struct.unpack_from("<III", body.ljust(12, b"\0"))
+        for code, value in pcapng.read_options(body, 12):
+            read = comments.read(value.decode(errors="replace"))
+            if code != pcapng.COMMENT or read is None or read[0] != "unrecorded":
+                continue
+            try:
+                counts = [int(read[1][name]) for name in ("connections", "received", "sent")]
+            except (KeyError, ValueError) as error:
+                raise RecordingError(
+                    f"connections are missing, and not said how many: {error}"
+                ) from error
+            yield Unrecorded(high << 32 | low, *counts)
 
     def _packet(self, packet: Packet) -> Iterator[Event]:
         said = [read for comment in packet.comments if (read := comments.read(comment))]

@@ -4,7 +4,7 @@ Events in, a pcapng file out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -22,6 +22,7 @@ from .events import (
     Opened,
     Role,
     Secured,
+    Unrecorded,
 )
 from .packets import Flag, Flow
 
@@ -35,9 +36,10 @@ _CLIENTS = "198.18.{}.{}"
 _SERVER = "198.19.0.1"
 
 _RECEIVED = Direction.RECEIVED
-_DATA = Flag.ACK | Flag.PSH
 _ACK = int(Flag.ACK)
-_PSH_ACK = int(_DATA)
+
+# Content of so many octets is not copied to be in one piece with what is around it.
+_MUCH = 2**12
 
 # A packet without content that repeats the last acknowledgment is a duplicate to tools that look
 # for trouble, one with the number before the next is a keep-alive. This one is neither.
@@ -83,6 +85,8 @@ class RecordingWriter:
         self._application = application
         self._recording = recording
         self._known: dict[int, _Known] = {}
+        # Those of them that ended with what was written last.
+        self._over: set[int] = set()
         self._begin()
 
     def _begin(self) -> None:
@@ -103,7 +107,7 @@ class RecordingWriter:
             [(pcapng.COMMENT, about.encode()), (pcapng.APPLICATION, self._application.encode())]
         )
 
-    def write(self, events: Iterable[Event]) -> list[bytes]:
+    def write(self, events: Iterable[Event]) -> list[bytes | memoryview]:
         """
         Write events, in the order in which they happened.
 
@@ -111,45 +115,59 @@ class RecordingWriter:
 
         @return: what is to be appended to the file, in pieces.
         """
+        for number in self._over:
+            del self._known[number]
+        self._over.clear()
+        made: list[bytes | memoryview] = []
         pieces: list[bytes] = []
+        connections = self._connections
         for event in events:
             if type(event) is Octets:
                 number, time, direction, data, length = event
-                connection = self._connections.get(number)
+                connection = connections.get(number)
                 if connection is None:
-                    if number not in self._known:
+                    if not self._is_open(number):
                         continue
                     connection = self._continue(number, time, pieces)
                 flow = connection.received if direction is _RECEIVED else connection.sent
-                if length <= packets.MAX_CONTENT:
+                if length < _MUCH:
                     pieces += flow.content(time, data, length)
                 else:
-                    self._large(flow, event, pieces)
+                    for when, between, numbers, part, behind in _much(flow, event):
+                        pieces += (when, between, numbers)
+                        made += (b"".join(pieces), part)
+                        pieces = [behind]
                 if flow.unacknowledged > packets.ACKNOWLEDGED_AFTER:
                     pieces += flow.other.packet(time, _ACK)
             elif type(event) is Opened:
                 self._known[event.connection] = _Known(event)
                 self._open(event, pieces)
-            elif event.connection in self._known:
+            elif type(event) is Unrecorded:
+                self._unrecorded(event, pieces)
+            elif self._is_open(event.connection):
                 self._other(event, pieces)
-        return pieces
+        if pieces:
+            made.append(b"".join(pieces))
+        return made
 
-    def _large(self, flow: Flow, event: Octets, pieces: list[bytes]) -> None:
-        _, time, _, data, length = event
-        # Only the last has PSH: by that the reader knows that it is one piece.
-        for start in range(0, length, packets.MAX_CONTENT):
-            rest = length - start
-            flags = _PSH_ACK if rest <= packets.MAX_CONTENT else _ACK
-            part = data[start : start + packets.MAX_CONTENT]
-            pieces += flow.packet(time, flags, part, min(rest, packets.MAX_CONTENT))
+    def retract(self) -> None:
+        """
+        Know that what was written last did not get to a file. Connections that ended with it are
+        open still: their ends are to be written again, in a file that is to be begun.
+        """
+        self._over.clear()
+
+    def _is_open(self, number: int) -> bool:
+        return number in self._known and number not in self._over
 
     def _other(self, event: Event, pieces: list[bytes]) -> None:
         number, time = event.connection, event.time
         known = self._known[number]
         connection = self._connections.get(number) or self._continue(number, time, pieces)
         if isinstance(event, Secured):
-            known.secured = event
-            self._secure(connection, event, pieces)
+            if known.secured != event:
+                known.secured = event
+                self._secure(connection, event, pieces)
         elif isinstance(event, HalfClosed):
             known.ended.add(event.direction)
             self._half_close(connection, event.direction, time, pieces)
@@ -160,7 +178,8 @@ class RecordingWriter:
             self._note(connection, time, said, pieces)
         elif isinstance(event, Closed):
             self._close(connection, event, pieces)
-            del self._known[number], self._connections[number]
+            del self._connections[number]
+            self._over.add(number)
 
     def _continue(self, number: int, time: int, pieces: list[bytes]) -> _Connection:
         """
@@ -179,10 +198,7 @@ class RecordingWriter:
         return connection
 
     def _open(self, event: Opened, pieces: list[bytes]) -> _Connection:
-        interface = self._interfaces.get(event.service)
-        if interface is None:
-            interface = self._interfaces[event.service] = len(self._interfaces)
-            pieces.append(pcapng.interface(event.service))
+        interface = self._interface(event.service, pieces)
         serving = event.role is Role.SERVER
         client, server = (event.peer, event.host) if serving else (event.host, event.peer)
         from_client, from_server = packets.conversation(
@@ -203,6 +219,24 @@ class RecordingWriter:
         pieces += from_server.packet(event.time, Flag.SYN | Flag.ACK)
         pieces += from_client.packet(event.time, _ACK)
         return connection
+
+    def _interface(self, service: str, pieces: list[bytes]) -> int:
+        interface = self._interfaces.get(service)
+        if interface is None:
+            interface = self._interfaces[service] = len(self._interfaces)
+            pieces.append(pcapng.interface(service))
+        return interface
+
+    def _unrecorded(self, event: Unrecorded, pieces: list[bytes]) -> None:
+        said = comments.write(
+            "unrecorded",
+            connections=str(event.connections),
+            received=str(event.received),
+            sent=str(event.sent),
+        )
+        # How many packets those would have been nobody knows: one each, at the least.
+        interface = self._interface("", pieces)
+        pieces.append(pcapng.statistics(interface, event.time, event.connections, said))
 
     def _addresses(
         self, client: Address, server: Address
@@ -257,6 +291,25 @@ class RecordingWriter:
                 closing = comments.write("closing")
                 pieces += flow.packet(event.time, Flag.FIN | Flag.ACK, comment=closing)
         self._note(connection, event.time, said, pieces)
+
+
+def _much(
+    flow: Flow, event: Octets
+) -> Iterator[tuple[bytes, bytes, bytes, bytes | memoryview, bytes]]:
+    """
+    The packets of much content, as L{Flow.content} makes them.
+    """
+    _, time, _, data, length = event
+    if length <= packets.MAX_CONTENT:
+        yield flow.content(time, data, length)
+        return
+    kept = memoryview(data)
+    for start in range(0, length, packets.MAX_CONTENT):
+        rest = length - start
+        # Only the last has PSH: by that the reader knows that it is one piece.
+        last = rest <= packets.MAX_CONTENT
+        part = kept[start : start + packets.MAX_CONTENT]
+        yield flow.content(time, part, min(rest, packets.MAX_CONTENT), last=last)
 
 
 def _family(address: Address) -> int | None:

@@ -1,24 +1,24 @@
 """
-A thread that does something with events, and how the reactor's thread hands them over.
+A thread that does what may block, and how the reactor's thread hands work over to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from queue import SimpleQueue
 from threading import Thread
+from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 
-from ..wire.recording import Event
-
-Work = Callable[[list[Event]], None]
+T = TypeVar("T")
 
 
-class Worker:
+class Worker(Generic[T]):
     """
-    Hands events to a thread of its own, which may block on them.
+    Hands things one after another to a thread of its own, which may block on them.
 
     While much waits for the thread, C{full} is true: whoever has more had better wait until
     told that this is over.
@@ -30,29 +30,31 @@ class Worker:
     def __init__(
         self,
         name: str,
-        work: Work,
-        finish: Callable[[], None],
+        work: Callable[[T], None],
         reactor: IReactorFromThreads,
         *,
-        maxQueued: int,
+        finish: Callable[[], None] | None = None,
+        maxQueued: float = inf,
     ) -> None:
         """
         @param name: the thread's name.
-        @param work: does something with events, in the thread. It raises nothing.
-        @param finish: called in the thread at its end.
+        @param work: does something with a thing, in the thread. It raises nothing.
         @param reactor: in whose thread all else is called.
-        @param maxQueued: how many octets may wait before C{full} is true.
+        @param finish: called in the thread at its end. It raises nothing.
+        @param maxQueued: how many octets may wait before C{full} is true; any number by default.
         """
         self.full = False
         self.queued = 0
         self._drained: list[Callable[[], None]] = []
-        self._name = name
         self._work = work
         self._finish = finish
         self._reactor = reactor
         self._maxQueued = maxQueued
-        self._queue: SimpleQueue[tuple[list[Event], int] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[T, int] | None] = SimpleQueue()
         self._stopped: Deferred[None] = Deferred()
+        # Not the reactor's: one that a stalled reader holds up would keep its pool from ending.
+        # A daemon: it does not keep the process from ending either.
+        self._thread = Thread(target=self._run, name=name, daemon=True)
 
     def onDrain(self, call: Callable[[], None]) -> None:
         """
@@ -62,10 +64,8 @@ class Worker:
 
     def start(self) -> None:
         """
-        Start the thread. It does not keep the process from ending.
+        Start the thread.
         """
-        # Not the reactor's: one that a stalled reader holds up would keep its pool from ending.
-        self._thread = Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
     def stop(self) -> Deferred[None]:
@@ -92,28 +92,34 @@ class Worker:
 
     def hasRoom(self, size: int) -> bool:
         """
-        Whether so much more can wait within the bound.
+        Whether so much more can wait within the bound. Where it cannot, C{full} is true from here
+        on, until half of what waits is done.
         """
-        return self.queued + size <= self._maxQueued
+        if self.queued + size > self._maxQueued:
+            self.full = True
+        return not self.full
 
-    def put(self, events: list[Event], size: int) -> None:
+    def put(self, thing: T, size: int) -> None:
         """
-        Hand over events.
+        Hand something over.
 
-        @param events: one at least; not to be changed afterwards.
-        @param size: about how much memory they take, in octets.
+        @param thing: not to be changed afterwards.
+        @param size: about how much memory it takes, in octets.
         """
         self.queued += size
-        self._queue.put((events, size))
+        self._queue.put((thing, size))
         if self.queued > self._maxQueued:
             self.full = True
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
-            events, size = item
-            self._work(events)
+            thing, size = item
+            self._work(thing)
+            # Not kept while the next one is waited for.
+            del item, thing
             self._reactor.callFromThread(self._done, size)
-        self._finish()
+        if self._finish is not None:
+            self._finish()
         self._reactor.callFromThread(self._ended)
 
     def _done(self, size: int) -> None:

@@ -1,0 +1,91 @@
+// Runs a script in a page of Chromium, and writes the HTTP Archive that its developer tools make of it.
+//
+//     node chromium_har.mjs CHROMIUM PROFILE SCRIPT
+//
+// The archive is made by the code of the developer tools themselves, which run as another page.
+
+import { spawn } from "node:child_process";
+import WebSocket from "ws";
+
+const [, , chromium, profile, script] = process.argv;
+
+const browser = spawn(chromium, [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+    "--no-proxy-server", "--remote-debugging-port=0", "--remote-allow-origins=*",
+    `--user-data-dir=${profile}`, "about:blank",
+], { stdio: ["ignore", "ignore", "pipe"] });
+
+const address = await new Promise((resolve, reject) => {
+    let said = "";
+    browser.stderr.on("data", (data) => {
+        said += data;
+        const found = /DevTools listening on ws:\/\/(\S+?)(\/\S+)/.exec(said);
+        if (found) resolve({ host: found[1], path: found[2] });
+    });
+    browser.on("exit", () => reject(new Error(said)));
+});
+
+const connection = new WebSocket(`ws://${address.host}${address.path}`, { perMessageDeflate: false });
+await new Promise((resolve) => connection.on("open", resolve));
+const waiting = new Map();
+connection.on("message", (data) => {
+    const message = JSON.parse(data);
+    waiting.get(message.id)?.(message);
+});
+
+let last = 0;
+async function command(method, params = {}, sessionId = undefined) {
+    const id = ++last;
+    const answered = new Promise((resolve) => waiting.set(id, resolve));
+    connection.send(JSON.stringify({ id, method, params, sessionId }));
+    const { result, error } = await answered;
+    if (error) throw new Error(`${method}: ${error.message}`);
+    return result;
+}
+
+async function open(url) {
+    const { targetId } = await command("Target.createTarget", { url });
+    const { sessionId } = await command("Target.attachToTarget", { targetId, flatten: true });
+    return { targetId, sessionId };
+}
+
+async function evaluate(page, expression) {
+    const { result, exceptionDetails } = await command(
+        "Runtime.evaluate",
+        { expression: `(async () => { ${expression} })()`, awaitPromise: true, returnByValue: true },
+        page.sessionId,
+    );
+    if (exceptionDetails) {
+        throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+    }
+    return result.value;
+}
+
+try {
+    const page = await open("about:blank");
+    const tools = await open(
+        `http://${address.host}/devtools/devtools_app.html?ws=${address.host}/devtools/page/${page.targetId}`,
+    );
+    // They record from when they have begun.
+    await evaluate(tools, `
+        while (document.readyState !== "complete") await new Promise((resolve) => setTimeout(resolve, 50));
+        globalThis.SDK = await import("/devtools/core/sdk/sdk.js");
+        globalThis.Logs = await import("/devtools/models/logs/logs.js");
+        globalThis.HAR = await import("/devtools/models/har/har.js");
+        const ready = () => SDK.TargetManager.TargetManager.instance().primaryPageTarget()
+            ?.model(SDK.NetworkManager.NetworkManager);
+        while (!ready()) await new Promise((resolve) => setTimeout(resolve, 50));
+    `);
+    await evaluate(page, script);
+    const archive = await evaluate(tools, `
+        const requests = Logs.NetworkLog.NetworkLog.instance().requests();
+        while (requests.some((request) => !request.finished && !request.failed))
+            await new Promise((resolve) => setTimeout(resolve, 50));
+        return JSON.stringify(await HAR.Log.Log.build(requests, { sanitize: false }));
+    `);
+    process.stdout.write(archive);
+} finally {
+    browser.removeAllListeners("exit");
+    browser.kill();
+    connection.terminate();
+}
