@@ -5,11 +5,12 @@ How a server is measured, in pairs: the one, the other, the one, the other ...
 from __future__ import annotations
 
 import mmap
+import os
 import re
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from .driving import Load, Outcome, drive, held
@@ -132,6 +133,34 @@ class Throughput:
             outcome.server_waited / outcome.seconds,
             outcome.own_share,
         )
+
+
+@dataclass(frozen=True)
+class Relayed:
+    """
+    As L{Throughput}, of servers that pass all on to another one, which shares the core of the load
+    generator: the relay has its own, and its processor time is what counts.
+
+    @ivar throughput: what is measured of the relay.
+    @ivar upstream: the other server.
+    """
+
+    throughput: Throughput
+    upstream: Server
+    moreIsBetter = True
+
+    @property
+    def unit(self) -> str:
+        """
+        The unit of scores.
+        """
+        return self.throughput.unit
+
+    def pairs(self, one: Contender, other: Contender, bounds: Bounds) -> Iterator[Samples]:
+        with Running(self.upstream, Place(), one.environment) as upstream:
+            os.sched_setaffinity(upstream.pid, {cores()[1]})
+            place = Place(flags=(f"--to={upstream.address}",))
+            yield from replace(self.throughput, place=place).pairs(one, other, bounds)
 
 
 @dataclass(frozen=True)

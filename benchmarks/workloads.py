@@ -13,7 +13,7 @@ from . import servers as s
 from .driving import Load
 from .fairness import FLOODS, Flood, Wait
 from .jobs import Job, metrics, redis, site
-from .measures import Latency, Measure, Memory, StartUp, Throughput, Wrk
+from .measures import Latency, Measure, Memory, Relayed, StartUp, Throughput, Wrk
 from .programs.amounts import LINES, OPERATIONS, PAGES
 from .running import Place
 from .servers import Server, onEpoll
@@ -167,6 +167,18 @@ def _file(size: int) -> Throughput:
     (s.FILES / name).write_bytes(content)
     request = f"GET /{name} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
     return Throughput(_http(request, content), "requests/s")
+
+
+def _relayed(size: int) -> Relayed:
+    unit = "MiB/s" if size == 2**20 else "messages/s"
+    return Relayed(Throughput(_echo(size), unit), s.C_ECHO)
+
+
+def _forwarders(*peers: Server | tuple[Server, float]) -> tuple[Pair, ...]:
+    return (
+        *_against(s.NETKIT_FORWARD, *peers),
+        Pair(s.recorded(s.NETKIT_FORWARD), s.NETKIT_FORWARD),
+    )
 
 
 WORKLOADS = (
@@ -402,6 +414,24 @@ WORKLOADS = (
             _fair(name, flood),
         )
         for name, flood in FLOODS.items()
+    ),
+    Workload(
+        "forward-echo-64",
+        "TCP echo, 64 B, 50 connections, through a relay; without and with recording",
+        lambda: _relayed(64),
+        _forwarders((s.HAPROXY, 0.5), (s.NODE_FORWARD, 1.5), s.SOCAT),
+    ),
+    Workload(
+        "forward-http-get",
+        "HTTP GET, keep-alive, 50 connections, through a relay; without and with recording",
+        lambda: Relayed(Throughput(_http(octets.GET, octets.HELLO), "requests/s"), s.NETKIT_HTTP),
+        _forwarders((s.HAPROXY, 0.5), (s.NODE_FORWARD, 1.5), s.SOCAT, (s.MITMDUMP, 20.0)),
+    ),
+    Workload(
+        "forward-echo-1m",
+        "TCP echo, 1 MiB, 50 connections, through a relay; without and with recording",
+        lambda: _relayed(2**20),
+        _forwarders(s.HAPROXY, (s.NODE_FORWARD, 1.0), s.SOCAT),
     ),
     Workload(
         "capture-echo-64",

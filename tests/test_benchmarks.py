@@ -22,7 +22,7 @@ from benchmarks.measures import Bounds, Contender, Sample, Throughput
 from benchmarks.payloads import varied
 from benchmarks.report import write
 from benchmarks.running import Place, Running
-from benchmarks.servers import C_ECHO, NETKIT_ECHO, onEpoll
+from benchmarks.servers import C_ECHO, NETKIT_ECHO, NETKIT_FORWARD, onEpoll
 from benchmarks.workloads import WORKLOADS
 
 pytestmark = pytest.mark.skipif(
@@ -98,6 +98,14 @@ def test_what_is_no_throughput_is_measured_too(name: str, environment: Environme
         Comparison("one", "other", BY_NAME[name].measure()), contender, contender, TINY
     )
 
+    assert comparison.problem == ""
+    assert comparison.score > 0
+
+
+def test_a_relay_is_measured(environment: Environment) -> None:
+    measure = BY_NAME["forward-echo-64"].measure()
+    contender = Contender(onEpoll(NETKIT_FORWARD), environment)
+    comparison = compare(Comparison("one", "other", measure), contender, contender, TINY)
     assert comparison.problem == ""
     assert comparison.score > 0
 

@@ -193,6 +193,17 @@ TWISTED_WEBSOCKET = Server(
     ("--reactor=epoll",),
 )
 
+NETKIT_FORWARD = Server(
+    "netkit forward",
+    "netkit_forward.py",
+    "RelayFactory on the uvloop reactor, default limits",
+    _UVLOOP,
+)
+HAPROXY = Server("HAProxy", "other_forward.py", "mode tcp, one thread", ("haproxy",))
+NODE_FORWARD = Server("Node pipe", "node_forward.js", "net, noDelay, client.pipe(upstream)")
+SOCAT = Server("socat", "other_forward.py", "a process for each connection", ("socat",))
+MITMDUMP = Server("mitmdump", "other_forward.py", "reverse mode, quiet", ("mitmdump",))
+
 SCRAPY = _onReactors("Scrapy", "scrapy_crawl.py", "a spider that follows links, default settings")
 DAPHNE = _onReactors("Daphne", "daphne_server.py", "an ASGI application, default settings")
 TXREDISAPI = _onReactors("txredisapi", "redis_operations.py", "four connections, 20 callers")
@@ -235,6 +246,11 @@ ALL = (
     WEBSOCKETS,
     AUTOBAHN,
     TWISTED_WEBSOCKET,
+    NETKIT_FORWARD,
+    HAPROXY,
+    NODE_FORWARD,
+    SOCAT,
+    MITMDUMP,
     *SCRAPY.values(),
     *DAPHNE.values(),
     *WEB.values(),

@@ -29,6 +29,7 @@ from twisted.internet.interfaces import (
     ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.tcp import Connection
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
@@ -77,6 +78,14 @@ class _End:
         for source, sink in ((self, other), (other, self)):
             source._other = sink
             source.pipe = Pipe(IPushProducer(source.transport), IConsumer(sink.transport))
+
+    @property
+    def moved(self) -> int:
+        """
+        How many octets were passed on so far, both ways.
+        """
+        back = 0 if self._other is None else self._other.pipe.octets
+        return self.pipe.octets + back
 
     def readConnectionLost(self) -> None:
         """
@@ -134,10 +143,10 @@ class RelayProtocol(ServerProtocol):
     _unreachable: Unreachable | None = None
     _early = b""
     _halfClosed = False
+    _idleTicks = _moved = 0
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self._take = self._takeEarly
         self._share = self.factory.budget.share()
         self._deadline = Deadline(self.factory.clock, self._late)
         if handshakeDone(self.transport):
@@ -150,8 +159,15 @@ class RelayProtocol(ServerProtocol):
         self._connect()
 
     def dataReceived(self, data: bytes) -> None:
+        """
+        What arrives while there is nothing to pass it on to: one who is there takes the place of
+        this.
+        """
         self.idleTicks = 0
-        self._take(data)
+        if self._unreachable is not None:
+            self._unreachable.dataReceived(data)
+        else:
+            self._takeEarly(data)
 
     def readConnectionLost(self) -> None:
         self.idleTicks = 0
@@ -179,6 +195,20 @@ class RelayProtocol(ServerProtocol):
         if end is not None:
             end.connectionLost(reason)
 
+    @property
+    def idleTicks(self) -> int:
+        """
+        How many of the factory's idle checks there were since something last moved.
+        """
+        if self._end is not None and (moved := self._end.moved) != self._moved:
+            self._moved = moved
+            self._idleTicks = 0
+        return self._idleTicks
+
+    @idleTicks.setter
+    def idleTicks(self, ticks: int) -> None:
+        self._idleTicks = ticks
+
     def serviceStopping(self) -> None:
         """
         What is under way, nobody here knows: it may go on while there is time.
@@ -199,14 +229,16 @@ class RelayProtocol(ServerProtocol):
         self.idleTicks = 0
         note(self.transport, f"connected to {addressText(upstream.transport.getPeer())}")
         self._end = end = _End(self.transport)
-        end.join(upstream.begin())
-        self._take = end.pipe.received
+        upstream.begin(end)
+        take = end.pipe.received
         if self.factory.host is not None:
-            self._rewriter = HostRewriter(self.factory.host, self._take)
-            self._take = self._rewriter.receive
+            self._rewriter = HostRewriter(self.factory.host, take)
+            take = self._rewriter.receive
+        # No call of ours is on the way of what arrives.
+        self.dataReceived = take  # type: ignore[method-assign]
         early = self._takeBack()
         if early:
-            self._take(early)
+            take(early)
         if self._halfClosed:
             self.readConnectionLost()
         elif early:
@@ -248,10 +280,9 @@ class RelayProtocol(ServerProtocol):
             reason=reason,
         )
         self._unreachable = unreachable = Unreachable(self, status, reason)
-        self._take = unreachable.dataReceived
         early = self._takeBack()
         if early:
-            self._take(early)
+            unreachable.dataReceived(early)
             IPushProducer(self.transport).resumeProducing()
         if self._halfClosed:
             unreachable.readConnectionLost()
@@ -308,20 +339,19 @@ class _UpstreamProtocol(Protocol):
         """
         self._client.upstreamConnected(self)
 
-    def begin(self) -> _End:
+    def begin(self, client: _End) -> _End:
         """
-        Pass on from here on.
+        Pass on from here on, what arrives to another end and what arrives there.
         """
-        self._end = _End(self.transport)
-        return self._end
-
-    def dataReceived(self, data: bytes) -> None:
-        self._client.idleTicks = 0
-        assert self._end is not None
-        self._end.pipe.received(data)
+        self._end = end = _End(self.transport)
+        end.join(client)
+        # As for the client; and without what Twisted's endpoints put between.
+        self.dataReceived = end.pipe.received  # type: ignore[method-assign]
+        if isinstance(self.transport, Connection):
+            self.transport.protocol = self
+        return end
 
     def readConnectionLost(self) -> None:
-        self._client.idleTicks = 0
         if self._end is not None:
             self._end.readConnectionLost()
 
