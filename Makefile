@@ -3,19 +3,19 @@
 # make check   all that a change is held to: lint, types, tests with coverage, news
 # make dist    the sdist and the wheel, into dist; both are installed, and run
 # make docs    the API reference, into build/docs
-# make sanitize   the tests of what is in C, and a fuzz against its twin in Python, under sanitizers
+# make sanitize   the tests of what is in C, and a fuzz against the same in Python, under sanitizers
 # make bench   netkit and its peers, side by side
 # make profile NAME=WORKLOAD   where the time of one of the benchmarks goes
 #
 # PYTHON=...   the Python to build the virtual environment with; the newest one found by default
 # VENV=...     where that is
-# FUZZ=60      how many seconds the fuzz takes
+# FUZZ=30      how many seconds each fuzz takes
 # ARGS=...     more arguments: of the service `netkit`, of pytest, of the benchmarks
 
 VENV ?= .venv
 ARGS =
 BASE = origin/main
-FUZZ = 60
+FUZZ = 30
 
 bin = $(VENV)/bin
 # What is installed for what.
@@ -97,8 +97,9 @@ sanitize: $(VENV)/installed-test
 			-o $(sanitized)/$${source%.c}.abi3.so $$source || exit; \
 	done
 	$(under-sanitizers) -m pytest -q -p no:cacheprovider -o pythonpath='$(sanitized) .' \
-		tests/wire/websocket/test_codec.py
+		tests/wire/websocket/test_codec.py tests/wire/http/test_scanning.py
 	$(under-sanitizers) -P -m tests.wire.websocket.codec_fuzz $(FUZZ)
+	$(under-sanitizers) -P -m tests.wire.http.scanning_fuzz $(FUZZ)
 
 bench: $(VENV)/installed-serve
 	$(bin)/python -m benchmarks $(ARGS)

@@ -22,8 +22,12 @@ from tests.interop.peers import Daemon
 ROOT = Path(__file__).parents[2]
 
 # What has a part in C, and a program that says which one is used of each.
-COMPILED = ("netkit/wire/websocket/codec",)
-USED = "from netkit.wire.websocket import codec; print(codec.serialize_frame.__module__)"
+COMPILED = ("netkit/wire/http/scanning", "netkit/wire/websocket/codec")
+USED = """
+from netkit.wire.http.scanning import scan_request
+from netkit.wire.websocket.codec import serialize_frame
+print(scan_request.__module__, serialize_frame.__module__)
+"""
 
 # Far beyond what a download takes.
 PATIENCE = 300
@@ -127,7 +131,7 @@ def test_without_a_compiler_it_is_python_alone(
         assert contents(archive) == sources()
         archive.extractall(tmp_path / "unpacked")
     used = call(sys.executable, "-c", USED, cwd=tmp_path / "unpacked")
-    assert used.split() == ["netkit.wire.websocket.codec.python"]
+    assert used.split() == ["netkit.wire.http.scanning", "netkit.wire.websocket.codec.python"]
 
 
 def test_name_is_the_one_that_readme_says(distributions: dict[str, Path]) -> None:
@@ -200,7 +204,9 @@ def test_install_run_uninstall(installed: Path, tmp_path: Path) -> None:
     assert names == set(re.findall(r"^ +(netkit\S*)  ", offered, re.MULTILINE))
 
     used = call(installed / "python", "-c", USED, cwd=tmp_path)
-    assert used.split() == ["netkit.wire.websocket.codec.native"]
+    assert used.split() == [
+        f"netkit.wire.{name}.native" for name in ("http.scanning", "websocket.codec")
+    ]
 
     daemon = Daemon(
         "netkit-echo", "-l", "tcp:0:interface=127.0.0.1", cwd=tmp_path, scripts=installed

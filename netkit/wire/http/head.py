@@ -10,6 +10,7 @@ from ..errors import HTTPProtocolError
 from .fields import TOKEN, Fields, SectionParser, show
 from .framing import HOST, PORT, Framing, request_framing, response_framing
 from .limits import Limits
+from .scanning import scan_request
 
 # RFC 3986 wants more characters encoded than browsers encode; what the URL Standard lets through
 # is let through here too: all of VCHAR but " # < >. In a path, two hexadecimal digits follow %.
@@ -35,6 +36,9 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t -~\x80-\xff
 _PATH_FULL = re.compile(_PATH)
 _TOKEN = re.compile(TOKEN)
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
+
+# Of the requests without content: by whether the connection can carry another one.
+_NO_CONTENT = tuple(Framing(False, 0, keep_alive) for keep_alive in (False, True))
 
 
 class Head:
@@ -127,13 +131,15 @@ class RequestHeadParser:
         while that is not.
     """
 
-    __slots__ = ("_last", "_max_line", "_section", "method")
+    __slots__ = ("_last", "_max_fields", "_max_line", "_max_section", "_section", "method")
 
     def __init__(self, limits: Limits) -> None:
         """
         @param limits: how large everything may be.
         """
         self._max_line = limits.request_line
+        self._max_section = limits.header_section
+        self._max_fields = limits.fields
         self._section = SectionParser("header section", limits.header_section, limits.fields)
         self.method: bytes | None = None
         # Clients send the same header section again and again, and often the same line.
@@ -149,35 +155,49 @@ class RequestHeadParser:
         @return: the head and the offset behind it, or C{None} when more is needed.
         @raise HTTPProtocolError: with the status to answer.
         """
-        last = self._last
-        if last is not None and buffer.startswith(last.line, start):
-            line, method, target, minor = last.line, last.method, last.target, last.minor
-            self.method = method
-        else:
-            parsed = self._parse_line(buffer, start)
-            if parsed is None:
-                return None
-            line, method, target, minor = parsed
+        # Where some of the section was looked at before, that is gone on with.
+        if not self._section.checked:
+            last = self._last
+            if last is not None and buffer.startswith(last.line, start):
+                section = start + len(last.line)
+                if buffer.startswith(last.fields.raw, section):
+                    self.method = last.method
+                    return last, section + len(last.fields.raw)
+            plain = scan_request(
+                buffer, start, self._max_line, self._max_section, self._max_fields
+            )
+            if plain is not None:
+                method, target, line, raw, end, length, keep_alive = plain
+                framing = Framing(False, length, keep_alive) if length else _NO_CONTENT[keep_alive]
+                return self._parsed(method, target, 1, self._fields(raw), framing, line), end
+        parsed = self._parse_line(buffer, start)
+        if parsed is None:
+            return None
+        line, method, target, minor = parsed
         section = start + len(line)
-        if (
-            last is not None
-            and last.minor == minor
-            and not self._section.checked
-            and buffer.startswith(last.fields.raw, section)
-        ):
-            fields, framing = last.fields, last.framing
-            end = section + len(fields.raw)
-            if line is last.line:
-                return last, end
-        else:
-            found = self._section.parse(buffer, section)
-            if found is None:
-                return None
-            end = found
-            fields = Fields(buffer[section:end])
-            framing = request_framing(fields, minor)
-        self._last = RequestHead(method, target, minor, fields, framing, line)
-        return self._last, end
+        behind = self._section.parse(buffer, section)
+        if behind is None:
+            return None
+        fields = self._fields(buffer[section:behind])
+        framing = request_framing(fields, minor)
+        return self._parsed(method, target, minor, fields, framing, line), behind
+
+    def _fields(self, raw: bytes) -> Fields:
+        last = self._last
+        return last.fields if last is not None and last.fields.raw == raw else Fields(raw)
+
+    def _parsed(
+        self,
+        method: bytes,
+        target: bytes,
+        minor: int,
+        fields: Fields,
+        framing: Framing,
+        line: bytes,
+    ) -> RequestHead:
+        self.method = method
+        self._last = head = RequestHead(method, target, minor, fields, framing, line)
+        return head
 
     def _parse_line(self, buffer: bytes, start: int) -> tuple[bytes, bytes, bytes, int] | None:
         """

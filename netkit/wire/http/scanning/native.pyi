@@ -1,0 +1,3 @@
+def scan_request(
+    buffer: bytes, start: int, max_line: int, max_section: int, max_fields: int, /
+) -> tuple[bytes, bytes, bytes, bytes, int, int, bool] | None: ...
