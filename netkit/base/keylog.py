@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .descriptors import DescriptorWriter
-from .twistedprivate import serverContext
+from .tls import tlsContext
 
 _log = Logger()
 
@@ -36,7 +36,7 @@ class KeyLog:
         """
         Log the secrets of an endpoint's connections, if it has TLS.
         """
-        context = serverContext(endpoint)
+        context = tlsContext(endpoint)
         if context is not None:
             context.set_keylog_callback(self._write)
 

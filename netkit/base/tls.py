@@ -8,11 +8,17 @@ from typing import Any, NamedTuple
 
 from OpenSSL import SSL
 from service_identity import VerificationError
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
+    IListeningPort,
+    IOpenSSLServerConnectionCreator,
+    IProtocolFactory,
     IProtocolNegotiationFactory,
     IStreamServerEndpoint,
     ISystemHandle,
 )
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from zope.interface import implementer
 
 from .twistedprivate import serverContext
 
@@ -84,6 +90,48 @@ def tlsAgreement(transport: object) -> TLSAgreement | None:
     )
 
 
+@implementer(IStreamServerEndpoint)
+class TLSServerEndpoint:
+    """
+    Listens on another endpoint, and speaks TLS on its connections.
+
+    @ivar context: what they have in common.
+    """
+
+    def __init__(
+        self,
+        endpoint: IStreamServerEndpoint,
+        creator: IOpenSSLServerConnectionCreator,
+        context: SSL.Context,
+    ) -> None:
+        """
+        @param endpoint: what to listen on.
+        @param creator: makes the TLS of each connection.
+        @param context: what all of them are made with.
+        """
+        self.context = context
+        self._endpoint = endpoint
+        self._creator = creator
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        Listen.
+
+        @param protocolFactory: makes the protocols.
+        """
+        return self._endpoint.listen(TLSMemoryBIOFactory(self._creator, False, protocolFactory))
+
+
+def tlsContext(endpoint: IStreamServerEndpoint) -> SSL.Context | None:
+    """
+    Tell what a server's TLS connections are made with.
+
+    @param endpoint: what listens.
+    @return: L{None} where there is no TLS.
+    """
+    return endpoint.context if isinstance(endpoint, TLSServerEndpoint) else serverContext(endpoint)
+
+
 def negotiateStrictly(endpoint: IStreamServerEndpoint) -> None:
     """
     Have a TLS server do about ALPN what RFC 7301 section 3.2 says. Twisted's refuses each client
@@ -91,7 +139,7 @@ def negotiateStrictly(endpoint: IStreamServerEndpoint) -> None:
 
     @param endpoint: what listens; left as it is if it has no TLS.
     """
-    context = serverContext(endpoint)
+    context = tlsContext(endpoint)
     if context is not None:
         context.set_alpn_select_callback(_selectProtocol)
 

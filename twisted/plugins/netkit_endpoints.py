@@ -45,7 +45,18 @@ class _Capture:
         return parseClient(reactor, *args, **options)
 
 
+@implementer(IPlugin, IStreamServerEndpointStringParser)
+class _LocalCA:
+    prefix = "localca"
+
+    def parseStreamServer(self, reactor, *args, **options):  # type: ignore[no-untyped-def]
+        from netkit.localca.endpoint import parseServer
+
+        return parseServer(reactor, *args, **options)
+
+
 server = _Server()
+localca = _LocalCA()
 capture = _Capture()
 ws = _Client("ws")
 wss = _Client("wss")
