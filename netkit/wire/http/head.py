@@ -167,8 +167,10 @@ class RequestHeadParser:
                 buffer, start, self._max_line, self._max_section, self._max_fields
             )
             if plain is not None:
-                method, target, line, raw, end, length, keep_alive = plain
-                framing = Framing(False, length, keep_alive) if length else _NO_CONTENT[keep_alive]
+                method, target, line, raw, end, length, keep_alive, upgrade = plain
+                framing = _NO_CONTENT[keep_alive]
+                if length or upgrade:
+                    framing = Framing(False, length, keep_alive, upgrade=upgrade)
                 return self._parsed(method, target, 1, self._fields(raw), framing, line), end
         parsed = self._parse_line(buffer, start)
         if parsed is None:

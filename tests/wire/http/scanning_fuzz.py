@@ -56,6 +56,7 @@ VALUES = [
         b"a/b",
     ),
     *(b"close", b"Close", b"keep-alive", b"KEEP-ALIVE", b"close, keep-alive", b"upgrade", b"a b"),
+    *(b"upgrade,close", b"keep-alive, Upgrade", b"close,", b",close", b"close ,close"),
     *(b"0", b"00", b"5", b"+5", b"5 5", b"0x5", b"9" * 18, b"9" * 19, b"0" * 19 + b"5", b"5, 5"),
     *(
         b"chunked",

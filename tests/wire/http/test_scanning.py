@@ -34,14 +34,27 @@ def test_a_plain_head(native: ModuleType) -> None:
     buffer = b"before" + LINE + SECTION + b"behind"
     end = len(buffer) - 6
     assert native.scan_request(buffer, 6, 100, 1000, 10) == (
-        *(b"POST", b"/a/%41?b=%c", LINE, SECTION, end, 12, False),
+        *(b"POST", b"/a/%41?b=%c", LINE, SECTION, end, 12, False, False),
     )
 
 
 def test_no_content(native: ModuleType) -> None:
     buffer = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-    _, _, _, _, _, length, keepAlive = native.scan_request(buffer, 0, 100, 1000, 10)
-    assert (length, keepAlive) == (0, True)
+    assert native.scan_request(buffer, 0, 100, 1000, 10)[5:] == (0, True, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (b"Upgrade", (0, True, True)),
+        (b"keep-alive,\t UPGRADE", (0, True, True)),
+        (b"upgrade,close", (0, False, True)),
+        (b"keep-alive", (0, True, False)),
+    ],
+)
+def test_an_upgrade(native: ModuleType, options: bytes, found: tuple[object, ...]) -> None:
+    buffer = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: b\r\nConnection: %b\r\n\r\n" % options
+    assert native.scan_request(buffer, 0, 100, 1000, 10)[5:] == found
 
 
 @pytest.mark.parametrize(
@@ -51,7 +64,9 @@ def test_no_content(native: ModuleType) -> None:
         *(b"CONNECT /a HTTP/1.1\r\n" + SECTION, b"GET * HTTP/1.1\r\n" + SECTION),
         *(b"GET / HTTP/1.0\r\n" + SECTION, b"GET  / HTTP/1.1\r\n" + SECTION),
         *(LINE + b"Host: a\r\n" + SECTION, LINE + b"Expect: 100-continue\r\n" + SECTION),
-        *(LINE + b"Upgrade: h2c\r\n" + SECTION, LINE + b"Transfer-Encoding: gzip\r\n" + SECTION),
+        *(LINE + b"Host: a\r\nConnection: close,\r\n\r\n",),
+        *(LINE + b"Host: a\r\nConnection: close , upgrade\r\n\r\n",),
+        LINE + b"Transfer-Encoding: gzip\r\n" + SECTION,
         *(LINE + b"Connection: a\r\n" + SECTION, LINE + b"Content-Length: 12\r\n" + SECTION),
         *(LINE + b"Host: [::1]\r\n\r\n", LINE + b"Host:\r\n\r\n", LINE + b"A: \0\r\n" + SECTION),
     ],

@@ -14,7 +14,7 @@ except ImportError:
 
     def scan_request(
         buffer: bytes, start: int, max_line: int, max_section: int, max_fields: int, /
-    ) -> tuple[bytes, bytes, bytes, bytes, int, int, bool] | None:
+    ) -> tuple[bytes, bytes, bytes, bytes, int, int, bool, bool] | None:
         """
         Find the parts of a head that is whole and plain: its target is a path, its version 1.1,
         and the fields that frame it are single and simple.
@@ -25,8 +25,9 @@ except ImportError:
         @param max_section: how many octets the header section may have.
         @param max_fields: how many field lines it may have.
         @return: the method, the target, the request line and the header section as sent, the
-            offset behind the head, the length of the content, and whether the connection can
-            carry another request. C{None} for any other head.
+            offset behind the head, the length of the content, whether the connection can carry
+            another request, and whether the client offers to upgrade it. C{None} for any other
+            head.
         """
         return None
 

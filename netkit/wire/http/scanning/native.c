@@ -86,7 +86,10 @@ typedef struct {
     int hosts;
     int connections;
     int lengths;
-    int closes;
+    int upgrades;
+    /* The connection options. */
+    int close;
+    int upgrade;
     unsigned long long length;
 } Found;
 
@@ -124,10 +127,28 @@ plain_length(const unsigned char *at, const unsigned char *end, unsigned long lo
 }
 
 static int
-plain_connection(const unsigned char *at, const unsigned char *end, int *closes)
+plain_options(const unsigned char *at, const unsigned char *end, Found *found)
 {
-    *closes = end - at == 5 && same(at, "close", 5);
-    return *closes || (end - at == 10 && same(at, "keep-alive", 10));
+    const unsigned char *option;
+    Py_ssize_t length;
+
+    for (;;) {
+        for (option = at; at < end && is(at, TOKEN); at++)
+            ;
+        length = at - option;
+        if (length == 5 && same(option, "close", 5))
+            found->close = 1;
+        else if (length == 7 && same(option, "upgrade", 7))
+            found->upgrade = 1;
+        else if (length != 10 || !same(option, "keep-alive", 10))
+            return 0;
+        if (at == end)
+            return 1;
+        if (*at++ != ',')
+            return 0;
+        while (at < end && (*at == ' ' || *at == '\t'))
+            at++;
+    }
 }
 
 /* Take note of a field, and say whether that was all there is to do about it. */
@@ -145,10 +166,11 @@ note_field(const unsigned char *name, Py_ssize_t length, const unsigned char *at
     case 6:
         return !same(name, "expect", 6);
     case 7:
-        return !same(name, "upgrade", 7);
+        found->upgrades += same(name, "upgrade", 7);
+        return 1;
     case 10:
         return !same(name, "connection", 10) ||
-               (++found->connections == 1 && plain_connection(at, end, &found->closes));
+               (++found->connections == 1 && plain_options(at, end, found));
     case 14:
         return !same(name, "content-length", 14) ||
                (++found->lengths == 1 && plain_length(at, end, &found->length));
@@ -229,7 +251,7 @@ scan_request(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t
 {
     const unsigned char *buffer, *start, *method_end, *target, *target_end, *section, *end;
     Py_ssize_t size, from, max_line, max_section, max_fields;
-    Found found = {0, 0, 0, 0, 0};
+    Found found = {0, 0, 0, 0, 0, 0, 0};
     char *octets;
 
     if (count != 5) {
@@ -260,12 +282,13 @@ scan_request(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t
         (end = skip_fields(section, max_fields, &found)) == NULL ||
         end - section > max_section || found.hosts == 0)
         goto not_plain;
-    return Py_BuildValue("y#y#y#y#nKO", (const char *)start, (Py_ssize_t)(method_end - start),
+    return Py_BuildValue("y#y#y#y#nKOO", (const char *)start, (Py_ssize_t)(method_end - start),
                          (const char *)target, (Py_ssize_t)(target_end - target),
                          (const char *)start, (Py_ssize_t)(section - start),
                          (const char *)section, (Py_ssize_t)(end - section),
                          (Py_ssize_t)(end - buffer), found.length,
-                         found.closes ? Py_False : Py_True);
+                         found.close ? Py_False : Py_True,
+                         found.upgrades > 0 && found.upgrade ? Py_True : Py_False);
 
 not_plain:
     /* Not Py_RETURN_NONE: in the headers of Python 3.12 and later that counts no reference, and in
