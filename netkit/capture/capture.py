@@ -15,7 +15,11 @@ from twisted.internet.defer import Deferred, gatherResults
 from .. import __version__
 from .printed import PrintedStream
 from .recorder import DELAY, ISink, Recorder
+from .ring import Ring
 from .segments import SegmentFiles, Segments
+
+# How long an event that somebody watches for waits for others, in seconds.
+_WATCHED_DELAY = 0.02
 
 # How long to wait for the disk when all else is over, in seconds.
 _PATIENCE = 5.0
@@ -42,7 +46,9 @@ class CaptureSettings:
 
 class Capture:
     """
-    What a program records of its connections: files, a printed stream, or both.
+    What a program records of its connections: files, a printed stream, a ring in memory, or all.
+
+    @ivar ring: the ring, if there is one.
     """
 
     def __init__(
@@ -50,12 +56,15 @@ class Capture:
         reactor: Any,
         settings: CaptureSettings | None = None,
         printed: PrintedStream | None = None,
+        ring: Ring | None = None,
     ) -> None:
         """
         @param reactor: in whose thread this is used.
         @param settings: what is kept in files; nothing by default.
         @param printed: what is printed; nothing by default.
+        @param ring: what keeps the last of it in memory; nothing by default.
         """
+        self.ring = ring
         self._reactor = reactor
         self._snaplen = 0 if settings is None else settings.snaplen
         self._numbers: Iterator[int] = count(1)
@@ -84,6 +93,9 @@ class Capture:
         if self._segments is not None:
             sinks.append(ISink(self._segments))
         delay = DELAY
+        if self.ring is not None:
+            sinks.append(ISink(self.ring))
+            delay = _WATCHED_DELAY
         if printing and self._printed is not None:
             sinks.append(ISink(self._printed))
             # Somebody looks at it: it is printed by the time that the client has its answer.
