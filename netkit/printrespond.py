@@ -19,8 +19,7 @@ from .base.arguments import checkCount, checkFlag, checkOctets, checkSeconds
 from .base.deadlines import IdleTimer
 from .base.notes import tell
 from .base.quantities import parseSeconds
-from .base.tls import errorText
-from .base.twistedprivate import handshakeDone
+from .base.tls import errorText, handshakeDone
 from .server import ServerFactory, ServerProtocol
 
 _log = Logger()

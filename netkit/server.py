@@ -24,10 +24,10 @@ from .base.addresses import addressText
 from .base.arguments import checkCount, checkReactor, checkSeconds
 from .base.budget import Budget
 from .base.deadlines import LINGER, Deadline, Ticker
+from .base.halfclose import hasHalves
 from .base.notes import note, tell
 from .base.sockopts import closeAfterWrites
-from .base.tls import errorText
-from .base.twistedprivate import handshakeDone
+from .base.tls import errorText, handshakeDone
 from .base.waiters import Waiters
 
 _log = Logger()
@@ -89,8 +89,8 @@ class ServerProtocol(Protocol):
         C{lingering} is true from here on, and says to C{dataReceived} that it is to drop.
         """
         self.lingering = True
-        if ISSLTransport.providedBy(self.transport):
-            # TLS has no half-close: this says close_notify, and reads on until the peer's.
+        if ISSLTransport.providedBy(self.transport) and not hasHalves(self.transport):
+            # Twisted's TLS says close_notify, and reads on until the peer's.
             self.transport.loseConnection()
         else:
             self.transport.loseWriteConnection()

@@ -22,6 +22,7 @@ WIRE, BASE, PROTOCOLS, SERVICES, COMMANDS = range(5)
 LAYERS = {
     "wire": WIRE,
     "base": BASE,
+    "tls": BASE,
     "services": SERVICES,
     "commands": COMMANDS,
     "cli": COMMANDS,

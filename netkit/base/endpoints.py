@@ -7,6 +7,7 @@ how to write what was meant.
     - A UNIX socket is a L{UNIXPort <netkit.base.unixport.UNIXPort>}.
     - L{BACKLOG <netkit.base.listening.BACKLOG>} connections may wait to be accepted, unless the
       string has another C{backlog=}.
+    - C{tls:} and C{ssl:} speak L{netkit.tls}; C{netkit-tls:} is C{tls:} in any Twisted program.
     - C{tcp:} and C{ssl:} clients try all addresses of a name, of both families, as RFC 8305 says,
       where Twisted's try the first one of IPv4.
 """
@@ -17,6 +18,7 @@ import os
 import re
 import socket
 import sys
+from functools import partial
 from ipaddress import IPv6Address
 from typing import Any
 
@@ -31,14 +33,14 @@ from twisted.internet.endpoints import (
     clientFromString,
     quoteStringArgument,
     serverFromString,
-    wrapClientTLS,
 )
 from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
 from twisted.python.filepath import UnlistableError
 
+from ..tls.endpoint import parseClient, parseServer, parseSSLServer
+from ..tls.openssl import negotiateStrictly, wrapClientTLS
 from .listening import BacklogReactor, ProxiedReactor, UNIXReactor
 from .systemd import unnamedSocket
-from .tls import negotiateStrictly
 from .twistedprivate import connectionPath, connectionTarget, contextFactory, splitEndpoint
 
 # In front of the name of an abstract UNIX socket, also in a string within a string.
@@ -91,7 +93,7 @@ def clientEndpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
     try:
         _checkPath(description)
         _checkPort(description, _CLIENT_PORTS)
-        endpoint = clientFromString(reactor, _withAbstract(description))
+        endpoint = _parsedClient(reactor, _withAbstract(description))
         if isinstance(endpoint, UNIXClientEndpoint):
             _checkLength(connectionPath(endpoint))
         return _withNames(reactor, endpoint)
@@ -107,12 +109,34 @@ def _withNames(reactor: Any, endpoint: IStreamClientEndpoint) -> IStreamClientEn
     """
     if isinstance(endpoint, TCP4ClientEndpoint | SSL4ClientEndpoint):
         target = connectionTarget(endpoint)
-        if not (isIPAddress(target.host) or isIPv6Address(target.host)):
-            named = HostnameEndpoint(reactor, *target)
-            if isinstance(endpoint, TCP4ClientEndpoint):
-                return named
-            return wrapClientTLS(contextFactory(endpoint), named)
+        literal = isIPAddress(target.host) or isIPv6Address(target.host)
+        kind = TCP4ClientEndpoint if literal else HostnameEndpoint
+        lower = IStreamClientEndpoint(kind(reactor, *target))
+        if isinstance(endpoint, TCP4ClientEndpoint):
+            return lower
+        return wrapClientTLS(contextFactory(endpoint), lower, reactor)
     return IStreamClientEndpoint(endpoint)
+
+
+def _parsedClient(reactor: Any, description: str) -> IStreamClientEndpoint:
+    (kind, *positional), named = splitEndpoint(description)
+    if kind.lower() == "tls":
+        return tlsClient(reactor, *positional, **named)
+    return IStreamClientEndpoint(clientFromString(reactor, description))
+
+
+def tlsClient(reactor: Any, *positional: str, **named: str) -> IStreamClientEndpoint:
+    """
+    Make the endpoint of a client's string C{tls:}, from its arguments.
+    """
+    return parseClient(reactor, partial(clientEndpoint, reactor), *positional, **named)
+
+
+def tlsServer(reactor: Any, *positional: str, **named: str) -> IStreamServerEndpoint:
+    """
+    Make the endpoint of a server's string C{tls:}, from its arguments.
+    """
+    return parseServer(reactor, partial(serverEndpoint, reactor), *positional, **named)
 
 
 class _Refused(ValueError):
@@ -140,10 +164,15 @@ def _server(reactor: Any, description: str) -> IStreamServerEndpoint:
 
 
 def _parsed(reactor: Any, description: str) -> IStreamServerEndpoint:
+    (kind, *positional), named = splitEndpoint(description)
+    if kind.lower() == "tls":
+        return tlsServer(reactor, *positional, **named)
+    # Who names a method of pyOpenSSL's is served by it.
+    if kind.lower() == "ssl" and "sslmethod" not in named:
+        return parseSSLServer(reactor, *positional, **named)
     try:
         return IStreamServerEndpoint(serverFromString(reactor, description))
     except IndexError:
-        (kind, *positional), named = splitEndpoint(description)
         if kind.lower() != "systemd":
             raise
         return unnamedSocket(reactor, *positional, **named)

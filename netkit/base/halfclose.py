@@ -7,14 +7,22 @@ from __future__ import annotations
 from twisted.internet.interfaces import ISSLTransport, ITCPTransport, ITransport
 
 
+class IHalfCloseableTLS(ISSLTransport):
+    """
+    A TLS transport whose halves end one by one, each with its close_notify (RFC 8446 section 6.1).
+    """
+
+
 def hasHalves(transport: ITransport) -> bool:
     """
     Tell whether one half of a connection can be closed while the other goes on.
 
-    @param transport: the connection's. TLS has no halves, nor has any transport that is not a
-        socket's.
+    @param transport: the connection's. Twisted's TLS has no halves, nor has any transport that is
+        not a socket's.
     """
-    return ITCPTransport.providedBy(transport) and not ISSLTransport.providedBy(transport)
+    if ISSLTransport.providedBy(transport):
+        return bool(IHalfCloseableTLS.providedBy(transport))
+    return bool(ITCPTransport.providedBy(transport))
 
 
 def endWriting(transport: ITransport) -> None:

@@ -11,8 +11,9 @@ from twisted.internet.interfaces import IReactorFromThreads, IStreamServerEndpoi
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..tls.endpoint import TLSServerEndpoint
+from ..tls.openssl import tlsContext
 from .descriptors import DescriptorWriter
-from .tls import tlsContext
 
 _log = Logger()
 
@@ -39,6 +40,9 @@ class KeyLog:
         context = tlsContext(endpoint)
         if context is not None:
             context.set_keylog_callback(self._write)
+        elif isinstance(endpoint, TLSServerEndpoint):
+            # OpenSSL writes them itself.
+            endpoint.logSecrets(self.path)
 
     def start(self) -> None:
         """

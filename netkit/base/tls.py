@@ -1,26 +1,18 @@
 """
-TLS: what goes wrong with it, in words; and what a server does about ALPN.
+TLS, of netkit's or of Twisted's: what was agreed on, and what goes wrong with it, in words.
 """
 
 from __future__ import annotations
 
+import ssl
 from typing import Any, NamedTuple
 
 from OpenSSL import SSL
 from service_identity import VerificationError
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IListeningPort,
-    IOpenSSLServerConnectionCreator,
-    IProtocolFactory,
-    IProtocolNegotiationFactory,
-    IStreamServerEndpoint,
-    ISystemHandle,
-)
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from zope.interface import implementer
+from twisted.internet.interfaces import ISSLTransport
 
-from .twistedprivate import serverContext
+from . import twistedprivate
+from .halfclose import IHalfCloseableTLS
 
 # What OpenSSL says of a peer that does something else than TLS.
 _NO_TLS = frozenset(
@@ -33,6 +25,20 @@ _NO_TLS = frozenset(
     )
 )
 
+# Of X509_verify_cert(3): that the certificate is for another name, or for another address.
+_ANOTHER_SERVERS = frozenset((62, 64))
+
+
+def handshakeDone(transport: object) -> bool:
+    """
+    Whether a connection's TLS handshake was done, or it never had one to do.
+
+    @param transport: the transport, which may be wrapped as often as one likes.
+    """
+    if IHalfCloseableTLS.providedBy(transport):
+        return bool(getattr(transport, "handshakeDone", True))
+    return twistedprivate.handshakeDone(transport)
+
 
 def errorText(error: BaseException | None) -> str:
     """
@@ -40,23 +46,36 @@ def errorText(error: BaseException | None) -> str:
 
     @param error: any error, as a C{Failure} has it. Those of TLS have no C{str} for people.
     """
-    if isinstance(error, SSL.Error):
+    if isinstance(error, SSL.Error | ssl.SSLError):
         return tlsErrorText(error)
     if isinstance(error, VerificationError):
         return f"the certificate is another server's: {error}"
     return str(error)
 
 
-def tlsErrorText(error: SSL.Error) -> str:
+def tlsErrorText(error: SSL.Error | ssl.SSLError) -> str:
     """
     Say why TLS failed.
 
     @param error: what OpenSSL says.
     """
-    # A list of (library, function, reason), empty where OpenSSL gave none.
-    reasons = [entry[-1] for entry in error.args[0]] if error.args else []
+    reasons = _reasons(error)
     text = ", ".join(reasons) or "the TLS connection failed"
     return f"{text}: the peer does not speak TLS" if _NO_TLS.intersection(reasons) else text
+
+
+def _reasons(error: SSL.Error | ssl.SSLError) -> list[str]:
+    if isinstance(error, SSL.Error):
+        # A list of (library, function, reason), empty where OpenSSL gave none.
+        return [entry[-1] for entry in error.args[0]] if error.args else []
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _ANOTHER_SERVERS:
+            return [f"the certificate is another server's: {error.verify_message}"]
+        return [f"certificate verify failed: {error.verify_message}"]
+    # In OpenSSL's words, which Python has as the name of a constant.
+    name: str | None = getattr(error, "reason", None)
+    reason = name.replace("_", " ").lower() if name else error.strerror
+    return [reason] if reason else []
 
 
 class TLSAgreement(NamedTuple):
@@ -80,76 +99,12 @@ def tlsAgreement(transport: object) -> TLSAgreement | None:
     @param transport: the connection's.
     @return: L{None} where it is not TLS.
     """
-    handle = transport.getHandle() if ISystemHandle.providedBy(transport) else None
-    if not isinstance(handle, SSL.Connection):
+    if not ISSLTransport.providedBy(transport):
         return None
+    secure: Any = transport
+    handle = secure.getHandle()
     return TLSAgreement(
         handle.get_protocol_version_name(),
         handle.get_alpn_proto_negotiated(),
         handle.get_servername() or b"",
     )
-
-
-@implementer(IStreamServerEndpoint)
-class TLSServerEndpoint:
-    """
-    Listens on another endpoint, and speaks TLS on its connections.
-
-    @ivar context: what they have in common.
-    """
-
-    def __init__(
-        self,
-        endpoint: IStreamServerEndpoint,
-        creator: IOpenSSLServerConnectionCreator,
-        context: SSL.Context,
-    ) -> None:
-        """
-        @param endpoint: what to listen on.
-        @param creator: makes the TLS of each connection.
-        @param context: what all of them are made with.
-        """
-        self.context = context
-        self._endpoint = endpoint
-        self._creator = creator
-
-    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """
-        Listen.
-
-        @param protocolFactory: makes the protocols.
-        """
-        return self._endpoint.listen(TLSMemoryBIOFactory(self._creator, False, protocolFactory))
-
-
-def tlsContext(endpoint: IStreamServerEndpoint) -> SSL.Context | None:
-    """
-    Tell what a server's TLS connections are made with.
-
-    @param endpoint: what listens.
-    @return: L{None} where there is no TLS.
-    """
-    return endpoint.context if isinstance(endpoint, TLSServerEndpoint) else serverContext(endpoint)
-
-
-def negotiateStrictly(endpoint: IStreamServerEndpoint) -> None:
-    """
-    Have a TLS server do about ALPN what RFC 7301 section 3.2 says. Twisted's refuses each client
-    that offers a protocol, curl and browsers among them, where the factory has no list of its own.
-
-    @param endpoint: what listens; left as it is if it has no TLS.
-    """
-    context = tlsContext(endpoint)
-    if context is not None:
-        context.set_alpn_select_callback(_selectProtocol)
-
-
-def _selectProtocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
-    factory = IProtocolNegotiationFactory(connection.get_app_data().factory.wrappedFactory, None)
-    if factory is None:
-        return SSL.NO_OVERLAPPING_PROTOCOLS
-    for name in factory.acceptableProtocols():
-        if name in offered:
-            return name
-    # What is raised here is what the handshake fails with, after the alert that is for this.
-    raise SSL.Error([("ALPN", "", "no application protocol that both sides take")])

@@ -11,10 +11,11 @@ from typing import Any
 
 import idna
 from OpenSSL.crypto import FILETYPE_PEM
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
 from twisted.internet.ssl import Certificate, KeyPair, PrivateCertificate
 
+from ..tls import wrapClientTLS
 from .endpoints import clientEndpoint
 from .trust import Trust
 from .twistedprivate import splitEndpoint
@@ -35,6 +36,7 @@ class TLSTarget:
         @param trust: whose certificates to trust, where the string does not say.
         @raise ValueError: it is none.
         """
+        self._reactor = reactor
         # What Twisted does not take, says why.
         clientEndpoint(reactor, description)
         positional, named = splitEndpoint(description)
@@ -84,8 +86,7 @@ class TLSTarget:
         """
         Make the endpoint that the string describes.
         """
-        endpoint: IStreamClientEndpoint = wrapClientTLS(self.connectionCreator(), self.endpoint)
-        return endpoint
+        return wrapClientTLS(self.connectionCreator(), self.endpoint, self._reactor)
 
 
 def _identity(certificate: str | None, privateKey: str | None) -> PrivateCertificate | None:

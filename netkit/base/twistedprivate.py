@@ -26,6 +26,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.posixbase import PosixReactorBase, _ContinuousPolling
 from twisted.internet.process import _BaseProcess as BaseProcess
+from twisted.protocols._tls_legacy import _convertToAppropriateFactory
 from twisted.python.failure import Failure
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ __all__ = [
     "addressOf",
     "adoptedConnection",
     "adoptedPort",
+    "connectionMaker",
     "connectionPath",
     "connectionTarget",
     "contentEnded",
@@ -358,6 +360,19 @@ class UNIXConnector(unix.Connector):
 
 
 # TLS
+
+
+def connectionMaker(creator: Any, client: bool) -> Callable[[Any], SSL.Connection]:
+    """
+    Make what makes the TLS connections that a context factory, of any of the kinds that Twisted
+    takes, stands for.
+
+    @param creator: the context factory.
+    @param client: whether the connections are a client's.
+    @return: to be called with what has the interface of a L{TLSMemoryBIOProtocol
+        <twisted.protocols.tls.TLSMemoryBIOProtocol>}.
+    """
+    return _convertToAppropriateFactory(client, creator)
 
 
 def handshakeDone(transport: object) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from time import time_ns
 from typing import Any
 
-from OpenSSL.SSL import Connection as TLSConnection
 from twisted.internet.error import (
     ConnectionAborted,
     ConnectionDone,
@@ -33,7 +32,7 @@ from zope.interface import directlyProvides, providedBy
 
 from ..base.addresses import plainAddress
 from ..base.notes import INoted
-from ..base.tls import errorText
+from ..base.tls import errorText, tlsAgreement
 from ..wire.recording import (
     Closed,
     Direction,
@@ -130,15 +129,15 @@ class RecordedProtocol(ProtocolWrapper):
         self.wrappedProtocol.writeConnectionLost()
 
     def handshakeCompleted(self) -> None:
-        handle = self.transport.getHandle()
-        if isinstance(handle, TLSConnection):
+        agreement = tlsAgreement(self.transport)
+        if agreement is not None:
             self._recorder.event(
                 Secured(
                     self._number,
                     time_ns(),
-                    handle.get_protocol_version_name(),
-                    handle.get_alpn_proto_negotiated().decode(errors="backslashreplace"),
-                    (handle.get_servername() or b"").decode(errors="backslashreplace"),
+                    agreement.version,
+                    agreement.protocol.decode(errors="backslashreplace"),
+                    agreement.serverName.decode(errors="backslashreplace"),
                 )
             )
         if IHandshakeListener.providedBy(self.wrappedProtocol):

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint, ITCPTransport
 
 from ..base.endpoints import clientEndpoint
@@ -16,6 +15,7 @@ from ..base.tls import tlsAgreement
 from ..base.tlsclient import TLSTarget
 from ..base.trust import Trust
 from ..base.twistedprivate import splitEndpoint
+from ..tls import wrapClientTLS
 from .proxyheader import PrefacedEndpoint, proxyHeader
 
 # How many names of servers are remembered with what TLS needs for them.
@@ -51,6 +51,7 @@ class Upstream:
             default.
         @raise ValueError: it is no client endpoint string, or one that this cannot be done with.
         """
+        self._reactor = reactor
         self._passServerName = passServerName
         self._serverName = serverName
         self._protocols = tuple(protocols)
@@ -98,5 +99,4 @@ class Upstream:
                 protocols = (agreement.protocol,)
             if agreement.serverName and self._passServerName:
                 name = agreement.serverName.decode("ascii")
-        wrapped: IStreamClientEndpoint = wrapClientTLS(self._creator(name, protocols), endpoint)
-        return wrapped
+        return wrapClientTLS(self._creator(name, protocols), endpoint, self._reactor)

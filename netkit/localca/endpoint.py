@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from ..base.endpoints import serverEndpoint
-from ..base.tls import TLSServerEndpoint
+from ..tls import OpenSSLServerEndpoint
 from .authority import Authority, AuthorityError, defaultFolder
 from .context import IssuingContext
 
 
 def parseServer(
     reactor: Any, endpoint: str = "", *more: str, folder: str | None = None, **unknown: str
-) -> TLSServerEndpoint:
+) -> OpenSSLServerEndpoint:
     """
     Make the endpoint of a server's string.
 
@@ -40,4 +40,6 @@ def parseServer(
     except AuthorityError as error:
         raise ValueError(str(error)) from error
     creator = IssuingContext(authority)
-    return TLSServerEndpoint(serverEndpoint(reactor, endpoint), creator, creator.context)
+    return OpenSSLServerEndpoint(
+        serverEndpoint(reactor, endpoint), creator, creator.context, reactor
+    )

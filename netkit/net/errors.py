@@ -5,6 +5,7 @@ that Twisted has no class for.
 
 from __future__ import annotations
 
+import ssl
 from copy import copy
 
 from OpenSSL import SSL
@@ -71,7 +72,7 @@ def withEndpoint(error: BaseException | None, endpoint: str) -> Exception:
         one of the operating system, C{ValueError} where the endpoint can be none. Another error is
         returned itself.
     """
-    if isinstance(error, SSL.Error | VerificationError):
+    if isinstance(error, SSL.Error | ssl.SSLError | VerificationError):
         return SSLError(string=f"{endpoint}: {errorText(error)}")
     if isinstance(error, ConnectError | ConnectionClosed | DNSLookupError):
         told = copy(error)

@@ -23,6 +23,8 @@ from ..base.addresses import addressText
 from ..base.arguments import checkCount, checkFlag, checkSeconds
 from ..base.budget import Budget
 from ..base.deadlines import Deadline
+from ..base.halfclose import IHalfCloseableTLS
+from ..base.tls import handshakeDone
 from .errors import withEndpoint
 from .socket import HIGH_WATER_MARK, MOST_KEEPALIVE_DELAY, Socket
 
@@ -102,15 +104,20 @@ class SocketProtocol(Protocol):
     def connectionMade(self) -> None:
         super().connectionMade()
         self.endpoint = self.endpoint or peerText(self.transport)
-        transport: object = self.transport
-        # What is between TLS and us, if anything is, does not pass on that the handshake is done.
-        if isinstance(transport, TLSMemoryBIOProtocol) and transport.wrappedProtocol is self:
+        if self._handshakeAwaited():
             # Said only now: Twisted's client endpoints pass on the events of one interface alone,
             # and on TCP it has to be the other one.
             alsoProvides(self, IHandshakeListener)
             self._handshake.start(HANDSHAKE_TIMEOUT)
         else:
             self._begin()
+
+    def _handshakeAwaited(self) -> bool:
+        transport: object = self.transport
+        if isinstance(transport, TLSMemoryBIOProtocol):
+            # What is between Twisted's TLS and us, if anything is, does not pass on its end.
+            return transport.wrappedProtocol is self
+        return IHalfCloseableTLS.providedBy(transport) and not handshakeDone(transport)
 
     def handshakeCompleted(self) -> None:
         """

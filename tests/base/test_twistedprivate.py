@@ -15,6 +15,7 @@ from twisted.internet import _signals, endpoints, posixbase, process, tcp, unix
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import CertificateOptions
+from twisted.protocols import _tls_legacy
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web import client
 from twisted.web.http import HTTPChannel
@@ -79,6 +80,7 @@ WHERE: dict[str, tuple[object | Callable[[], object], tuple[str, ...]]] = {
     "connector": (tcp.Connector, ("_makeTransport",)),
     "unix connector": (unix.Connector, ("_makeTransport",)),
     "tls": (TLSMemoryBIOProtocol, ("_aborted", "_handshakeDone")),
+    "context factories": (_tls_legacy, ("_convertToAppropriateFactory",)),
     "reactor": (
         epollReactor,
         (

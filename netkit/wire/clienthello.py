@@ -1,0 +1,71 @@
+"""
+The first message of a TLS client (RFC 8446 section 4.1.2): what it says of application protocols.
+"""
+
+from __future__ import annotations
+
+_HANDSHAKE = 22
+_CLIENT_HELLO = 1
+_ALPN = 16
+
+
+def alpn_offer(octets: bytes | bytearray | memoryview) -> list[bytes]:
+    """
+    Find the application protocols that a client offers (RFC 7301).
+
+    @param octets: what the client sent: records with the whole ClientHello, and maybe more.
+    @return: their names, the preferred one first; none where it offers none, or the octets are
+        something else.
+    """
+    try:
+        return _offer(_message(memoryview(octets)))
+    except IndexError:
+        return []
+
+
+def _message(octets: memoryview) -> memoryview:
+    """
+    The body of the first handshake message, which records may have in fragments.
+    """
+    content = bytearray()
+    while octets and octets[0] == _HANDSHAKE:
+        content += _vector(octets[3:], 2)
+        octets = octets[5 + int.from_bytes(octets[3:5]) :]
+    if not content or content[0] != _CLIENT_HELLO:
+        return memoryview(b"")
+    return _vector(memoryview(content)[1:], 3)
+
+
+def _offer(hello: memoryview) -> list[bytes]:
+    # Behind the version and 32 random octets: the session, cipher suites, compression methods.
+    rest = hello[34:]
+    for width in (1, 2, 1):
+        rest = rest[width + len(_vector(rest, width)) :]
+    extensions = _vector(rest, 2)
+    while extensions:
+        data = _vector(extensions[2:], 2)
+        if int.from_bytes(extensions[:2]) == _ALPN:
+            return _names(_vector(data, 2))
+        extensions = extensions[4 + len(data) :]
+    return []
+
+
+def _names(octets: memoryview) -> list[bytes]:
+    names = []
+    while octets:
+        name = _vector(octets, 1)
+        names.append(bytes(name))
+        octets = octets[1 + len(name) :]
+    return names
+
+
+def _vector(octets: memoryview, width: int) -> memoryview:
+    """
+    What a length of so many octets stands in front of.
+
+    @raise IndexError: it is cut short.
+    """
+    length = int.from_bytes(octets[:width])
+    if len(octets) < width + length:
+        raise IndexError("cut short")
+    return octets[width : width + length]
