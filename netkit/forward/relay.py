@@ -41,8 +41,7 @@ from ..base.deadlines import Deadline
 from ..base.halfclose import endWriting
 from ..base.notes import note, tell
 from ..base.piping import Pipe
-from ..base.tls import errorText
-from ..base.twistedprivate import handshakeDone
+from ..base.tls import errorText, handshakeDone
 from ..server import ServerFactory, ServerProtocol
 from .hostrewriting import HostRewriter, checkHost
 from .unreachable import Unreachable
