@@ -18,7 +18,7 @@ from ..wire.recording import Direction, Event, Octets
 DELAY = 0.05
 
 # How many octets of memory wait for that at most.
-_BATCH = 2**18
+_BATCH = 2**19
 
 _new = tuple.__new__
 
@@ -86,6 +86,8 @@ class Recorder:
         self._delay = delay
         self._batch: list[Event] = []
         self._size = 0
+        # Beyond how many octets of memory there is something to do: to begin with, that is at once.
+        self._most = 0
         self._call: IDelayedCall | None = None
         self._waiting: dict[Callable[[], None], None] = {}
         for sink in sinks:
@@ -104,10 +106,8 @@ class Recorder:
         # Without the call in Python that a named tuple's class makes.
         self._batch.append(_new(Octets, (connection, time_ns(), direction, data, length)))
         self._size = size = self._size + len(data) + EVENT
-        if size > _BATCH:
-            self.flush()
-        elif self._call is None:
-            self._call = self._clock.callLater(self._delay, self.flush)
+        if size > self._most:
+            self._begunOrFull()
         return self.full
 
     def event(self, event: Event) -> None:
@@ -116,13 +116,21 @@ class Recorder:
         """
         self._batch.append(event)
         self._size += EVENT
-        if self._call is None:
+        if self._size > self._most:
+            self._begunOrFull()
+
+    def _begunOrFull(self) -> None:
+        if self._size > _BATCH:
+            self.flush()
+        else:
+            self._most = _BATCH
             self._call = self._clock.callLater(self._delay, self.flush)
 
     def flush(self) -> None:
         """
         Hand on what has come.
         """
+        self._most = 0
         if self._call is not None:
             if self._call.active():
                 self._call.cancel()

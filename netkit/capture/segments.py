@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..base.descriptors import writePieces
+from ..base.malloc import raiseTrimThreshold
 from ..base.worker import Worker
 from ..wire.recording import Event, RecordingWriter
 from .loss import Loss
@@ -223,6 +224,8 @@ class Segments:
         @raise OSError: the folder cannot be had.
         """
         self._files.check()
+        # What waits for the disk comes and goes by megabytes.
+        raiseTrimThreshold()
         self._worker.start()
 
     def stop(self) -> Deferred[None]:

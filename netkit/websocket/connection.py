@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
 from ..base.budget import BudgetExceededError, Share
+from ..base.malloc import raiseTrimThreshold
 from ..base.notes import note, tell
 from ..base.timeslice import TIME_SLICE
 from ..server import ServerProtocol
@@ -27,7 +28,6 @@ from .closing import ClosingDeadline
 from .errors import WebSocketClosed
 from .flow import PAUSED_BY_APPLICATION, PAUSED_FOR_OTHERS, ReadFlow
 from .keepalive import Pinger
-from .malloc import raiseTrimThreshold
 from .options import WebSocketOptions
 from .protocol import WebSocketProtocol
 from .sending import Sender

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import struct
 from enum import IntFlag
-from ipaddress import IPv4Address, ip_address
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import NamedTuple, TypeVar
 
 from . import pcapng
@@ -67,13 +68,25 @@ class Flag(IntFlag):
     ACK = 16
 
 
-_ACK = int(Flag.ACK)
-_STARTS_OR_ENDS = int(Flag.SYN | Flag.FIN)
+# As numbers, which are quicker.
+_FIN, _SYN, _ACK = int(Flag.FIN), int(Flag.SYN), int(Flag.ACK)
 _LOW = 0xFFFFFFFF
 _CONTENT_END = _TCP_END.pack(5 << 12 | Flag.PSH | Flag.ACK, _WINDOW, 0)
 _MORE_END = _TCP_END.pack(5 << 12 | Flag.ACK, _WINDOW, 0)
 
 Kept = TypeVar("Kept", bytes, memoryview)
+
+
+@lru_cache(2**12)
+def packed(address: str) -> bytes:
+    """
+    Make an IP address the four or sixteen octets that it has in a packet; none of what is no IP
+    address.
+    """
+    try:
+        return ip_address(address).packed
+    except ValueError:
+        return b""
 
 
 class Flow:
@@ -109,10 +122,9 @@ class Flow:
         flags = pcapng.options([(pcapng.FLAGS, pcapng.NUMBER.pack(direction))])
         # By the octets that are missing to a multiple of four.
         self._ends = [bytes(padding) + flags for padding in range(4)]
-        sender, receiver = ip_address(source[0]), ip_address(destination[0])
-        addresses = sender.packed + receiver.packed
+        addresses = packed(source[0]) + packed(destination[0])
         ports = _PORTS.pack(source[1], destination[1])
-        self._v4 = isinstance(sender, IPv4Address)
+        self._v4 = len(addresses) == 8
         self._addresses = addresses + ports if self._v4 else _V6_MIDDLE + addresses + ports
         # What the checksum of IP's header sums up, without the length (RFC 791 section 3.1).
         self._sum = 0x4500 + _TTL_AND_TCP + sum(struct.unpack(">4H", addresses[:8]))
@@ -139,13 +151,14 @@ class Flow:
             end = end[:-4] + pcapng.options([(pcapng.COMMENT, comment.encode())])
         options = b""
         words = 5
-        if flags & Flag.SYN:
+        if flags & _SYN:
             options = _WINDOW_SCALE
             words = 6
-        self.ended = self.ended or bool(flags & Flag.FIN)
+        if flags & _FIN:
+            self.ended = True
         if number is None:
             number = self.next
-            if flags & _STARTS_OR_ENDS:
+            if flags & (_SYN | _FIN):
                 self.next = self.next + 1 & _LOW
         before, between, behind = self._around(0, 0, words * 4, end)
         bits = _TCP_END.pack(words << 12 | flags, _WINDOW, 0)

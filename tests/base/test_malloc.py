@@ -1,5 +1,5 @@
 """
-Tests for L{netkit.websocket.malloc}.
+Tests for L{netkit.base.malloc}.
 """
 
 from __future__ import annotations
