@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from itertools import count
 from operator import itemgetter
 
-from ..wire.recording import Closed, Direction, Dropped, Event, Note, Octets, Opened, Unrecorded
+from ..wire.recording import (
+    Closed,
+    Direction,
+    Dropped,
+    Event,
+    Note,
+    Opened,
+    PlainOctets,
+    Unrecorded,
+)
 
 _RECEIVED = Direction.RECEIVED
 
@@ -57,7 +66,7 @@ class Loss:
     def __bool__(self) -> bool:
         return bool(self._parts or self.forgotten)
 
-    def add(self, events: Sequence[Event]) -> int:
+    def add(self, events: Sequence[Event | PlainOctets]) -> int:
         """
         Leave events out.
 
@@ -65,13 +74,14 @@ class Loss:
         """
         before = self.octets
         for event in events:
-            if isinstance(event, Octets):
-                part = self._part(event.connection)
-                if event.direction is _RECEIVED:
-                    part.received += event.length
+            if isinstance(event, tuple):
+                number, _, direction, _, length = event
+                part = self._part(number)
+                if direction is _RECEIVED:
+                    part.received += length
                 else:
-                    part.sent += event.length
-                self.octets += event.length
+                    part.sent += length
+                self.octets += length
             elif isinstance(event, Dropped):
                 part = self._part(event.connection)
                 part.received += event.received

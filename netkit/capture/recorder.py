@@ -7,18 +7,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from time import time_ns
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import Attribute, Interface
 
-from ..wire.recording import Direction, Event, Octets
+from ..wire.recording import Direction, Event, Octets, PlainOctets
 
 #: How long an event of which nobody waits to see something waits for others to be handed on with,
 #: in seconds.
 DELAY = 0.05
 
 # How many octets of memory wait for that at most.
-_BATCH = 2**19
+_BATCH = 2**21
 
 _new = tuple.__new__
 
@@ -44,6 +45,20 @@ class ISink(Interface):
 
         @param events: one at least, in the order in which they happened; not to be changed.
         @param size: about how much memory they take, in octets.
+        """
+
+
+class IPlainSink(ISink):
+    """
+    A sink of which many events wait: it takes octets as plain tuples.
+    """
+
+    def take(events: list[Any], size: int) -> None:
+        """
+        Take events.
+
+        @param events: as L{ISink} has it, with C{PlainOctets} for L{Octets}.
+        @param size: as L{ISink} has it.
         """
 
 
@@ -81,12 +96,14 @@ class Recorder:
         self.events = 0
         self.octetsKept = 0
         self._sinks = sinks
+        self._plainSinks = [IPlainSink(sink) for sink in sinks if IPlainSink.providedBy(sink)]
+        self._otherSinks = [sink for sink in sinks if not IPlainSink.providedBy(sink)]
         self._clock = clock
         self._snaplen = snaplen
         self._delay = delay
-        self._batch: list[Event] = []
+        self._batch: list[Event | PlainOctets] = []
         self._size = 0
-        # Beyond how many octets of memory there is something to do: to begin with, that is at once.
+        # Beyond how many octets of memory there is something to do: in the beginning, at once.
         self._most = 0
         self._call: IDelayedCall | None = None
         self._waiting: dict[Callable[[], None], None] = {}
@@ -103,8 +120,7 @@ class Recorder:
         length = len(data)
         if self._snaplen:
             data = data[: self._snaplen]
-        # Without the call in Python that a named tuple's class makes.
-        self._batch.append(_new(Octets, (connection, time_ns(), direction, data, length)))
+        self._batch.append((connection, time_ns(), direction, data, length))
         self._size = size = self._size + len(data) + EVENT
         if size > self._most:
             self._begunOrFull()
@@ -122,27 +138,32 @@ class Recorder:
     def _begunOrFull(self) -> None:
         if self._size > _BATCH:
             self.flush()
-        else:
-            self._most = _BATCH
-            self._call = self._clock.callLater(self._delay, self.flush)
+            return
+        self._most = _BATCH
+        if self._call is None:
+            self._call = self._clock.callLater(self._delay, self._due)
+
+    def _due(self) -> None:
+        self._call = None
+        self.flush()
 
     def flush(self) -> None:
         """
         Hand on what has come.
         """
         self._most = 0
-        if self._call is not None:
-            if self._call.active():
-                self._call.cancel()
-            self._call = None
         if not self._batch:
             return
         batch, self._batch = self._batch, []
         size, self._size = self._size, 0
         self.events += len(batch)
         self.octetsKept += size - len(batch) * EVENT
-        for sink in self._sinks:
-            sink.take(batch, size)
+        for plain in self._plainSinks:
+            plain.take(batch, size)
+        if self._otherSinks:
+            events = [_event(each) for each in batch]
+            for sink in self._otherSinks:
+                sink.take(events, size)
         self.full = any(sink.full for sink in self._sinks)
 
     def onDrain(self, call: Callable[[], None]) -> None:
@@ -164,3 +185,8 @@ class Recorder:
         waiting, self._waiting = self._waiting, {}
         for call in waiting:
             call()
+
+
+def _event(recorded: Event | PlainOctets) -> Event:
+    # Without the call in Python that a named tuple's class makes.
+    return _new(Octets, recorded) if isinstance(recorded, tuple) else recorded

@@ -12,6 +12,7 @@ from errno import EACCES
 from math import inf
 from pathlib import Path
 from time import monotonic, time_ns
+from typing import Any
 from uuid import uuid4
 
 from twisted.internet.defer import Deferred
@@ -22,9 +23,9 @@ from zope.interface import implementer
 from ..base.descriptors import writePieces
 from ..base.malloc import raiseTrimThreshold
 from ..base.worker import Worker
-from ..wire.recording import Event, RecordingWriter
+from ..wire.recording import Event, PlainOctets, RecordingWriter
 from .loss import Loss
-from .recorder import EVENT, ISink
+from .recorder import EVENT, IPlainSink
 
 _log = Logger()
 
@@ -89,7 +90,7 @@ class SegmentFiles:
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise PermissionError(EACCES, os.strerror(EACCES), str(self.folder))
 
-    def write(self, events: Sequence[Event]) -> None:
+    def write(self, events: Sequence[Event | PlainOctets]) -> None:
         """
         Append events.
 
@@ -152,7 +153,7 @@ class SegmentFiles:
         self._written += sum(map(len, pieces))
 
 
-@implementer(ISink)
+@implementer(IPlainSink)
 class Segments:
     """
     Writes events to L{SegmentFiles}, in a thread of its own.
@@ -184,7 +185,7 @@ class Segments:
         self._reactor = reactor
         self._drop = drop
         self._maxQueued = maxQueued
-        self._worker: Worker[list[Event]] = Worker(
+        self._worker: Worker[list[Event | PlainOctets]] = Worker(
             "netkit capture", self._write, reactor, finish=self._finish, maxQueued=maxQueued
         )
         self._worker.onDrain(self._drained)
@@ -248,7 +249,7 @@ class Segments:
         if self._worker.join(seconds):
             self._ended(None)
 
-    def take(self, events: list[Event], size: int) -> None:
+    def take(self, events: list[Any], size: int) -> None:
         """
         Write events as soon as may be.
         """
@@ -268,10 +269,10 @@ class Segments:
         if self._left:
             left, self._left = self._left, Loss()
             self.unrecorded += left.forgotten
-            events = left.events(time_ns())
+            events: list[Event | PlainOctets] = [*left.events(time_ns())]
             self._worker.put(events, len(events) * EVENT)
 
-    def _write(self, events: list[Event]) -> None:
+    def _write(self, events: list[Event | PlainOctets]) -> None:
         error: OSError | None = None
         if monotonic() >= self._retryAt:
             error = self._tryToWrite(events)
@@ -282,7 +283,7 @@ class Segments:
         lost = self._loss.add(events)
         self._reactor.callFromThread(self._failed, lost, self._loss.forgotten - before, error)
 
-    def _tryToWrite(self, events: list[Event]) -> OSError | None:
+    def _tryToWrite(self, events: list[Event | PlainOctets]) -> OSError | None:
         """
         Write what was left out, and events.
         """

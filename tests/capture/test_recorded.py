@@ -220,7 +220,7 @@ def test_events_are_handed_on_together() -> None:
 
 def test_much_is_handed_on_at_once() -> None:
     connection = Connection()
-    connection.protocol.dataReceived(b"x" * 10**6)
+    connection.protocol.dataReceived(b"x" * 3 * 10**6)
     assert len(connection.sink.events) == 2
 
 

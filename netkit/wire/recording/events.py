@@ -167,3 +167,8 @@ class Unrecorded:
 
 
 Event = Opened | Secured | Octets | HalfClosed | Closed | Note | Dropped | Unrecorded
+
+#: L{Octets} as a plain tuple. Python's garbage collector looks at each named tuple again and again
+#: for as long as it is there, at a plain one of such values once: where many wait, that is what
+#: they cost.
+PlainOctets = tuple[int, int, Direction, bytes, int]

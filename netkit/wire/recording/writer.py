@@ -4,7 +4,7 @@ Events in, a pcapng file out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..addresses import Address, address_text
@@ -17,8 +17,8 @@ from .events import (
     Event,
     HalfClosed,
     Note,
-    Octets,
     Opened,
+    PlainOctets,
     Role,
     Secured,
     Unrecorded,
@@ -108,7 +108,7 @@ class RecordingWriter:
             [(pcapng.COMMENT, about.encode()), (pcapng.APPLICATION, self._application.encode())]
         )
 
-    def write(self, events: Iterable[Event]) -> list[bytes | memoryview]:
+    def write(self, events: Iterable[Event | PlainOctets]) -> list[bytes | memoryview]:
         """
         Write events, in the order in which they happened.
 
@@ -123,7 +123,7 @@ class RecordingWriter:
         pieces: list[bytes] = []
         connections = self._connections
         for event in events:
-            if type(event) is Octets:
+            if isinstance(event, tuple):
                 number, time, direction, data, length = event
                 connection = connections.get(number)
                 if connection is None:
@@ -133,11 +133,12 @@ class RecordingWriter:
                 flow = connection.received if direction is _RECEIVED else connection.sent
                 if length < _MUCH:
                     pieces += flow.content(time, data, length)
+                elif length <= packets.MAX_CONTENT:
+                    *before, _, behind = flow.content(time, data, length)
+                    made += (b"".join((*pieces, *before)), data)
+                    pieces = [behind]
                 else:
-                    for when, between, numbers, part, behind in _much(flow, event):
-                        pieces += (when, between, numbers)
-                        made += (b"".join(pieces), part)
-                        pieces = [behind]
+                    pieces = self._large(flow, event, pieces, made)
                 if flow.unacknowledged > packets.ACKNOWLEDGED_AFTER:
                     pieces += flow.other.packet(time, _ACK)
             elif type(event) is Opened:
@@ -157,6 +158,33 @@ class RecordingWriter:
         open still: their ends are to be written again, in a file that is to be begun.
         """
         self._over.clear()
+
+    def _large(
+        self,
+        flow: Flow,
+        event: PlainOctets,
+        pieces: list[bytes],
+        made: list[bytes | memoryview],
+    ) -> list[bytes]:
+        """
+        Write content that takes several packets.
+
+        @param pieces: what is to be written before it.
+        @return: what is to be written behind it.
+        """
+        _, time, _, data, length = event
+        kept = memoryview(data)
+        for start in range(0, length, packets.MAX_CONTENT):
+            rest = length - start
+            # Only the last has PSH: by that the reader knows that it is one piece.
+            last = rest <= packets.MAX_CONTENT
+            part = kept[start : start + packets.MAX_CONTENT]
+            *before, _, behind = flow.content(
+                time, part, min(rest, packets.MAX_CONTENT), last=last
+            )
+            made += (b"".join((*pieces, *before)), part)
+            pieces = [behind]
+        return pieces
 
     def _is_open(self, number: int) -> bool:
         return number in self._known and number not in self._over
@@ -292,22 +320,3 @@ class RecordingWriter:
                 closing = comments.write("closing")
                 pieces += flow.packet(event.time, _FIN_ACK, comment=closing)
         self._note(connection, event.time, said, pieces)
-
-
-def _much(
-    flow: Flow, event: Octets
-) -> Iterator[tuple[bytes, bytes, bytes, bytes | memoryview, bytes]]:
-    """
-    The packets of much content, as L{Flow.content} makes them.
-    """
-    _, time, _, data, length = event
-    if length <= packets.MAX_CONTENT:
-        yield flow.content(time, data, length)
-        return
-    kept = memoryview(data)
-    for start in range(0, length, packets.MAX_CONTENT):
-        rest = length - start
-        # Only the last has PSH: by that the reader knows that it is one piece.
-        last = rest <= packets.MAX_CONTENT
-        part = kept[start : start + packets.MAX_CONTENT]
-        yield flow.content(time, part, min(rest, packets.MAX_CONTENT), last=last)
