@@ -127,6 +127,10 @@ def compileAll(folder: Path) -> None:
         flags += libraries if _hasHeader(header) else [f"-D{macro}"]
     _compile(sources, flags, folder / "load")
     _compile([HERE / "servers" / "epoll_echo.c"], [], folder / "epoll_echo")
+    if shutil.which("go"):
+        program, source = folder / "go_server", HERE / "servers" / "go_server.go"
+        if not program.exists() or program.stat().st_mtime <= source.stat().st_mtime:
+            run(["go", "build", "-o", str(program), str(source)])
 
 
 def extract(commit: str) -> Path:

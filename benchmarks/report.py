@@ -28,8 +28,8 @@ _DISTURBED = (
 Results = Sequence[tuple[Workload, Sequence[Comparison]]]
 
 _PACKAGES = (
-    *("twisted", "uvloop", "aiohttp", "autobahn"),
-    *("httptools", "picows", "uvicorn", "websockets"),
+    *("twisted", "uvloop", "aiohttp", "autobahn", "granian", "httptools", "picows"),
+    *("socketify", "uvicorn", "websockets", "scrapy", "daphne", "txredisapi", "carbon"),
 )
 
 
@@ -162,7 +162,10 @@ def _versions(environment: Environment) -> dict[str, str]:
     versions: dict[str, str] = json.loads(said) if said else {}
     if node := _said(["node", "--version"]):
         versions["Node"] = node.removeprefix("v")
-    for package in ("ws", "bufferutil"):
+    for name, command in (("Go", ["go", "version"]), ("nginx", ["nginx", "-v"])):
+        if said := _said(command):
+            versions[name] = said.split("/")[-1] if name == "nginx" else said.split()[2][2:]
+    for package in ("ws", "bufferutil", "bun"):
         path = environment.folder / "node_modules" / package / "package.json"
         if path.exists():
             versions[package] = json.loads(path.read_text())["version"]
@@ -174,4 +177,7 @@ def _versions(environment: Environment) -> dict[str, str]:
 def _said(command: list[str]) -> str:
     if shutil.which(command[0]) is None:
         return ""
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    done = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -109,6 +109,7 @@ _WEBSOCKET_TARGETS = (
     *_against(
         s.NETKIT_WEBSOCKET,
         (s.PICOWS, 1.0),
+        s.BUN_WEBSOCKET,
         (s.NPM_WS, 1.4),
         s.AIOHTTP_WEBSOCKET,
         (s.WEBSOCKETS, 2.4),
@@ -119,16 +120,30 @@ _WEBSOCKET_TARGETS = (
 )
 _ECHO_TARGETS = (
     *_against(
-        s.NETKIT_ECHO, (s.C_ECHO, 0.85), s.UVLOOP_ECHO, (s.NODE_ECHO, 2.2), (s.TWISTED_ECHO, 2.2)
+        s.NETKIT_ECHO,
+        (s.C_ECHO, 0.85),
+        s.UVLOOP_ECHO,
+        s.BUN_ECHO,
+        s.GO_ECHO,
+        (s.NODE_ECHO, 2.2),
+        (s.TWISTED_ECHO, 2.2),
     ),
     Pair(onEpoll(s.NETKIT_ECHO), s.TWISTED_ECHO, 1.0),
 )
 _ECHO_PEERS = _against(s.NETKIT_ECHO, s.C_ECHO, s.UVLOOP_ECHO, s.NODE_ECHO, s.TWISTED_ECHO)
 _HTTP_PEERS = _against(s.NETKIT_HTTP, s.NODE_HTTP, s.UVICORN, s.AIOHTTP_HTTP, s.TWISTED_WEB)
-_WEBSOCKET_PEERS = _against(s.NETKIT_WEBSOCKET, s.PICOWS, s.NPM_WS, *_EVERY_WEBSOCKET)
+_WEBSOCKET_PEERS = _against(
+    s.NETKIT_WEBSOCKET, s.PICOWS, s.BUN_WEBSOCKET, s.NPM_WS, *_EVERY_WEBSOCKET
+)
+_FASTEST_HTTP = (s.BUN_HTTP, s.GO_HTTP, s.NGINX, s.SOCKETIFY, s.GRANIAN)
 _HTTP_TARGETS = (
     *_against(
-        s.NETKIT_HTTP, (s.NODE_HTTP, 2.0), (s.UVICORN, 2.4), s.AIOHTTP_HTTP, (s.TWISTED_WEB, 6.0)
+        s.NETKIT_HTTP,
+        *_FASTEST_HTTP,
+        (s.NODE_HTTP, 2.0),
+        (s.UVICORN, 2.4),
+        s.AIOHTTP_HTTP,
+        (s.TWISTED_WEB, 6.0),
     ),
     Pair(onEpoll(s.NETKIT_HTTP), s.TWISTED_WEB, 3.0),
 )
@@ -258,7 +273,21 @@ WORKLOADS = (
         "http-get-varied",
         "HTTP GET, each with another path, cookie and user agent, keep-alive, 50 connections",
         lambda: Throughput(Load(octets.varied(), octets.HELLO, "http"), "requests/s"),
-        (*_HTTP_PEERS, Pair(onEpoll(s.NETKIT_HTTP), s.TWISTED_WEB)),
+        (
+            *_against(
+                s.NETKIT_HTTP,
+                (s.NODE_HTTP, 1.7),
+                (s.GO_HTTP, 1.2),
+                (s.SOCKETIFY, 1.0),
+                (s.BUN_HTTP, 0.8),
+                s.NGINX,
+                s.GRANIAN,
+                s.UVICORN,
+                s.AIOHTTP_HTTP,
+                s.TWISTED_WEB,
+            ),
+            Pair(onEpoll(s.NETKIT_HTTP), s.TWISTED_WEB),
+        ),
     ),
     Workload(
         "http-get",
@@ -330,7 +359,14 @@ WORKLOADS = (
         "websocket-deflate",
         "WebSocket echo, JSON text of 2 KiB, permessage-deflate, 50 connections",
         lambda: Throughput(_deflated(), "messages/s", Place(flags=("--deflate",))),
-        _against(s.NETKIT_WEBSOCKET, s.NPM_WS, s.AIOHTTP_WEBSOCKET, s.WEBSOCKETS, s.AUTOBAHN),
+        _against(
+            s.NETKIT_WEBSOCKET,
+            s.BUN_WEBSOCKET,
+            s.NPM_WS,
+            s.AIOHTTP_WEBSOCKET,
+            s.WEBSOCKETS,
+            s.AUTOBAHN,
+        ),
     ),
     Workload(
         "websocket-broadcast",

@@ -37,13 +37,30 @@ class Server:
         @param flags: more words before the address.
         @param address: a port number or the path of a UNIX socket.
         """
-        if self.file.endswith(".c"):
+        if self.file.endswith((".c", ".go")):
             program = [str(environment.folder / Path(self.file).stem)]
+        elif self.file.startswith("bun"):
+            program = [str(environment.folder / "node_modules/.bin/bun"), str(_HERE / self.file)]
         elif self.file.endswith(".js"):
             program = ["node", str(_HERE / self.file)]
         else:
             program = [environment.python, str(_HERE / self.file)]
         return [*program, *self.flags, *flags, address]
+
+
+@dataclass(frozen=True)
+class Nginx(Server):
+    """
+    nginx, with a configuration of which C{file} is the pattern.
+    """
+
+    def command(self, environment: Environment, flags: Sequence[str], address: str) -> list[str]:
+        folder = environment.folder / "nginx"
+        folder.mkdir(exist_ok=True)
+        configuration = folder / "nginx.conf"
+        pattern = (_HERE / self.file).read_text()
+        configuration.write_text(pattern.format(folder=folder, address=address))
+        return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(configuration)]
 
 
 @dataclass(frozen=True)
@@ -158,6 +175,14 @@ TWISTED_ECHO = Server(
 )
 UVLOOP_ECHO = Server("asyncio on uvloop", "uvloop_echo.py", "asyncio.Protocol, with flow control")
 
+BUN_ECHO = Server("Bun sockets", "bun_server.js", "Bun.listen", ("echo",))
+GO_ECHO = Server("Go net", "go_server.go", "a goroutine for each connection", ("echo",))
+
+BUN_HTTP = Server("Bun http", "bun_server.js", "Bun.serve", ("http",))
+GO_HTTP = Server("Go http", "go_server.go", "net/http", ("http",))
+NGINX = Nginx("nginx", "nginx.conf", "one process, return 200, no access log")
+GRANIAN = Server("granian", "granian_http.py", "RSGI, uvloop, one worker, no log")
+SOCKETIFY = Server("socketify", "socketify_http.py", "default settings")
 NODE_HTTP = Server("Node http", "node_http.js", "http.createServer, Content-Length by writeHead")
 UVICORN = Server(
     "uvicorn",
@@ -169,6 +194,12 @@ TWISTED_WEB = Server(
     "twisted.web", "twisted_web.py", f"Site {_ON_EPOLL}, no access log", ("--reactor=epoll",)
 )
 
+BUN_WEBSOCKET = Server(
+    "Bun websocket",
+    "bun_server.js",
+    "Bun.serve (uWebSockets), perMessageDeflate only where measured, publish()",
+    ("websocket",),
+)
 PICOWS = Server(
     "picows", "picows_websocket.py", "uvloop, aiofastnet, memoryview payloads, no automatic pings"
 )
@@ -229,18 +260,26 @@ ALL = (
     C_ECHO,
     UVLOOP_ECHO,
     NODE_ECHO,
+    BUN_ECHO,
+    GO_ECHO,
     TWISTED_ECHO,
     NETKIT_TWISTD,
     STOCK_TWISTD,
     NETKIT_HTTP,
     onEpoll(NETKIT_HTTP),
     NODE_HTTP,
+    BUN_HTTP,
+    GO_HTTP,
+    NGINX,
+    SOCKETIFY,
+    GRANIAN,
     UVICORN,
     AIOHTTP_HTTP,
     TWISTED_WEB,
     NETKIT_WEBSOCKET,
     onEpoll(NETKIT_WEBSOCKET),
     PICOWS,
+    BUN_WEBSOCKET,
     NPM_WS,
     AIOHTTP_WEBSOCKET,
     WEBSOCKETS,
