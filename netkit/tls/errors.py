@@ -12,6 +12,8 @@ class TruncatedError(ConnectionLost):
     The peer did not end TLS in good order: what was received may be cut short
     """
 
+    MESSAGE = "The peer did not end TLS in good order: what was received may be cut short"
+
 
 class HandshakeTimeoutError(TimeoutError):
     """

@@ -133,11 +133,11 @@ class TLSProtocol(ProtocolWrapper):
     # What the transport tells.
 
     def dataReceived(self, data: bytes) -> None:
+        if self._reason is not None:
+            return
         if self.handshakeDone:
             self._incoming.write(data)
         else:
-            if self._dropping:
-                return
             self._connection.greet(data)
             if not self._handshake():
                 return
@@ -148,7 +148,7 @@ class TLSProtocol(ProtocolWrapper):
         The peer has closed its half of the transport, which is all that it can do behind its
         close_notify.
         """
-        if self.disconnecting and self._halfClosed:
+        if self._deadline.pending and self._dropping:
             self.transport.loseConnection()
         elif not self._peerClosed and self._ending is None:
             self._fail(self._truncated())
@@ -335,9 +335,9 @@ class TLSProtocol(ProtocolWrapper):
 
     def _late(self) -> None:
         """
-        The time is over: for the handshake, or for the peer's close_notify.
+        The time is over: for the handshake, or for the peer to close.
         """
-        if self.handshakeDone:
+        if self._dropping:
             self.transport.loseConnection()
         else:
             self._reason = Failure(
@@ -383,7 +383,8 @@ class TLSProtocol(ProtocolWrapper):
             self._ending = self._peerEnded
         except TLS_ERRORS as error:
             reason = Failure(ConnectionLost(errorText(error)))
-            self._ending = lambda: self._fail(reason)
+            alerted = self._send()
+            self._ending = lambda: self._fail(reason, alerted)
         if data and not self._dropping:
             self._queueing = True
             try:
@@ -440,14 +441,18 @@ class TLSProtocol(ProtocolWrapper):
             return Failure(TruncatedError())
         return Failure(ConnectionLost("the peer left before TLS was agreed on"))
 
-    def _fail(self, reason: Failure) -> None:
+    def _fail(self, reason: Failure, alerted: bool = False) -> None:
         """
-        End the connection, behind the alert that says why.
+        End the connection, behind the alert that says why if there is one.
+
+        @param alerted: whether it was sent.
         """
-        if self._reason is None:
-            self._reason = reason
-        self._send()
+        if self._reason is not None:
+            return
+        self._reason = reason
+        alerted = self._send() or alerted
         self._open = False
+        self.disconnecting = True
         self._dropping = True
         self._queue.clear()
         producer, self._producer = self._producer, None
@@ -456,7 +461,10 @@ class TLSProtocol(ProtocolWrapper):
                 # The transport would wait for it.
                 self.transport.unregisterProducer()
             producer[0].stopProducing()
-        self.transport.loseConnection()
+        if alerted:
+            self._linger()
+        else:
+            self.transport.loseConnection()
 
     # Sending.
 
@@ -486,10 +494,16 @@ class TLSProtocol(ProtocolWrapper):
         except TLS_ERRORS as error:
             self._fail(Failure(ConnectionLost(errorText(error))))
 
-    def _send(self) -> None:
+    def _send(self) -> bool:
+        """
+        Send what OpenSSL has for the peer.
+
+        @return: whether there was something.
+        """
         data = self._outgoing.read()
         if data:
             self.transport.write(data)
+        return bool(data)
 
     # Closing.
 
@@ -520,9 +534,16 @@ class TLSProtocol(ProtocolWrapper):
         self._stopCatchingUp()
         if self._peerClosed or self._ending is not None:
             self.transport.loseConnection()
-            return
+        else:
+            self._linger()
+
+    def _linger(self) -> None:
+        """
+        Leave the peer a moment to close its side: what it is just sending would reset a connection
+        that is closed, and what we said last be lost with it.
+        """
         self._deadline.start(LINGER)
-        if self._paused:
+        if self._paused and self.handshakeDone:
             self.transport.resumeProducing()
 
     def _closeNotify(self) -> None:

@@ -55,7 +55,25 @@ class _LocalCA:
         return parseServer(reactor, *args, **options)
 
 
+@implementer(
+    IPlugin, IStreamServerEndpointStringParser, IStreamClientEndpointStringParserWithReactor
+)
+class _TLS:
+    prefix = "netkit-tls"
+
+    def parseStreamServer(self, reactor, *args, **options):  # type: ignore[no-untyped-def]
+        from netkit.base.endpoints import tlsServer
+
+        return tlsServer(reactor, *args, **options)
+
+    def parseStreamClient(self, reactor, *args, **options):  # type: ignore[no-untyped-def]
+        from netkit.base.endpoints import tlsClient
+
+        return tlsClient(reactor, *args, **options)
+
+
 server = _Server()
+tls = _TLS()
 localca = _LocalCA()
 capture = _Capture()
 ws = _Client("ws")
