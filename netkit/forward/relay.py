@@ -41,7 +41,9 @@ from ..base.deadlines import Deadline
 from ..base.halfclose import endWriting
 from ..base.notes import note, tell
 from ..base.piping import Pipe
+from ..base.sockopts import PeerState, peerState
 from ..base.tls import errorText, handshakeDone
+from ..base.unread import UnreadWatch
 from ..server import ServerFactory, ServerProtocol
 from .hostrewriting import HostRewriter, checkHost
 from .unreachable import Unreachable
@@ -52,6 +54,7 @@ _log = Logger()
 EndpointFor = Callable[[ITCPTransport], IStreamClientEndpoint]
 
 
+@implementer(IPushProducer)
 class _End:
     """
     One end of a relayed connection: what its peer does is done to the other end.
@@ -60,15 +63,16 @@ class _End:
     @ivar pipe: what passes on what the peer sends.
     """
 
-    __slots__ = ("_ended", "_finished", "_lost", "_other", "pipe", "transport")
+    __slots__ = ("_ended", "_finished", "_other", "_unread", "pipe", "transport")
 
     pipe: Pipe
 
-    def __init__(self, transport: ITCPTransport) -> None:
+    def __init__(self, transport: ITCPTransport, clock: IReactorTime) -> None:
         self.transport = transport
+        self._unread = UnreadWatch(clock, self._look)
         self._other: _End | None = None
         # Whether the peer sends nothing more, and whether we do not.
-        self._ended = self._finished = self._lost = False
+        self._ended = self._finished = False
 
     def join(self, other: _End) -> None:
         """
@@ -76,7 +80,38 @@ class _End:
         """
         for source, sink in ((self, other), (other, self)):
             source._other = sink
-            source.pipe = Pipe(IPushProducer(source.transport), IConsumer(sink.transport))
+            source.pipe = Pipe(source, IConsumer(sink.transport))
+
+    # What the pipe asks of the end that it is from.
+
+    def pauseProducing(self) -> None:
+        """
+        Read no more from the peer, for the other one does not take it; but look from time to time
+        whether there is still a connection.
+        """
+        IPushProducer(self.transport).pauseProducing()
+        self._unread.start()
+
+    def resumeProducing(self) -> None:
+        """
+        Read again.
+        """
+        self._unread.stop()
+        IPushProducer(self.transport).resumeProducing()
+
+    def stopProducing(self) -> None:
+        """
+        The other end is gone, which it tells itself.
+        """
+
+    def _look(self, read: bool) -> bool:
+        if peerState(self.transport) is not PeerState.BROKEN:
+            return True
+        note(self.transport, "the connection was broken while nobody read from it")
+        self.transport.abortConnection()
+        return False
+
+    # What the peer does.
 
     @property
     def moved(self) -> int:
@@ -92,6 +127,7 @@ class _End:
         """
         self._ended = True
         self.pipe.stop()
+        self._unread.stop()
         if self._other is not None:
             endWriting(self._other.transport)
         self._closeIfOver()
@@ -109,6 +145,7 @@ class _End:
         """
         other, self._other = self._other, None
         self.pipe.stop()
+        self._unread.stop()
         if other is None:
             return
         other._other = None
@@ -227,7 +264,7 @@ class RelayProtocol(ServerProtocol):
         self._deadline.stop()
         self.idleTicks = 0
         note(self.transport, f"connected to {addressText(upstream.transport.getPeer())}")
-        self._end = end = _End(self.transport)
+        self._end = end = _End(self.transport, self.factory.clock)
         upstream.begin(end)
         take = end.pipe.received
         if self.factory.host is not None:
@@ -342,7 +379,7 @@ class _UpstreamProtocol(Protocol):
         """
         Pass on from here on, what arrives to another end and what arrives there.
         """
-        self._end = end = _End(self.transport)
+        self._end = end = _End(self.transport, self._client.factory.clock)
         end.join(client)
         # As for the client; and without what Twisted's endpoints put between.
         self.dataReceived = end.pipe.received  # type: ignore[method-assign]

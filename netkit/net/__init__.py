@@ -10,7 +10,6 @@ From the outside in:
     - L{netkit.net.socket}: C{Socket}, one connection, made of
         - L{netkit.net.receivebuffer}: what arrived,
         - L{netkit.net.sendbuffer}: what was written,
-        - L{netkit.net.unread}: whether somebody reads,
         - L{netkit.net.piping}: two of them as the ends of a pipe.
     - L{netkit.net.protocol}: Twisted's events of a connection, made a socket's.
     - L{netkit.net.errors}: what goes wrong.

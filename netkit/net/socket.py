@@ -37,12 +37,12 @@ from ..base.failures import untraced
 from ..base.notes import note
 from ..base.piping import Pipe
 from ..base.sockopts import PeerState
+from ..base.unread import UnreadWatch
 from ..base.waiters import Waiters
 from .errors import WriteAfterEndError, withEndpoint
 from .piping import Piped, PipeSink, PipeSource
 from .receivebuffer import ReceiveBuffer
 from .sendbuffer import SendBuffer
-from .unread import UnreadWatch
 
 #: How many bytes L{Socket.read} and L{Socket.readUntil} take at most, unless told otherwise.
 READ_LIMIT = 64 * 2**20

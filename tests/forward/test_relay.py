@@ -14,7 +14,9 @@ from twisted.internet.error import ConnectionAborted, ConnectionRefusedError, TC
 from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.logger import LogEvent, formatEvent
 
-from netkit.forward import RelayFactory
+from netkit.base.sockopts import PeerState
+from netkit.base.unread import PERIOD
+from netkit.forward import RelayFactory, relay
 from netkit.forward.unreachable import PATIENCE
 
 from .ends import Connection, Relayed, Upstream
@@ -112,6 +114,30 @@ def test_a_close_goes_through(fromTo: tuple[Connection, Connection]) -> None:
     assert sink.value() == b"last"
     assert sink.producer is None
     sink.close()
+
+
+@pytest.mark.parametrize("state", list(PeerState))
+def test_a_peer_that_breaks_off_while_nobody_reads_from_it(
+    monkeypatch: pytest.MonkeyPatch,
+    relayed: Relayed,
+    fromTo: tuple[Connection, Connection],
+    state: PeerState,
+) -> None:
+    """
+    Which the reactor does not tell.
+    """
+    source, sink = fromTo
+    monkeypatch.setattr(relay, "peerState", lambda transport: state)
+    sink.room = 10
+    source.send(b"x" * 11)
+    relayed.clock.advance(PERIOD)
+    assert source.aborting == (state is PeerState.BROKEN)
+    if source.aborting:
+        source.lose(ConnectionAborted())
+        assert sink.aborting
+    else:
+        sink.flush()
+    assert not [call for call in relayed.clock.getDelayedCalls() if call.getTime() <= PERIOD * 2]
 
 
 def test_nothing_is_kept_of_a_connection_that_is_over(

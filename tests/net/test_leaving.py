@@ -20,7 +20,7 @@ from twisted.internet.task import Clock
 
 from netkit import net
 from netkit.base.deadlines import LINGER
-from netkit.net.unread import PERIOD
+from netkit.base.unread import PERIOD
 from tests.net.conftest import Connect
 from tests.net.results import now
 from tests.net.test_server import Timed, client, later

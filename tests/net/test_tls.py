@@ -25,7 +25,7 @@ from twisted.logger import LogEvent
 
 from netkit import net
 from netkit.base.deadlines import LINGER
-from netkit.net.unread import PERIOD
+from netkit.base.unread import PERIOD
 from tests.narrow import tcpAddress
 from tests.net.test_leaving import until
 from tests.net.test_server import Timed, later

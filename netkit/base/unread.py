@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
 
-from ..base.deadlines import Deadline
+from .deadlines import Deadline
 
 # In seconds: for how long nobody has to have read before the peer is looked for.
 PERIOD = 2.0
