@@ -5,6 +5,7 @@ What a capture and a printed stream promise, at a scale that is too much for the
     python -m compliance.capture posts             ten POSTs of 60 MiB at once
     python -m compliance.capture connections       10,000 connections
     python -m compliance.capture load [SECONDS]    all services under load, for 300 seconds
+    python -m compliance.capture replay            HTTP exchanges and WebSockets, done again
     python -m compliance.capture output            a reader of the printed stream that stalls
 
 Each says what it measured. The exit status is 0, or 1 where something is not as it should be.
@@ -39,7 +40,7 @@ from netkit.capture import RecordedFactory, Recorder
 from netkit.capture.reading import Recordings
 from netkit.capture.recorder import ISink
 from netkit.capture.segments import SegmentFiles, Segments
-from netkit.wire.recording import Dropped, Octets
+from netkit.wire.recording import Dropped, Octets, Opened
 
 MIB = 2**20
 EVENTS = 10**6
@@ -72,8 +73,8 @@ class Stalling(SegmentFiles):
     """
 
     def write(self, events: Any) -> None:
-        if random.random() < 0.1:
-            time.sleep(random.random() / 20)
+        if random.random() < 0.2:
+            time.sleep(random.random() / 5)
         super().write(events)
 
 
@@ -137,25 +138,28 @@ class Netkit:
     All services, recorded and printed.
     """
 
-    def __init__(self, folder: Path, *options: str, fifo: str = "") -> None:
+    def __init__(self, folder: Path, *options: str, fifo: str = "", only: str = "") -> None:
         """
         @param fifo: the name of a FIFO whose reader stalls.
+        @param only: the one service to start.
         """
         self.folder = folder
         if fifo:
             os.mkfifo(folder / fifo)
             self._reading = os.open(folder / fifo, os.O_RDONLY | os.O_NONBLOCK)
-        listen = [option for name in SERVICES for option in (f"--{name}", f"unix:{name}.sock")]
+        arguments = ["netkit", *(f"--{name}=unix:{name}.sock" for name in SERVICES)]
+        if only:
+            arguments = [f"netkit-{only}", f"--listen=unix:{only}.sock"]
         twistd = Path(sysconfig.get_path("scripts")) / "twistd"
         self.log = folder / "log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [twistd, "-n", "--pidfile=", "netkit", *listen, *options],
+                [twistd, "-n", "--pidfile=", *arguments, *options],
                 cwd=folder,
                 stdout=log,
                 stderr=log,
             )
-        while self.log.read_text().count(" listens on ") < len(SERVICES):
+        while self.log.read_text().count(" listens on ") < (1 if only else len(SERVICES)):
             if self.process.poll() is not None:
                 raise Trouble(self.log.read_text())
             time.sleep(0.1)
@@ -309,6 +313,53 @@ async def load(seconds: float) -> None:
         check(grown < 8, f"it grew by {grown:.1f} MiB from the middle to the end")
 
 
+async def replay() -> None:
+    """
+    A thousand HTTP exchanges, a hundred WebSockets and a hundred TCP dialogues, with the same
+    services and with some that changed.
+    """
+    async with services(*RECORDED, "--format", "none") as netkit:
+        reading, writing = await netkit.connect("http")
+        for number in range(1000):
+            writing.write(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number)
+            await reading.readuntil(b"response data")
+        writing.close()
+        for _ in range(100):
+            await chat(netkit, 10)
+            await echo(netkit, os.urandom(int(100_000 ** random.random())))
+        netkit.stop()
+        command = [Path(sysconfig.get_path("scripts")) / "netkit", "replay", "recorded", "--diff"]
+        same = Netkit(netkit.folder, "--format", "none")
+        for service, count in (("http", 1), ("websocket", 100), ("echo", 100)):
+            chosen = _numbers(netkit.folder / "recorded", service)
+            done = subprocess.run(
+                [*command, "--fast", "--to", f"unix:{service}.sock", *chosen],
+                cwd=netkit.folder,
+                capture_output=True,
+                text=True,
+            )
+            last = done.stdout.splitlines()[-1]
+            check(last == f"{count} connections, 0 different", f"{service}: {last}")
+        same.stop()
+        other = Netkit(netkit.folder, "--format", "none", "--response", "changed", only="http")
+        chosen = _numbers(netkit.folder / "recorded", "http")
+        done = subprocess.run(
+            [*command, "--fast", "--to", "unix:http.sock", *chosen],
+            cwd=netkit.folder,
+            capture_output=True,
+            text=True,
+        )
+        shown = done.stdout.count("content b'changed', b'response data' recorded")
+        check(shown == 1000, f"{shown} of 1,000 answers are shown to be different")
+        other.stop()
+
+
+def _numbers(folder: Path, service: str) -> list[str]:
+    with Recordings(folder) as recordings:
+        opened = [event for event in recordings.read() if isinstance(event, Opened)]
+    return [f"--connection={each.connection}" for each in opened if each.service == service]
+
+
 async def latencies(netkit: Netkit) -> list[float]:
     taken = []
     for _ in range(200):
@@ -349,6 +400,7 @@ def main() -> int:
         "posts": lambda: asyncio.run(posts()),
         "connections": lambda: asyncio.run(connections()),
         "load": lambda: asyncio.run(load(float(rest[0]) if rest else 300)),
+        "replay": lambda: asyncio.run(replay()),
         "output": lambda: asyncio.run(output()),
     }
     try:

@@ -92,10 +92,10 @@ class Worker(Generic[T]):
 
     def hasRoom(self, size: int) -> bool:
         """
-        Whether so much more can wait within the bound. Where it cannot, C{full} is true from here
-        on, until half of what waits is done.
+        Whether so much more can wait within the bound, as it can where nothing does. Where it
+        cannot, C{full} is true from here on, until half of what waits is done.
         """
-        if self.queued + size > self._maxQueued:
+        if self.queued and self.queued + size > self._maxQueued:
             self.full = True
         return not self.full
 

@@ -19,7 +19,8 @@ from .views import Item, Kind
 class _Sums:
     opened: Opened
     octets: Counter[Direction] = field(default_factory=Counter)
-    kinds: Counter[Kind] = field(default_factory=Counter)
+    requests: int = 0
+    messages: int = 0
     first: str = ""
     wrong: str = ""
 
@@ -44,10 +45,12 @@ class Summary:
             sums = self._sums[number] = _Sums(item.connection)
         if item.direction is not None:
             sums.octets[item.direction] += item.length
-        sums.kinds[item.kind] += 1
-        if item.kind in (Kind.REQUEST, Kind.HANDSHAKE) and not sums.first:
+        sums.messages += item.kind is Kind.MESSAGE
+        # A response that accepts a WebSocket is of the same kind as the request.
+        if item.kind is Kind.REQUEST or "method" in item.about:
+            sums.requests += 1
             about = item.about
-            sums.first = f"{about.get('method', '?')} {about.get('target', '?')}"
+            sums.first = sums.first or f"{about.get('method', '?')} {about.get('target', '?')}"
         sums.wrong = sums.wrong or item.wrong
         if item.kind is Kind.CLOSED:
             del self._sums[number]
@@ -70,12 +73,11 @@ def _line(sums: _Sums, ended: int | None, how: str) -> str:
         f"{opened.connection:>5} {clock} {opened.service:<13} {address_text(opened.peer)}",
         f"{received} B in, {sent} B out,{took} {how}",
     ]
-    requests = sums.kinds[Kind.REQUEST] + sums.kinds[Kind.HANDSHAKE]
-    messages = sums.kinds[Kind.MESSAGE]
     if sums.first:
-        parts.append(sums.first + (f" and {requests - 1} more" if requests > 1 else ""))
-    if messages:
-        parts.append(f"{messages} messages")
+        more = f" and {sums.requests - 1} more" if sums.requests > 1 else ""
+        parts.append(sums.first + more)
+    if sums.messages:
+        parts.append(f"{sums.messages} messages")
     if sums.wrong:
         parts.append(f"({sums.wrong})")
     return printableLine("  ".join(parts))

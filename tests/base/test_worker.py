@@ -67,6 +67,7 @@ async def test_there_is_no_room_until_half_is_done() -> None:
     work = Work(maxQueued=100)
     drained: Deferred[None] = Deferred()
     work.worker.onDrain(lambda: drained.callback(None))
+    assert work.worker.hasRoom(1000)
     work.worker.put("a", 60)
     assert work.worker.hasRoom(40)
     assert not work.worker.hasRoom(41)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from time import time_ns
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, TimeoutError, gatherResults
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from ... import net
 from ...wire.errors import WebSocketProtocolError
@@ -25,6 +27,8 @@ from .differences import differences
 
 #: Fields of HTTP responses that differ by nature.
 BY_NATURE = ("date",)
+
+T = TypeVar("T")
 
 
 class Replay:
@@ -100,14 +104,14 @@ def _noted(found: list[str], different: dict[int, list[str]], number: int) -> li
     return found
 
 
-def _quiet(deferred: Deferred[list[str]]) -> Deferred[None]:
+def _quiet(deferred: Deferred[T]) -> Deferred[None]:
     done: Deferred[None] = Deferred()
 
-    def fire(result: list[str]) -> list[str]:
+    def fire(result: T | Failure) -> T | Failure:
         done.callback(None)
         return result
 
-    deferred.addCallback(fire)
+    deferred.addBoth(fire)
     return done
 
 
@@ -146,7 +150,8 @@ class _Player:
         opened = conversation.opened
         self._see(Opened(1, time_ns(), Role.CLIENT, opened.service, opened.host, opened.peer))
         reading = Deferred.fromCoroutine(self._read(socket))
-        try:
+        # Where the server ends it before, what has come by then is compared.
+        with suppress(ConnectionClosed):
             for step in conversation.steps:
                 await replay.wait(step.time)
                 await self._until(step.after)
@@ -154,10 +159,8 @@ class _Player:
                     break
                 await self._do(socket, step.item)
             await self._until(conversation.said)
-        except ConnectionClosed:
-            # What has come by then is compared.
-            pass
-        await socket.end()
+        with suppress(ConnectionClosed):
+            await socket.end()
         reading.addTimeout(replay.patience, replay.reactor)
         try:
             await reading

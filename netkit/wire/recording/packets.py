@@ -89,6 +89,11 @@ def packed(address: str) -> bytes:
         return b""
 
 
+@lru_cache(2**12)
+def _unpacked(octets: bytes) -> str:
+    return str(ip_address(octets))
+
+
 class Flow:
     """
     One direction of a connection, as the packets of a sender.
@@ -261,7 +266,7 @@ class Packet(NamedTuple):
     time: int
     source: tuple[str, int]
     destination: tuple[str, int]
-    flags: Flag
+    flags: int
     data: bytes
     length: int
     comments: list[str]
@@ -303,9 +308,9 @@ def read_packet(body: bytes) -> Packet:
             direction = value[0] & 3
     return Packet(
         high << 32 | low,
-        (str(ip_address(source)), source_port),
-        (str(ip_address(destination)), destination_port),
-        Flag(bits & 0x1F),
+        (_unpacked(source), source_port),
+        (_unpacked(destination), destination_port),
+        bits & 0x1F,
         packet[header:],
         total - header,
         comments,

@@ -30,7 +30,7 @@ def test_round_trip(piece: int | None) -> None:
     assert read(write(events), piece) == events
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(recordings())
 def test_anything_round_trips(events: list[Event]) -> None:
     assert read(write(events)) == events
