@@ -29,6 +29,7 @@ from ..base.twistedprivate import endpointService
 from ..capture.capture import Capture, CaptureSettings
 from ..capture.printed import PrintedStream, Selection
 from ..capture.recorded import RecordedFactory
+from ..faults import Faults, FaultyFactory
 from ..server import ServerFactory
 from .errors import CannotStart
 from .options import CommonOptions, ServiceOptions
@@ -58,6 +59,7 @@ class ListeningService(MultiService):
         *,
         printing: bool = False,
         keyLog: KeyLog | None = None,
+        faults: Faults | None = None,
         grace: float = 5.0,
         reactor: IReactorCore | None = None,
     ) -> None:
@@ -68,6 +70,7 @@ class ListeningService(MultiService):
         @param capture: what records the connections.
         @param printing: whether what is recorded is printed as well.
         @param keyLog: where the secrets of TLS go; nowhere by default.
+        @param faults: what goes wrong on purpose; nothing by default.
         @param grace: for how many seconds open connections may go on when the service stops.
         @param reactor: what listens; the global reactor by default.
         """
@@ -88,6 +91,8 @@ class ListeningService(MultiService):
         listening: IProtocolFactory = factory
         if recorder is not None:
             listening = RecordedFactory(factory, recorder, service)
+        if faults is not None:
+            listening = FaultyFactory(listening, faults, self._clock)
         for description in descriptions:
             endpoint = serverEndpoint(reactor, description)
             if keyLog is not None:
@@ -183,8 +188,15 @@ def listeningService(
         capture,
         printing=printing,
         keyLog=keyLog,
+        faults=_faults(options),
         grace=options["grace"],
     )
+
+
+def _faults(options: ServiceOptions) -> Faults | None:
+    if not options["fault"]:
+        return None
+    return Faults(*options["fault"], seed=options["fault-seed"])
 
 
 @implementer(IStreamServerEndpoint)

@@ -14,6 +14,7 @@ from ..base.endpoints import serverEndpoint
 from ..base.quantities import QuantityError, parseCount, parseSeconds
 from ..capture.capture import Capture
 from ..capture.printed import FORMATS, Selection
+from ..faults import parseFault
 from .errors import CannotStart
 
 T = TypeVar("T")
@@ -104,6 +105,13 @@ class CommonOptions(Options):
             "A file to append the secrets of TLS to, for who captures outside (SSLKEYLOGFILE).",
         ],
         [
+            "fault-seed",
+            None,
+            None,
+            "What decides when faults strike: the same seed gives the same run.",
+            wholeNumber("fault-seed"),
+        ],
+        [
             "max-connections",
             None,
             10_000,
@@ -132,6 +140,37 @@ class CommonOptions(Options):
             seconds("grace"),
         ],
     ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["fault"] = []
+
+    def opt_fault(self, specification: str) -> None:
+        """
+        Something that goes wrong on purpose, such as latency:delay=100ms,jitter=20ms or
+        status:status=503,first=3,path=/api/*; docs/faults.md has all. May be given several times.
+        """
+        try:
+            self["fault"].append(parseFault(specification))
+        except ValueError as error:
+            raise UsageError(f"--fault {error}") from error
+
+    def opt_faults(self, path: str) -> None:
+        """
+        A file of faults, a specification a line; # begins a comment.
+        """
+        try:
+            with open(path, encoding="utf-8") as file:
+                lines = [line.partition("#")[0].strip() for line in file]
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+            raise UsageError(f"--faults {path!r}: {reason}") from error
+        for number, line in enumerate(lines, 1):
+            try:
+                if line:
+                    self["fault"].append(parseFault(line))
+            except ValueError as error:
+                raise UsageError(f"--faults {path!r}, line {number}: {error}") from error
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         try:

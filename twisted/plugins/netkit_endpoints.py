@@ -45,6 +45,23 @@ class _Capture:
         return parseClient(reactor, *args, **options)
 
 
+@implementer(
+    IPlugin, IStreamServerEndpointStringParser, IStreamClientEndpointStringParserWithReactor
+)
+class _Fault:
+    prefix = "fault"
+
+    def parseStreamServer(self, reactor, *args, **options):  # type: ignore[no-untyped-def]
+        from netkit.faults.endpoint import parseServer
+
+        return parseServer(reactor, *args, **options)
+
+    def parseStreamClient(self, reactor, *args, **options):  # type: ignore[no-untyped-def]
+        from netkit.faults.endpoint import parseClient
+
+        return parseClient(reactor, *args, **options)
+
+
 @implementer(IPlugin, IStreamServerEndpointStringParser)
 class _LocalCA:
     prefix = "localca"
@@ -76,5 +93,6 @@ server = _Server()
 tls = _TLS()
 localca = _LocalCA()
 capture = _Capture()
+fault = _Fault()
 ws = _Client("ws")
 wss = _Client("wss")

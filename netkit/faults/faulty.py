@@ -1,0 +1,432 @@
+"""
+Connections on which faults strike: a factory and a protocol that wrap those of a service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IFileDescriptorReceiver,
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    ILoggingContext,
+    IProtocol,
+    IProtocolFactory,
+    IProtocolNegotiationFactory,
+    IReactorTime,
+    ITransport,
+)
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+from zope.interface import directlyProvides, providedBy
+
+from ..base.addresses import addressText
+from ..base.halfclose import endWriting
+from ..base.heldproducer import HeldProducer
+from ..base.notes import note
+from .faults import ArmedFault, Faults
+from .messages import Exchanges
+from .specification import Side, Unit
+from .stages import STAGES, End, Outlet, Stage
+
+_log = Logger()
+
+# What a protocol may provide, beside IProtocol, to be told more by its transport.
+_LISTENERS = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener)
+
+# While a direction holds back more than this many octets, no more of it is taken.
+_MOST_HELD = 2**16
+
+
+class Way:
+    """
+    One direction of a connection: its stages, and where they lead.
+
+    @ivar outlet: the last one.
+    """
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        """
+        @param write: called with what comes out.
+        """
+        self.outlet = Outlet(write)
+        self._stages: list[Stage] = []
+
+    @property
+    def held(self) -> int:
+        """
+        How many octets are held back.
+        """
+        return self.outlet.held + sum(stage.held for stage in self._stages)
+
+    def put(self, data: bytes) -> None:
+        """
+        Take octets.
+        """
+        (self._stages[0] if self._stages else self.outlet).put(data)
+
+    def end(self, end: End) -> None:
+        """
+        Take an end, which is called when all before it has come out.
+        """
+        (self._stages[0] if self._stages else self.outlet).end(end)
+
+    def add(self, stage: Stage, first: bool = False) -> None:
+        """
+        Add a stage, behind the others or in front of them.
+        """
+        self._stages.insert(0 if first else len(self._stages), stage)
+        self._link()
+
+    def remove(self, name: str) -> None:
+        """
+        Take out the stage of a fault. What it holds back goes on.
+        """
+        for stage in [each for each in self._stages if each.name == name]:
+            stage.release()
+            self._stages.remove(stage)
+        self._link()
+
+    def stop(self) -> None:
+        """
+        Hold nothing any more.
+        """
+        for stage in (*self._stages, self.outlet):
+            stage.stop()
+
+    def _link(self) -> None:
+        for stage, behind in zip(self._stages, [*self._stages[1:], self.outlet], strict=True):
+            stage.next = behind
+
+
+class FaultyProtocol(ProtocolWrapper):
+    """
+    A connection on which faults strike: between a transport and a protocol, each of which it is to
+    the other.
+    """
+
+    factory: FaultyFactory
+    # What each provides, the other one asks for.
+    transport: Any
+    wrappedProtocol: Any
+
+    def __init__(self, factory: FaultyFactory, wrappedProtocol: IProtocol) -> None:
+        """
+        @param factory: what made this.
+        @param wrappedProtocol: the service's protocol.
+        """
+        super().__init__(factory, wrappedProtocol)
+        self.clock = factory.clock
+        self._number = next(factory.numbers)
+        self._producer: HeldProducer | None = None
+        self._paused = self._held = self._producerHeld = self._gone = False
+        self._exchanges: Exchanges | None = None
+        self._refusals: list[ArmedFault] = []
+        self._in = Way(lambda data: self.wrappedProtocol.dataReceived(data))
+        self._out = Way(self._write)
+        self._listens = [each for each in _LISTENERS if each.providedBy(wrappedProtocol)]
+        directlyProvides(self, *self._listens)
+
+    def makeConnection(self, transport: ITransport) -> None:
+        directlyProvides(self, providedBy(transport), *self._listens)
+        self.transport = transport
+        self.connected = 1
+        self.factory.registerProtocol(self)
+        for armed in self.factory.faults:
+            self._arm(armed, opening=True)
+        self.factory.faults.watch(self)
+        self.wrappedProtocol.makeConnection(self)
+        if self._refusals and not self._gone:
+            self.tell(self._refusals[0], "the connection")
+            self.reset()
+
+    # What faults do
+
+    def faultAdded(self, armed: ArmedFault) -> None:
+        """
+        A fault was added, while this was open.
+        """
+        self._arm(armed, opening=False)
+
+    def faultRemoved(self, armed: ArmedFault) -> None:
+        """
+        A fault was removed.
+        """
+        for way in (self._in, self._out):
+            way.remove(armed.name)
+        if self._exchanges is not None:
+            self._exchanges.faults.pop(armed.name, None)
+            self._exchanges.gated.pop(armed.name, None)
+        self.moved()
+
+    def _arm(self, armed: ArmedFault, *, opening: bool) -> None:
+        fault = armed.fault
+        if not fault.concerns(getattr(self._client(), "host", None)):
+            return
+        if fault.unit is Unit.CONNECTION:
+            if fault.kind == "refuse":
+                if opening and armed.strikes():
+                    self._refusals.append(armed)
+            elif armed.strikes():
+                self._addStage(armed)
+            return
+        if self._exchanges is None:
+            if not opening:
+                # What is spoken here was not followed from its start.
+                return
+            self._exchanges = exchanges = Exchanges(self)
+            self._way(Side.UPSTREAM).add(exchanges.requests, first=True)
+            self._way(Side.DOWNSTREAM).add(exchanges.pace, first=True)
+            self._way(Side.DOWNSTREAM).add(exchanges.responses, first=True)
+        self._exchanges.faults[armed.name] = armed
+        if fault.kind in STAGES:
+            stage = self._addStage(armed)
+            stage.active = False
+            self._exchanges.gated[armed.name] = stage
+
+    def _addStage(self, armed: ArmedFault) -> Stage:
+        fault = armed.fault
+        stage = STAGES[fault.kind](armed.name, fault, self, armed.chance(self._number))
+        self._way(fault.side).add(stage)
+        return stage
+
+    def _way(self, side: Side) -> Way:
+        return self._in if (side is Side.UPSTREAM) is self.factory.server else self._out
+
+    def _client(self) -> object:
+        return self.getPeer() if self.factory.server else self.getHost()
+
+    def struck(self, stage: Stage) -> None:
+        """
+        The fault of a stage strikes.
+        """
+        self._note(f"fault {stage.name} ({stage.fault}) strikes")
+
+    def tell(self, armed: ArmedFault, what: str) -> None:
+        """
+        A fault strikes.
+
+        @param what: what it strikes.
+        """
+        self._note(f"fault {armed.name} ({armed.fault}) strikes {what}")
+
+    def _note(self, text: str) -> None:
+        _log.info("{peer}: {text}", peer=addressText(self.getPeer()), text=text)
+        # Whoever records is between us and the service.
+        note(self.wrappedProtocol, text)
+
+    def moved(self) -> None:
+        """
+        What is held back has become more, or less: see that it does not become too much.
+        """
+        if self._gone:
+            return
+        held = self._in.held > _MOST_HELD
+        if held is not self._held:
+            self._held = held
+            if held:
+                self.transport.pauseProducing()
+            elif not self._paused:
+                self.transport.resumeProducing()
+        held = self._out.held > _MOST_HELD
+        if held is not self._producerHeld:
+            self._producerHeld = held
+            if self._producer is not None:
+                (self._producer.hold if held else self._producer.release)()
+
+    def reset(self) -> None:
+        """
+        Reset the connection.
+        """
+        self._stop()
+        self.transport.abortConnection()
+
+    def close(self) -> None:
+        """
+        Close the connection, once all is sent that was passed on.
+        """
+        if not self._gone:
+            self.disconnecting = 1
+            self._endProducer()
+            self.transport.loseConnection()
+
+    def halfClose(self, stage: Stage) -> None:
+        """
+        End the direction of a stage, behind what was passed on.
+        """
+        inwards = stage.fault.side is (Side.UPSTREAM if self.factory.server else Side.DOWNSTREAM)
+        stage.next.end(self._readEnded if inwards else self._endWriting)
+
+    def _endWriting(self) -> None:
+        if not self._gone:
+            self._endProducer()
+            endWriting(self.transport)
+
+    def _endProducer(self) -> None:
+        # While something produces, a transport does not end.
+        if self._producer is not None:
+            self._producer = None
+            self.transport.unregisterProducer()
+
+    def _readEnded(self) -> None:
+        if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
+            self.wrappedProtocol.readConnectionLost()
+        else:
+            self.loseConnection()
+
+    def _stop(self) -> None:
+        self._gone = True
+        self.factory.faults.unwatch(self)
+        self._in.stop()
+        self._out.stop()
+
+    # What the transport tells.
+
+    def dataReceived(self, data: bytes) -> None:
+        self._in.put(data)
+
+    def readConnectionLost(self) -> None:
+        self._in.end(self._readEnded)
+
+    def writeConnectionLost(self) -> None:
+        self.wrappedProtocol.writeConnectionLost()
+
+    def handshakeCompleted(self) -> None:
+        self.wrappedProtocol.handshakeCompleted()
+
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        self.wrappedProtocol.fileDescriptorReceived(descriptor)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        lost = super().connectionLost
+        self._out.stop()
+        if self._gone or self._paused or not self._in.held:
+            self._stop()
+            lost(reason)
+            return
+        self._gone = True
+        self.factory.faults.unwatch(self)
+        # What was received comes first, also where it is late.
+        self._in.end(lambda: lost(reason))
+
+    # What the service asks of the transport.
+
+    def write(self, data: bytes) -> None:
+        if not (self._gone or self.disconnecting):
+            self._out.put(data if type(data) is bytes else bytes(data))
+
+    def _write(self, data: bytes) -> None:
+        if not self._gone:
+            self.transport.write(data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
+
+    def loseConnection(self) -> None:
+        if not (self._gone or self.disconnecting):
+            self.disconnecting = 1
+            self._out.end(self._lose)
+
+    def _lose(self) -> None:
+        if not self._gone:
+            self.transport.loseConnection()
+
+    def loseWriteConnection(self) -> None:
+        if not self._gone:
+            self._out.end(self._endWriting)
+
+    def abortConnection(self) -> None:
+        self._in.stop()
+        self._out.stop()
+        self.transport.abortConnection()
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+        self._in.outlet.block(True)
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        self._in.outlet.block(False)
+        # It may have been paused again, by what waited.
+        if not (self._paused or self._held or self._gone):
+            self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        self.loseConnection()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        self._producer = HeldProducer(producer, streaming, self._producerHeld)
+        self.transport.registerProducer(self._producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        if self._producer is not None:
+            self._producer = None
+            self.transport.unregisterProducer()
+
+
+class FaultyFactory(WrappingFactory[FaultyProtocol]):
+    """
+    Has faults strike the connections of another factory.
+
+    @ivar faults: which ones.
+    """
+
+    protocol = FaultyProtocol
+    noisy = False
+
+    def __init__(
+        self,
+        wrappedFactory: IProtocolFactory,
+        faults: Faults,
+        clock: IReactorTime | None = None,
+        *,
+        server: bool = True,
+    ) -> None:
+        """
+        @param wrappedFactory: makes the protocols.
+        @param faults: which ones.
+        @param clock: what tells the time; the reactor by default.
+        @param server: whether the connections are those of a server, which its clients make.
+        """
+        super().__init__(wrappedFactory)
+        if clock is None:
+            from twisted.internet import reactor
+
+            clock = IReactorTime(reactor)
+        self.faults = faults
+        self.clock = clock
+        self.server = server
+        self.numbers = count(1)
+        if IProtocolNegotiationFactory.providedBy(wrappedFactory):
+            # What TLS clients are told that is spoken here.
+            self.acceptableProtocols = wrappedFactory.acceptableProtocols
+            directlyProvides(self, IProtocolNegotiationFactory)
+
+    def doStart(self) -> None:
+        if not self.numPorts:
+            _log.info("Faults strike by the seed {seed}", seed=self.faults.seed)
+        super().doStart()
+
+    def logPrefix(self) -> str:
+        """
+        Tell the name of the factory whose connections they strike.
+        """
+        if ILoggingContext.providedBy(self.wrappedFactory):
+            return str(self.wrappedFactory.logPrefix())
+        return type(self.wrappedFactory).__name__
+
+    def buildProtocol(self, addr: IAddress | None) -> FaultyProtocol:
+        """
+        Make the protocol of a new connection; L{None} where the other factory makes none.
+        """
+        protocol = self.wrappedFactory.buildProtocol(addr)
+        if protocol is None:
+            return None  # type: ignore[return-value] # as IProtocolFactory has it
+        return FaultyProtocol(self, protocol)

@@ -1,0 +1,128 @@
+"""
+The frames of a WebSocket connection as they were sent, one direction of it (RFC 6455 section 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..wire.websocket.codec import apply_mask, serialize_frame
+from ..wire.websocket.codes import FIN, MASK, Opcode
+
+_OPCODE = 0x0F
+
+# A frame with more octets is passed on as it comes, whatever is to become of frames.
+_LARGEST = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """
+    A frame, or octets of one that is too large to be looked at.
+
+    @ivar raw: the octets as sent.
+    @ivar first: its first octet; 0 where it is not whole.
+    @ivar start: where its payload starts in C{raw}.
+    @ivar key: the masking key, if it is masked.
+    """
+
+    raw: bytes
+    first: int = 0
+    start: int = 0
+    key: bytes | None = None
+
+    @property
+    def opcode(self) -> int | None:
+        """
+        Its opcode; L{None} where it is not whole.
+        """
+        return self.first & _OPCODE if self.start else None
+
+    @property
+    def payload(self) -> bytes:
+        """
+        The payload, unmasked.
+        """
+        masked = self.raw[self.start :]
+        return masked if self.key is None else apply_mask(masked, self.key)
+
+    def fragments(self, size: int) -> bytes:
+        """
+        The same message in frames whose payloads have a size.
+        """
+        payload, first = self.payload, self.first & ~FIN
+        frames = []
+        for at in range(0, len(payload), size):
+            if at:
+                first = Opcode.CONTINUATION
+            last = self.first & FIN if at + size >= len(payload) else 0
+            frames.append(serialize_frame(first | last, payload[at : at + size], self.key))
+        return b"".join(frames) or self.raw
+
+
+class FrameSplitter:
+    """
+    Cuts what is sent into frames.
+
+    @ivar held: how many octets there are of a frame that is not whole.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        # How many octets of a large frame are still to come.
+        self._large = 0
+
+    @property
+    def held(self) -> int:
+        return len(self._buffer)
+
+    def split(self, data: bytes) -> Iterator[Frame]:
+        """
+        Take what was sent.
+        """
+        buffer, at = self._buffer + data, 0
+        while at < len(buffer):
+            if self._large:
+                piece = buffer[at : at + self._large]
+                self._large -= len(piece)
+                at += len(piece)
+                yield Frame(piece)
+                continue
+            header = _header(buffer, at)
+            if header is None:
+                break
+            start, length, key = header
+            if length > _LARGEST:
+                self._large = start - at + length
+            elif start + length > len(buffer):
+                break
+            else:
+                yield Frame(buffer[at : start + length], buffer[at], start - at, key)
+                at = start + length
+        self._buffer = buffer[at:]
+
+    def rest(self) -> bytes:
+        """
+        Give up what is not whole.
+        """
+        rest, self._buffer = self._buffer, b""
+        return rest
+
+
+def _header(buffer: bytes, at: int) -> tuple[int, int, bytes | None] | None:
+    """
+    Where the payload starts, how long it is, and its masking key; L{None} where more is needed.
+    """
+    if len(buffer) < at + 2:
+        return None
+    masked, length = buffer[at + 1] & MASK, buffer[at + 1] & ~MASK
+    start = at + 2
+    if length > 125:
+        start += 2 if length == 126 else 8
+        length = int.from_bytes(buffer[at + 2 : start], "big")
+    key = None
+    if masked:
+        key = buffer[start : start + 4]
+        start += 4
+    return (start, length, key) if start <= len(buffer) else None
