@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from ..wire.recording import Direction, Role
 from .decoding import Undecodable, decoded
@@ -21,6 +21,9 @@ from .views.spool import Data, Spool
 
 _SECRET = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
 _REDACTED = "redacted"
+
+# What nobody knows above TCP and TLS.
+_UNKNOWN = {"blocked": -1, "dns": -1, "connect": -1, "ssl": -1}
 
 Entry = dict[str, Any]
 _Fields = list[tuple[str, str]]
@@ -141,7 +144,7 @@ class Archive:
                 "bodySize": -1,
                 "_error": request.wrong or "there was no answer",
             }
-            entry["timings"] = {"send": 0, "wait": entry["time"], "receive": 0}
+            entry["timings"] = {**_UNKNOWN, "send": 0, "wait": entry["time"], "receive": 0}
             yield [json.dumps(entry)]
 
     def _request(self, item: Item, connection: _Connection) -> Entry:
@@ -157,10 +160,7 @@ class Archive:
             "httpVersion": about["version"],
             "cookies": self._cookies(fields, "cookie"),
             "headers": self._headers(fields),
-            "queryString": [
-                {"name": name, "value": value}
-                for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True)
-            ],
+            "queryString": _query(urlsplit(url).query),
             "headersSize": len(item.head),
             "bodySize": item.length - len(item.head),
         }
@@ -191,7 +191,7 @@ class Archive:
         text, encoding = _text(content)
         shown: Entry = {
             "size": len(content),
-            "compression": len(content) - (0 if item.data is None else len(item.data)),
+            "compression": len(content) - (item.length - len(item.head)),
             "mimeType": _value(fields, "content-type") or "x-unknown",
             "text": text,
         }
@@ -209,15 +209,16 @@ class Archive:
             "redirectURL": _value(fields, "location") or "",
             "headersSize": len(item.head),
             "bodySize": item.length - len(item.head),
+            "_transferSize": item.length,
+            "_error": item.wrong or None,
         }
-        if item.wrong:
-            entry["response"]["_error"] = item.wrong
-        entry["timings"] = {
+        timings = {
             "send": _milliseconds(request.ended - request.time),
             "wait": _milliseconds(item.time - request.ended),
             "receive": _milliseconds(item.ended - item.time),
         }
-        entry["time"] = sum(entry["timings"].values())
+        entry["timings"] = {**_UNKNOWN, **timings}
+        entry["time"] = round(sum(timings.values()), 3)
 
     def _headers(self, fields: _Fields) -> list[dict[str, str]]:
         return [
@@ -275,6 +276,14 @@ def _url(scheme: str, target: str, host: str | None) -> str:
     return target if "://" in target else f"{scheme}://{host or 'unknown'}{target}"
 
 
+def _query(query: str) -> list[dict[str, str]]:
+    """
+    The parameters of a query as they are in it, which is what Chromium has.
+    """
+    parts = [part.partition("=") for part in query.split("&") if part]
+    return [{"name": name, "value": value} for name, _, value in parts]
+
+
 def _value(fields: _Fields, name: str) -> str | None:
     return next((value for key, value in fields if key.lower() == name), None)
 
@@ -301,7 +310,8 @@ def _text(content: bytes) -> tuple[str, str]:
 
 def _moment(time: int) -> str:
     moment = datetime.fromtimestamp(time // 10**9, UTC)
-    return moment.replace(microsecond=time // 10**3 % 10**6).isoformat(timespec="milliseconds")
+    moment = moment.replace(microsecond=time // 10**3 % 10**6, tzinfo=None)
+    return f"{moment.isoformat(timespec='milliseconds')}Z"
 
 
 def _milliseconds(nanoseconds: int) -> float:

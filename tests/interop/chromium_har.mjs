@@ -66,19 +66,20 @@ try {
     const tools = await open(
         `http://${address.host}/devtools/devtools_app.html?ws=${address.host}/devtools/page/${page.targetId}`,
     );
+    // A new page is empty at first.
+    const loaded = `return location.pathname.startsWith("/devtools/") && document.readyState === "complete"`;
+    while (!(await evaluate(tools, loaded).catch(() => false)));
     // They record from when they have begun.
     await evaluate(tools, `
-        while (document.readyState !== "complete") await new Promise((resolve) => setTimeout(resolve, 50));
-        globalThis.SDK = await import("/devtools/core/sdk/sdk.js");
         globalThis.Logs = await import("/devtools/models/logs/logs.js");
         globalThis.HAR = await import("/devtools/models/har/har.js");
-        const ready = () => SDK.TargetManager.TargetManager.instance().primaryPageTarget()
-            ?.model(SDK.NetworkManager.NetworkManager);
-        while (!ready()) await new Promise((resolve) => setTimeout(resolve, 50));
     `);
+    const recorded = "return Logs.NetworkLog.NetworkLog.instance().requests().length";
+    do await evaluate(page, `await fetch("data:,")`); while (!(await evaluate(tools, recorded)));
     await evaluate(page, script);
     const archive = await evaluate(tools, `
-        const requests = Logs.NetworkLog.NetworkLog.instance().requests();
+        const requests = Logs.NetworkLog.NetworkLog.instance().requests()
+            .filter((request) => !request.url().startsWith("data:"));
         while (requests.some((request) => !request.finished && !request.failed))
             await new Promise((resolve) => setTimeout(resolve, 50));
         return JSON.stringify(await HAR.Log.Log.build(requests, { sanitize: false }));
