@@ -5,7 +5,7 @@ Connections on which faults strike: a factory and a protocol that wrap those of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import count
+from itertools import count, pairwise
 from typing import Any
 
 from twisted.internet.interfaces import (
@@ -101,7 +101,7 @@ class Way:
             stage.stop()
 
     def _link(self) -> None:
-        for stage, behind in zip(self._stages, [*self._stages[1:], self.outlet], strict=True):
+        for stage, behind in pairwise([*self._stages, self.outlet]):
             stage.next = behind
 
 

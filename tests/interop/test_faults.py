@@ -1,0 +1,192 @@
+"""
+Faults, as real clients see them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from tests.interop.peers import (
+    PATIENCE,
+    SCRIPTS,
+    Daemon,
+    Program,
+    daemonCommand,
+    requirePeer,
+    run,
+)
+
+LISTEN = ("-l", "tcp:0:interface=127.0.0.1", "--format", "none")
+
+
+@contextmanager
+def serving(folder: Path, name: str, *options: str) -> Iterator[Daemon]:
+    daemon = Daemon(name, *LISTEN, *options, cwd=folder)
+    try:
+        yield daemon
+    finally:
+        daemon.stop()
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("faults")
+    faults = [
+        *("status:path=/status", "cut:octets=3,path=/cut", "wrong-length:by=9,path=/length"),
+        *("drop-head:path=/headless", "reset:octets=0,path=/reset"),
+        *("truncate:octets=20,path=/truncated", "drip:size=1,delay=1ms,path=/drip"),
+        *("delay-head:delay=10ms,path=/late", "black-hole:path=/nothing"),
+    ]
+    options = [word for fault in faults for word in ("--fault", fault)]
+    with serving(folder, "netkit-http", *options) as daemon:
+        yield daemon.address("tcp").origin("http")
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "status", "content"),
+    [
+        ("/", 0, "200", b"response data"),
+        ("/status", 0, "503", b"a fault\n"),
+        # Partial file, an HTTP/0.9 of a sort, a failure to receive, a time-out.
+        ("/cut", 18, "200", b"res"),
+        ("/headless", 1, "000", b""),
+        ("/reset", 56, "000", b""),
+        ("/truncated", 28, "200", b""),
+        ("/nothing", 28, "000", b""),
+        ("/drip", 0, "200", b"response data"),
+        ("/late", 0, "200", b"response data"),
+    ],
+)
+def test_curl(
+    origin: str, tmp_path: Path, path: str, code: int, status: str, content: bytes
+) -> None:
+    command = [requirePeer("curl"), "--silent", "--max-time", "1" if code == 28 else "20"]
+    command += ["--output", str(tmp_path / "content"), "--write-out", "%{http_code}"]
+    done = run([*command, origin + path])
+    assert (done.status, done.output.decode()) == (code, status)
+    written = tmp_path / "content"
+    assert (written.read_bytes() if written.exists() else b"") == content
+
+
+def test_a_wrong_length_is_noticed(origin: str) -> None:
+    done = run([requirePeer("curl"), "--silent", "--max-time", "1", f"{origin}/length"])
+    assert (done.status, done.output) == (28, b"response data")
+
+
+def notes(capture: Path) -> list[str]:
+    """
+    What a recording says of faults, once it is written.
+    """
+    command = [str(SCRIPTS / "netkit"), "show", "--print", "all", "--format", "json"]
+    said = run([*command, str(capture)]).output.decode()
+    return re.findall(r'"(fault [^"]*)"', said)
+
+
+def test_the_same_seed_gives_the_same_run(folder: Path, tmp_path: Path) -> None:
+    found = []
+    for number in range(2):
+        capture = tmp_path / str(number)
+        faults = ["--fault", "status:probability=0.5", "--fault", "slice:size=9,variation=5"]
+        options = [*faults, "--fault-seed", "7", "--capture", str(capture)]
+        with serving(folder, "netkit-http", *options) as daemon:
+            origin = daemon.address("tcp").origin("http")
+            command = [requirePeer("curl"), "--silent", "--output", "/dev/null"]
+            run([*command, f"{origin}/[1-20]"])
+        found.append(notes(capture))
+    assert found[0] == found[1]
+    assert 4 < sum("status" in note for note in found[0]) < 16
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("close:code=1011", 1011),
+        ("invalid-utf8", 1007),
+        ("cut-frame", 1006),
+        ("reset:octets=400", 1006),
+    ],
+)
+def test_close_codes(folder: Path, fault: str, code: int) -> None:
+    with serving(folder, "netkit-websocket", "--fault", fault) as daemon:
+        url = daemon.address("tcp").origin("ws")
+        with connect(url, proxy=None, compression=None) as client:
+
+            def talk() -> None:
+                for _ in range(20):
+                    client.send("x" * 50)
+                    client.recv(PATIENCE)
+
+            with pytest.raises(ConnectionClosed) as closed:
+                talk()
+            received = closed.value.rcvd
+            # What websockets itself finds wrong it says to the server.
+            sent = closed.value.sent if received is None else received
+            assert (1006 if sent is None else sent.code) == code
+
+
+def test_a_refused_handshake(folder: Path) -> None:
+    with serving(folder, "netkit-websocket", "--fault", "refuse-handshake:first=1") as daemon:
+        url = daemon.address("tcp").origin("ws")
+        with pytest.raises(InvalidStatus) as refused:
+            connect(url, proxy=None)
+        assert refused.value.response.status_code == 403
+        with connect(url, proxy=None) as client:
+            client.send("hello")
+            assert client.recv(PATIENCE) == "hello"
+
+
+def test_fragments_and_lost_pongs(folder: Path) -> None:
+    faults = ["--fault", "fragment:size=3", "--fault", "no-pong"]
+    with (
+        serving(folder, "netkit-websocket", *faults) as daemon,
+        connect(daemon.address("tcp").origin("ws"), proxy=None, compression=None) as client,
+    ):
+        client.send("hello, world")
+        assert list(client.recv_streaming()) == ["hel", "lo,", " wo", "rld"]
+        pong = client.ping()
+        client.send("hello")
+        assert client.recv(PATIENCE) == "hello"
+        assert not pong.is_set()
+
+
+def test_any_program_by_its_endpoint_string(folder: Path) -> None:
+    (folder / "file").write_bytes(b"content")
+    string = r"fault:tcp\:0\:interface\=127.0.0.1:status=status\=502,path\=/file:seed=3"
+    web = Program(daemonCommand("web", "--path", str(folder), "--listen", string), cwd=folder)
+    try:
+        [found] = web.waitForLines(re.compile(r"Site starting on (\d+)"))
+        command = [requirePeer("curl"), "--silent", "--write-out", "%{http_code}"]
+        assert run([*command, f"http://127.0.0.1:{found[1]}/file"]).output == b"a fault\n502"
+        sent = [
+            str(SCRIPTS / "netkit"),
+            "send",
+            rf"fault:tcp\:127.0.0.1\:{found[1]}:truncate=upstream",
+        ]
+        assert run([*sent, "GET / HTTP/1.0\r\n\r\n"]).output == b""
+    finally:
+        web.stop()
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--fault", "nothing"], "'nothing' is no kind of fault"),
+        (["--fault", "latency:delay=x"], "latency: delay=x is not a number of seconds"),
+        (["--faults", "missing"], "--faults 'missing': No such file or directory"),
+        (["--faults", "faults"], "--faults 'faults', line 3: latency: delay= has to be said"),
+    ],
+)
+def test_mistakes_are_one_line(folder: Path, options: list[str], problem: str) -> None:
+    (folder / "faults").write_text("# mine\nrefuse:first=1 # once\nlatency\n")
+    command = [sys.executable, str(SCRIPTS / "twistd"), "-n", "--pidfile=", "netkit-http"]
+    done = run([*command, *options], cwd=folder)
+    assert done.status == 1
+    assert problem in done.output.decode() + getattr(done, "errors", b"").decode()
