@@ -13,7 +13,7 @@ from .running import CommandFailed
 from .standardio import StandardOutput
 
 _TEXT = """\
-The CA {name} is in {folder}
+{name}: a CA, in {folder}
 SHA-256 {fingerprint}
 
 Whoever has the file {key} can pose as any server to those who trust the CA: trust

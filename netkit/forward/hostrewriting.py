@@ -45,13 +45,17 @@ class HostRewriter:
     looks like a request.
     """
 
-    def __init__(self, host: bytes, passOn: Callable[[bytes], object]) -> None:
+    def __init__(
+        self, host: bytes, passOn: Callable[[bytes], object], gaveUp: Callable[[str], object]
+    ) -> None:
         """
         @param host: the value of the field.
         @param passOn: called with what is to be sent on.
+        @param gaveUp: called with why all goes through as it is from there on.
         """
         self._host = host
         self._passOn = passOn
+        self._gaveUp = gaveUp
         self._requests = RequestReceiver(_LIMITS)
         self._opaque = False
 
@@ -75,17 +79,22 @@ class HostRewriter:
                 position = end
                 if isinstance(event, RequestHead):
                     octets = _HOST_LINE.sub(rb"\g<1>" + self._host, octets, count=1)
-                    self._opaque = event.method == b"CONNECT"
+                    if event.method == b"CONNECT":
+                        self._giveUp("what follows CONNECT may be anything")
                 rewritten.append(octets)
                 if event is None:
                     break
-        except HTTPProtocolError:
-            self._opaque = True
+        except HTTPProtocolError as error:
+            self._giveUp(str(error))
         if self._opaque:
             rewritten.append(unread[position:])
             requests.detach()
         if octets := b"".join(rewritten):
             self._passOn(octets)
+
+    def _giveUp(self, reason: str) -> None:
+        self._opaque = True
+        self._gaveUp(reason)
 
     def end(self) -> None:
         """

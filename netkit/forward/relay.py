@@ -114,6 +114,13 @@ class _End:
     # What the peer does.
 
     @property
+    def joined(self) -> bool:
+        """
+        Whether there still is another end.
+        """
+        return self._other is not None
+
+    @property
     def moved(self) -> int:
         """
         How many octets were passed on so far, both ways.
@@ -268,7 +275,7 @@ class RelayProtocol(ServerProtocol):
         upstream.begin(end)
         take = end.pipe.received
         if self.factory.host is not None:
-            self._rewriter = HostRewriter(self.factory.host, take)
+            self._rewriter = HostRewriter(self.factory.host, take, self._notRewritten)
             take = self._rewriter.receive
         # No call of ours is on the way of what arrives.
         self.dataReceived = take  # type: ignore[method-assign]
@@ -322,6 +329,9 @@ class RelayProtocol(ServerProtocol):
             IPushProducer(self.transport).resumeProducing()
         if self._halfClosed:
             unreachable.readConnectionLost()
+
+    def _notRewritten(self, reason: str) -> None:
+        note(self.transport, f"the Host field is left as it is from here on: {reason}")
 
     def _stopConnecting(self) -> None:
         upstream, self._upstream = self._upstream, None
@@ -397,10 +407,13 @@ class _UpstreamProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         end, self._end = self._end, None
-        if end is not None:
-            end.connectionLost(reason)
-        else:
+        if end is None:
             self._client.upstreamFailed(reason)
+            return
+        if end.joined and not reason.check(ConnectionDone):
+            broke = f"the connection to the upstream broke: {errorText(reason.value)}"
+            note(self._client.transport, broke)
+        end.connectionLost(reason)
 
 
 class _UpstreamFactory(Factory[_UpstreamProtocol]):

@@ -45,7 +45,8 @@ CASES = {
 
 def rewrite(data: bytes, size: int) -> bytes:
     out: list[bytes] = []
-    rewriter = HostRewriter(b"1.example", out.append)
+    reasons: list[str] = []
+    rewriter = HostRewriter(b"1.example", out.append, reasons.append)
     for start in range(0, len(data), size):
         rewriter.receive(data[start : start + size])
     rewriter.end()
@@ -62,9 +63,23 @@ def test_the_field_alone_is_set(case: str, size: int) -> None:
 
 def test_nothing_is_kept_but_heads() -> None:
     out: list[bytes] = []
-    rewriter = HostRewriter(b"1.example", out.append)
+    reasons: list[str] = []
+    rewriter = HostRewriter(b"1.example", out.append, reasons.append)
     rewriter.receive(POST[:-5])
     assert b"".join(out) == POSTED[:-5]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(CONNECT + GET, "CONNECT"), (GET + b"\x81\x85abcd" + GET, "HTTP"), (GET + GET, None)],
+)
+def test_why_it_gives_up(data: bytes, reason: str | None) -> None:
+    reasons: list[str] = []
+    rewriter = HostRewriter(b"1.example", lambda octets: None, reasons.append)
+    rewriter.receive(data)
+    rewriter.receive(GET)
+    assert len(reasons) == (reason is not None)
+    assert reason is None or reason in reasons[0]
 
 
 PIECES = st.sampled_from([GET, POST, CHUNKED, HEADERLESS, b"\r\n", b"Host: a\r\n"])
@@ -81,7 +96,8 @@ def test_nothing_else_is_touched(data: bytes) -> None:
     Only the value is another one: it is set to what it is.
     """
     out: list[bytes] = []
-    rewriter = HostRewriter(b"a", out.append)
+    reasons: list[str] = []
+    rewriter = HostRewriter(b"a", out.append, reasons.append)
     only = data.replace(b"hOsT:  a.example ", b"hOsT:  a")
     rewriter.receive(only)
     rewriter.end()

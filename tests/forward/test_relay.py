@@ -167,6 +167,25 @@ def test_connected_is_noted(relayed: Relayed) -> None:
     assert relayed.client.notes == ["connected to 192.168.1.1:54321"]
 
 
+def test_an_upstream_that_breaks_off_is_noted(relayed: Relayed) -> None:
+    relayed.upstream.succeed().reset()
+    [said] = relayed.client.notes[1:]
+    assert said.startswith("the connection to the upstream broke: ")
+    other = Relayed()
+    upstream = other.upstream.succeed()
+    other.client.reset()
+    upstream.lose(ConnectionAborted())
+    assert other.client.notes[1:] == []
+
+
+def test_what_is_no_http_is_noted_where_the_host_is_set() -> None:
+    relayed = Relayed(host=b"b.example")
+    relayed.upstream.succeed()
+    relayed.client.send(b"\x16\x03\x01")
+    [_, said] = relayed.client.notes
+    assert "Host" in said
+
+
 # Before the upstream is there
 
 

@@ -77,10 +77,17 @@ class Relays:
         self._folder = folder
         self._daemons: list[Daemon] = []
 
-    def start(self, *options: str) -> Daemon:
+    def start(self, *options: str, haproxy: bool = False) -> Daemon:
+        """
+        Start one.
+
+        @param haproxy: whether it expects PROXY headers.
+        """
         number = len(self._daemons)
         recorded = self._folder / f"recorded{number}"
-        listen = ["-l", "tcp:0:interface=127.0.0.1", "-l", f"unix:{self._folder}/{number}.relay"]
+        ends = ("tcp:0:interface=127.0.0.1", f"unix:{self._folder}/{number}.relay")
+        before = "haproxy:" if haproxy else ""
+        listen = [part for end in ends for part in ("-l", before + end)]
         daemon = Daemon(
             *("netkit-forward", *listen, *options, "--capture", str(recorded)), cwd=self._folder
         )
@@ -382,6 +389,17 @@ def test_a_proxy_header_for_nginx(nginx: Path, relays: Relays, version: str) -> 
     relay = relays.start("--to", f"unix:{nginx}/proxied.sock", "--send-proxy", version)
     port = freePort()
     said = curl(relay.address("tcp"), "/", "--local-port", str(port))
+    assert said.decode() == f"127.0.0.1:{port}"
+
+
+def test_proxies_in_a_row(nginx: Path, relays: Relays) -> None:
+    """
+    Each tells the next one, of a UNIX socket as well, who the first one's client is.
+    """
+    last = relays.start("--to", f"unix:{nginx}/proxied.sock", "--send-proxy", "v1", haproxy=True)
+    first = relays.start("--to", last.address("unix").client, "--send-proxy", "v2")
+    port = freePort()
+    said = curl(first.address("tcp"), "/", "--local-port", str(port))
     assert said.decode() == f"127.0.0.1:{port}"
 
 
