@@ -16,6 +16,7 @@ from ..capture.capture import Capture
 from ..capture.printed import FORMATS, Selection
 from ..faults import parseFault
 from .errors import CannotStart
+from .standardlog import untroubleLog
 
 T = TypeVar("T")
 
@@ -179,6 +180,8 @@ class CommonOptions(Options):
             if self.parent is None:
                 raise
             raise CannotStart(f"{self.parent.subCommand}: {error}") from error
+        if self.parent is not None:
+            untroubleLog(self.parent)
 
     def parseArgs(self, *arguments: str) -> None:
         if arguments:

@@ -5,9 +5,11 @@ A reader of the printed stream that stalls.
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -41,10 +43,7 @@ class Netkit:
         self.program.waitForLines(re.compile(r" listens on "), len(SERVICES))
 
     def connect(self, service: str) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(PATIENCE)
-        connection.connect(str(self._folder / f"{service}.sock"))
-        return connection
+        return connected(self._folder, service)
 
     def echoes(self) -> None:
         with self.connect("echo") as connection:
@@ -96,3 +95,44 @@ def test_it_does_not_hold_up_a_stop(netkit: Netkit) -> None:
         r"did not take what was to be printed in time: \d+ octets are lost", netkit.program.output
     )
     assert "Traceback" not in netkit.program.output
+
+
+@pytest.mark.parametrize("kind", ["pipe", "terminal"])
+def test_standard_output_that_nobody_reads(
+    kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """
+    What services print and what twistd logs go there: neither holds up others, nor the end.
+    """
+    folder = tmp_path_factory.mktemp("n")
+    reading, writing = os.pipe() if kind == "pipe" else pty.openpty()
+    listen = [option for name in SERVICES for option in (f"--{name}", f"unix:{name}.sock")]
+    command = daemonCommand("netkit", *listen, "--grace", "0.5", "--format", "text")
+    process = subprocess.Popen(
+        command, cwd=folder, stdin=writing, stdout=writing, stderr=writing, start_new_session=True
+    )
+    os.close(writing)
+    said = b""
+    while said.count(b" listens on ") < len(SERVICES):
+        said += os.read(reading, 2**16)
+    with connected(folder, "print-respond") as stalled:
+        stalled.sendall(CONTENT)
+        stalled.shutdown(socket.SHUT_WR)
+        # As many lines as nobody reads.
+        for _ in range(1000):
+            with connected(folder, "http") as refused:
+                refused.sendall(b"x\r\n\r\n")
+                assert refused.recv(99).startswith(b"HTTP/1.1 400 ")
+        with connected(folder, "echo") as connection:
+            connection.sendall(b"hello")
+            assert connection.recv(99) == b"hello"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) in (0, -signal.SIGTERM)
+    os.close(reading)
+
+
+def connected(folder: Path, service: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(PATIENCE)
+    connection.connect(str(folder / f"{service}.sock"))
+    return connection

@@ -34,6 +34,11 @@ _ABOUT = (
 _CLIENTS = "198.18.{}.{}"
 _SERVER = "198.19.0.1"
 
+# Ports of clients from here on (RFC 6335 section 6), and that of a UNIX socket: it is reserved, so
+# that no tool takes it for a protocol's, and lower than those of clients.
+_CLIENT_PORTS = 49152
+_UNIX_PORT = 1023
+
 _RECEIVED = Direction.RECEIVED
 # As numbers, which are quicker.
 _SYN, _ACK = int(Flag.SYN), int(Flag.ACK)
@@ -286,11 +291,10 @@ class RecordingWriter:
             return client, server
         number = self._replaced
         self._replaced += 1
-        # 65,535 ports on each of 65,536 addresses.
-        host, port = divmod(number, 65535)
+        host, port = divmod(number, 65536 - _CLIENT_PORTS)
         host %= 65536
-        replaced = _CLIENTS.format(host >> 8, host & 0xFF), port + 1
-        return replaced, (_SERVER, 0 if isinstance(server, str) else server[1])
+        replaced = _CLIENTS.format(host >> 8, host & 0xFF), _CLIENT_PORTS + port
+        return replaced, (_SERVER, _UNIX_PORT if isinstance(server, str) else server[1])
 
     def _secure(self, connection: _Connection, event: Secured, pieces: list[bytes]) -> None:
         said = comments.write("secured", tls=event.version, alpn=event.alpn, sni=event.sni)

@@ -21,6 +21,8 @@ from netkit.wire.recording import (
     RecordingReader,
     RecordingWriter,
 )
+from netkit.wire.recording.packets import Flag, read_packet
+from netkit.wire.recording.pcapng import ENHANCED_PACKET, BlockReader
 from tests.wire.recording.events import Script, exchange, read, recordings, write
 
 
@@ -167,3 +169,18 @@ def test_how_a_connection_ended() -> None:
         closed = read(write(script.events))[-1]
         assert isinstance(closed, Closed)
         assert (closed.how, closed.reason) == (how, "why")
+
+
+def test_a_unix_socket_has_addresses_that_tools_can_be_told() -> None:
+    """
+    The server's port is the lower one, and no protocol's: C{tshark -d tcp.port==1023,pgsql}.
+    """
+    script = Script()
+    for number in range(1, 20_001):
+        script.opened(number, "", "/run/postgresql/.s.PGSQL.5432")
+    blocks = list(BlockReader().feed(write(script.events)))
+    packets = [read_packet(block.body) for block in blocks if block.type == ENHANCED_PACKET]
+    opening = [packet for packet in packets if packet.flags == Flag.SYN]
+    assert {packet.destination for packet in opening} == {("198.19.0.1", 1023)}
+    assert len({packet.source for packet in opening}) == 20_000
+    assert min(port for (_, port) in (packet.source for packet in opening)) >= 49152
