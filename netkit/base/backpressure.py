@@ -70,14 +70,23 @@ class Backpressure:
 
     def ready(self) -> Deferred[None]:
         """
-        Wait until more should be written. Each call gives a Deferred of its own; it never fires if
-        the connection is lost meanwhile, of which the transport's protocol is told.
+        Wait until more should be written. Each call gives a Deferred of its own; where the
+        connection is lost meanwhile, it waits on until L{fail}.
         """
         if not self.paused:
             return succeed(None)
         if self._waiters is None:
             self._waiters = Waiters()
         return self._waiters.wait()
+
+    def fail(self, error: Exception) -> None:
+        """
+        The connection is lost: those who wait do not get to write any more.
+
+        @param error: what they fail with, each with a copy.
+        """
+        if self._waiters is not None:
+            self._waiters.fail(error)
 
     # from the transport
 

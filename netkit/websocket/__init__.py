@@ -2,10 +2,12 @@
 WebSocket for Twisted: servers and clients (RFC 6455, RFC 7692).
 
 L{WebSocketFactory} listens on any endpoint. What receives a connection's events conforms to
-L{WebSocketProtocol}; it sends through the L{WebSocketTransport} it is given.
+L{WebSocketProtocol}; it sends through the L{WebSocketTransport} it is given. For coroutines there
+is L{WebSocket}, whose messages are awaited.
 """
 
 from ..wire.websocket.lifecycle import NotConnected, State
+from .awaitable import WebSocket, WebSocketApplication
 from .broadcast import broadcast
 from .endpoint import WebSocketClientEndpoint
 from .errors import ConnectionRejected, HandshakeFailed, WebSocketClosed
@@ -42,6 +44,8 @@ __all__ = [
     "ProxyFailed",
     "Rejection",
     "State",
+    "WebSocket",
+    "WebSocketApplication",
     "WebSocketClientEndpoint",
     "WebSocketClientFactory",
     "WebSocketClientService",

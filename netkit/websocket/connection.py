@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IProducer, IReactorTime, ITCPTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -15,6 +16,7 @@ from ..base.addresses import addressText
 from ..base.budget import BudgetExceededError, Share
 from ..base.malloc import raiseTrimThreshold
 from ..base.notes import note, tell
+from ..base.progress import unsent
 from ..base.timeslice import TIME_SLICE
 from ..server import ServerProtocol
 from ..wire.errors import WebSocketProtocolError
@@ -62,6 +64,7 @@ class WebSocketConnection:
         "_sender",
         "_server",
         "_share",
+        "_unread",
         "_wire",
         "latency",
         "subprotocol",
@@ -93,6 +96,7 @@ class WebSocketConnection:
         self._server = server
         # What is kept in memory for it, once something is.
         self._share: Share | None = None
+        self._unread = 0
         self._wire = Connection(
             client=server is None,
             max_message_size=options.maxMessageSize,
@@ -185,11 +189,12 @@ class WebSocketConnection:
             self._share.keep(0)
             self._share = None
         application, self._application = self._application, None
-        if application is None:
-            return
         if closure is not None:
             reason = Failure(WebSocketClosed(*closure))
-        application.connectionLost(reason)
+        assert isinstance(reason.value, Exception)
+        self._sender.fail(reason.value)
+        if application is not None:
+            application.connectionLost(reason)
 
     def keepAlive(self, now: float) -> None:
         """
@@ -220,6 +225,13 @@ class WebSocketConnection:
     @property
     def state(self) -> State:
         return self._wire.state
+
+    @property
+    def bufferedAmount(self) -> int:
+        return unsent(self.transport) or self._sender.buffered
+
+    def ready(self) -> Deferred[None]:
+        return self._sender.ready()
 
     def sendTextMessage(self, text: str) -> None:
         if len(text) > _LARGE:
@@ -288,6 +300,15 @@ class WebSocketConnection:
 
     def getHost(self) -> IAddress:
         return self.transport.getHost()
+
+    def keepUnread(self, size: int) -> None:
+        """
+        Count what the application keeps of what it was given, because nobody takes it.
+
+        @param size: how many octets that are.
+        """
+        self._unread = size
+        self.countBuffered()
 
     # Receiving
 
@@ -458,7 +479,7 @@ class WebSocketConnection:
         """
         if self._server is None or self._wire.state is State.CLOSED:
             return
-        size = self._wire.buffered + len(self._backlog) + self._sender.buffered
+        size = self._wire.buffered + len(self._backlog) + self._sender.buffered + self._unread
         share = self._share
         if share is None:
             if not size:
@@ -469,6 +490,9 @@ class WebSocketConnection:
         try:
             share.keep(size)
         except BudgetExceededError as exceeded:
+            if self._wire.lifecycle.failure is not None:
+                # It is ending, of this or something else, and its application keeps what it has.
+                return
             error = WebSocketProtocolError(str(exceeded), CloseCode.TRY_AGAIN_LATER)
             tell(
                 _log.warn,

@@ -19,6 +19,7 @@ from ..base.arguments import checkCount
 from ..base.twistedprivate import standardEndpoints
 from ..wire.websocket.handshake import HANDSHAKE_FIELDS, ClientHandshake
 from .arguments import checkFields, checkSubprotocols
+from .awaitable import WebSocket
 from .client import WebSocketClientConnection, clientFactory
 from .deadline import OpeningDeadline
 from .errors import ConnectionRejected
@@ -167,6 +168,18 @@ class WebSocketClientEndpoint:
         """
         return (await self.establish(protocolFactory))[1]
 
+    async def open(self) -> WebSocket:
+        """
+        Connect, for a coroutine that receives and sends: C{async with await endpoint.open() as
+        ws}.
+
+        @return: the connection, once it is open.
+        @raise ConnectionRejected: as L{connect}.
+        @raise HandshakeFailed: as L{connect}.
+        @raise ConnectError: as L{connect}.
+        """
+        return await self.connect(_WebSockets())
+
     async def establish(
         self, protocolFactory: WebSocketClientFactory[ProtocolT]
     ) -> tuple[WebSocketClientConnection, ProtocolT]:
@@ -267,3 +280,15 @@ class _OneEndpoint:
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         return self._endpoint
+
+
+class _WebSockets:
+    """
+    Makes what is received from and sent through by coroutines.
+    """
+
+    def buildProtocol(self, url: str) -> WebSocket:
+        """
+        Make one.
+        """
+        return WebSocket()

@@ -44,6 +44,20 @@ class WebSocketTransport(Protocol):
         whoever sent it; C{CLOSED}.
         """
 
+    @property
+    def bufferedAmount(self) -> int:
+        """
+        How many octets were sent and wait here, because the peer does not take them.
+        """
+
+    def ready(self) -> Deferred[None]:
+        """
+        Wait until more should be sent.
+
+        @return: fires at once, where the peer takes what it is sent; fails where the connection is
+            lost before.
+        """
+
     def sendTextMessage(self, text: str) -> None:
         """
         Send a text message.

@@ -212,7 +212,7 @@ class Sender(Backpressure):
         Be held up no more.
         """
         self.unregister()
-        self.paused = False
+        super().resumeProducing()
         self._relieve()
 
     def _relieve(self) -> None:

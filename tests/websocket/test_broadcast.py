@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from netkit.websocket import broadcast
+from netkit.websocket import NotConnected, State, broadcast
 from netkit.wire.errors import LocalProtocolError
 from netkit.wire.websocket import broadcast as wire
 from netkit.wire.websocket.broadcast import PreparedMessage
@@ -96,5 +96,32 @@ def test_what_is_no_message(message: Any) -> None:
 
 def test_what_is_no_connection() -> None:
     transports: Any = ["a transport"]
-    with pytest.raises(TypeError, match="'a transport' is no connection of ours"):
+    with pytest.raises(TypeError, match="'a transport' is no WebSocket: it has no "):
         broadcast("data", transports)
+
+
+class Foreign:
+    """
+    A connection of somebody else's, with the methods of ours.
+    """
+
+    bufferedAmount = 0
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+        self.sendBytesMessage = self.sent.append
+
+    def sendTextMessage(self, text: str) -> None:
+        """
+        Refuse what is not to be sent.
+        """
+        raise NotConnected("after the Close frame", State.CLOSING)
+
+
+def test_whatever_has_the_interface() -> None:
+    foreign: Any = Foreign()
+    assert broadcast(b"data", [foreign]) == 1
+    assert broadcast("text", [foreign]) == 0
+    foreign.bufferedAmount = 1
+    assert broadcast(b"more", [foreign], dropSlow=True) == 0
+    assert foreign.sent == [b"data"]

@@ -62,3 +62,14 @@ def test_members_only(names: dict[str, Any]) -> None:
     server = Server(names["Members"](), fields=b"Authorization: x\r\n")
     server.receive(server.request)
     assert b"\r\nSet-Cookie: seen=1\r\n" in server.response()
+
+
+@pytest_twisted.ensureDeferred
+async def test_with_await(names: dict[str, Any]) -> None:
+    from twisted.internet import reactor
+
+    endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
+    port = await endpoint.listen(names["counting"])
+    url = f"ws://127.0.0.1:{port.getHost().port}/count"
+    assert await names["ask"](reactor, url, "four") == "4 characters"
+    await port.stopListening()
