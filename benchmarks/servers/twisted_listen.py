@@ -47,9 +47,16 @@ def serve(makeFactory: Callable[[set[str]], IProtocolFactory]) -> None:
     else:
         endpoint = f"tcp:{address}:interface=127.0.0.1:backlog=4096"
     factory = makeFactory(set(options))
+    if type(factory).__module__.partition(".")[0] == "netkit":
+        # With its own TLS.
+        from netkit.base.endpoints import serverEndpoint
+
+        endpointFromString = serverEndpoint
+    else:
+        endpointFromString = serverFromString
     if "capture" in options:
         factory = recorded(factory, Path(mkdtemp(prefix="netkit-benchmark-")))
-    serverFromString(reactor, endpoint).listen(factory)
+    endpointFromString(reactor, endpoint).listen(factory)
     reactor.run()
 
 
