@@ -44,8 +44,7 @@ from .errors import HandshakeTimeoutError, TruncatedError
 #: For how many seconds a peer may take to agree on TLS, where nothing else is said.
 HANDSHAKE_TIMEOUT = 30.0
 
-# So many octets that were written in a turn are encrypted at once: whoever writes much hears in
-# between whether the peer takes it.
+# So many octets that are written in a turn leave before its end.
 _MUCH = 2**16
 
 
@@ -78,6 +77,31 @@ class TLSProtocol(ProtocolWrapper):
     @ivar handshakeDone: whether both sides have agreed on TLS.
     @ivar disconnecting: whether the connection is to close, as C{loseConnection} asked for.
     """
+
+    # Faster than the instance's dictionary, and smaller.
+    __slots__ = (
+        "_catchingUp",
+        "_connection",
+        "_deadline",
+        "_dropping",
+        "_ending",
+        "_halfClosed",
+        "_halfClosing",
+        "_incoming",
+        "_open",
+        "_outgoing",
+        "_partial",
+        "_paused",
+        "_peerClosed",
+        "_producer",
+        "_producerPaused",
+        "_queue",
+        "_queued",
+        "_queueing",
+        "_reason",
+        "disconnecting",
+        "handshakeDone",
+    )
 
     factory: TLSFactory
     # What each provides, the other one asks for.
@@ -141,7 +165,48 @@ class TLSProtocol(ProtocolWrapper):
             self._connection.greet(data)
             if not self._handshake():
                 return
-        self._deliver()
+        if self._paused and not self._dropping:
+            return
+        incoming = self._incoming
+        read = self._connection.read
+        data = b""
+        more: list[bytes] | None = None
+        try:
+            while pending := incoming.pending:
+                # What is there of a record is no measure of what is in it.
+                size = RECORD if self._partial or pending > RECORD else pending
+                piece = read(size)
+                self._partial = False
+                if not piece:
+                    self._ending = self._peerEnded
+                    break
+                if not data:
+                    data = piece
+                elif more is None:
+                    more = [data, piece]
+                else:
+                    more.append(piece)
+        except ssl.SSLWantReadError:
+            self._partial = True
+        except ssl.SSLZeroReturnError:
+            self._ending = self._peerEnded
+        except TLS_ERRORS as error:
+            reason = Failure(ConnectionLost(errorText(error)))
+            alerted = self._send()
+            self._ending = lambda: self._fail(reason, alerted)
+        if data and not self._dropping:
+            self._queueing = True
+            try:
+                self.wrappedProtocol.dataReceived(data if more is None else b"".join(more))
+            finally:
+                self._queueing = False
+            if self._queue:
+                self._encryptQueue()
+        # There may also be an answer to a key update.
+        if octets := self._outgoing.read():
+            self.transport.write(octets)
+        if self._ending is not None and not (self._paused and not self._dropping):
+            self._end()
 
     def readConnectionLost(self) -> None:
         """
@@ -182,16 +247,16 @@ class TLSProtocol(ProtocolWrapper):
             return
         if type(data) is not bytes:
             data = memoryview(data).tobytes()
-        if self._queueing:
-            self._queue.append(data)
-            self._queued += len(data)
-            if not self.handshakeDone:
-                self._pauseProducer()
-            elif self._queued > _MUCH:
-                self._flush()
-        elif data:
-            self._encrypt(data)
-            self._send()
+        self._queue.append(data)
+        if not self._queueing:
+            self._flush()
+            return
+        self._queued += len(data)
+        if self._queued > _MUCH and self.handshakeDone:
+            # The producer hears in between whether the peer takes it.
+            self._flush()
+        elif not self.handshakeDone:
+            self._pauseProducer()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         self.write(b"".join(data))
@@ -352,52 +417,6 @@ class TLSProtocol(ProtocolWrapper):
 
     # Receiving.
 
-    def _deliver(self) -> None:
-        """
-        Hand over what arrived, up to what is incomplete.
-        """
-        if self._paused and not self._dropping:
-            return
-        incoming = self._incoming
-        read = self._connection.read
-        data = b""
-        more: list[bytes] | None = None
-        try:
-            while pending := incoming.pending:
-                # What is there of a record is no measure of what is in it.
-                size = RECORD if self._partial or pending > RECORD else pending
-                piece = read(size)
-                self._partial = False
-                if not piece:
-                    self._ending = self._peerEnded
-                    break
-                if not data:
-                    data = piece
-                elif more is None:
-                    more = [data, piece]
-                else:
-                    more.append(piece)
-        except ssl.SSLWantReadError:
-            self._partial = True
-        except ssl.SSLZeroReturnError:
-            self._ending = self._peerEnded
-        except TLS_ERRORS as error:
-            reason = Failure(ConnectionLost(errorText(error)))
-            alerted = self._send()
-            self._ending = lambda: self._fail(reason, alerted)
-        if data and not self._dropping:
-            self._queueing = True
-            try:
-                self.wrappedProtocol.dataReceived(data if more is None else b"".join(more))
-            finally:
-                self._queueing = False
-            if self._queue:
-                self._encryptQueue()
-        # There may also be an answer to a key update.
-        self._send()
-        if self._ending is not None and not (self._paused and not self._dropping):
-            self._end()
-
     def _catchUp(self) -> None:
         """
         Go on behind what was paused.
@@ -407,7 +426,7 @@ class TLSProtocol(ProtocolWrapper):
             if not self._paused:
                 self._end()
         else:
-            self._deliver()
+            self.dataReceived(b"")
 
     def _stopCatchingUp(self) -> None:
         if self._catchingUp is not None:
@@ -477,20 +496,19 @@ class TLSProtocol(ProtocolWrapper):
             self._send()
 
     def _encryptQueue(self) -> None:
-        queue, self._queue = self._queue, []
+        queue = self._queue
+        data = queue[0] if len(queue) == 1 else b"".join(queue)
+        queue.clear()
         self._queued = 0
-        self._encrypt(queue[0] if len(queue) == 1 else b"".join(queue))
-
-    def _encrypt(self, data: bytes) -> None:
-        write = self._connection.write
         size = len(data)
+        write = self._connection.write
         try:
-            # A peer may have asked for records that are smaller.
-            if size <= RECORD and write(data) == size:
-                return
-            left = memoryview(data)
-            while left:
-                left = left[write(left[:RECORD]) :]
+            sent = write(data) if 0 < size <= RECORD else 0
+            if sent != size:
+                # It is longer, or the peer has asked for records that are smaller.
+                left = memoryview(data)[sent:]
+                while left:
+                    left = left[write(left[:RECORD]) :]
         except TLS_ERRORS as error:
             self._fail(Failure(ConnectionLost(errorText(error))))
 
