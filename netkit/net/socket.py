@@ -230,7 +230,8 @@ class Socket:
     def end(self, data: bytes | bytearray | memoryview = b"") -> Deferred[None]:
         """
         Close our half of the connection, after what was written before. The peer reads to an end
-        then, and may go on to send. Where there are no halves (TLS), the connection is closed.
+        then, and may go on to send. Where there are no halves (Twisted's own TLS), the connection
+        is closed.
 
         @param data: octets to send before.
         @return: fires when everything is sent and our half closed; fails when it cannot be sent.

@@ -99,6 +99,8 @@ def certificate(folder: Path) -> None:
     (folder / "key.pem").write_bytes(keyText)
     (folder / "cert.pem").write_bytes(certificateText)
     (folder / "server.pem").write_bytes(keyText + certificateText)
+    (folder / "certificates").mkdir()
+    (folder / "certificates" / "one.pem").write_bytes(keyText + certificateText)
 
 
 def haveIPv6() -> bool:
@@ -166,7 +168,7 @@ def connected(listens: re.Match[str], folder: Path) -> socket.socket:
         client = socket.create_connection((host, int(port)), PATIENCE)
     if endpoint.startswith("haproxy:"):
         client.sendall(HEADER)
-    if "ssl:" in endpoint:
+    if "ssl:" in endpoint or "tls:" in endpoint:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         client = context.wrap_socket(client)
@@ -181,7 +183,7 @@ def answers(listens: re.Match[str], sent: bytes, expected: bytes, folder: Path) 
         client.sendall(sent)
         if expected == b"response data":
             if isinstance(client, ssl.SSLSocket):
-                # TLS has no half-close for print-respond to see: it prints, and that is all.
+                # Python's SSLSocket has no half-close for print-respond to see.
                 return True
             client.shutdown(socket.SHUT_WR)
         answer = b""

@@ -137,7 +137,7 @@ def test_a_client_that_never_half_closes(
 
 def test_a_client_of_tls(serve: Callable[..., Daemon], tlsEndpoint: str, folder: Path) -> None:
     """
-    TLS has no half-close: the client waits for the answer with its own side open.
+    This one reads nothing behind its own close_notify: it waits for the answer with its side open.
     """
     printed = folder / "tls-line"
     respond = serve(
