@@ -5,18 +5,27 @@ The twistd plugin C{netkit-forward}.
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.python.usage import UsageError
 
 from ..base.trust import Trust, loadCertificates
+from ..capture.capture import Capture
+from ..capture.recorded import RecordedFactory
 from ..forward import RelayFactory
+from ..forward.control import Control
 from ..forward.hostrewriting import checkHost
+from ..forward.proxies import Proxies
 from ..forward.proxyheader import VERSIONS
 from ..forward.upstream import Upstream
-from .listening import listeningService, makeCapture
-from .options import ServiceOptions, seconds
+from ..http import HTTPFactory
+from .listening import ListeningService, listeningService, makeCapture
+from .options import ServiceOptions, checkEndpoint, seconds
 
 
 class Options(ServiceOptions):
@@ -39,6 +48,12 @@ class Options(ServiceOptions):
             10.0,
             "How many seconds connecting to the server may take; 0 for as long as it tries.",
             seconds("connect-timeout"),
+        ],
+        [
+            "control",
+            None,
+            None,
+            "An endpoint for the API of Toxiproxy, such as tcp:8474:interface=127.0.0.1.",
         ],
         ["host", None, None, "What to set the Host field of HTTP/1 requests to."],
         ["send-proxy", None, None, "Begin with a PROXY header: v1 or v2."],
@@ -66,9 +81,13 @@ class Options(ServiceOptions):
     def postOptions(self) -> None:
         super().postOptions()
         listen, to = self["listen"], self["to"]
-        if not to:
+        if self["control"] is not None:
+            checkEndpoint(self["control"], "control")
+            if not to:
+                listen.clear()
+        elif not to:
             raise UsageError("--to says where to connect to, such as tcp:localhost:80: give one")
-        if len(to) > 1 and len(listen) != len(to):
+        if to and len(to) > 1 and len(listen) != len(to):
             raise UsageError(
                 f"each --to has a --listen of its own where there are several: "
                 f"--listen was given {_times(len(listen))}, --to {_times(len(to))}"
@@ -82,11 +101,14 @@ class Options(ServiceOptions):
         self["alpn"] = [] if self["alpn"] is None else _protocols(self["alpn"])
         groups = [listen] if len(to) == 1 else [[one] for one in listen]
         self["pairs"] = [
-            (group, self._upstream(description), description)
+            (group, self.upstream(description), description)
             for group, description in zip(groups, to, strict=True)
         ]
 
-    def _upstream(self, description: str) -> Upstream:
+    def upstream(self, description: str) -> Upstream:
+        """
+        Make what connects to an upstream, as the other options say.
+        """
         from twisted.internet import reactor
 
         if self["sni"] is not None and self["pass-sni"]:
@@ -141,14 +163,62 @@ def makeService(options: Options) -> MultiService:
     """
     service = MultiService()
     options.sharedCapture = makeCapture(options)
+    if options["control"] is not None:
+        _ControlService(options).setServiceParent(service)
     for listen, upstream, description in options["pairs"]:
-        factory = RelayFactory(
-            upstream,
-            name=description,
-            host=options["host"],
-            connectTimeout=options["connect-timeout"],
-            acceptableProtocols=options["alpn"],
-            **options.limits(),
-        )
+        factory = _relay(options, upstream, description)
         listeningService(options, factory, listen).setServiceParent(service)
     return service
+
+
+def _relay(options: Options, upstream: Upstream, name: str) -> RelayFactory:
+    return RelayFactory(
+        upstream,
+        name=name,
+        host=options["host"],
+        connectTimeout=options["connect-timeout"],
+        acceptableProtocols=options["alpn"],
+        **options.limits(),
+    )
+
+
+class _ControlService(ListeningService):
+    """
+    The API by which relays are made and ended, and those relays.
+    """
+
+    def __init__(self, options: Options) -> None:
+        from twisted.internet import reactor
+
+        capture = options.sharedCapture
+        assert capture is not None
+        recorder = capture.recorder(printing=options["format"] != "none")
+
+        def make(description: str, name: str) -> RelayFactory:
+            try:
+                return _relay(options, options.upstream(description), name)
+            except UsageError as error:
+                raise ValueError(str(error).removeprefix("--to: ")) from error
+
+        self._proxies = Proxies(
+            reactor,
+            make,
+            (lambda factory: factory)
+            if recorder is None
+            else partial(RecordedFactory, recorder=recorder, service=options.service),
+            options["fault-seed"],
+        )
+        factory = HTTPFactory(Control(self._proxies))
+        # What the API itself is asked is not recorded.
+        super().__init__(
+            "forward control",
+            factory,
+            [options["control"]],
+            Capture(reactor),
+            grace=options["grace"],
+        )
+
+    @inlineCallbacks
+    def stopService(self) -> Generator[Deferred[Any], object, None]:
+        yield super().stopService()
+        yield Deferred.fromCoroutine(self._proxies.stop(self._grace))

@@ -309,6 +309,7 @@ class Daemon(Program):
         cwd: Path,
         launcher: str = "twistd",
         scripts: Path = SCRIPTS,
+        listening: int | None = None,
     ) -> None:
         """
         @param arguments: the service's name and options, with at least one C{-l ENDPOINT}; on
@@ -316,12 +317,13 @@ class Daemon(Program):
         @param cwd: the folder it runs in.
         @param launcher: C{twistd} or C{twist}.
         @param scripts: the folder of the environment's commands.
+        @param listening: in how many places it listens; as many as there are endpoints by default.
         @raise AssertionError: it ended before it listened; it says why.
         """
         super().__init__(daemonCommand(*arguments, launcher=launcher, scripts=scripts), cwd=cwd)
         count = sum(argument in ("-l", "--listen") for argument in arguments)
         try:
-            listening = self.waitForLines(_LISTENING, count)
+            found = self.waitForLines(_LISTENING, count if listening is None else listening)
         except BaseException:
             super().stop()
             raise
@@ -329,7 +331,7 @@ class Daemon(Program):
             Address(path=match["path"])
             if match["path"]
             else Address(port=int(match["port"]), certificate=match["certificate"])
-            for match in listening
+            for match in found
         ]
 
     def address(self, transport: str) -> Address:

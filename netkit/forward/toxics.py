@@ -1,0 +1,158 @@
+"""
+The toxics of Toxiproxy (github.com/Shopify/toxiproxy), as faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..faults import KINDS, Fault, parseFault
+from ..faults.specification import Side
+
+# A kind of fault holds that no more octets are passed on than none.
+_BLACK_HOLE = "black-hole"
+
+
+class ToxicError(Exception):
+    """
+    A toxic cannot be made; the message says why.
+    """
+
+
+class Toxic:
+    """
+    A toxic: what its maker said of it, and the fault that it is.
+
+    @ivar name: what it is called.
+    @ivar type: its type: one of Toxiproxy's, or of ours.
+    @ivar stream: C{upstream} or C{downstream}.
+    @ivar toxicity: how likely it strikes a connection.
+    @ivar attributes: what else there is to say.
+    """
+
+    def __init__(self, said: Mapping[str, Any]) -> None:
+        """
+        @param said: the object of the request.
+        @raise ToxicError: something is missing, or of no use.
+        """
+        self.type = said.get("type") or ""
+        self.stream = said.get("stream") or "downstream"
+        self.name = said.get("name") or f"{self.type}_{self.stream}"
+        self.toxicity = said.get("toxicity", 1.0)
+        self.attributes: dict[str, Any] = {}
+        if not isinstance(self.name, str) or not isinstance(self.type, str):
+            raise ToxicError("name and type are strings")
+        if self.type not in _TOXICS and self.type not in KINDS:
+            raise ToxicError("invalid toxic type")
+        if self.stream not in ("upstream", "downstream"):
+            raise ToxicError("stream was invalid, can be either upstream or downstream")
+        attributes = said.get("attributes") or {}
+        if self.type in _TOXICS:
+            self.attributes = dict(_TOXICS[self.type][1])
+        self.change({"attributes": attributes, "toxicity": self.toxicity})
+
+    def change(self, said: Mapping[str, Any]) -> None:
+        """
+        Take what is said anew of it.
+
+        @raise ToxicError: something of it is of no use; nothing changed.
+        """
+        toxicity = said.get("toxicity", self.toxicity)
+        if isinstance(toxicity, bool) or not isinstance(toxicity, (int, float)):
+            raise ToxicError("toxicity is a number from 0 to 1")
+        if not 0 <= toxicity <= 1:
+            raise ToxicError("toxicity is a number from 0 to 1")
+        attributes = said.get("attributes") or {}
+        if not isinstance(attributes, dict):
+            raise ToxicError("attributes are an object")
+        fault = self._fault({**self.attributes, **attributes}, toxicity)
+        self.attributes.update(attributes)
+        self.toxicity = toxicity
+        self.fault = fault
+
+    def _fault(self, attributes: Mapping[str, Any], toxicity: float) -> Fault:
+        if self.type in _TOXICS:
+            make, known = _TOXICS[self.type]
+            for name in known:
+                value = attributes[name]
+                if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                    raise ToxicError(f"{name} is a whole number, 0 or more")
+            kind, values = make(attributes)
+            parameters = KINDS[kind].parameters
+            usual = {name: default for name, (_, default) in parameters.items()}
+            return Fault(kind, {**usual, **values}, Side(self.stream), float(toxicity))
+        said = [self.stream]
+        if toxicity != 1:
+            said.append(f"probability={toxicity}")
+        for name, value in attributes.items():
+            if "," in f"{name}{value}":
+                raise ToxicError(f"{name} has a comma in it")
+            said.append(f"{name}={value}")
+        try:
+            return parseFault(f"{self.type}:{','.join(said)}")
+        except ValueError as error:
+            raise ToxicError(str(error)) from error
+
+    def described(self) -> dict[str, Any]:
+        """
+        What it is, for JSON.
+        """
+        return {
+            "attributes": self.attributes,
+            "name": self.name,
+            "type": self.type,
+            "stream": self.stream,
+            "toxicity": self.toxicity,
+        }
+
+
+_Made = tuple[str, dict[str, Any]]
+
+
+def _latency(said: Mapping[str, Any]) -> _Made:
+    return "latency", {"delay": said["latency"] / 1000, "jitter": said["jitter"] / 1000}
+
+
+def _bandwidth(said: Mapping[str, Any]) -> _Made:
+    # Toxiproxy's kilobytes have 1000 bytes. Of none, nothing passes.
+    if not said["rate"]:
+        return _BLACK_HOLE, {"seconds": 0.0}
+    return "throttle", {"rate": said["rate"] * 1000}
+
+
+def _slowClose(said: Mapping[str, Any]) -> _Made:
+    return "slow-close", {"delay": said["delay"] / 1000}
+
+
+def _timeout(said: Mapping[str, Any]) -> _Made:
+    return _BLACK_HOLE, {"seconds": said["timeout"] / 1000}
+
+
+def _resetPeer(said: Mapping[str, Any]) -> _Made:
+    return "reset", {"octets": None, "seconds": said["timeout"] / 1000}
+
+
+def _slicer(said: Mapping[str, Any]) -> _Made:
+    return "slice", {
+        "size": max(1, said["average_size"]),
+        "variation": said["size_variation"],
+        "delay": said["delay"] / 1_000_000,
+    }
+
+
+def _limitData(said: Mapping[str, Any]) -> _Made:
+    return "limit", {"octets": said["bytes"]}
+
+
+# Each with what can be said of it, and what it is by default: times in milliseconds, but for the
+# slicer's microseconds. The eighth, "down", is a proxy that is not enabled.
+_TOXICS: dict[str, tuple[Callable[[Mapping[str, Any]], _Made], dict[str, int]]] = {
+    "latency": (_latency, {"latency": 0, "jitter": 0}),
+    "bandwidth": (_bandwidth, {"rate": 0}),
+    "slow_close": (_slowClose, {"delay": 0}),
+    "timeout": (_timeout, {"timeout": 0}),
+    "reset_peer": (_resetPeer, {"timeout": 0}),
+    "slicer": (_slicer, {"average_size": 0, "size_variation": 0, "delay": 0}),
+    "limit_data": (_limitData, {"bytes": 0}),
+}

@@ -1,0 +1,260 @@
+"""
+Toxiproxy's API, as its own clients use it, and what its toxics do to a connection.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.peers import PATIENCE, Daemon, requireModule, requirePeer, run
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    daemon = Daemon(
+        *("netkit-echo", "-l", "tcp:0:interface=127.0.0.1"), cwd=tmp_path_factory.mktemp("echo")
+    )
+    yield f"127.0.0.1:{daemon.address('tcp').port}"
+    daemon.stop()
+
+
+@pytest.fixture(scope="module")
+def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    daemon = Daemon(
+        *("netkit-forward", "--control", "tcp:0:interface=127.0.0.1", "--fault-seed", "7"),
+        cwd=tmp_path_factory.mktemp("control"),
+        listening=1,
+    )
+    yield f"127.0.0.1:{daemon.address('tcp').port}"
+    daemon.stop()
+
+
+@pytest.fixture
+def server(control: str) -> Any:
+    requireModule("toxiproxy")
+    from toxiproxy import Toxiproxy
+
+    host, port = control.split(":")
+    server = Toxiproxy()
+    server.update_api_consumer(host, int(port))
+    server.destroy_all()
+    return server
+
+
+@pytest.fixture
+def proxy(server: Any, echo: str) -> Any:
+    return server.create(name="echo", upstream=echo)
+
+
+def curl(control: str, *arguments: str) -> tuple[int, Any]:
+    """
+    @return: the status and the object of the answer.
+    """
+    *options, path = arguments
+    command = [requirePeer("curl"), "--silent", "--write-out", "\n%{http_code}", *options]
+    content, _, status = run([*command, f"http://{control}{path}"]).output.rpartition(b"\n")
+    return int(status), json.loads(content) if content else None
+
+
+@contextmanager
+def connected(proxy: Any) -> Iterator[socket.socket]:
+    host, _, port = proxy.listen.rpartition(":")
+    with socket.create_connection((host, int(port)), PATIENCE) as client:
+        yield client
+
+
+def talk(client: socket.socket, data: bytes = b"hello") -> bytes:
+    """
+    Send, and take as much as comes before the end.
+    """
+    client.sendall(data)
+    received = b""
+    while len(received) < len(data) and (piece := client.recv(65536)):
+        received += piece
+    return received
+
+
+def test_the_client_for_node(control: str, echo: str) -> None:
+    done = run([requirePeer("node"), str(HERE / "toxiproxy.mjs"), f"http://{control}", echo])
+    assert done.status == 0, done.errors.decode()
+    said = json.loads(done.output)
+    assert {toxic["name"]: toxic["attributes"] for toxic in said["toxics"]} == {
+        "latency": {"latency": 10, "jitter": 5},
+        "bandwidth": {"rate": 100},
+        "slow_close": {"delay": 10},
+        "timeout": {"timeout": 10},
+        "reset_peer": {"timeout": 10},
+        "slicer": {"average_size": 10, "size_variation": 5, "delay": 10},
+        "limit_data": {"bytes": 10},
+    }
+    assert {(toxic["stream"], toxic["toxicity"]) for toxic in said["toxics"]} == {
+        ("upstream", 0.5)
+    }
+    assert said["listen"].startswith("127.0.0.1:")
+    assert (said["updated"], said["disabled"], said["reset"]) == ([20, 1], False, True)
+    assert (said["version"], said["upstream"]) == ("2.9.0", echo)
+    assert (said["proxies"], said["removed"], said["populated"]) == (["mine"], [], ["two"])
+    assert ("404" in said["gone"], "409" in said["again"]) == (True, True)
+
+
+def test_latency(proxy: Any) -> None:
+    proxy.add_toxic(type="latency", attributes={"latency": 200, "jitter": 0})
+    with connected(proxy) as client:
+        began = time.monotonic()
+        assert talk(client) == b"hello"
+        assert time.monotonic() - began >= 0.2
+
+
+def test_bandwidth(proxy: Any) -> None:
+    proxy.add_toxic(type="bandwidth", attributes={"rate": 100})
+    with connected(proxy) as client:
+        began = time.monotonic()
+        assert talk(client, bytes(50_000)) == bytes(50_000)
+        assert time.monotonic() - began >= 0.45
+
+
+def test_limit_data(proxy: Any) -> None:
+    proxy.add_toxic(type="limit_data", attributes={"bytes": 1234})
+    with connected(proxy) as client:
+        assert len(talk(client, bytes(5000))) == 1234
+
+
+def test_timeout(proxy: Any) -> None:
+    proxy.add_toxic(type="timeout", attributes={"timeout": 100})
+    with connected(proxy) as client:
+        assert talk(client) == b""
+
+
+def test_reset_peer(proxy: Any) -> None:
+    proxy.add_toxic(type="reset_peer", attributes={"timeout": 50})
+    with connected(proxy) as client:
+        assert talk(client) == b"hello"
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+
+
+def test_slow_close(proxy: Any) -> None:
+    proxy.add_toxic(type="slow_close", attributes={"delay": 200})
+    with connected(proxy) as client:
+        client.shutdown(socket.SHUT_WR)
+        began = time.monotonic()
+        assert client.recv(1) == b""
+        assert time.monotonic() - began >= 0.2
+
+
+def test_slicer(proxy: Any) -> None:
+    attributes = {"average_size": 10, "size_variation": 0, "delay": 1000}
+    proxy.add_toxic(type="slicer", attributes=attributes)
+    with connected(proxy) as client:
+        client.sendall(bytes(100))
+        first = client.recv(65536)
+        assert len(first) < 100
+        assert len(talk(client, b"")) == 0
+
+
+def test_down(proxy: Any) -> None:
+    with connected(proxy) as client:
+        assert talk(client) == b"hello"
+        with proxy.down():
+            with pytest.raises((ConnectionResetError, BrokenPipeError)):
+                assert client.recv(1), "closed, not reset"
+            with pytest.raises(ConnectionRefusedError):
+                connected(proxy).__enter__()
+    with connected(proxy) as client:
+        assert talk(client) == b"hello"
+
+
+def test_a_toxic_of_an_open_connection(proxy: Any) -> None:
+    """
+    It strikes what is open when it comes, and no more once it is gone.
+    """
+    with connected(proxy) as client:
+        assert talk(client) == b"hello"
+        proxy.add_toxic(name="slow", type="latency", attributes={"latency": 150})
+        began = time.monotonic()
+        assert talk(client) == b"hello"
+        assert time.monotonic() - began >= 0.15
+        proxy.destroy_toxic("slow")
+        assert talk(client) == b"hello"
+    assert proxy.toxics() == {}
+
+
+def test_our_own_faults_beside_them(control: str, proxy: Any) -> None:
+    toxic = {"name": "mine", "type": "truncate", "attributes": {"octets": 2, "first": 1}}
+    path = "/proxies/echo/toxics"
+    assert curl(control, "--json", json.dumps(toxic), path)[0] == 200
+    with connected(proxy) as client:
+        client.sendall(b"hello")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(10) == b"he"
+    with connected(proxy) as client:
+        assert talk(client) == b"hello"
+    command = [requirePeer("curl"), "--silent", f"http://{control}/metrics"]
+    assert b'{proxy="echo",toxic="mine"} 1' in run(command).output
+
+
+def test_made_with_its_toxics_at_once(control: str, server: Any, echo: str) -> None:
+    wanted = {
+        "name": "whole",
+        "listen": "127.0.0.1:0",
+        "upstream": echo,
+        "toxics": [{"type": "limit_data", "attributes": {"bytes": 3}}],
+    }
+    status, made = curl(control, "--json", json.dumps(wanted), "/proxies")
+    assert (status, made["toxics"][0]["name"]) == (201, "limit_data_downstream")
+    with connected(server.get_proxy("whole")) as client:
+        assert talk(client) == b"hel"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "problem"),
+    [
+        (("/proxies/none",), 404, "proxy not found"),
+        (("/proxies/echo/toxics/none",), 404, "toxic not found"),
+        (("/nothing",), 404, "404 page not found"),
+        (("--json", "{", "/proxies"), 400, "bad request body"),
+        (("--json", "[]", "/proxies"), 400, "bad request body"),
+        (("--json", "{}", "/proxies"), 400, "missing required field: name"),
+        (("--json", '{"name":"a"}', "/proxies"), 400, "missing required field: upstream"),
+        (("--json", '{"name":"echo","upstream":"a:1"}', "/proxies"), 409, "already exists"),
+        (("--json", '{"name":"a","upstream":"a:x"}', "/proxies"), 400, "a:"),
+        (("--json", '{"type":"x"}', "/proxies/echo/toxics"), 400, "invalid toxic type"),
+        (
+            ("--json", '{"type":"latency","stream":"x"}', "/proxies/echo/toxics"),
+            *(400, "stream was invalid"),
+        ),
+        (
+            ("--json", '{"type":"latency","toxicity":2}', "/proxies/echo/toxics"),
+            *(400, "toxicity is a number from 0 to 1"),
+        ),
+        (
+            ("--json", '{"type":"limit_data","attributes":{"bytes":-1}}', "/proxies/echo/toxics"),
+            *(400, "bytes is a whole number"),
+        ),
+        (
+            ("--json", '{"type":"flip","attributes":{"share":"x"}}', "/proxies/echo/toxics"),
+            *(400, "flip: share=x is not"),
+        ),
+        (("--header", "Origin: http://a.example", "/proxies"), 403, "not for browsers"),
+        (("--user-agent", "Mozilla/5.0", "/proxies"), 403, "not for browsers"),
+    ],
+)
+@pytest.mark.usefixtures("proxy")
+def test_mistakes(control: str, arguments: tuple[str, ...], status: int, problem: str) -> None:
+    found, said = curl(control, *arguments)
+    assert (found, said["status"]) == (status, status)
+    assert problem in said["error"]
+
+
+def test_version(server: Any) -> None:
+    assert json.loads(server.version()) == {"version": "2.9.0"}
