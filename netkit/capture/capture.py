@@ -108,6 +108,13 @@ class Capture:
         self._recorders.append(recorder)
         return recorder
 
+    def flush(self) -> None:
+        """
+        Hand on at once what is recorded.
+        """
+        for recorder in self._recorders:
+            recorder.flush()
+
     def show(self, service: str, format: str) -> None:
         """
         Print what is recorded of a service.
@@ -173,8 +180,7 @@ class Capture:
             is lost: the log says how much.
         """
         self._started -= 1
-        for recorder in self._recorders:
-            recorder.flush()
+        self.flush()
         stopping = [] if self._started else [sink.stop() for sink in self._sinks()]
         return gatherResults(stopping)
 
@@ -182,8 +188,7 @@ class Capture:
         """
         Write what waits, when the reactor has stopped.
         """
-        for recorder in self._recorders:
-            recorder.flush()
+        self.flush()
         if self._segments is not None:
             self._segments.finish(_PATIENCE)
 

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 from ..wire.recording import Direction, Role
 from .decoding import Undecodable, decoded
+from .secrets import SECRET_FIELDS
 from .views import Item, Kind
 from .views.spool import Data, Spool
 
-_SECRET = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
 _REDACTED = "redacted"
 
 # What nobody knows above TCP and TLS.
@@ -230,7 +230,7 @@ class Archive:
         ]
 
     def _hides(self, name: str) -> bool:
-        return not self._secrets and name.lower() in _SECRET
+        return not self._secrets and name.lower() in SECRET_FIELDS
 
     def _cookies(self, fields: _Fields, name: str) -> list[dict[str, Any]]:
         cookies: list[dict[str, Any]] = []

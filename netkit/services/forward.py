@@ -24,7 +24,8 @@ from ..forward.proxies import Proxies
 from ..forward.proxyheader import VERSIONS
 from ..forward.upstream import Upstream
 from ..http import HTTPFactory
-from .listening import ListeningService, listeningService, makeCapture
+from ..inspector.services import InspectedService
+from .listening import ListeningService, addInspector, listeningService, makeCapture
 from .options import ServiceOptions, checkEndpoint, seconds
 
 
@@ -162,12 +163,18 @@ def makeService(options: Options) -> MultiService:
     Make the relays.
     """
     service = MultiService()
-    options.sharedCapture = makeCapture(options)
+    options.sharedCapture = capture = makeCapture(options)
     if options["control"] is not None:
         _ControlService(options).setServiceParent(service)
+    inspected: list[InspectedService] = []
     for listen, upstream, description in options["pairs"]:
         factory = _relay(options, upstream, description)
-        listeningService(options, factory, listen).setServiceParent(service)
+        relay = listeningService(options, factory, listen)
+        # Several of them need names of their own.
+        relay.inspected.name = f"forward-{len(inspected) + 1}" if inspected else "forward"
+        inspected.append(relay.inspected)
+        relay.setServiceParent(service)
+    addInspector(service, options, capture, inspected)
     return service
 
 

@@ -15,6 +15,7 @@ from twisted.internet.task import deferLater
 from twisted.python.usage import UsageError
 
 from ..http import HTTPFactory, Request, Response
+from ..inspector.services import AnswerChange, fieldsJSON, octetsJSON
 from ..wire.errors import LocalProtocolError
 from ..wire.http import Limits
 from .cors import CORS_FIELDS, isPreflight, preflightAnswer
@@ -93,7 +94,7 @@ class Options(ResponseOptions):
         super().postOptions()
         if self["cors"]:
             self["header"] = completed(self["header"], CORS_FIELDS)
-        headers = completed(self["header"], _TEXT)
+        self["headers"] = headers = completed(self["header"], _TEXT)
         try:
             self["response"] = Response(self["status"], self["response"], headers)
         except LocalProtocolError as error:
@@ -102,7 +103,8 @@ class Options(ResponseOptions):
 
 class ConfiguredHandler:
     """
-    The handler of the service: reads each request to its end, and answers it.
+    The handler of the service: reads each request to its end, and answers it. What it answers can
+    be changed.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class ConfiguredHandler:
         response: Response,
         fields: list[tuple[bytes, bytes]],
         *,
+        headers: list[tuple[bytes, bytes]] | None = None,
         delay: float,
         routes: bool,
         cors: bool,
@@ -118,14 +121,17 @@ class ConfiguredHandler:
         """
         @param response: what to answer.
         @param fields: the fields to answer with where it is something else.
+        @param headers: the fields of C{response}, to tell; C{fields} by default.
         @param delay: how many seconds to wait before.
         @param routes: whether to answer on the paths of L{Routes} as they say.
         @param cors: whether to answer the preflights of browsers.
         @param clock: what tells the time.
         """
         self._response = response
+        self._headers = fields if headers is None else headers
         self._fields = fields
         self._delay = delay
+        self._atStart = response, delay, self._headers
         self._routes = Routes(clock, fields) if routes else None
         self._cors = cors
         self._clock = clock
@@ -137,6 +143,44 @@ class ConfiguredHandler:
         if request.complete and not (self._delay or self._routes or self._cors):
             return self._response
         return self._answerLater(request)
+
+    def answerJSON(self) -> dict[str, Any]:
+        """
+        What it answers, for an inspector.
+        """
+        response = self._response
+        assert isinstance(response.content, bytes)
+        return {
+            "status": response.status,
+            "fields": fieldsJSON(self._headers),
+            "content": octetsJSON(response.content),
+            "delay": self._delay,
+        }
+
+    def changeAnswer(self, change: AnswerChange) -> None:
+        """
+        Answer something else from now on.
+
+        @raise ValueError: that cannot be answered; nothing changes.
+        """
+        if change.echo:
+            raise ValueError('content is {"text": ...} or {"base64": ...}')
+        headers = self._headers if change.fields is None else list(change.fields)
+        content = self._response.content if change.content is None else change.content
+        status = self._response.status if change.status is None else change.status
+        try:
+            self._response = Response(status, content, headers)
+        except LocalProtocolError as error:
+            raise ValueError(str(error)) from error
+        self._headers = headers
+        if change.delay is not None:
+            self._delay = change.delay
+
+    def resetAnswer(self) -> None:
+        """
+        Answer as at the start.
+        """
+        self._response, self._delay, self._headers = self._atStart
 
     async def _answerLater(self, request: Request) -> Response:
         response = None
@@ -161,6 +205,7 @@ def makeService(options: Options) -> ListeningService:
     handler = ConfiguredHandler(
         options["response"],
         options["header"],
+        headers=options["headers"],
         delay=options["delay"],
         routes=bool(options["routes"]),
         cors=bool(options["cors"]),
@@ -184,4 +229,5 @@ def makeService(options: Options) -> ListeningService:
             allowHalfOpen=True,
             **options.limits(),
         ),
+        answer=handler,
     )

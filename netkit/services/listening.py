@@ -6,23 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IAddress,
-    IListeningPort,
     IProtocolFactory,
     IReactorCore,
     IReactorFromThreads,
     IReactorTime,
-    IStreamServerEndpoint,
 )
-from twisted.logger import Logger
-from zope.interface import implementer
 
-from ..base.addresses import addressText
 from ..base.endpoints import serverEndpoint
 from ..base.keylog import KeyLog
 from ..base.twistedprivate import endpointService
@@ -30,11 +25,13 @@ from ..capture.capture import Capture, CaptureSettings
 from ..capture.printed import PrintedStream, Selection
 from ..capture.recorded import RecordedFactory
 from ..faults import Faults, FaultyFactory
+from ..inspector.faulting import FaultControl
+from ..inspector.services import Answering, InspectedService
 from ..server import ServerFactory
+from .announced import AnnouncedEndpoint
 from .errors import CannotStart
+from .inspection import makeInspector, makeRing
 from .options import CommonOptions, ServiceOptions
-
-_log = Logger()
 
 # What is recorded has so many seconds to be written in, at least, when a service stops.
 _LAST = 0.5
@@ -48,6 +45,7 @@ class ListeningService(MultiService):
     nowhere to go. Stopping it gives the open connections a time to end in.
 
     @ivar addresses: where it listens, as far as it does.
+    @ivar inspected: what an inspector is told of it.
     """
 
     def __init__(
@@ -81,6 +79,9 @@ class ListeningService(MultiService):
             reactor = IReactorCore(globalReactor)
         self.service = service
         self.addresses: list[IAddress] = []
+        self.inspected = InspectedService(
+            service, lambda: self.addresses, lambda: len(factory.connections)
+        )
         self._factory = factory
         self._capture = capture
         self._keyLog = keyLog
@@ -91,13 +92,17 @@ class ListeningService(MultiService):
         listening: IProtocolFactory = factory
         if recorder is not None:
             listening = RecordedFactory(factory, recorder, service)
+        if capture.ring is not None:
+            # They can be added later.
+            faults = faults or Faults()
+            self.inspected.faults = FaultControl(faults)
         if faults is not None:
-            listening = FaultyFactory(listening, faults, self._clock)
+            listening = _FaultyFactory(listening, faults, self._clock)
         for description in descriptions:
             endpoint = serverEndpoint(reactor, description)
             if keyLog is not None:
                 keyLog.follow(endpoint)
-            announced = _Announced(self, description, endpoint)
+            announced = AnnouncedEndpoint(self, description, endpoint)
             endpointService(announced, listening).setServiceParent(self)
 
     def privilegedStartService(self) -> None:
@@ -140,6 +145,27 @@ class ListeningService(MultiService):
             yield self._capture.stop().addTimeout(left, self._clock).addErrback(lambda _: None)
 
 
+class _FaultyFactory(FaultyFactory):
+    """
+    Has faults strike the connections that are made while there are any.
+    """
+
+    def doStart(self) -> None:
+        if self.faults:
+            super().doStart()
+        else:
+            # There is no seed to tell.
+            super(FaultyFactory, self).doStart()
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """
+        Make the protocol of a new connection.
+        """
+        if self.faults:
+            return super().buildProtocol(addr)
+        return self.wrappedFactory.buildProtocol(addr)
+
+
 def makeCapture(options: CommonOptions) -> Capture:
     """
     Make what records the connections of all services that share options.
@@ -159,11 +185,15 @@ def makeCapture(options: CommonOptions) -> Capture:
         )
     selection = Selection(options["print"])
     printed = PrintedStream(options["output"], IReactorFromThreads(reactor), selection=selection)
-    return Capture(reactor, settings, printed)
+    return Capture(reactor, settings, printed, makeRing(options))
 
 
 def listeningService(
-    options: ServiceOptions, factory: ServerFactory, descriptions: Sequence[str] | None = None
+    options: ServiceOptions,
+    factory: ServerFactory,
+    descriptions: Sequence[str] | None = None,
+    *,
+    answer: Answering | None = None,
 ) -> ListeningService:
     """
     Make the service that a plugin's options ask for.
@@ -171,6 +201,7 @@ def listeningService(
     @param options: the parsed options.
     @param factory: what makes the protocols.
     @param descriptions: server endpoint strings; those of the options by default.
+    @param answer: what can be told to answer something else.
     """
     capture = options.sharedCapture or makeCapture(options)
     printing = options["format"] != "none"
@@ -181,7 +212,7 @@ def listeningService(
         from twisted.internet import reactor
 
         keyLog = KeyLog(options["keylog"], IReactorFromThreads(reactor))
-    return ListeningService(
+    service = ListeningService(
         options.service,
         factory,
         options["listen"] if descriptions is None else descriptions,
@@ -191,54 +222,36 @@ def listeningService(
         faults=_faults(options),
         grace=options["grace"],
     )
+    service.inspected.answer = answer
+    if options.sharedCapture is None:
+        addInspector(service, options, capture, [service.inspected])
+    return service
+
+
+def addInspector(
+    parent: MultiService,
+    options: CommonOptions,
+    capture: Capture,
+    services: Sequence[InspectedService],
+    *,
+    otherwise: str | None = None,
+) -> None:
+    """
+    Add the inspector that options ask for, if they do.
+
+    @param parent: what it is to start and stop with.
+    @param options: the parsed options.
+    @param capture: what records the connections.
+    @param services: whose connections these are.
+    @param otherwise: where to listen if it cannot where the options say.
+    """
+    if capture.ring is not None:
+        makeInspector(
+            options, capture.ring, capture.flush, services, otherwise=otherwise
+        ).setServiceParent(parent)
 
 
 def _faults(options: ServiceOptions) -> Faults | None:
     if not options["fault"]:
         return None
     return Faults(*options["fault"], seed=options["fault-seed"])
-
-
-@implementer(IStreamServerEndpoint)
-class _Announced:
-    """
-    An endpoint that says where it listens, or in one line why it cannot.
-    """
-
-    def __init__(
-        self, service: ListeningService, description: str, endpoint: IStreamServerEndpoint
-    ) -> None:
-        self._service = service
-        self._description = description
-        self._endpoint = endpoint
-
-    @inlineCallbacks
-    def listen(
-        self, factory: IProtocolFactory
-    ) -> Generator[Deferred[IListeningPort], IListeningPort, IListeningPort]:
-        try:
-            port = yield self._endpoint.listen(factory)
-        # A backlog out of range is an OverflowError, a path too long a plain OSError.
-        except (CannotListenError, OSError, OverflowError) as error:
-            raise CannotStart(
-                # The reason first: the shell that starts a daemon gets to see 100 bytes.
-                f"{self._service.service}: cannot listen: {_reason(error)}: "
-                f"{self._description!r}; choose another endpoint, or end what listens there"
-            ) from error
-        address = port.getHost()
-        self._service.addresses.append(address)
-        _log.info(
-            "{service} listens on {address} ({description})",
-            service=self._service.service,
-            address=addressText(address),
-            description=self._description,
-        )
-        return port
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, CannotListenError):
-        error = error.socketError
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error)

@@ -14,6 +14,7 @@ from ..base.endpoints import serverEndpoint
 from ..base.quantities import QuantityError, parseCount, parseSeconds
 from ..capture.capture import Capture
 from ..capture.printed import FORMATS, Selection
+from ..capture.ring import SIZE
 from ..faults import parseFault
 from .errors import CannotStart
 from .standardlog import untroubleLog
@@ -100,6 +101,19 @@ class CommonOptions(Options):
             "When the disk is too slow: slow (connections wait), or drop (bytes are left out).",
         ],
         [
+            "inspect",
+            None,
+            None,
+            "A server endpoint string for the inspector, a web page that shows all connections.",
+        ],
+        [
+            "inspect-buffer",
+            None,
+            SIZE,
+            "Bytes of memory for the connections that the inspector shows.",
+            wholeNumber("inspect-buffer"),
+        ],
+        [
             "keylog",
             None,
             None,
@@ -142,9 +156,21 @@ class CommonOptions(Options):
         ],
     ]
 
+    optFlags = [
+        ["inspect-read-only", None, "Have the inspector show, and change or send nothing."],
+    ]
+
     def __init__(self) -> None:
         super().__init__()
         self["fault"] = []
+        self["inspect-host"] = []
+
+    def opt_inspect_host(self, name: str) -> None:
+        """
+        A host name by which the inspector is reached, besides localhost and addresses. May be
+        given several times.
+        """
+        self["inspect-host"].append(name)
 
     def opt_fault(self, specification: str) -> None:
         """
@@ -194,6 +220,8 @@ class CommonOptions(Options):
         _checkChoice("capture-when-full", self["capture-when-full"], ["slow", "drop"])
         if self["capture-file-size"] < 1 or self["capture-files"] < 1:
             raise UsageError("--capture-file-size and --capture-files are 1 at least")
+        if self["inspect"] is not None:
+            checkEndpoint(self["inspect"], "inspect")
 
 
 def _checkChoice(option: str, value: str, choices: Sequence[str]) -> None:

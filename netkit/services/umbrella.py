@@ -12,7 +12,8 @@ from twisted.python.usage import UsageError
 
 from ..base.addresses import addressText
 from . import echo, http, printrespond, websocket
-from .listening import ListeningService, makeCapture
+from .inspection import DEFAULT_ENDPOINT, OTHER_ENDPOINT, InspectorService
+from .listening import ListeningService, addInspector, makeCapture
 from .options import CommonOptions
 
 _log = Logger()
@@ -41,9 +42,10 @@ class Options(CommonOptions):
 
     def opt_without(self, service: str) -> None:
         """
-        Leave a service out: echo, print-respond, http or websocket. May be given several times.
+        Leave a service out: echo, print-respond, http, websocket or inspector. May be given
+        several times.
         """
-        names = [options.service for options in self["services"]]
+        names = [*(options.service for options in self["services"]), InspectorService.service]
         if service not in names:
             raise UsageError(f"--without takes one of {', '.join(names)}, not {service!r}")
         self["without"].add(service)
@@ -78,6 +80,12 @@ class Options(CommonOptions):
         self._listen("websocket", description)
 
     def postOptions(self) -> None:
+        self["inspect-default"] = self["inspect"] is None
+        if InspectorService.service in self["without"]:
+            if self["inspect"] is not None:
+                raise UsageError("--inspect and --without inspector exclude each other")
+        elif self["inspect"] is None:
+            self["inspect"] = DEFAULT_ENDPOINT
         super().postOptions()
         for options in self["services"]:
             if options.service in self["without"] and options["listen"]:
@@ -104,7 +112,7 @@ class Umbrella(MultiService):
 
     def startService(self) -> None:
         super().startService()
-        services = cast("list[ListeningService]", list(self))
+        services = cast("list[ListeningService | InspectorService]", list(self))
         rows = [
             f"{service.service:<14}{addressText(address)}"
             for service in services
@@ -123,4 +131,7 @@ def makeService(options: Options) -> Umbrella:
     for its in options["services"]:
         its.sharedCapture = capture
         modules[its.service].makeService(its).setServiceParent(umbrella)
+    services = [cast("ListeningService", service).inspected for service in umbrella]
+    otherwise = OTHER_ENDPOINT if options["inspect-default"] else None
+    addInspector(umbrella, options, capture, services, otherwise=otherwise)
     return umbrella

@@ -8,9 +8,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.usage import UsageError
 
+from ..inspector.services import AnswerChange, fieldsJSON, octetsJSON
 from ..websocket import (
+    Acceptance,
+    NotConnected,
+    Rejection,
     WebSocketFactory,
     WebSocketOptions,
     WebSocketProtocol,
@@ -18,6 +23,8 @@ from ..websocket import (
     WebSocketTransport,
 )
 from ..websocket.arguments import checkOrigins, checkPath, checkSubprotocols
+from ..websocket.protocol import Decision
+from ..wire.errors import LocalProtocolError
 from .listening import ListeningService, listeningService
 from .options import ServiceOptions, seconds, wholeNumber
 
@@ -128,31 +135,135 @@ class Options(ServiceOptions):
 
 class EchoMessages(WebSocketProtocol):
     """
-    Sends each message back.
+    Sends each message back, or another answer where there is one.
     """
 
     _transport: WebSocketTransport
+
+    def __init__(self, application: EchoApplication) -> None:
+        """
+        @param application: what says what to answer.
+        """
+        self._application = application
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
         self._transport = transport
 
     def textMessageReceived(self, message: str) -> None:
-        self._transport.sendTextMessage(message)
+        if self._application.changed:
+            self._application.answer(self._transport, message)
+        else:
+            self._transport.sendTextMessage(message)
 
     def bytesMessageReceived(self, data: bytes | bytearray) -> None:
-        self._transport.sendBytesMessage(data)
+        if self._application.changed:
+            self._application.answer(self._transport, bytes(data))
+        else:
+            self._transport.sendBytesMessage(data)
 
 
 class EchoApplication:
     """
-    Makes an L{EchoMessages} for each connection.
+    Makes an L{EchoMessages} for each connection. What is answered can be changed.
+
+    @ivar changed: whether something else than what came is answered, or later.
     """
+
+    def __init__(self, clock: IReactorTime | None = None) -> None:
+        """
+        @param clock: what tells the time; the global reactor by default.
+        """
+        if clock is None:
+            from twisted.internet import reactor
+
+            clock = IReactorTime(reactor)
+        self.changed = False
+        self._clock = clock
+        self._status = 101
+        self._fields: tuple[tuple[bytes, bytes], ...] = ()
+        self._content: bytes | None = None
+        self._delay = 0.0
+
+    def acceptConnection(self, request: WebSocketRequest) -> Decision:
+        """
+        Decide about a request for a WebSocket.
+        """
+        if self._status != 101:
+            return Rejection(status=self._status, headers=self._fields, body=self._content or b"")
+        return Acceptance(headers=self._fields) if self._fields else None
 
     def buildProtocol(self, request: WebSocketRequest) -> EchoMessages:
         """
         Make what receives a connection's messages.
         """
-        return EchoMessages()
+        return EchoMessages(self)
+
+    def answer(self, transport: WebSocketTransport, message: str | bytes) -> None:
+        """
+        Answer a message.
+        """
+        answer: str | bytes = message
+        if self._content is not None:
+            try:
+                answer = self._content.decode()
+            except UnicodeDecodeError:
+                answer = self._content
+        if self._delay:
+            self._clock.callLater(self._delay, _send, transport, answer)
+        else:
+            _send(transport, answer)
+
+    def answerJSON(self) -> dict[str, Any]:
+        """
+        What is answered, for an inspector.
+        """
+        return {
+            "status": self._status,
+            "fields": fieldsJSON(self._fields),
+            "content": None if self._content is None else octetsJSON(self._content),
+            "delay": self._delay,
+        }
+
+    def changeAnswer(self, change: AnswerChange) -> None:
+        """
+        Answer something else from now on.
+
+        @raise ValueError: that cannot be answered; nothing changes.
+        """
+        status = self._status if change.status is None else change.status
+        fields = self._fields if change.fields is None else tuple(change.fields)
+        if status != 101 and not 400 <= status <= 599:
+            raise ValueError(f"the status is 101, or 400 to 599 to refuse, not {status}")
+        try:
+            if status == 101:
+                Acceptance(headers=fields)
+            else:
+                Rejection(status=status, headers=fields)
+        except LocalProtocolError as error:
+            raise ValueError(str(error)) from error
+        self._status, self._fields = status, fields
+        if change.content is not None or change.echo:
+            self._content = change.content
+        if change.delay is not None:
+            self._delay = change.delay
+        self.changed = self._content is not None or self._delay > 0
+
+    def resetAnswer(self) -> None:
+        """
+        Answer as at the start.
+        """
+        self.changeAnswer(AnswerChange(101, (), None, True, 0.0))
+
+
+def _send(transport: WebSocketTransport, message: str | bytes) -> None:
+    try:
+        if isinstance(message, str):
+            transport.sendTextMessage(message)
+        else:
+            transport.sendBytesMessage(message)
+    except NotConnected:
+        # It was closed meanwhile.
+        pass
 
 
 def makeService(options: Options) -> ListeningService:
@@ -160,14 +271,16 @@ def makeService(options: Options) -> ListeningService:
     Make the WebSocket service.
     """
     path = options["path"]
+    application = EchoApplication()
     return listeningService(
         options,
         WebSocketFactory(
-            EchoApplication(),
+            application,
             path=None if path is None else os.fsencode(path),
             subprotocols=options["subprotocol"],
             origins=options["origin"] or None,
             options=options.webSocketOptions(),
             **options.limits(),
         ),
+        answer=application,
     )

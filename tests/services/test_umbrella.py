@@ -40,7 +40,7 @@ def test_endpoints_go_to_their_service() -> None:
 
 
 def test_the_memory_of_every_service_is_limited() -> None:
-    for service in umbrella.makeService(parsed("--max-buffered=7")):
+    for service in umbrella.makeService(parsed("--max-buffered=7", "--without=inspector")):
         assert service._factory.budget.limit == 7
 
 
@@ -73,6 +73,8 @@ def test_services_left_out() -> None:
         (["extra"], "'extra'"),
         (["--without=smtp"], "--without takes one of .*, not 'smtp'"),
         (["--without=http", "--http=tcp:0"], "--http and --without http"),
+        (["--without=inspector", "--inspect=tcp:0"], "--inspect and --without inspector"),
+        (["--inspect=9872"], "--inspect: .*'9872'"),
         ([f"--without={name}" for name in NAMES], "no service"),
     ],
 )
@@ -88,12 +90,13 @@ async def test_all_services_run_and_are_told_in_a_table(
     from twisted.internet import reactor
 
     endpoints = [f"--{name}=unix:{tmp_path}/{name[0]}" for name in NAMES]
-    service = umbrella.makeService(parsed(*endpoints, "--format=none"))
+    inspect = f"--inspect=unix:{tmp_path}/i"
+    service = umbrella.makeService(parsed(*endpoints, inspect, "--format=none"))
     service.privilegedStartService()
     service.startService()
     (table,) = [event["table"] for event in logged if "table" in event]
     assert [row.split() for row in table.splitlines()] == [
-        [name, f"unix:{tmp_path}/{name[0]}"] for name in NAMES
+        [name, f"unix:{tmp_path}/{name[0]}"] for name in (*NAMES, "inspector")
     ]
     for name, request, response in [
         ("echo", b"hello", b"hello"),

@@ -48,13 +48,17 @@ class GuessView:
     Finds out by a client's first octets what it speaks.
     """
 
-    def __init__(self, opened: Opened, spool: Spool) -> None:
+    def __init__(
+        self, opened: Opened, spool: Spool, begun: Callable[[Item], None] | None = None
+    ) -> None:
         """
         @param opened: the connection.
         @param spool: where octets wait.
+        @param begun: as in L{HTTPView}.
         """
         self._opened = opened
         self._spool = spool
+        self._begun = begun
         self._view: View | None = None
         self._held: list[Event] = []
         self._first = b""
@@ -82,7 +86,7 @@ class GuessView:
                 return RawView(self._opened, self._spool)
             self._first += event.data
             if _REQUEST.match(self._first):
-                return HTTPView(self._opened, self._spool)
+                return HTTPView(self._opened, self._spool, self._begun)
             if _PERHAPS.fullmatch(self._first):
                 return None
             return RawView(self._opened, self._spool)
@@ -91,12 +95,31 @@ class GuessView:
         return None
 
 
-_VIEWS: dict[str, Callable[[Opened, Spool], View]] = {
-    "echo": RawView,
-    "print-respond": ContentView,
-    "http": HTTPView,
-    "websocket": HTTPView,
-}
+_RAW: dict[str, Callable[[Opened, Spool], View]] = {"echo": RawView, "print-respond": ContentView}
+_HTTP = {"http", "websocket"}
+
+
+def viewOf(
+    opened: Opened,
+    spool: Spool,
+    *,
+    contents: bool = True,
+    begun: Callable[[Item], None] | None = None,
+) -> View:
+    """
+    Make what looks at a connection: by what its service speaks, or by what its client says first.
+
+    @param opened: the connection.
+    @param spool: where octets wait.
+    @param contents: as in L{Views}.
+    @param begun: as in L{HTTPView}.
+    """
+    if opened.service in _HTTP:
+        return HTTPView(opened, spool, begun)
+    make = _RAW.get(opened.service)
+    if make is None:
+        return GuessView(opened, spool, begun)
+    return make(opened, spool) if contents else RawView(opened, spool)
 
 
 class Views:
@@ -119,10 +142,7 @@ class Views:
         """
         for event in events:
             if isinstance(event, Opened):
-                make = _VIEWS.get(event.service, GuessView)
-                if make is ContentView and not self._contents:
-                    make = RawView
-                view = make(event, self._spool)
+                view = viewOf(event, self._spool, contents=self._contents)
                 self._connections[event.connection] = event, view
                 about = {"host": address_text(event.host)}
                 yield Item(event, event.time, event.time, Kind.OPENED, about=about)

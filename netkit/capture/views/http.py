@@ -5,7 +5,7 @@ The HTTP messages of a connection, and what it switches to.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ...wire.errors import RemoteProtocolError
@@ -23,7 +23,7 @@ from ...wire.recording import Closed, Direction, Dropped, Event, HalfClosed, Oct
 from ...wire.websocket import handshake
 from .item import Item, Kind
 from .raw import RawView, cut
-from .spool import Data, Spool
+from .spool import Spool
 from .websocket import WebSocketView
 
 # What a service refuses because it is too much is shown as well.
@@ -68,12 +68,16 @@ class _Side:
         spool: Spool,
         direction: Direction,
         receiver: RequestReceiver | ResponseReceiver,
+        begun: Callable[[Item], None] | None,
     ) -> None:
         self.receiver = receiver
         self._opened = opened
         self._spool = spool
         self._direction = direction
+        self._begun = begun
         self._began = 0
+        # How many octets have come in all.
+        self._position = 0
         # The message of which the head has come and the end has not.
         self._item: Item | None = None
         # What is not HTTP any more.
@@ -102,6 +106,7 @@ class _Side:
             return
         if self.idle:
             self._began = event.time
+        self._position += event.length
         self.receiver.receive(event.data)
         wrong = cut(event)
         if wrong:
@@ -152,7 +157,9 @@ class _Side:
                 return
             kind = Kind.REQUEST if isinstance(self.receiver, RequestReceiver) else Kind.RESPONSE
             item = Item(self._opened, self._began, time, kind, self._direction)
-            item.data = Data(self._spool)
+            item.data = self._spool.data()
+            item.offset = self._position - len(rest)
+        item.understood = item.length
         body = item.data if item.framed is None else item.framed
         assert body is not None
         body.write(rest)
@@ -166,6 +173,8 @@ class _Side:
         """
         if self._item is not None:
             self._item.kind = kind
+            if self._begun is not None:
+                self._begun(self._item)
 
     def _begin(self, head: RequestHead | ResponseHead, time: int) -> None:
         about: dict[str, object]
@@ -183,10 +192,11 @@ class _Side:
             time,
             kind,
             self._direction,
-            Data(self._spool),
+            self._spool.data(),
             head.raw,
-            Data(self._spool) if head.framing.chunked else None,
+            self._spool.data() if head.framing.chunked else None,
             about,
+            offset=self._position - self.receiver.buffered - len(head.raw),
         )
 
     def _end(self, time: int) -> Item:
@@ -203,10 +213,14 @@ class HTTPView:
     to.
     """
 
-    def __init__(self, opened: Opened, spool: Spool) -> None:
+    def __init__(
+        self, opened: Opened, spool: Spool, begun: Callable[[Item], None] | None = None
+    ) -> None:
         """
         @param opened: the connection.
         @param spool: where octets wait.
+        @param begun: called with each HTTP message whose head has come; the message itself may be
+            far from whole.
         """
         serving = opened.role is Role.SERVER
         self._opened = opened
@@ -214,8 +228,8 @@ class HTTPView:
         self._fromClient = Direction.RECEIVED if serving else Direction.SENT
         fromServer = Direction.SENT if serving else Direction.RECEIVED
         self._responses = ResponseReceiver(_LIMITS)
-        self._client = _Side(opened, spool, self._fromClient, RequestReceiver(_LIMITS))
-        self._server = _Side(opened, spool, fromServer, self._responses)
+        self._client = _Side(opened, spool, self._fromClient, RequestReceiver(_LIMITS), begun)
+        self._server = _Side(opened, spool, fromServer, self._responses, begun)
         # The requests that are not answered yet.
         self._asked: deque[_Asked] = deque()
         self._switched: RawView | WebSocketView | None = None
@@ -296,8 +310,7 @@ class HTTPView:
                 )
                 self._asked.append(asked)
                 self._responses.request_sent(found.method)
-                if asked.handshake:
-                    self._client.mark(Kind.HANDSHAKE)
+                self._client.mark(Kind.HANDSHAKE if asked.handshake else Kind.REQUEST)
             if item is None:
                 return
             yield item
@@ -320,8 +333,8 @@ class HTTPView:
                     continue
                 assert isinstance(found, ResponseHead)
                 request = self._asked[0] if self._asked else None
-                if request is not None and request.handshake:
-                    self._server.mark(Kind.HANDSHAKE)
+                answers = request is not None and request.handshake
+                self._server.mark(Kind.HANDSHAKE if answers else Kind.RESPONSE)
                 if found.status >= 200 and self._asked:
                     self._asked.popleft()
                 if request is not None and (

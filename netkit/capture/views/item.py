@@ -55,6 +55,8 @@ class Item:
         wire, where that is not what C{data} is.
     @ivar about: what else there is to know, by name.
     @ivar wrong: why it is not whole, or what is wrong with it; empty where nothing is.
+    @ivar offset: of an HTTP message, at which octet of what its side sent it begins.
+    @ivar understood: of an HTTP message that is wrong, how many of its octets were understood.
     """
 
     connection: Opened
@@ -67,6 +69,8 @@ class Item:
     framed: Data | None = None
     about: dict[str, Any] = field(default_factory=dict)
     wrong: str = ""
+    offset: int = 0
+    understood: int = 0
 
     @property
     def length(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ...wire.recording import Closed, Direction, End, Event, HalfClosed, Octets, Opened
 from .item import Item, Kind
-from .spool import Data, Spool
+from .spool import Spool
 
 
 def cut(event: Octets) -> str:
@@ -37,7 +37,7 @@ class RawView:
         Take the next event of the connection.
         """
         if isinstance(event, Octets):
-            data = Data(self._spool)
+            data = self._spool.data()
             data.write(event.data)
             yield Item(
                 self._opened,
@@ -98,7 +98,7 @@ class ContentView:
                 time,
                 Kind.CONTENT,
                 direction,
-                Data(self._spool),
+                self._spool.data(),
                 wrong=self._late,
             )
         return content

@@ -33,6 +33,12 @@ class Spool:
         self._memory = memory
         self._file: _File | None = None
 
+    def data(self) -> Data:
+        """
+        Make room for any number of octets that belong together.
+        """
+        return Data(self)
+
     def put(self, octets: bytes | bytearray) -> bytes | _Extent:
         """
         Have octets wait.
@@ -183,4 +189,43 @@ class Data:
             self._spool.drop(part)
         self._parts.clear()
         self._spool.drop(self._last)
+        self._last = b""
+
+
+class Beginnings(Spool):
+    """
+    Keeps but the first octets of what is put in it, and counts all: for who looks at contents
+    elsewhere.
+    """
+
+    def __init__(self, length: int) -> None:
+        """
+        @param length: how many octets are kept of each L{Data}.
+        """
+        super().__init__(0)
+        self._length = length
+
+    def data(self) -> Data:
+        return _Beginning(self, self._length)
+
+
+class _Beginning(Data):
+    """
+    The first of any number of octets.
+    """
+
+    __slots__ = ("_room",)
+
+    def __init__(self, spool: Spool, room: int) -> None:
+        super().__init__(spool)
+        self._room = room
+
+    def write(self, octets: bytes | bytearray) -> None:
+        self._length += len(octets)
+        if self._room:
+            kept = bytes(octets[: self._room])
+            self._room -= len(kept)
+            self._last += kept
+
+    def close(self) -> None:
         self._last = b""

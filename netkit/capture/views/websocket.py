@@ -16,7 +16,7 @@ from ...wire.websocket.events import Close, Piece, Ping, Pong
 from ...wire.websocket.extensions import parse_extensions
 from .item import Item, Kind
 from .raw import RawView, cut
-from .spool import Data, Spool
+from .spool import Spool
 
 
 class _Side:
@@ -95,7 +95,7 @@ class _Side:
                 time,
                 Kind.MESSAGE,
                 self._direction,
-                Data(self._spool),
+                self._spool.data(),
                 about=about,
             )
         assert item.data is not None
@@ -106,7 +106,7 @@ class _Side:
             yield item
 
     def _control(self, kind: Kind, time: int, payload: bytes) -> Item:
-        data = Data(self._spool)
+        data = self._spool.data()
         data.write(payload)
         return Item(self._opened, time, time, kind, self._direction, data)
 
