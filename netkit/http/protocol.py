@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import connectionDone
@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.budget import BudgetExceededError, Share
+from ..base.coroutines import startCoroutine
 from ..base.deadlines import Deadline
 from ..base.failures import releaseFrames
 from ..base.notes import note, tell
@@ -249,7 +250,9 @@ class HTTPProtocol(ServerProtocol):
             self._respond(result, request)
             return
         try:
-            deferred: Deferred[Any] = ensureDeferred(result)
+            deferred: Deferred[Any] = (
+                result if isinstance(result, Deferred) else startCoroutine(result)
+            )
         except TypeError:
             self._handlerFailed(Failure(_noResult(result)), request)
             return
@@ -316,7 +319,7 @@ class HTTPProtocol(ServerProtocol):
             flow.write(server.end_response(trailers() if trailers else ()))
 
         self._awaiting = not isinstance(response.content, bytes)
-        self._result = sending = Deferred.fromCoroutine(send())
+        self._result = sending = startCoroutine(send())
         sending.addCallback(self._streamed, request)
         sending.addErrback(self._streamFailed, request)
         self._endIfAbandoned()

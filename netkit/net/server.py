@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from ..base.addresses import addressText
 from ..base.arguments import checkCallable, checkCount, checkFlag, checkReactor, checkSeconds
 from ..base.budget import BudgetExceededError
+from ..base.coroutines import maybeCoroutine
 from ..base.endpoints import serverEndpoint
 from ..base.failures import releaseFrames
 from ..base.listening import UNIXReactor
@@ -358,7 +359,7 @@ class _SocketServerFactory(ServerFactory):
         Tell who asked to be told.
         """
         if self._dropped is not None:
-            maybeDeferred(self._dropped, addr).addErrback(
+            maybeCoroutine(self._dropped, addr).addErrback(
                 lambda failure: _log.failure(
                     "the callback for a dropped connection failed", failure
                 )
@@ -366,7 +367,7 @@ class _SocketServerFactory(ServerFactory):
         return super().refuse(addr, reason)
 
     def _connected(self, socket: Socket) -> None:
-        maybeDeferred(self._callback, socket).addErrback(self._failed, socket)
+        maybeCoroutine(self._callback, socket).addErrback(self._failed, socket)
 
     def _failed(self, failure: Failure, socket: Socket) -> None:
         peer = socket.endpoint

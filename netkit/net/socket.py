@@ -12,7 +12,6 @@ from twisted.internet.defer import (
     Deferred,
     FirstError,
     gatherResults,
-    maybeDeferred,
     succeed,
 )
 from twisted.internet.error import (
@@ -32,6 +31,7 @@ from twisted.python.failure import Failure
 from ..base import sockopts
 from ..base.arguments import checkCallable, checkCount, checkFlag, checkOctets, checkSeconds
 from ..base.budget import Budget, BudgetExceededError, Share
+from ..base.coroutines import maybeCoroutine
 from ..base.deadlines import LINGER, Deadline, IdleTimer
 from ..base.failures import untraced
 from ..base.notes import note
@@ -367,7 +367,7 @@ class Socket:
                 message = f"{self.endpoint}: nothing moved for {seconds:g} seconds"
                 self._abort(TimeoutError(string=message), self._receiveBuffer.end)
             else:
-                maybeDeferred(told, self).addErrback(self._timeoutCallbackFailed)
+                maybeCoroutine(told, self).addErrback(self._timeoutCallbackFailed)
 
         if not self._over:
             self._idle.start(seconds, expired)

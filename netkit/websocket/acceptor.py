@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, succeed
 
+from ..base.coroutines import maybeCoroutine
 from ..wire.http.fields import show
 from ..wire.websocket.handshake import Agreement, Offer, accept
 from .arguments import checkOrigins, checkPath, checkSubprotocols
@@ -109,7 +110,7 @@ class Acceptor:
         refused = self._refusal(request)
         if refused is not None or self._decide is None:
             return succeed(refused)
-        decision: Deferred[Decision | Refused] = maybeDeferred(self._decide, request)
+        decision: Deferred[Decision | Refused] = maybeCoroutine(self._decide, request)
         return decision
 
     def _refusal(self, request: Any) -> Refused | None:

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
 from ..base.arguments import checkCallable
+from ..base.coroutines import startCoroutine
 from ..base.failures import releaseFrames, untraced
 from ..base.notes import note
 from ..base.waiters import Waiters
@@ -310,7 +311,7 @@ class WebSocketApplication:
                 f"the handler of a WebSocket is a coroutine function, and returned {coroutine!r}: "
                 "write async def"
             )
-        handling = Deferred.fromCoroutine(coroutine)
+        handling = startCoroutine(coroutine)
         handling.addCallbacks(self._returned, self._failed, (ws,), errbackArgs=(ws,))
 
     def _returned(self, result: object, ws: WebSocket) -> None:
