@@ -11,7 +11,6 @@ listen at the WebSocket service::
 
 from collections.abc import Callable
 
-from twisted.application import strports
 from twisted.application.service import Application
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
@@ -29,6 +28,7 @@ from netkit.capture import (
 from netkit.echo import EchoFactory
 from netkit.http import HTTPFactory, Request, Response
 from netkit.printrespond import PrintRespondFactory
+from netkit.service import ListeningService
 from netkit.websocket import WebSocketFactory, WebSocketProtocol, WebSocketTransport
 
 listeners: set[WebSocketTransport] = set()
@@ -100,4 +100,4 @@ for factory, endpoint in (
     (HTTPFactory(post), "tcp:3202:interface=127.0.0.1"),
     (WebSocketFactory(Factory.forProtocol(Listener)), "tcp:3203:interface=127.0.0.1"),
 ):
-    strports.service(endpoint, factory).setServiceParent(application)
+    ListeningService(endpoint, factory).setServiceParent(application)

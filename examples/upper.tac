@@ -6,10 +6,10 @@ time that one may be silent::
     echo hello | netkit send tcp:127.0.0.1:3210
 """
 
-from twisted.application import strports
 from twisted.application.service import Application
 
 from netkit.server import ServerFactory, ServerProtocol
+from netkit.service import ListeningService
 
 
 class Upper(ServerProtocol):
@@ -25,7 +25,7 @@ class Upper(ServerProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         # Not silent: for the factory, which ends those who are.
-        self.silentSweeps = 0
+        self.idleTicks = 0
         self.transport.write(data.upper())
 
     def readConnectionLost(self) -> None:
@@ -38,6 +38,6 @@ class UpperFactory(ServerFactory):
 
 
 application = Application("upper")
-strports.service(
+ListeningService(
     "tcp:3210:interface=127.0.0.1", UpperFactory(maxConnections=100, idleTimeout=60)
 ).setServiceParent(application)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IAddress,
@@ -117,7 +118,7 @@ class ServerProtocol(Protocol):
         """
         The connection did not end in the time that it had since L{serviceStopping}.
         """
-        tell(_log.info, self.transport, "did not close in time: aborted")
+        note(self.transport, "did not close in time: aborted")
         self.transport.abortConnection()
 
 
@@ -189,6 +190,8 @@ class ServerFactory(Factory[ServerProtocol]):
         self._full = False
         self._idleChecks = Ticker(clock, self._checkIdle)
         self._awaitingClose: Waiters[None] = Waiters()
+        # How many connections were aborted that did not end in time.
+        self._cut = 0
 
     def buildProtocol(self, addr: IAddress | None) -> ServerProtocol:
         """
@@ -234,17 +237,22 @@ class ServerFactory(Factory[ServerProtocol]):
             self._idleChecks.stop()
             self._awaitingClose.succeed(None)
 
-    async def closeConnections(self, grace: float | None) -> None:
+    def closeConnections(self, grace: float | None) -> Deferred[int]:
         """
         End every connection.
 
         @param grace: each is told, and has so many seconds before it is aborted; with C{None} it
             may take as long as it likes.
+        @return: fires when all have ended, with how many were aborted.
         """
+        return Deferred.fromCoroutine(self._closeConnections(grace))
+
+    async def _closeConnections(self, grace: float | None) -> int:
         for protocol in list(self.connections):
             protocol.serviceStopping()
         if not self.connections:
-            return
+            return 0
+        cut = self._cut
         deadline = Deadline(self.clock, self._abortAll)
         if grace is not None:
             deadline.start(grace)
@@ -252,8 +260,10 @@ class ServerFactory(Factory[ServerProtocol]):
             await self._awaitingClose.wait()
         finally:
             deadline.stop()
+        return self._cut - cut
 
     def _abortAll(self) -> None:
+        self._cut += len(self.connections)
         for protocol in list(self.connections):
             protocol.graceOver()
 

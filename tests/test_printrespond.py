@@ -10,7 +10,6 @@ import tracemalloc
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -152,7 +151,7 @@ def test_stop_drops_content_that_is_not_whole_in_time(logged: list[LogEvent]) ->
     factory = PrintRespondFactory(clock=clock)
     protocol, transport = connected(factory, records)
     protocol.dataReceived(b"half of it")
-    stopped = Deferred.fromCoroutine(factory.closeConnections(2.0))
+    stopped = factory.closeConnections(2.0)
     clock.advance(1.9)
     assert not transport.disconnected
     clock.advance(0.1)
@@ -174,7 +173,7 @@ async def test_stop_lets_a_client_come_to_its_end(listen: Listen) -> None:
     sending.transport.write(b"half")
     taking.transport.loseWriteConnection()
     await taking.receive(6)
-    stopped = Deferred.fromCoroutine(factory.closeConnections(60.0))
+    stopped = factory.closeConnections(60.0)
     # Who has said nothing has nothing to lose.
     await silent.lost
     assert silent.received == b"ready"

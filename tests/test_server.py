@@ -114,8 +114,8 @@ def test_silence_allowed_for_ever() -> None:
     assert not transport.disconnected
 
 
-def closing(factory: ServerFactory, grace: float) -> Deferred[None]:
-    return Deferred.fromCoroutine(factory.closeConnections(grace))
+def closing(factory: ServerFactory, grace: float) -> Deferred[int]:
+    return factory.closeConnections(grace)
 
 
 def test_close_tells_every_connection_and_waits_for_it() -> None:

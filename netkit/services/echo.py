@@ -5,7 +5,7 @@ The twistd plugin C{netkit-echo}.
 from __future__ import annotations
 
 from ..echo import EchoFactory
-from .listening import ListeningService, listeningService
+from .listening import PluginService, listeningService
 from .options import ServiceOptions
 
 
@@ -20,7 +20,7 @@ class Options(ServiceOptions):
     defaultFormat = "none"
 
 
-def makeService(options: Options) -> ListeningService:
+def makeService(options: Options) -> PluginService:
     """
     Make the echo service.
     """

@@ -25,7 +25,7 @@ from ..forward.proxyheader import VERSIONS
 from ..forward.upstream import Upstream
 from ..http import HTTPFactory
 from ..inspector.services import InspectedService
-from .listening import ListeningService, addInspector, listeningService, makeCapture
+from .listening import PluginService, addInspector, listeningService, makeCapture
 from .options import ServiceOptions, checkEndpoint, seconds
 
 
@@ -189,7 +189,7 @@ def _relay(options: Options, upstream: Upstream, name: str) -> RelayFactory:
     )
 
 
-class _ControlService(ListeningService):
+class _ControlService(PluginService):
     """
     The API by which relays are made and ended, and those relays.
     """

@@ -19,7 +19,7 @@ from ..inspector.services import AnswerChange, fieldsJSON, octetsJSON
 from ..wire.errors import LocalProtocolError
 from ..wire.http import Limits
 from .cors import CORS_FIELDS, isPreflight, preflightAnswer
-from .listening import ListeningService, listeningService
+from .listening import PluginService, listeningService
 from .options import ResponseOptions, seconds, wholeNumber
 from .routes import Routes, completed
 
@@ -196,7 +196,7 @@ class ConfiguredHandler:
         return response or self._response
 
 
-def makeService(options: Options) -> ListeningService:
+def makeService(options: Options) -> PluginService:
     """
     Make the http service.
     """

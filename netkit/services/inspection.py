@@ -28,8 +28,7 @@ from ..capture.ring import Ring
 from ..inspector.access import TOKEN_PARAMETER, Access
 from ..inspector.inspector import Inspector
 from ..inspector.services import InspectedService
-from .announced import AnnouncedEndpoint
-from .errors import CannotStart
+from ..service import AnnouncedEndpoint, CannotStart
 
 _log = Logger()
 
@@ -88,9 +87,7 @@ class InspectorService(MultiService):
         """
         self._inspector.stop()
         stopped: Deferred[Any] = super().stopService()
-        return stopped.addCallback(
-            lambda _: Deferred.fromCoroutine(self._inspector.factory.closeConnections(0.5))
-        )
+        return stopped.addCallback(lambda _: self._inspector.factory.closeConnections(0.5))
 
     def _listens(self, address: IAddress) -> None:
         access = self._inspector.access

@@ -15,12 +15,10 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IReactorCore,
     IReactorFromThreads,
-    IReactorTime,
+    IStreamServerEndpoint,
 )
 
-from ..base.endpoints import serverEndpoint
 from ..base.keylog import KeyLog
-from ..base.twistedprivate import endpointService
 from ..capture.capture import Capture, CaptureSettings
 from ..capture.printed import PrintedStream, Selection
 from ..capture.recorded import RecordedFactory
@@ -28,8 +26,7 @@ from ..faults import Faults, FaultyFactory
 from ..inspector.faulting import FaultControl
 from ..inspector.services import Answering, InspectedService
 from ..server import ServerFactory
-from .announced import AnnouncedEndpoint
-from .errors import CannotStart
+from ..service import CannotStart, ListeningService
 from .inspection import makeInspector, makeRing
 from .options import CommonOptions, ServiceOptions
 
@@ -37,14 +34,14 @@ from .options import CommonOptions, ServiceOptions
 _LAST = 0.5
 
 
-class ListeningService(MultiService):
+class PluginService(ListeningService):
     """
-    One factory on any number of endpoints, and what its connections are recorded for.
+    The service of a plugin: a factory on any number of endpoints, and what its connections are
+    recorded for.
 
-    Starting it raises L{CannotStart} where an endpoint cannot be had, or what is recorded has
-    nowhere to go. Stopping it gives the open connections a time to end in.
+    Starting it raises L{CannotStart <netkit.service.CannotStart>} also where what is recorded has
+    nowhere to go.
 
-    @ivar addresses: where it listens, as far as it does.
     @ivar inspected: what an inspector is told of it.
     """
 
@@ -72,38 +69,38 @@ class ListeningService(MultiService):
         @param grace: for how many seconds open connections may go on when the service stops.
         @param reactor: what listens; the global reactor by default.
         """
-        super().__init__()
-        if reactor is None:
-            from twisted.internet import reactor as globalReactor
-
-            reactor = IReactorCore(globalReactor)
-        self.service = service
-        self.addresses: list[IAddress] = []
         self.inspected = InspectedService(
             service, lambda: self.addresses, lambda: len(factory.connections)
         )
-        self._factory = factory
         self._capture = capture
+        self._printing = printing
         self._keyLog = keyLog
-        self._clock = IReactorTime(reactor)
-        self._grace = grace
-        self._started = False
-        recorder = capture.recorder(printing=printing)
-        listening: IProtocolFactory = factory
+        self._faults = faults
+        self._recording = False
+        super().__init__(descriptions, factory, service=service, grace=grace, reactor=reactor)
+
+    def wrapped(self, factory: IProtocolFactory) -> IProtocolFactory:
+        """
+        Have the connections recorded, and faults strike them.
+        """
+        recorder = self._capture.recorder(printing=self._printing)
         if recorder is not None:
-            listening = RecordedFactory(factory, recorder, service)
-        if capture.ring is not None:
+            factory = RecordedFactory(factory, recorder, self.service)
+        faults = self._faults
+        if self._capture.ring is not None:
             # They can be added later.
             faults = faults or Faults()
             self.inspected.faults = FaultControl(faults)
         if faults is not None:
-            listening = _FaultyFactory(listening, faults, self._clock)
-        for description in descriptions:
-            endpoint = serverEndpoint(reactor, description)
-            if keyLog is not None:
-                keyLog.follow(endpoint)
-            announced = AnnouncedEndpoint(self, description, endpoint)
-            endpointService(announced, listening).setServiceParent(self)
+            factory = _FaultyFactory(factory, faults, self._clock)
+        return factory
+
+    def prepare(self, endpoint: IStreamServerEndpoint) -> None:
+        """
+        Have the secrets of TLS go where they are to.
+        """
+        if self._keyLog is not None:
+            self._keyLog.follow(endpoint)
 
     def privilegedStartService(self) -> None:
         self._record()
@@ -115,7 +112,7 @@ class ListeningService(MultiService):
         super().startService()
 
     def _record(self) -> None:
-        if self._started:
+        if self._recording:
             return
         try:
             if self._keyLog is not None:
@@ -126,10 +123,10 @@ class ListeningService(MultiService):
                 f"{self.service}: {error.filename or 'standard output'}: {error.strerror}; "
                 "choose another --output, --capture or --keylog"
             ) from error
-        self._started = True
+        self._recording = True
 
     @inlineCallbacks
-    def stopService(self) -> Generator[Deferred[object], object, None]:
+    def stopService(self) -> Generator[Deferred[Any], Any, None]:
         """
         Stop listening, end the connections, and write what was recorded.
 
@@ -137,9 +134,8 @@ class ListeningService(MultiService):
         """
         deadline = self._clock.seconds() + self._grace
         yield super().stopService()
-        yield Deferred.fromCoroutine(self._factory.closeConnections(self._grace))
-        if self._started:
-            self._started = False
+        if self._recording:
+            self._recording = False
             left = max(_LAST, deadline - self._clock.seconds())
             # Whoever stalls has had the time that connections have; what is lost is told.
             yield self._capture.stop().addTimeout(left, self._clock).addErrback(lambda _: None)
@@ -194,7 +190,7 @@ def listeningService(
     descriptions: Sequence[str] | None = None,
     *,
     answer: Answering | None = None,
-) -> ListeningService:
+) -> PluginService:
     """
     Make the service that a plugin's options ask for.
 
@@ -212,7 +208,7 @@ def listeningService(
         from twisted.internet import reactor
 
         keyLog = KeyLog(options["keylog"], IReactorFromThreads(reactor))
-    service = ListeningService(
+    service = PluginService(
         options.service,
         factory,
         options["listen"] if descriptions is None else descriptions,

@@ -16,7 +16,7 @@ from ..capture.capture import Capture
 from ..capture.printed import FORMATS, Selection
 from ..capture.ring import SIZE
 from ..faults import parseFault
-from .errors import CannotStart
+from ..service import CannotStart
 from .standardlog import untroubleLog
 
 T = TypeVar("T")

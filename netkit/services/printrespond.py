@@ -9,7 +9,7 @@ import os
 from twisted.python.usage import UsageError
 
 from ..printrespond import PrintRespondFactory, Until
-from .listening import ListeningService, listeningService
+from .listening import PluginService, listeningService
 from .options import ResponseOptions, wholeNumber
 
 
@@ -46,7 +46,7 @@ class Options(ResponseOptions):
             raise UsageError(f"--until: {error}") from error
 
 
-def makeService(options: Options) -> ListeningService:
+def makeService(options: Options) -> PluginService:
     """
     Make the print-respond service.
     """

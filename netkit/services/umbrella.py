@@ -13,7 +13,7 @@ from twisted.python.usage import UsageError
 from ..base.addresses import addressText
 from . import echo, http, printrespond, websocket
 from .inspection import DEFAULT_ENDPOINT, OTHER_ENDPOINT, InspectorService
-from .listening import ListeningService, addInspector, makeCapture
+from .listening import PluginService, addInspector, makeCapture
 from .options import CommonOptions
 
 _log = Logger()
@@ -112,7 +112,7 @@ class Umbrella(MultiService):
 
     def startService(self) -> None:
         super().startService()
-        services = cast("list[ListeningService | InspectorService]", list(self))
+        services = cast("list[PluginService | InspectorService]", list(self))
         rows = [
             f"{service.service:<14}{addressText(address)}"
             for service in services
@@ -131,7 +131,7 @@ def makeService(options: Options) -> Umbrella:
     for its in options["services"]:
         its.sharedCapture = capture
         modules[its.service].makeService(its).setServiceParent(umbrella)
-    services = [cast("ListeningService", service).inspected for service in umbrella]
+    services = [cast("PluginService", service).inspected for service in umbrella]
     otherwise = OTHER_ENDPOINT if options["inspect-default"] else None
     addInspector(umbrella, options, capture, services, otherwise=otherwise)
     return umbrella

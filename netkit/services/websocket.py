@@ -25,7 +25,7 @@ from ..websocket import (
 from ..websocket.arguments import checkOrigins, checkPath, checkSubprotocols
 from ..websocket.protocol import Decision
 from ..wire.errors import LocalProtocolError
-from .listening import ListeningService, listeningService
+from .listening import PluginService, listeningService
 from .options import ServiceOptions, seconds, wholeNumber
 
 _DEFAULTS = WebSocketOptions()
@@ -266,7 +266,7 @@ def _send(transport: WebSocketTransport, message: str | bytes) -> None:
         pass
 
 
-def makeService(options: Options) -> ListeningService:
+def makeService(options: Options) -> PluginService:
     """
     Make the WebSocket service.
     """

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionRefusedError, TCPTimedOutError
 from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.logger import LogEvent, formatEvent
@@ -330,7 +329,7 @@ def test_lost_before_it_could_be_used(relayed: Relayed) -> None:
 
 def test_what_is_under_way_may_go_on(relayed: Relayed) -> None:
     upstream = relayed.upstream.succeed()
-    stopping = Deferred.fromCoroutine(relayed.factory.closeConnections(5.0))
+    stopping = relayed.factory.closeConnections(5.0)
     relayed.client.send(b"data")
     assert upstream.value() == b"data"
     relayed.clock.advance(5.0)

@@ -810,7 +810,7 @@ def test_a_client_that_stops_taking_answers() -> None:
 def test_the_service_stops_between_requests() -> None:
     client = Connection()
     client.send(get())
-    Deferred.fromCoroutine(client.factory.closeConnections(5))
+    client.factory.closeConnections(5)
     assert client.transport.disconnecting
     client.lose()
 
@@ -819,7 +819,7 @@ def test_the_service_stops_during_a_request() -> None:
     waiting = Deferred[Response]()
     client = Connection(lambda request: waiting)
     client.send(get() * 2)
-    Deferred.fromCoroutine(client.factory.closeConnections(5))
+    client.factory.closeConnections(5)
     assert not client.closing
     waiting.callback(Response(200, b"hello"))
     assert client.take() == answer(b"hello", CLOSE)

@@ -262,7 +262,7 @@ def test_silence_is_for_the_other_protocol_to_judge() -> None:
 def test_the_service_stops() -> None:
     client = upgrading(Other())
     client.send(UPGRADING)
-    Deferred.fromCoroutine(client.factory.closeConnections(5))
+    client.factory.closeConnections(5)
     assert client.transport.disconnecting
     client.lose()
 
@@ -275,6 +275,6 @@ def test_the_service_stops_as_the_other_protocol_likes(
     monkeypatch.setattr(other, "serviceStopping", lambda: stopped.append(True))
     client = Connection(lambda request: Upgrade(other))
     client.send(UPGRADING)
-    Deferred.fromCoroutine(client.factory.closeConnections(5))
+    client.factory.closeConnections(5)
     assert stopped == [True]
     client.lose()

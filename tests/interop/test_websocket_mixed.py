@@ -72,7 +72,7 @@ class Served(service.MultiService):
     def stopService(self):
         stopped = super().stopService()
         return stopped.addCallback(
-            lambda _: Deferred.fromCoroutine(factory.closeConnections(30.0))
+            lambda _: factory.closeConnections(30.0)
         )
 
 

@@ -19,9 +19,9 @@ from netkit.base.addresses import addressText
 from netkit.capture.capture import Capture
 from netkit.capture.reading import Recordings
 from netkit.echo import EchoFactory
+from netkit.service import CannotStart
 from netkit.services import echo, printrespond
-from netkit.services.errors import CannotStart
-from netkit.services.listening import ListeningService
+from netkit.services.listening import PluginService
 
 from ..clients import Client, connect
 from ..narrow import tcpAddress
@@ -30,10 +30,10 @@ from ..narrow import tcpAddress
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
-def service(*descriptions: str) -> ListeningService:
+def service(*descriptions: str) -> PluginService:
     from twisted.internet import reactor
 
-    return ListeningService("echo", EchoFactory(), descriptions, Capture(reactor))
+    return PluginService("echo", EchoFactory(), descriptions, Capture(reactor))
 
 
 async def client(address: str) -> Client:

@@ -10,8 +10,8 @@ import pytest
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from netkit.service import CannotStart
 from netkit.services import echo, printrespond
-from netkit.services.errors import CannotStart
 from netkit.services.options import ServiceOptions
 
 

@@ -283,7 +283,7 @@ def test_flow_control_is_the_websockets_own(kind: str) -> None:
 def test_a_stop_lets_plain_requests_be_answered(kind: str) -> None:
     server = Mixed(kind)
     server.feed(GET % b"slow" + OPENING)
-    stopped = Deferred.fromCoroutine(server.factory.closeConnections(5.0))
+    stopped = server.factory.closeConnections(5.0)
     server.clock.advance(4.0)
     assert not server.transport.disconnecting
     server.site.slow[0]()
@@ -298,7 +298,7 @@ def test_a_stop_lets_plain_requests_be_answered(kind: str) -> None:
 def test_an_upload_goes_on_in_a_stop(kind: str) -> None:
     server = Mixed(kind)
     server.feed(LENGTH[:-3])
-    Deferred.fromCoroutine(server.factory.closeConnections(5.0))
+    server.factory.closeConnections(5.0)
     assert not server.transport.disconnecting
     server.feed(LENGTH[-3:])
     assert server.answers(b"PUT") == [(200, b"PUT /up hello")]
@@ -310,7 +310,7 @@ def test_an_upload_goes_on_in_a_stop(kind: str) -> None:
 def test_a_stop_ends_what_is_idle(kind: str) -> None:
     server = Mixed(kind)
     server.feed(GET % b"one")
-    Deferred.fromCoroutine(server.factory.closeConnections(5.0))
+    server.factory.closeConnections(5.0)
     assert server.transport.disconnecting
 
 
@@ -318,7 +318,7 @@ def test_a_stop_ends_what_is_idle(kind: str) -> None:
 def test_a_stop_does_not_wait_for_ever(kind: str) -> None:
     server = Mixed(kind)
     server.feed(GET % b"slow")
-    Deferred.fromCoroutine(server.factory.closeConnections(5.0))
+    server.factory.closeConnections(5.0)
     server.clock.advance(5.0)
     assert server.transport.disconnected
 
@@ -438,7 +438,7 @@ def test_what_cannot_be_followed_has_the_connection_for_good() -> None:
     at_once.receive(GET % b"" + OPENING)
     at_once.clock.advance(0)
     assert at_once.response() == b"got %b\ngot %b\n" % (GET % b"", OPENING)
-    Deferred.fromCoroutine(at_once.factory.closeConnections(5.0))
+    at_once.factory.closeConnections(5.0)
     assert at_once.transport.disconnecting
 
 

@@ -1,0 +1,229 @@
+"""
+A factory that listens, as a service of C{.tac} files and plugins: its stop loses nothing that is
+under way.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Generator, Sequence
+from types import FrameType
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IProtocolFactory,
+    IReactorCore,
+    IReactorFromThreads,
+    IReactorTime,
+    IStreamServerEndpoint,
+)
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from .base.addresses import addressText
+from .base.arguments import checkSeconds
+from .base.endpoints import serverEndpoint
+from .base.twistedprivate import endpointService
+
+_log = Logger()
+
+
+class CannotStart(SystemExit, Exception):
+    """
+    The process cannot do what it was asked to, for the reason given in one line.
+
+    As a L{SystemExit} it ends the process with status 1 and that line on standard error, where
+    another exception would show a traceback. As an L{Exception} it lets twistd clean up its PID
+    file, and tell the shell that waits for a daemon to come up.
+    """
+
+
+class ListeningService(MultiService):
+    """
+    One factory on any number of endpoints.
+
+    Starting it raises L{CannotStart} where an endpoint cannot be had. Stopping it closes the
+    listeners, tells the open connections, and gives them a time to end: requests under way are
+    answered, WebSockets closed with 1001 (Going Away); what is left is cut, and counted in the
+    log. A second SIGTERM or SIGINT cuts at once::
+
+        ListeningService("tcp:8080", HTTPFactory(handler)).setServiceParent(application)
+
+    C{strports.service} does the same up to there, and ends the process over what is under way.
+
+    @ivar service: the service's name, for the log.
+    @ivar addresses: where it listens, as far as it does.
+    """
+
+    def __init__(
+        self,
+        descriptions: str | Sequence[str],
+        factory: IProtocolFactory,
+        *,
+        service: str | None = None,
+        grace: float = 5.0,
+        reactor: IReactorCore | None = None,
+    ) -> None:
+        """
+        @param descriptions: server endpoint strings, or one.
+        @param factory: what makes the protocols. One with C{closeConnections}, as every
+            L{ServerFactory <netkit.server.ServerFactory>} has, is told of the stop.
+        @param service: a name for the log; that of the factory's class by default.
+        @param grace: for how many seconds open connections may go on when the service stops.
+        @param reactor: what listens; the global reactor by default.
+        @raise ValueError: a description is no endpoint string, or C{grace} out of range.
+        """
+        super().__init__()
+        checkSeconds("grace", grace)
+        if reactor is None:
+            from twisted.internet import reactor as globalReactor
+
+            reactor = IReactorCore(globalReactor)
+        self.service = type(factory).__name__ if service is None else service
+        self.addresses: list[IAddress] = []
+        self._factory = factory
+        self._grace = grace
+        self._reactor = reactor
+        self._clock = IReactorTime(reactor)
+        listening = self.wrapped(factory)
+        for each in [descriptions] if isinstance(descriptions, str) else descriptions:
+            endpoint = serverEndpoint(reactor, each)
+            self.prepare(endpoint)
+            announced = AnnouncedEndpoint(self, each, endpoint)
+            endpointService(announced, listening).setServiceParent(self)
+
+    def wrapped(self, factory: IProtocolFactory) -> IProtocolFactory:
+        """
+        For subclasses: put something between the endpoints and the factory.
+        """
+        return factory
+
+    def prepare(self, endpoint: IStreamServerEndpoint) -> None:
+        """
+        For subclasses: look at an endpoint before it is used.
+        """
+
+    @inlineCallbacks
+    def stopService(self) -> Generator[Deferred[Any], Any, None]:
+        """
+        Stop listening, and end the connections.
+
+        @return: a Deferred that fires when all that is done.
+        """
+        yield maybeDeferred(super().stopService)
+        close = getattr(self._factory, "closeConnections", None)
+        if close is None:
+            return
+        impatience = _Impatience(self._reactor, lambda: close(0.0))
+        try:
+            cut = yield close(self._grace)
+        finally:
+            impatience.end()
+        if cut:
+            _log.warn(
+                "{service}: {count} connections did not end within {grace:g} seconds: cut",
+                service=self.service,
+                count=cut,
+                grace=self._grace,
+            )
+
+
+class _Impatience:
+    """
+    A signal to stop, while the process is stopping.
+    """
+
+    _waiting: list[_Impatience] = []
+    _before: dict[int, Any] = {}
+
+    def __init__(self, reactor: Any, cut: Callable[[], object]) -> None:
+        """
+        @param reactor: in whose thread to cut.
+        @param cut: called at the signal.
+        """
+        self._reactor = reactor
+        self._cut = cut
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if not self._waiting:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._signalled)
+        self._waiting.append(self)
+
+    def end(self) -> None:
+        """
+        It has stopped.
+        """
+        if self in self._waiting:
+            self._waiting.remove(self)
+            if not self._waiting:
+                for number, handler in self._before.items():
+                    signal.signal(number, handler)
+
+    @classmethod
+    def _signalled(cls, number: int, frame: FrameType | None) -> None:
+        for each in list(cls._waiting):
+            IReactorFromThreads(each._reactor).callFromThread(each._cut)
+
+
+@implementer(IStreamServerEndpoint)
+class AnnouncedEndpoint:
+    """
+    An endpoint that says where it listens, or in one line why it cannot.
+    """
+
+    def __init__(
+        self, service: ListeningService | Any, description: str, endpoint: IStreamServerEndpoint
+    ) -> None:
+        """
+        @param service: what listens: it has a name C{service}, and C{addresses}, which this adds
+            to.
+        @param description: the endpoint string.
+        @param endpoint: the endpoint.
+        """
+        self._service = service
+        self._description = description
+        self._endpoint = endpoint
+
+    @inlineCallbacks
+    def listen(
+        self, factory: IProtocolFactory
+    ) -> Generator[Deferred[IListeningPort], IListeningPort, IListeningPort]:
+        """
+        Listen.
+
+        @param factory: makes the protocols.
+        @raise CannotStart: that cannot be.
+        """
+        try:
+            port = yield self._endpoint.listen(factory)
+        # A backlog out of range is an OverflowError, a path too long a plain OSError.
+        except (CannotListenError, OSError, OverflowError) as error:
+            raise CannotStart(
+                # The reason first: the shell that starts a daemon gets to see 100 bytes.
+                f"{self._service.service}: cannot listen: {_reason(error)}: "
+                f"{self._description!r}; choose another endpoint, or end what listens there"
+            ) from error
+        address = port.getHost()
+        self._service.addresses.append(address)
+        _log.info(
+            "{service} listens on {address} ({description})",
+            service=self._service.service,
+            address=addressText(address),
+            description=self._description,
+        )
+        return port
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, CannotListenError):
+        error = error.socketError
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)
