@@ -44,6 +44,7 @@ def ports(folder: Path, printed: Path) -> Iterator[dict[str, str]]:
     Run all services on free ports; for each port of the README, the one in its place.
     """
     listen = [part for name in PORTS for part in (f"--{name}", "tcp:0:interface=127.0.0.1")]
+    listen += ["--without", "inspector"]
     netkit = Program(daemonCommand("netkit", *listen, "--output", str(printed)), cwd=folder)
     try:
         rows = netkit.waitForLines(re.compile(r"^\s+([a-z-]+)\s+127\.0\.0\.1:(\d+)$"), len(PORTS))
