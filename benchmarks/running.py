@@ -39,11 +39,13 @@ class Place:
 
     @ivar unix: on a UNIX socket in place of a TCP port.
     @ivar tls: with TLS.
+    @ivar resume: with TLS, whose sessions are resumed.
     @ivar flags: more words of its command line.
     """
 
     unix: bool = False
     tls: bool = False
+    resume: bool = False
     flags: tuple[str, ...] = ()
 
 
@@ -98,7 +100,9 @@ class Running:
         The words by which the load generator finds it.
         """
         words = ["--unix" if self._place.unix else "--tcp", self.address]
-        return [*words, "--tls"] if self._place.tls else words
+        if self._place.tls:
+            words.append("--resume" if self._place.resume else "--tls")
+        return words
 
     def said(self) -> str:
         """

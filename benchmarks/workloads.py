@@ -131,6 +131,7 @@ _ECHO_TARGETS = (
     Pair(onEpoll(s.NETKIT_ECHO), s.TWISTED_ECHO, 1.0),
 )
 _ECHO_PEERS = _against(s.NETKIT_ECHO, s.C_ECHO, s.UVLOOP_ECHO, s.NODE_ECHO, s.TWISTED_ECHO)
+_TLS_PEERS = _against(s.NETKIT_ECHO, s.UVLOOP_ECHO, s.NODE_ECHO, s.TWISTED_ECHO)
 _HTTP_PEERS = _against(s.NETKIT_HTTP, s.NODE_HTTP, s.UVICORN, s.AIOHTTP_HTTP, s.TWISTED_WEB)
 _WEBSOCKET_PEERS = _against(
     s.NETKIT_WEBSOCKET, s.PICOWS, s.BUN_WEBSOCKET, s.NPM_WS, *_EVERY_WEBSOCKET
@@ -237,7 +238,27 @@ WORKLOADS = (
         "echo-tls",
         "TLS echo, 1 KiB, 50 connections",
         lambda: Throughput(_echo(2**10), "messages/s", Place(tls=True)),
-        _against(s.NETKIT_ECHO, s.UVLOOP_ECHO, s.NODE_ECHO, s.TWISTED_ECHO),
+        _TLS_PEERS,
+    ),
+    Workload(
+        "echo-tls-1m",
+        "TLS echo, 1 MiB, 50 connections",
+        lambda: Throughput(_echo(2**20), "messages/s", Place(tls=True)),
+        _TLS_PEERS,
+    ),
+    Workload(
+        "handshakes",
+        "TLS connections, each for one echo of 64 B, 50 at a time",
+        lambda: Throughput(_echo(64, mode="reconnect"), "connections/s", Place(tls=True)),
+        _TLS_PEERS,
+    ),
+    Workload(
+        "handshakes-resumed",
+        "TLS connections that resume the last session, each for one echo of 64 B, 50 at a time",
+        lambda: Throughput(
+            _echo(64, mode="reconnect"), "connections/s", Place(tls=True, resume=True)
+        ),
+        _TLS_PEERS,
     ),
     Workload(
         "connections",

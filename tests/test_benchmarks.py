@@ -45,6 +45,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     [
         "echo-unix",
         "connections",
+        "handshakes-resumed",
         "http-get-varied",
         "http-get",
         "http-pipelined",

@@ -30,6 +30,7 @@ struct options {
     int connections;
     double warmup, seconds, rate;
     bool tls;
+    bool resume;              /* TLS sessions, each connection the last one's */
     pid_t watched;            /* whose processor time is measured, or 0 */
     struct bytes handshake;   /* sent once; answered by a head with status 101 */
     const char *accept;       /* what the answer to the handshake has to contain, or NULL */

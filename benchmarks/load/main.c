@@ -5,7 +5,7 @@
  *     load (--tcp PORT | --unix PATH) --request FILE [--lengths N,N,...]
  *          [--expect FILE | --http FILE | --inflate FILE]
  *          [--mode closed|paced|reconnect|broadcast|idle] [--connections N] [--seconds S]
- *          [--warmup S] [--rate N] [--replies N] [--handshake FILE [--accept TEXT]] [--tls] [--watch PID]
+ *          [--warmup S] [--rate N] [--replies N] [--handshake FILE [--accept TEXT]] [--tls|--resume] [--watch PID]
  *
  * A file of several requests, one behind the other, has their --lengths: they are sent in turn,
  * whatever connection is the next to ask.
@@ -126,8 +126,9 @@ static void parse(int count, char **words)
     const char *lengths = NULL;
     for (int i = 1; i < count; i++) {
         const char *name = words[i];
-        if (!strcmp(name, "--tls")) {
+        if (!strcmp(name, "--tls") || !strcmp(name, "--resume")) {
             options.tls = true;
+            options.resume = options.resume || !strcmp(name, "--resume");
             continue;
         }
         if (++i == count)

@@ -48,6 +48,9 @@ HANDSHAKE_TIMEOUT = 30.0
 _MUCH = 2**16
 
 
+_TRUNCATED = Failure(TruncatedError())
+
+
 class Connections(Protocol):
     """
     Makes TLS connections: L{ServerContexts <netkit.tls.contexts.ServerContexts>} and the like.
@@ -457,7 +460,7 @@ class TLSProtocol(ProtocolWrapper):
 
     def _truncated(self) -> Failure:
         if self.handshakeDone:
-            return Failure(TruncatedError())
+            return _TRUNCATED
         return Failure(ConnectionLost("the peer left before TLS was agreed on"))
 
     def _fail(self, reason: Failure, alerted: bool = False) -> None:
