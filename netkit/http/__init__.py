@@ -3,6 +3,8 @@ An HTTP/1.1 server (RFC 9110, RFC 9112) for Twisted.
 
     - L{netkit.http.request}: what a handler is given.
     - L{netkit.http.response}: what a handler answers.
+    - L{netkit.http.headers}: its fields, which can be changed.
+    - L{netkit.http.refusals}: answers that refuse, the handler's and netkit's.
     - L{netkit.http.content}: the content of a request, as it is read.
     - L{netkit.http.protocol}: a connection, its requests answered.
     - L{netkit.http.settings}: how connections are to behave.
@@ -14,9 +16,23 @@ An HTTP/1.1 server (RFC 9110, RFC 9112) for Twisted.
 
 from ..wire.http import Fields
 from .factory import HTTPFactory
+from .headers import ResponseHeaders
 from .protocol import HTTPProtocol
+from .refusals import HTTPError, Refusal, plainRefusal
 from .request import Request
 from .response import Response, Upgrade
 from .settings import Handler
 
-__all__ = ["Fields", "HTTPFactory", "HTTPProtocol", "Handler", "Request", "Response", "Upgrade"]
+__all__ = [
+    "Fields",
+    "HTTPError",
+    "HTTPFactory",
+    "HTTPProtocol",
+    "Handler",
+    "Refusal",
+    "Request",
+    "Response",
+    "ResponseHeaders",
+    "Upgrade",
+    "plainRefusal",
+]

@@ -10,11 +10,12 @@ from reprlib import repr as shortened
 from twisted.internet.interfaces import IProtocolNegotiationFactory, IReactorTime
 from zope.interface import implementer
 
-from ..base.arguments import checkFlag, checkSeconds
+from ..base.arguments import checkCallable, checkFlag, checkSeconds
 from ..server import ServerFactory, ServerProtocol
 from ..wire.http import Limits
 from .date import DateLine
 from .protocol import HTTPProtocol
+from .refusals import RefusalResponse, plainRefusal
 from .settings import Handler, HTTPSettings
 
 
@@ -33,6 +34,7 @@ class HTTPFactory(ServerFactory):
         contentTimeout: float = 300.0,
         refusedMethods: frozenset[bytes] = frozenset({b"CONNECT", b"TRACE"}),
         allowHalfOpen: bool = False,
+        refusal: RefusalResponse = plainRefusal,
         maxConnections: int = 10_000,
         maxBuffered: int = 256 * 2**20,
         idleTimeout: float = 75.0,
@@ -52,6 +54,9 @@ class HTTPFactory(ServerFactory):
         @param allowHalfOpen: whether a client that closed its half of the connection is answered
             all that it asked before, as C{nc} waits for. By default it has gone away: programs
             that speak HTTP close nothing before they have their answer, unless they gave up.
+        @param refusal: called with each L{Refusal}, be it netkit's or an L{HTTPError}'s, it
+            returns the response to answer, whose content is bytes; the reason as plain text, by
+            default.
         @param maxConnections: as in L{ServerFactory}.
         @param maxBuffered: as in L{ServerFactory}.
         @param idleTimeout: as in L{ServerFactory}; between requests too, but not while a handler
@@ -69,6 +74,7 @@ class HTTPFactory(ServerFactory):
             limits = Limits()
         elif not isinstance(limits, Limits):
             raise TypeError(f"limits is a Limits, not {limits!r}: write Limits(content=1000)")
+        checkCallable("refusal", refusal)
         checkSeconds("headTimeout", headTimeout)
         checkSeconds("contentTimeout", contentTimeout)
         checkFlag("allowHalfOpen", allowHalfOpen)
@@ -85,6 +91,7 @@ class HTTPFactory(ServerFactory):
             contentTimeout=contentTimeout,
             refusedMethods=_methods(refusedMethods),
             allowHalfOpen=allowHalfOpen,
+            refusal=refusal,
         )
         self._date = DateLine(self.clock)
 

@@ -24,13 +24,14 @@ from ..server import ServerProtocol
 from ..wire.errors import HTTPProtocolError, LocalProtocolError
 from ..wire.http import Content, EndOfMessage, RequestHead
 from ..wire.http.framing import has_content
-from ..wire.http.response import ResponseMessage, error_response
+from ..wire.http.response import ResponseMessage
 from ..wire.http.server import Closing, Reading, ServerConnection, Writing
 from .content import NO_CONTENT, RequestContent
 from .date import DateLine
 from .flow import WriteFlow
+from .refusals import HTTPError, Refusal, plainRefusal
 from .request import Request
-from .response import Response, Upgrade
+from .response import Headers, Response, Upgrade
 from .sending import sendContent
 from .settings import HandlerResult, HTTPSettings
 
@@ -275,11 +276,12 @@ class HTTPProtocol(ServerProtocol):
                 self._logFailure(failure, request)
         elif isinstance(error, HTTPProtocolError):
             self._logRefusal(error)
-            self._write(error_response(error))
+            self._writeRefusal(error.status, str(error))
+        elif isinstance(error, HTTPError):
+            self._writeRefusal(error.status, error.reason, error.headers)
         else:
             self._logFailure(failure, request)
-            error = HTTPProtocolError("the server failed to answer this request", 500)
-            self._write(error_response(error))
+            self._writeRefusal(500, "the server failed to answer this request")
         releaseFrames(failure)
 
     # Responses
@@ -302,6 +304,20 @@ class HTTPProtocol(ServerProtocol):
         octets = server.respond(response, self._date.get())
         self._flow.write(octets, more=server.receiver.buffered > 0)
         self._endExchange()
+
+    def _writeRefusal(self, status: int, reason: str, headers: Headers = ()) -> None:
+        refusal = Refusal(status, reason, self._request)
+        try:
+            response = self._settings.refusal(refusal)
+            if not isinstance(response, Response) or response.message.content is None:
+                raise TypeError(
+                    f"refusal returned {response!r}: a Response whose content is bytes is wanted"
+                )
+            message = _withFields(response, headers)
+        except Exception:
+            _log.failure("A refusal with {status} could not be answered as wanted", status=status)
+            message = plainRefusal(refusal).message
+        self._write(message)
 
     def _stream(self, response: Response, request: Request) -> None:
         """
@@ -397,7 +413,7 @@ class HTTPProtocol(ServerProtocol):
                 self._logRefusal(error)
         elif self._server.writing is Writing.RESPONSE:
             self._logRefusal(error)
-            self._write(error_response(error))
+            self._writeRefusal(error.status, str(error))
 
     def _overBudget(self, exceeded: BudgetExceededError) -> None:
         error = HTTPProtocolError(str(exceeded), 503)
@@ -521,6 +537,15 @@ class HTTPProtocol(ServerProtocol):
             self.transport.loseConnection()
         elif not self.lingering:
             self.lingeringClose()
+
+
+def _withFields(response: Response, headers: Headers) -> ResponseMessage:
+    """
+    Have more fields in a response, which may be given to others as well.
+    """
+    if headers == ():
+        return response.message
+    return Response(response.status, response.content, [*response.headers, *headers]).message
 
 
 def _over() -> Exception:

@@ -4,15 +4,26 @@ What a handler is given.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Coroutine
 from typing import Any
+from urllib.parse import parse_qsl
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, ITransport
 
+from ..wire.errors import HTTPProtocolError
 from ..wire.http import Fields, RequestHead
 from ..wire.http.target import split_target
 from .content import RequestContent
+from .values import Values
+
+# So many parameters are more than any form has.
+_MOST = 1000
+
+
+def _text(octets: bytes) -> str:
+    return octets.strip(b" \t").decode("utf-8", "replace")
 
 
 class Request:
@@ -124,6 +135,45 @@ class Request:
             through has the client answered just that.
         """
         return self.content.read(limit, self.head.framing.content_length or 0)
+
+    async def json(self, limit: int = 2**20) -> Any:
+        """
+        Read the content, and parse it as JSON.
+
+        @param limit: how many octets it may have.
+        @return: what C{json.loads} makes of it.
+        @raise HTTPProtocolError: as L{read}; 400: it is no JSON.
+        """
+        content = await self.read(limit)
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise HTTPProtocolError(f"the content is no JSON: {error}", 400) from error
+
+    @property
+    def parameters(self) -> Values:
+        """
+        The parameters in the query, as HTML forms encode them; octets that are no UTF-8 become
+        U+FFFD.
+
+        @raise HTTPProtocolError: 400: there are more than a thousand.
+        """
+        try:
+            return Values(parse_qsl(self.query.decode("latin-1"), True, max_num_fields=_MOST))
+        except ValueError as error:
+            raise HTTPProtocolError(f"the query has more than {_MOST} parameters", 400) from error
+
+    @property
+    def cookies(self) -> Values:
+        """
+        The cookies that the client sent (RFC 6265 section 4.2).
+        """
+        pairs = []
+        for cookie in b";".join(self.headers.all(b"cookie")).split(b";"):
+            name, found, value = cookie.partition(b"=")
+            if found:
+                pairs.append((_text(name), _text(value).removeprefix('"').removesuffix('"')))
+        return Values(pairs)
 
     def _split(self) -> tuple[bytes, bytes]:
         if self.head.method == b"CONNECT":

@@ -4,16 +4,25 @@ What a handler answers.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from reprlib import repr as shortened
+from urllib.parse import quote
 
 from twisted.internet.interfaces import IProtocol
 from twisted.web.iweb import IBodyProducer
 
 from ..wire.errors import LocalProtocolError
+from ..wire.http.fields import field_pairs
 from ..wire.http.response import ResponseMessage, encode_response_fields, status_line
+from .headers import ResponseHeaders
 
 Headers = Iterable[tuple[bytes, bytes]]
+
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+_JSON = (b"content-type", b"application/json")
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 # More content than this is written piece by piece, as the client takes it.
 _AT_ONCE = 2**17
@@ -29,7 +38,7 @@ class Response:
     @ivar streamed: whether the content is written piece by piece.
     """
 
-    __slots__ = ("content", "message", "streamed", "trailers")
+    __slots__ = ("_given", "_headers", "content", "message", "streamed", "trailers")
 
     def __init__(
         self,
@@ -79,7 +88,63 @@ class Response:
         self.content = content
         self.trailers = trailers
         self.streamed = streamed
+        if headers != ():
+            headers = field_pairs(headers)
+        self._given = headers
+        self._headers: ResponseHeaders | None = None
         self.message = ResponseMessage(status, headers, octets, length)
+
+    @classmethod
+    def text(cls, text: str, status: int = 200, headers: Headers = ()) -> Response:
+        """
+        Make a response of plain text, in UTF-8.
+
+        @raise TypeError: C{text} is no C{str}.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"the text is a str, not {shortened(text)}")
+        return cls(status, text.encode(), [_TEXT, *headers])
+
+    @classmethod
+    def json(cls, value: object, status: int = 200, headers: Headers = ()) -> Response:
+        """
+        Make a response of JSON.
+
+        @param value: what C{json.dumps} takes.
+        @raise TypeError: it is something else.
+        """
+        return cls(status, json.dumps(value, separators=(",", ":")).encode(), [_JSON, *headers])
+
+    @classmethod
+    def redirect(cls, location: str, status: int = 303, headers: Headers = ()) -> Response:
+        """
+        Make a response that sends the client elsewhere.
+
+        @param location: where to: a URL or a path. What a URL cannot have in it is encoded.
+        @param status: 301, 302, 303, 307 or 308. With the default the client asks by GET there.
+        @raise TypeError: C{location} is no C{str}.
+        @raise ValueError: the status is another one.
+        """
+        if status not in _REDIRECTS:
+            raise ValueError(f"a status that redirects is 301, 302, 303, 307 or 308, not {status}")
+        if not isinstance(location, str):
+            raise TypeError(f"the location is a str, not {shortened(location)}")
+        target = quote(location, safe="!#$%&'()*+,/:;=?@[]~").encode()
+        return cls(status, b"", [(b"location", target), *headers])
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        """
+        The fields that were asked for, which can be changed until the response is sent; they
+        change in all that this response answers.
+        """
+        if self._headers is None:
+            self._headers = ResponseHeaders(self._given, self._change)
+        return self._headers
+
+    def _change(self, pairs: Headers) -> None:
+        message = self.message
+        self.message = ResponseMessage(message.status, pairs, message.content, message.length)
 
     @property
     def status(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from ..wire.http import Limits
+from .refusals import RefusalResponse
 from .request import Request
 from .response import Response, Upgrade
 
@@ -41,3 +42,4 @@ class HTTPSettings:
     contentTimeout: float
     refusedMethods: frozenset[bytes]
     allowHalfOpen: bool
+    refusal: RefusalResponse
