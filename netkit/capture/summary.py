@@ -14,6 +14,9 @@ from ..wire.addresses import address_text
 from ..wire.recording import Direction, Opened
 from .views import Item, Kind
 
+# How many octets are shown of what is no request.
+_SHOWN = 40
+
 
 @dataclass(slots=True)
 class _Sums:
@@ -49,8 +52,7 @@ class Summary:
         # A response that accepts a WebSocket is of the same kind as the request.
         if item.kind is Kind.REQUEST or "method" in item.about:
             sums.requests += 1
-            about = item.about
-            sums.first = sums.first or f"{about.get('method', '?')} {about.get('target', '?')}"
+            sums.first = sums.first or _request(item)
         sums.wrong = sums.wrong or item.wrong
         if item.kind is Kind.CLOSED:
             del self._sums[number]
@@ -62,6 +64,15 @@ class Summary:
         """
         for sums in self._sums.values():
             yield _line(sums, None, "open")
+
+
+def _request(item: Item) -> str:
+    if "method" in item.about:
+        return f"{item.about['method']} {item.about['target']}"
+    # What is none begins with something all the same.
+    line, _, _ = next(item.octets(), b"").partition(b"\n")
+    shown = line[:_SHOWN].rstrip().decode(errors="backslashreplace")
+    return f'"{shown}"' + "..." * (len(line) > _SHOWN)
 
 
 def _line(sums: _Sums, ended: int | None, how: str) -> str:
