@@ -35,7 +35,7 @@ from tests.interop.peers import (
 )
 from tests.interop.test_websocket_browser import SCRIPT
 
-CONTENT = random.Random(16).randbytes(3 * 2**20)
+CONTENT = random.Random(16).randbytes(2**20)
 
 Start = Callable[..., Daemon]
 
@@ -224,7 +224,7 @@ def test_redis(redis: Address, relays: Relays, localca: str, authority: Authorit
         assert done(run([cli, *way, "-x", "set", "it"], text)) == b"OK\n"
         assert done(run([cli, *way, "get", "it"])) == text + b"\n"
     found = relays.recorded(relay, "resp", "resp.bulk_string", "resp.bulk_string.value")
-    assert len(found) > 1000
+    assert len(found) > 500
 
 
 # ssh
