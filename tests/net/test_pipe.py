@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.python.failure import Failure
 
 from netkit import net
 from tests.net.conftest import Connect
@@ -164,3 +165,13 @@ def test_any_pieces_arrive_equal(pieces: list[tuple[bool, bytes]], early: int) -
         left.socket.pipe(right.socket)
     assert right.transport.value() == sent[True]
     assert left.transport.value() == sent[False]
+
+
+def test_the_other_one_is_lost_meanwhile() -> None:
+    left, right = fakes()
+    piping = left.socket.pipeTo(right.socket)
+    right.protocol.connectionLost(Failure(ConnectionLost("the reason")))
+    error = now(piping.addErrback(lambda failure: failure.value))
+    assert isinstance(error, ConnectionLost)
+    left.protocol.dataReceived(b"data")
+    assert now(left.socket.read(4)) == b"data"
