@@ -23,6 +23,7 @@ VERBS = {
     "send": "Connect, send DATA or standard input, half-close, and print the reply as it arrives.",
     "ws": "Talk to a WebSocket: a line of standard input is a message, messages are printed.",
     "show": "Show what was recorded: a line a connection, or what was said on it.",
+    "inspect": "Show on a web page what was recorded, until Ctrl-C.",
     "export": "Write what was recorded as an HTTP Archive (HAR), which browsers' tools open.",
     "ca": "Make a throw-away certificate authority (CA), and say how to trust it.",
     "replay": "Send again what recorded clients sent, and compare what comes back.",

@@ -56,6 +56,8 @@ class RecordedProtocol(ProtocolWrapper):
     """
     A recorded connection: between a transport and a protocol, each of which it is to the other.
 
+    @ivar number: what it is called in the recording.
+
     While the recorder is full, the peer is not read from, and what produces for the transport
     is paused.
     """
@@ -73,7 +75,7 @@ class RecordedProtocol(ProtocolWrapper):
         super().__init__(factory, wrappedProtocol)
         self._recorder = factory.recorder
         self._octets = factory.recorder.octets
-        self._number = next(factory.recorder.numbers)
+        self.number = next(factory.recorder.numbers)
         self._producer: _Producer | None = None
         # Whether the service has paused the transport, and whether we have.
         self._paused = False
@@ -93,7 +95,7 @@ class RecordedProtocol(ProtocolWrapper):
         factory = self.factory
         self._recorder.event(
             Opened(
-                self._number,
+                self.number,
                 time_ns(),
                 factory.role,
                 factory.service,
@@ -111,18 +113,18 @@ class RecordedProtocol(ProtocolWrapper):
         """
         Record what there is to say about the connection at this point.
         """
-        self._recorder.event(Note(self._number, time_ns(), text))
+        self._recorder.event(Note(self.number, time_ns(), text))
 
     # What the transport tells.
 
     def dataReceived(self, data: bytes) -> None:
-        if self._octets(self._number, _RECEIVED, data):
+        if self._octets(self.number, _RECEIVED, data):
             self._hold()
         self.wrappedProtocol.dataReceived(data)
 
     def readConnectionLost(self) -> None:
         self._reads = False
-        self._recorder.event(HalfClosed(self._number, time_ns(), _RECEIVED))
+        self._recorder.event(HalfClosed(self.number, time_ns(), _RECEIVED))
         self.wrappedProtocol.readConnectionLost()
 
     def writeConnectionLost(self) -> None:
@@ -133,7 +135,7 @@ class RecordedProtocol(ProtocolWrapper):
         if agreement is not None:
             self._recorder.event(
                 Secured(
-                    self._number,
+                    self.number,
                     time_ns(),
                     agreement.version,
                     agreement.protocol.decode(errors="backslashreplace"),
@@ -150,9 +152,7 @@ class RecordedProtocol(ProtocolWrapper):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         how = _end(reason)
         self._recorder.event(
-            Closed(
-                self._number, time_ns(), how, "" if how is End.DONE else errorText(reason.value)
-            )
+            Closed(self.number, time_ns(), how, "" if how is End.DONE else errorText(reason.value))
         )
         self._recorder.forget(self._release)
         super().connectionLost(reason)
@@ -162,7 +162,7 @@ class RecordedProtocol(ProtocolWrapper):
     def write(self, data: bytes) -> None:
         if self._writes:
             octets = data if type(data) is bytes else bytes(data)
-            if self._octets(self._number, _SENT, octets):
+            if self._octets(self.number, _SENT, octets):
                 self._hold()
         self.transport.write(data)
 
@@ -172,7 +172,7 @@ class RecordedProtocol(ProtocolWrapper):
     def loseWriteConnection(self) -> None:
         if self._writes:
             self._writes = False
-            self._recorder.event(HalfClosed(self._number, time_ns(), _SENT))
+            self._recorder.event(HalfClosed(self.number, time_ns(), _SENT))
         self.transport.loseWriteConnection()
 
     def sendFileDescriptor(self, descriptor: int) -> None:

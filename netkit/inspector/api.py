@@ -59,8 +59,6 @@ _API_FIELDS = [
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 _IMAGES = {"png", "jpeg", "gif", "webp", "avif", "bmp", "x-icon", "vnd.microsoft.icon"}
 
-Answer = Response | Awaitable[Response]
-
 
 class Asked(NamedTuple):
     """
@@ -90,7 +88,6 @@ class API:
         recording: str | None,
         readOnly: bool,
         changed: Callable[[], None],
-        extensions: Iterable[tuple[str, str, Callable[[Asked], Awaitable[Response]]]] = (),
     ) -> None:
         """
         @param indexing: what goes through the events.
@@ -100,7 +97,6 @@ class API:
         @param recording: the path of the recording, where it is one.
         @param readOnly: whether nothing can be changed.
         @param changed: called when a service was.
-        @param extensions: what else there is: methods, pattern of the path and what answers.
         """
         self._indexing = indexing
         self._index = indexing.index
@@ -140,8 +136,18 @@ class API:
         self._route(
             f"{name}/faults/([^/]{{1,200}})", PATCH=self._changeFault, DELETE=self._removeFault
         )
-        for methods, pattern, handler in extensions:
-            self._route(pattern, **dict.fromkeys(methods.split(), handler))
+
+    def route(
+        self, path: str, methods: Iterable[str], answer: Callable[[Asked], Awaitable[Response]]
+    ) -> None:
+        """
+        Have something else answer.
+
+        @param path: what is asked for, without C{/api}.
+        @param methods: by which methods.
+        @param answer: what answers.
+        """
+        self._route(re.escape(path), **dict.fromkeys(methods, answer))
 
     def _route(self, pattern: str, **methods: Callable[[Asked], Any]) -> None:
         if "GET" in methods:
@@ -610,6 +616,25 @@ class API:
             return None
         contents = () if secrets else self._index.contents(connection)
         return details.snapshot(kept, contents, secrets=secrets)
+
+    async def matching(self, filter: Filter) -> list[Row]:
+        """
+        Find the rows that match a filter.
+
+        @raise APIError: that takes too long.
+        """
+        await self._indexing.current()
+        wanted = [row for row in self._index.rows if filter.matches(row)]
+        found, complete = await self._withText(wanted, filter, len(wanted))
+        if not complete:
+            raise APIError(413, "that is too much to look for text in: filter by more")
+        return found
+
+    def snapshotOrNone(self, row: Row, *, secrets: bool) -> Snapshot | None:
+        """
+        See what the ring has of a row's connection, if it has something.
+        """
+        return self._snapshot(row.connection, secrets=secrets)
 
     def snapshotOf(self, row: Row, *, secrets: bool) -> Snapshot:
         """

@@ -154,6 +154,17 @@ class Index:
         else:
             self._repeated[connection] = id
 
+    def differs(self, connection: int, differences: list[str]) -> None:
+        """
+        Say in what the answer on a connection is another one than that which it repeats.
+        """
+        while self._cursor.behind and self.advance(1000):
+            pass
+        row = self.rows.get(f"{connection}.0")
+        if row is not None:
+            row.differences = differences
+            self.rows.change(row)
+
     def contents(self, connection: int) -> list[tuple[Direction, int, int | None]]:
         """
         Which octets of a connection are known to be content: no head is among them.

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 from twisted.internet.interfaces import IReactorTime
 
+from ..capture.recorder import Recorder
 from ..capture.ring import Ring
 from ..http import HTTPFactory, Request, Response
 from ..websocket import (
@@ -21,11 +22,13 @@ from ..websocket import (
 )
 from .access import TOKEN_PARAMETER, Access, Denied
 from .api import API, COMMON_FIELDS, MOST_CONTENT, errorResponse
+from .exporting import Exporter
 from .feed import Feed, feedFilter
 from .filters import Filter, FilterError
 from .index import Index
 from .indexing import Indexing
 from .parameters import APIError, Query
+from .sending import Sender
 from .services import InspectedService
 from .static import INDEX, StaticFile, staticFiles
 
@@ -58,6 +61,7 @@ class Inspector:
         *,
         access: Access,
         flush: Callable[[], None] = lambda: None,
+        recorder: Recorder | None = None,
         services: Iterable[InspectedService] = (),
         recording: str | None = None,
         readOnly: bool = False,
@@ -67,6 +71,7 @@ class Inspector:
         @param reactor: what calls, and has threads.
         @param access: decides who may speak with it.
         @param flush: has the ring take what is under way to it.
+        @param recorder: records what is sent again; nothing can be without it.
         @param services: the services whose connections are in the ring.
         @param recording: the path of the recording, where it is one.
         @param readOnly: whether nothing can be changed.
@@ -87,6 +92,12 @@ class Inspector:
             readOnly=readOnly,
             changed=self._serviceChanged,
         )
+        self._exporter = Exporter(self._api, self._indexing.index)
+        self._api.route("/export", ("GET", "POST"), self._exporter.answer)
+        self._sender: Sender | None = None
+        if recorder is not None:
+            self._sender = Sender(self._api, self._indexing.index, recorder, reactor)
+            self._api.route("/send", ("POST",), self._sender.answer)
         clock = IReactorTime(reactor)
         self.factory = WebSocketFactory(
             self,
@@ -107,6 +118,8 @@ class Inspector:
         End what is under way.
         """
         self._indexing.stop()
+        if self._sender is not None:
+            self._sender.stop()
         for feed in list(self._feeds):
             feed.close()
 

@@ -466,8 +466,9 @@ class Socket:
             reason = withEndpoint(ConnectionDone(), self.endpoint)
         self._reason = self._reason or reason
         clean = isinstance(self._reason, ConnectionDone)
-        self._receiveBuffer.end(None if clean else self._reason)
+        # Whoever reads to the end may write next: by then that is known to lead nowhere.
         self._sendBuffer.lost(self._reason, clean)
+        self._receiveBuffer.end(None if clean else self._reason)
         self._share.keep(0)
         self._watchers.succeed(self._reason)
 

@@ -24,6 +24,7 @@ from zope.interface import implementer
 from ..base.addresses import addressText
 from ..base.endpoints import serverEndpoint
 from ..base.twistedprivate import endpointService, splitEndpoint
+from ..capture.capture import Capture
 from ..capture.ring import Ring
 from ..inspector.access import TOKEN_PARAMETER, Access
 from ..inspector.inspector import Inspector
@@ -167,8 +168,7 @@ def makeRing(options: Any) -> Ring | None:
 
 def makeInspector(
     options: Any,
-    ring: Ring,
-    flush: Callable[[], None],
+    capture: Capture,
     services: Iterable[InspectedService],
     *,
     otherwise: str | None = None,
@@ -177,18 +177,19 @@ def makeInspector(
     Make the inspector that options ask for.
 
     @param options: the parsed options.
-    @param ring: what keeps connections.
-    @param flush: has the ring take what is under way to it.
+    @param capture: what records the connections, in a ring too.
     @param services: whose connections these are.
     @param otherwise: where to listen if it cannot where the options say.
     """
     from twisted.internet import reactor
 
+    assert capture.ring is not None
     inspector = Inspector(
-        ring,
+        capture.ring,
         reactor,
         access=Access(options["inspect-host"]),
-        flush=flush,
+        flush=capture.flush,
+        recorder=capture.recorder(),
         services=services,
         readOnly=bool(options["inspect-read-only"]),
     )

@@ -242,9 +242,8 @@ def addInspector(
     @param otherwise: where to listen if it cannot where the options say.
     """
     if capture.ring is not None:
-        makeInspector(
-            options, capture.ring, capture.flush, services, otherwise=otherwise
-        ).setServiceParent(parent)
+        made = makeInspector(options, capture, services, otherwise=otherwise)
+        made.setServiceParent(parent)
 
 
 def _faults(options: ServiceOptions) -> Faults | None:

@@ -86,6 +86,7 @@ class Inspected:
     """
 
     def __init__(self, **arguments: Any) -> None:
+        self.reactor = reactor
         self.ring = Ring(arguments.pop("size", 2**24))
         self.capture = Capture(reactor, ring=self.ring)
         self.services: list[InspectedService] = []
@@ -97,6 +98,7 @@ class Inspected:
             reactor,
             access=self.access,
             flush=self.capture.flush,
+            recorder=self.capture.recorder(),
             services=self.services,
             **arguments,
         )
