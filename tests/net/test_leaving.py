@@ -353,3 +353,23 @@ async def test_destroy_of_what_has_ended(connect: Connect) -> None:
     socket.destroy()
     with pytest.raises(ConnectionAborted):
         await socket.read()
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_reads_to_a_loss_and_ends_is_told_of_it(gone: Server) -> None:
+    _, where, sockets, _ = await gone()
+    socket = await net.createConnection(where, allowHalfOpen=True)
+    await until(lambda: sockets)
+
+    async def readAndEnd() -> None:
+        with suppress(ConnectionLost):
+            async for _ in socket:
+                pass
+        await socket.end()
+
+    ending = Deferred.fromCoroutine(readAndEnd())
+    # With something unread, the connection is reset.
+    await socket.write(b"unread")
+    sockets[0].destroy()
+    with pytest.raises((ConnectionLost, ConnectionDone)):
+        await ending
