@@ -21,7 +21,7 @@ from ..capture.recorder import EVENT, Recorder
 from ..capture.ring import Ring
 from ..inspector.access import Access
 from ..inspector.inspector import Inspector
-from ..services.errors import CannotStart
+from ..service import CannotStart
 from ..services.inspection import OTHER_ENDPOINT, InspectorService
 from ..wire.recording import Event, Octets
 from .running import CommandFailed, tell
