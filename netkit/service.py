@@ -6,9 +6,7 @@ under way.
 from __future__ import annotations
 
 import signal
-import threading
-from collections.abc import Callable, Generator, Sequence
-from types import FrameType
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -30,6 +28,7 @@ from .base.addresses import addressText
 from .base.arguments import checkSeconds
 from .base.endpoints import serverEndpoint
 from .base.twistedprivate import endpointService
+from .operation.signals import addSignalCall
 
 _log = Logger()
 
@@ -55,7 +54,7 @@ class ListeningService(MultiService):
 
         ListeningService("tcp:8080", HTTPFactory(handler)).setServiceParent(application)
 
-    C{strports.service} does the same up to there, and ends the process over what is under way.
+    C{strports.service} closes the listeners, and ends the process over what is under way.
 
     @ivar service: the service's name, for the log.
     @ivar addresses: where it listens, as far as it does.
@@ -73,7 +72,8 @@ class ListeningService(MultiService):
         """
         @param descriptions: server endpoint strings, or one.
         @param factory: what makes the protocols. One with C{closeConnections}, as every
-            L{ServerFactory <netkit.server.ServerFactory>} has, is told of the stop.
+            L{ServerFactory <netkit.server.ServerFactory>} has, is told of the stop, also where
+            it is the C{wrappedFactory} of another.
         @param service: a name for the log; that of the factory's class by default.
         @param grace: for how many seconds open connections may go on when the service stops.
         @param reactor: what listens; the global reactor by default.
@@ -116,15 +116,23 @@ class ListeningService(MultiService):
 
         @return: a Deferred that fires when all that is done.
         """
-        yield maybeDeferred(super().stopService)
-        close = getattr(self._factory, "closeConnections", None)
-        if close is None:
-            return
-        impatience = _Impatience(self._reactor, lambda: close(0.0))
+        factory = _closing(self._factory)
+        # From here on, since a listener may take its time.
+        impatience = [
+            addSignalCall(
+                IReactorFromThreads(self._reactor), number, lambda: factory.closeConnections(0.0)
+            )
+            for number in (signal.SIGTERM, signal.SIGINT)
+            if factory is not None
+        ]
+        cut = 0
         try:
-            cut = yield close(self._grace)
+            yield maybeDeferred(super().stopService)
+            if factory is not None:
+                cut = yield factory.closeConnections(self._grace)
         finally:
-            impatience.end()
+            for end in impatience:
+                end()
         if cut:
             _log.warn(
                 "{service}: {count} connections did not end within {grace:g} seconds: cut",
@@ -134,42 +142,13 @@ class ListeningService(MultiService):
             )
 
 
-class _Impatience:
+def _closing(factory: object) -> Any:
     """
-    A signal to stop, while the process is stopping.
+    Find what closes connections: a factory, or the one that it wraps.
     """
-
-    _waiting: list[_Impatience] = []
-    _before: dict[int, Any] = {}
-
-    def __init__(self, reactor: Any, cut: Callable[[], object]) -> None:
-        """
-        @param reactor: in whose thread to cut.
-        @param cut: called at the signal.
-        """
-        self._reactor = reactor
-        self._cut = cut
-        if threading.current_thread() is not threading.main_thread():
-            return
-        if not self._waiting:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._before[number] = signal.signal(number, self._signalled)
-        self._waiting.append(self)
-
-    def end(self) -> None:
-        """
-        It has stopped.
-        """
-        if self in self._waiting:
-            self._waiting.remove(self)
-            if not self._waiting:
-                for number, handler in self._before.items():
-                    signal.signal(number, handler)
-
-    @classmethod
-    def _signalled(cls, number: int, frame: FrameType | None) -> None:
-        for each in list(cls._waiting):
-            IReactorFromThreads(each._reactor).callFromThread(each._cut)
+    while factory is not None and not hasattr(factory, "closeConnections"):
+        factory = getattr(factory, "wrappedFactory", None)
+    return factory
 
 
 @implementer(IStreamServerEndpoint)

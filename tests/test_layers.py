@@ -1,5 +1,5 @@
 """
-Imports point downwards: services, then protocol modules, then base, then wire.
+Imports point downwards: services, then operation, then protocol modules, then base, then wire.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ MODULES = sorted(NETKIT.rglob("*.py"))
 PLUGINS = sorted((ROOT / "twisted" / "plugins").glob("*.py"))
 
 # From the bottom to the top. What is not named is a protocol module.
-WIRE, BASE, PROTOCOLS, SERVICES, COMMANDS = range(5)
+WIRE, BASE, PROTOCOLS, OPERATION, SERVICES, COMMANDS = range(6)
 LAYERS = {
     "wire": WIRE,
     "base": BASE,
     "tls": BASE,
+    "operation": OPERATION,
+    "service": OPERATION,
     "services": SERVICES,
     "commands": COMMANDS,
     "cli": COMMANDS,

@@ -1,0 +1,3 @@
+"""
+What keeps a service running: that it stops without loss.
+"""
