@@ -100,7 +100,9 @@ class SegmentFiles:
         try:
             if self._ended():
                 self._open()
-            made: list[bytes | memoryview] = [self._writer.begin()] if self._begins else []
+            made: list[bytes | memoryview] = []
+            if self._begins:
+                made.append(self._writer.begin(section=self._written > 0))
             made += self._writer.write(events)
             self._append(made)
         except OSError:

@@ -22,6 +22,7 @@ _SHOWN = 40
 class _Sums:
     opened: Opened
     octets: Counter[Direction] = field(default_factory=Counter)
+    missing: Counter[Direction] = field(default_factory=Counter)
     requests: int = 0
     messages: int = 0
     first: str = ""
@@ -49,6 +50,8 @@ class Summary:
         if item.direction is not None:
             sums.octets[item.direction] += item.length
         sums.messages += item.kind is Kind.MESSAGE
+        for direction in Direction:
+            sums.missing[direction] += item.about.get(direction, 0)
         # A response that accepts a WebSocket is of the same kind as the request.
         if item.kind is Kind.REQUEST or "method" in item.about:
             sums.requests += 1
@@ -84,6 +87,9 @@ def _line(sums: _Sums, ended: int | None, how: str) -> str:
         f"{opened.connection:>5} {clock} {opened.service:<13} {address_text(opened.peer)}",
         f"{received} B in, {sent} B out,{took} {how}",
     ]
+    if sums.missing.total():
+        received, sent = (sums.missing[direction] for direction in Direction)
+        parts.append(f"and {received} B in, {sent} B out that are not recorded")
     if sums.first:
         more = f" and {sums.requests - 1} more" if sums.requests > 1 else ""
         parts.append(sums.first + more)

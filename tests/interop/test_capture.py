@@ -5,6 +5,7 @@ What netkit records, read by tshark; and what it shows of it.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import re
@@ -21,7 +22,9 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect, unix_connect
 
+from netkit.capture import segments
 from netkit.capture.reading import Recordings
+from netkit.capture.segments import SegmentFiles
 from netkit.wire.recording import Direction, Octets
 from tests.interop.peers import (
     PATIENCE,
@@ -35,6 +38,7 @@ from tests.interop.peers import (
     requirePeer,
     run,
 )
+from tests.wire.recording.events import Script
 
 NETKIT = str(SCRIPTS / "netkit")
 
@@ -430,6 +434,35 @@ def test_live(service: Callable[..., Daemon], capture: Path) -> None:
             process.send_signal(signal.SIGTERM)
         for process in (show, follow):
             process.communicate(timeout=PATIENCE)
+
+
+def test_a_disk_that_was_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What follows is a section of the same file, in which tools see no trouble.
+    """
+    made = Script()
+    made.opened()
+    made.received(b"one")
+    files = SegmentFiles(tmp_path, size=2**20, count=2, application="netkit's tests")
+    files.write(made.events)
+
+    def full(descriptor: int, pieces: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(segments, "writePieces", full)
+        with pytest.raises(OSError, match="No space"):
+            files.write([made.events[1]])
+    made.dropped(3, 0)
+    made.sent(b"two")
+    made.closed()
+    files.write(made.events[2:])
+    files.close()
+    assert seesNoTrouble(tmp_path)
+    assert fields(tmp_path, "tcp.len > 0", "tcp.payload") == [[b"one".hex()], [b"two".hex()]]
+    shown = run([NETKIT, "show", str(tmp_path)]).output
+    assert b"3 B in, 3 B out, " in shown
+    assert b"  and 3 B in, 0 B out that are not recorded" in shown
 
 
 def test_a_crash_leaves_what_was_flushed(folder: Path, capture: Path) -> None:

@@ -161,7 +161,8 @@ class Views:
                 yield Item(opened, time, time, Kind.NOTE, about={"text": text, **said})
             elif isinstance(event, Dropped):
                 text = f"{event.received} octets received and {event.sent} sent are not recorded"
-                yield Item(opened, time, time, Kind.NOTE, about={"text": text})
+                missing = {"received": event.received, "sent": event.sent}
+                yield Item(opened, time, time, Kind.NOTE, about={"text": text, **missing})
             elif isinstance(event, Closed):
                 del self._connections[event.connection]
                 how = {"how": event.how.value, "reason": event.reason}

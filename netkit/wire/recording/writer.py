@@ -93,21 +93,25 @@ class RecordingWriter:
         self._known: dict[int, _Known] = {}
         # Those of them that ended with what was written last.
         self._over: set[int] = set()
-        self._begin()
-
-    def _begin(self) -> None:
         self._connections: dict[int, _Connection] = {}
         self._interfaces: dict[str, int] = {}
+        # The addresses that stand in the file, and how many others took the place of some.
         self._taken: set[frozenset[Address]] = set()
         self._replaced = 0
 
-    def begin(self) -> bytes:
+    def begin(self, *, section: bool = False) -> bytes:
         """
         Begin a file.
 
+        @param section: whether it is another section of the same file. Connections that go on in
+            it have other addresses there: tools would take what comes for sent again.
         @return: what it begins with.
         """
-        self._begin()
+        self._connections.clear()
+        self._interfaces.clear()
+        if not section:
+            self._taken.clear()
+            self._replaced = 0
         about = comments.write("recording", name=self._recording, about=_ABOUT)
         return pcapng.section_header(
             [(pcapng.COMMENT, about.encode()), (pcapng.APPLICATION, self._application.encode())]
@@ -160,7 +164,7 @@ class RecordingWriter:
     def retract(self) -> None:
         """
         Know that what was written last did not get to a file. Connections that ended with it are
-        open still: their ends are to be written again, in a file that is to be begun.
+        open still: their ends are to be written again, in a file or a section to be begun.
         """
         self._over.clear()
 

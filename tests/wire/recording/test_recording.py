@@ -184,3 +184,23 @@ def test_a_unix_socket_has_addresses_that_tools_can_be_told() -> None:
     assert {packet.destination for packet in opening} == {("198.19.0.1", 1023)}
     assert len({packet.source for packet in opening}) == 20_000
     assert min(port for (_, port) in (packet.source for packet in opening)) >= 49152
+
+
+def test_a_connection_that_goes_on_in_another_section_of_its_file() -> None:
+    """
+    It is another one to tools, which would take what comes for sent again, and the same here.
+    """
+    script = Script()
+    script.opened()
+    script.received(b"one")
+    writer = RecordingWriter("netkit's tests", "a recording")
+    first = writer.begin() + b"".join(writer.write(script.events))
+    writer.write(script.events[1:])
+    writer.retract()
+    script.closed()
+    file = first + writer.begin(section=True) + b"".join(writer.write(script.events[2:]))
+    again = [event for event in read(file) if isinstance(event, Opened)][1]
+    assert (again.connection, again.peer, again.continued) == (1, ("127.0.0.1", 50000), True)
+    blocks = [block for block in BlockReader().feed(file) if block.type == ENHANCED_PACKET]
+    clients = [p.source for p in map(read_packet, (b.body for b in blocks)) if p.flags == Flag.SYN]
+    assert clients == [("127.0.0.1", 50000), ("198.18.0.0", 49152)]
