@@ -15,15 +15,14 @@ class HeldProducer:
 
     __slots__ = ("_held", "_producer", "_streaming", "_wanted")
 
-    def __init__(self, producer: Any, streaming: bool, held: bool = False) -> None:
+    def __init__(self, producer: Any, streaming: bool) -> None:
         """
         @param producer: the other one.
         @param streaming: whether it produces until it is paused.
-        @param held: whether it is held from the start.
         """
         self._producer = producer
         self._streaming = streaming
-        self._held = held
+        self._held = False
         # Whether the transport takes more.
         self._wanted = streaming
 

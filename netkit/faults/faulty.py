@@ -27,6 +27,7 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
 from ..base.addresses import addressText
+from ..base.deadlines import Deadline
 from ..base.halfclose import endWriting
 from ..base.heldproducer import HeldProducer
 from ..base.notes import note
@@ -125,10 +126,15 @@ class FaultyProtocol(ProtocolWrapper):
         self.clock = factory.clock
         self._number = next(factory.numbers)
         self._producer: HeldProducer | None = None
+        # What the service wants once nobody produces for it any more.
+        self._ending: End | None = None
         self._paused = self._held = self._producerHeld = self._gone = False
+        # Why the connection was lost, while the service is still to receive what came before.
+        self._reason: Failure | None = None
+        self._lost = Deadline(self.clock, self._tellLost)
         self._exchanges: Exchanges | None = None
         self._refusals: list[ArmedFault] = []
-        self._in = Way(lambda data: self.wrappedProtocol.dataReceived(data))
+        self._in = Way(self._receive)
         self._out = Way(self._write)
         self._listens = [each for each in _LISTENERS if each.providedBy(wrappedProtocol)]
         directlyProvides(self, *self._listens)
@@ -174,7 +180,7 @@ class FaultyProtocol(ProtocolWrapper):
                 if opening and armed.strikes():
                     self._refusals.append(armed)
             elif armed.strikes():
-                self._addStage(armed)
+                self._addStage(armed).choose(True)
             return
         if self._exchanges is None:
             if not opening:
@@ -186,9 +192,7 @@ class FaultyProtocol(ProtocolWrapper):
             self._way(Side.DOWNSTREAM).add(exchanges.responses, first=True)
         self._exchanges.faults[armed.name] = armed
         if fault.kind in STAGES:
-            stage = self._addStage(armed)
-            stage.active = False
-            self._exchanges.gated[armed.name] = stage
+            self._exchanges.gated[armed.name] = self._addStage(armed)
 
     def _addStage(self, armed: ArmedFault) -> Stage:
         fault = armed.fault
@@ -226,6 +230,8 @@ class FaultyProtocol(ProtocolWrapper):
         What is held back has become more, or less: see that it does not become too much.
         """
         if self._gone:
+            if self._reason is not None and not self._in.held:
+                self._tellLost()
             return
         held = self._in.held > _MOST_HELD
         if held is not self._held:
@@ -269,10 +275,11 @@ class FaultyProtocol(ProtocolWrapper):
             endWriting(self.transport)
 
     def _endProducer(self) -> None:
-        # While something produces, a transport does not end.
-        if self._producer is not None:
-            self._producer = None
+        # While something produces, a transport does not end; and nothing more is taken.
+        producer, self._producer = self._producer, None
+        if producer is not None:
             self.transport.unregisterProducer()
+            producer.stopProducing()
 
     def _readEnded(self) -> None:
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
@@ -291,6 +298,14 @@ class FaultyProtocol(ProtocolWrapper):
     def dataReceived(self, data: bytes) -> None:
         self._in.put(data)
 
+    def _receive(self, data: bytes) -> None:
+        try:
+            self.wrappedProtocol.dataReceived(data)
+        except Exception:
+            # A transport does as much, but it is not there where this comes late.
+            _log.failure("The connection is reset, for its protocol failed")
+            self.abortConnection()
+
     def readConnectionLost(self) -> None:
         self._in.end(self._readEnded)
 
@@ -304,21 +319,28 @@ class FaultyProtocol(ProtocolWrapper):
         self.wrappedProtocol.fileDescriptorReceived(descriptor)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        lost = super().connectionLost
         self._out.stop()
+        self._reason = reason
         if self._gone or self._paused or not self._in.held:
-            self._stop()
-            lost(reason)
+            self._tellLost()
             return
         self._gone = True
         self.factory.faults.unwatch(self)
-        # What was received comes first, also where it is late.
-        self._in.end(lambda: lost(reason))
+        # What was received comes first, also where it is late, and what waits for more of it.
+        self._in.end(lambda: None)
+        self.moved()
+
+    def _tellLost(self) -> None:
+        reason, self._reason = self._reason, None
+        if reason is not None:
+            self._lost.stop()
+            self._stop()
+            super().connectionLost(reason)
 
     # What the service asks of the transport.
 
     def write(self, data: bytes) -> None:
-        if not (self._gone or self.disconnecting):
+        if not self._gone and (not self.disconnecting or self._producer is not None):
             self._out.put(data if type(data) is bytes else bytes(data))
 
     def _write(self, data: bytes) -> None:
@@ -331,29 +353,48 @@ class FaultyProtocol(ProtocolWrapper):
     def loseConnection(self) -> None:
         if not (self._gone or self.disconnecting):
             self.disconnecting = 1
-            self._out.end(self._lose)
+            self._end(self._lose)
 
     def _lose(self) -> None:
         if not self._gone:
             self.transport.loseConnection()
 
     def loseWriteConnection(self) -> None:
+        if not (self._gone or self.disconnecting):
+            self._end(self._loseWriting)
+
+    def _loseWriting(self) -> None:
         if not self._gone:
-            self._out.end(self._endWriting)
+            endWriting(self.transport)
+
+    def _end(self, end: End) -> None:
+        # As with any transport, who produces comes before the end.
+        if self._producer is None:
+            self._out.end(end)
+        else:
+            self._ending = end
 
     def abortConnection(self) -> None:
         self._in.stop()
         self._out.stop()
-        self.transport.abortConnection()
+        if self._reason is None:
+            self.transport.abortConnection()
+        else:
+            self._lost.start(0)
 
     def pauseProducing(self) -> None:
         self._paused = True
         self._in.outlet.block(True)
-        self.transport.pauseProducing()
+        if self._reason is None:
+            self.transport.pauseProducing()
+        else:
+            # Who does not want what is left is told of the loss without it.
+            self._lost.start(0)
 
     def resumeProducing(self) -> None:
         self._paused = False
         self._in.outlet.block(False)
+        self.moved()
         # It may have been paused again, by what waited.
         if not (self._paused or self._held or self._gone):
             self.transport.resumeProducing()
@@ -362,13 +403,18 @@ class FaultyProtocol(ProtocolWrapper):
         self.loseConnection()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        self._producer = HeldProducer(producer, streaming, self._producerHeld)
-        self.transport.registerProducer(self._producer, streaming)
+        held = self._producer = HeldProducer(producer, streaming)
+        self.transport.registerProducer(held, streaming)
+        if self._producerHeld:
+            held.hold()
 
     def unregisterProducer(self) -> None:
         if self._producer is not None:
             self._producer = None
             self.transport.unregisterProducer()
+            ending, self._ending = self._ending, None
+            if ending is not None:
+                self._out.end(ending)
 
 
 class FaultyFactory(WrappingFactory[FaultyProtocol]):

@@ -69,19 +69,23 @@ class FrameSplitter:
     """
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._pieces: list[bytes] = []
+        self.held = 0
+        # How many octets there have to be for a look to be worth it.
+        self._wanted = 0
         # How many octets of a large frame are still to come.
         self._large = 0
-
-    @property
-    def held(self) -> int:
-        return len(self._buffer)
 
     def split(self, data: bytes) -> Iterator[Frame]:
         """
         Take what was sent.
         """
-        buffer, at = self._buffer + data, 0
+        self._pieces.append(data)
+        self.held += len(data)
+        if self.held < self._wanted:
+            return
+        self._wanted = 0
+        buffer, at = self.rest(), 0
         while at < len(buffer):
             if self._large:
                 piece = buffer[at : at + self._large]
@@ -96,17 +100,22 @@ class FrameSplitter:
             if length > _LARGEST:
                 self._large = start - at + length
             elif start + length > len(buffer):
+                self._wanted = start + length - at
                 break
             else:
                 yield Frame(buffer[at : start + length], buffer[at], start - at, key)
                 at = start + length
-        self._buffer = buffer[at:]
+        if at < len(buffer):
+            self._pieces.append(buffer[at:])
+            self.held = len(buffer) - at
 
     def rest(self) -> bytes:
         """
         Give up what is not whole.
         """
-        rest, self._buffer = self._buffer, b""
+        rest = b"".join(self._pieces)
+        self._pieces.clear()
+        self.held = 0
         return rest
 
 

@@ -19,8 +19,8 @@ from ..wire.websocket.codes import RSV1, Opcode
 from ..wire.websocket.handshake import wants_upgrade
 from .faults import ArmedFault
 from .frames import Frame, FrameSplitter
-from .specification import Side, Unit
-from .stages import Connection, Delayed, End, Stage
+from .specification import Fault, Side, Unit
+from .stages import Delayed, End, FaultyConnection, Piece, Stage
 
 _LIMITS = Limits(content=0)
 
@@ -29,7 +29,7 @@ _CONTENT_LENGTH = re.compile(rb"(?i)(\r\ncontent-length:[ \t]*)([0-9]+)")
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONTINUATION)
 
 
-class Teller(Connection, Protocol):
+class Teller(FaultyConnection, Protocol):
     """
     A connection that is told of each strike.
     """
@@ -103,7 +103,7 @@ class Exchanges:
         names = {armed.name for armed in struck}
         for name, stage in self.gated.items():
             if stage.fault.side is side:
-                stage.active = name in names
+                stage.choose(name in names)
 
     def switch(self, handshake: bool, behind: bytes) -> None:
         """
@@ -114,8 +114,8 @@ class Exchanges:
         """
         frames = [armed for armed in self.faults.values() if armed.fault.unit is Unit.MESSAGE]
         for stage, side in ((self.requests, Side.UPSTREAM), (self.responses, Side.DOWNSTREAM)):
-            chosen = [armed for armed in frames if armed.fault.side is side]
-            stage.frames = Frames(self.connection, stage, chosen) if handshake and chosen else None
+            if handshake and any(armed.fault.side is side for armed in frames):
+                stage.frames = Frames(self, stage, side)
             stage.opaque = True
         self.responses.put(behind)
         self.requests.goOn()
@@ -192,6 +192,7 @@ class RequestStage(_Messages):
         else:
             self._behind.append(data)
             self.held += len(data)
+            self.exchanges.connection.moved()
 
     def split(self) -> None:
         try:
@@ -209,10 +210,11 @@ class RequestStage(_Messages):
         """
         It is known what follows.
         """
-        behind, self._behind = self._behind, None
-        self.held = 0
-        if behind:
+        if self._behind is not None:
+            behind, self._behind = self._behind, None
+            self.held = 0
             self.put(b"".join(behind))
+            self.exchanges.connection.moved()
 
     def release(self) -> None:
         super().release()
@@ -233,6 +235,8 @@ class ResponseStage(_Messages):
         self._faults: list[ArmedFault] = []
         # How many octets of content are passed on still, where it is to be cut.
         self._left: int | None = None
+        self._cut: ArmedFault | None = None
+        self._exchange: Exchange | None = None
         self._dropping = False
 
     def split(self) -> None:
@@ -262,7 +266,7 @@ class ResponseStage(_Messages):
         exchanges.open(exchange, Side.DOWNSTREAM)
         octets: bytes = head.raw
         self._dropping, self._left = False, None
-        self._faults = exchange.faults
+        self._faults, self._exchange = exchange.faults, exchange
         for armed in exchange.faults:
             octets = self._strike(armed, exchange, head, octets)
         switched = head.status == 101
@@ -299,11 +303,17 @@ class ResponseStage(_Messages):
             case "drip":
                 pass
             case "cut":
-                self._left = values["octets"]
+                # It strikes where there is as much.
+                self._left, self._cut = values["octets"], armed
+                return octets
             case "wrong-length":
+                before = octets
                 octets = _CONTENT_LENGTH.sub(
                     lambda found: found[1] + b"%d" % max(0, int(found[2]) + values["by"]), octets
                 )
+                if octets == before:
+                    # It says nothing of a length.
+                    return octets
             case _:
                 # A stage of its own strikes.
                 return octets
@@ -326,6 +336,8 @@ class ResponseStage(_Messages):
             self.next.put(passed)
         if len(passed) < len(octets):
             self._dropping = True
+            assert self._cut is not None
+            self.exchanges.connection.tell(self._cut, f"{self._exchange}")
             self.next.end(self.exchanges.connection.close)
 
     def _ended(self) -> None:
@@ -346,13 +358,14 @@ class Pace(Delayed):
     @ivar slices: the size of pieces, and the delay of each.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: FaultyConnection) -> None:
         """
         @param connection: the connection.
         """
         self.connection = connection
         self.begin()
         self.name = ""
+        self.active = True
         self.once = 0.0
         self.slices: tuple[int, float] | None = None
 
@@ -361,15 +374,17 @@ class Pace(Delayed):
         Who says how long tells that, too.
         """
 
-    def plan(self, data: bytes) -> Iterator[tuple[bytes, float]]:
+    def plan(self, length: int, arrived: float) -> Iterator[Piece]:
         once, self.once = self.once, 0.0
         if self.slices is None:
-            yield data, once
-            return
-        size, delay = self.slices
-        for at in range(0, len(data), size):
-            yield data[at : at + size], delay + once
-            once = 0.0
+            return iter([(length, once)])
+        return _dripped(length, *self.slices, once)
+
+
+def _dripped(length: int, size: int, delay: float, once: float) -> Iterator[Piece]:
+    for at in range(0, length, size):
+        yield min(size, length - at), delay + once
+        once = 0.0
 
 
 class Frames:
@@ -377,16 +392,16 @@ class Frames:
     Strikes the frames of one direction.
     """
 
-    def __init__(self, connection: Teller, stage: Stage, faults: list[ArmedFault]) -> None:
+    def __init__(self, exchanges: Exchanges, stage: Stage, side: Side) -> None:
         """
-        @param connection: the connection.
+        @param exchanges: whose faults strike them.
         @param stage: behind which stage the frames go on.
-        @param faults: what strikes them.
+        @param side: which direction that is.
         """
         self.splitter = FrameSplitter()
-        self._connection = connection
+        self._exchanges = exchanges
         self._stage = stage
-        self._faults = faults
+        self._side = side
         self._over = False
 
     def put(self, data: bytes) -> None:
@@ -397,15 +412,20 @@ class Frames:
             if self._over:
                 return
             octets = frame.raw
-            for armed in self._faults:
-                if _concerns(armed.fault.kind, frame) and armed.strikes():
-                    self._connection.tell(armed, "a frame")
+            for armed in self._exchanges.faults.values():
+                if self._concerns(armed.fault, frame) and armed.strikes():
+                    self._exchanges.connection.tell(armed, "a frame")
                     octets = self._strike(armed, frame)
                     break
             if octets:
                 self._stage.next.put(octets)
             if self._over:
-                self._stage.next.end(self._connection.close)
+                self._stage.next.end(self._exchanges.connection.close)
+
+    def _concerns(self, fault: Fault, frame: Frame) -> bool:
+        if fault.unit is not Unit.MESSAGE or fault.side is not self._side:
+            return False
+        return _concerns(fault.kind, frame)
 
     def _strike(self, armed: ArmedFault, frame: Frame) -> bytes:
         values = armed.fault.values

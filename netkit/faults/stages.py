@@ -5,23 +5,32 @@ What is done to the octets of one direction: stages, each of which passes on to 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
 from ..base.deadlines import Deadline
-from .specification import Fault
+from .specification import Fault, Unit
 
 #: An end that goes the way of the octets before it: called when it is there.
 End = Callable[[], object]
 
+#: A piece of what is delayed: how many octets, and how many seconds after the one before it.
+Piece = tuple[int, float]
+
 # So often in a second octets are passed on that a rate allows.
 _STEPS = 50
 
+# So many pieces are passed on before others have their turn.
+_MOST_AT_ONCE = 1000
 
-class Connection(Protocol):
+# A clock may be late by a rounding, in seconds.
+_ROUNDING = 1e-9
+
+
+class FaultyConnection(Protocol):
     """
     What a stage can do about the connection.
     """
@@ -67,9 +76,11 @@ class Stage:
 
     next: Stage
     held = 0
-    active = True
+    active = False
 
-    def __init__(self, name: str, fault: Fault, connection: Connection, chance: Random) -> None:
+    def __init__(
+        self, name: str, fault: Fault, connection: FaultyConnection, chance: Random
+    ) -> None:
         """
         @param name: the name of its fault.
         @param fault: what it does.
@@ -81,6 +92,19 @@ class Stage:
         self.connection = connection
         self.chance = chance
         self._told = False
+
+    @property
+    def spared(self) -> int:
+        """
+        How many octets are passed on as they are, before any is struck.
+        """
+        return self.fault.after if self.fault.unit is Unit.CONNECTION else 0
+
+    def choose(self, active: bool) -> None:
+        """
+        Have what comes from here on be struck, or not: a fault may hang on a request.
+        """
+        self.active = active
 
     def strike(self) -> None:
         """
@@ -164,6 +188,21 @@ class Outlet(Stage):
         self.held = 0
 
 
+class _Late:
+    """
+    What is passed on later, piece by piece.
+    """
+
+    __slots__ = ("arrived", "at", "item", "plan")
+
+    def __init__(self, item: bytes | End, arrived: float, plan: Iterator[Piece]) -> None:
+        self.item = item
+        # How many octets of it were passed on.
+        self.at = 0
+        self.arrived = arrived
+        self.plan = plan
+
+
 class Delayed(Stage):
     """
     Passes on what comes at a time of its own, in order.
@@ -171,7 +210,7 @@ class Delayed(Stage):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.begin(self.fault.after)
+        self.begin(self.spared)
 
     def begin(self, spared: int = 0) -> None:
         """
@@ -179,80 +218,96 @@ class Delayed(Stage):
 
         @param spared: how many octets are passed on as they are.
         """
-        self._queue: deque[tuple[float, bytes | End]] = deque()
-        self._deadline = Deadline(self.connection.clock, self._due)
-        # When the last one of the queue is due.
+        self._queue: deque[_Late] = deque()
+        self._deadline = Deadline(self.connection.clock, self._run)
+        # How long the first piece is, once that is decided; and when it is due, or the one before.
+        self._length: int | None = None
         self._last = 0.0
         self._spared = spared
+        self._running = False
 
     def put(self, data: bytes) -> None:
         if self._spared:
             spared, data = data[: self._spared], data[self._spared :]
             self._spared -= len(spared)
-            self._add(spared, 0.0)
-        if not data:
-            return
-        if not self.active:
-            self._add(data, 0.0)
-            return
-        self.strike()
-        for piece, delay in self.plan(data):
-            self._add(piece, delay)
+            self._add(spared)
+        if data and self.active:
+            self.strike()
+            self._add(data, self.plan(len(data), self.connection.clock.seconds()))
+        elif data:
+            self._add(data)
 
-    def plan(self, data: bytes) -> Iterable[tuple[bytes, float]]:
+    def plan(self, length: int, arrived: float) -> Iterator[Piece]:
         """
-        Cut octets into pieces, and say how long after the one before each is passed on at the
-        earliest, in seconds.
+        Cut octets into pieces, one by one when it is their turn: how long each is, and how many
+        seconds after the one before it is passed on at the earliest.
+
+        @param length: how many octets.
+        @param arrived: when they came.
         """
         raise NotImplementedError
 
     def end(self, end: End) -> None:
-        self._add(end, 0.0)
+        self._add(end)
 
-    def _add(self, item: bytes | End, delay: float) -> None:
-        now = self.connection.clock.seconds()
-        self._last = max(self._last, now) + delay
-        if self._last <= now and not self._queue:
-            self._pass(item)
+    def _add(self, item: bytes | End, plan: Iterator[Piece] | None = None) -> None:
+        length = len(item) if isinstance(item, bytes) else 0
+        late = _Late(item, self.connection.clock.seconds(), plan or iter([(length, 0.0)]))
+        self._queue.append(late)
+        self.held += length
+        self._run()
+
+    def _run(self) -> None:
+        if self._running:
             return
-        self._queue.append((self._last, item))
-        if isinstance(item, bytes):
-            self.held += len(item)
-            self.connection.moved()
-        self._wait()
-
-    def _wait(self) -> None:
-        if self._queue and not self._deadline.pending:
-            self._deadline.start(max(0.0, self._queue[0][0] - self.connection.clock.seconds()))
-
-    def _due(self) -> None:
+        self._running = True
         now = self.connection.clock.seconds()
-        # A clock may be late by a rounding.
-        while self._queue and self._queue[0][0] <= now + 1e-9:
-            self._take()
+        try:
+            for _ in range(_MOST_AT_ONCE):
+                if not self._queue or self._due(self._queue[0]) > now + _ROUNDING:
+                    break
+                self._pass(self._queue[0])
+        finally:
+            self._running = False
+        if self._queue and not self._deadline.pending:
+            self._deadline.start(max(0.0, self._last - now))
         self.connection.moved()
-        self._wait()
 
-    def _take(self) -> None:
-        item = self._queue.popleft()[1]
-        if isinstance(item, bytes):
-            self.held -= len(item)
-        self._pass(item)
+    def _due(self, late: _Late) -> float:
+        if self._length is None:
+            self._length, delay = next(late.plan)
+            self._last = max(self._last, late.arrived) + delay
+        return self._last
 
-    def _pass(self, item: bytes | End) -> None:
-        if isinstance(item, bytes):
-            self.next.put(item)
-        else:
-            self.next.end(item)
+    def _pass(self, late: _Late) -> None:
+        length, self._length = self._length or 0, None
+        if not isinstance(late.item, bytes):
+            self._queue.popleft()
+            self.next.end(late.item)
+            return
+        piece = late.item[late.at : late.at + length]
+        late.at += len(piece)
+        if late.at == len(late.item):
+            self._queue.popleft()
+        self.held -= len(piece)
+        self.next.put(piece)
 
     def release(self) -> None:
-        self._deadline.stop()
-        while self._queue:
-            self._take()
+        queue, self._queue = self._queue, deque()
+        self._stopWaiting()
+        for late in queue:
+            if isinstance(late.item, bytes):
+                self.next.put(late.item[late.at :])
+            else:
+                self.next.end(late.item)
 
     def stop(self) -> None:
-        self._deadline.stop()
         self._queue.clear()
+        self._stopWaiting()
+
+    def _stopWaiting(self) -> None:
+        self._deadline.stop()
+        self._length = None
         self.held = 0
 
 
@@ -261,11 +316,10 @@ class Latency(Delayed):
     Delays each piece, and none behind the next.
     """
 
-    def plan(self, data: bytes) -> Iterator[tuple[bytes, float]]:
+    def plan(self, length: int, arrived: float) -> Iterator[Piece]:
         values = self.fault.values
         delay = values["delay"] + values["jitter"] * (2 * self.chance.random() - 1)
-        due = self.connection.clock.seconds() + max(0.0, delay)
-        yield data, max(0.0, due - max(self._last, self.connection.clock.seconds()))
+        yield length, max(0.0, arrived + max(0.0, delay) - max(self._last, arrived))
 
 
 class Throttle(Delayed):
@@ -273,12 +327,12 @@ class Throttle(Delayed):
     Passes on so many octets a second.
     """
 
-    def plan(self, data: bytes) -> Iterator[tuple[bytes, float]]:
+    def plan(self, length: int, arrived: float) -> Iterator[Piece]:
         rate = self.fault.values["rate"]
         step = max(1, rate // _STEPS)
-        for start in range(0, len(data), step):
-            piece = data[start : start + step]
-            yield piece, len(piece) / rate
+        for start in range(0, length, step):
+            piece = min(step, length - start)
+            yield piece, piece / rate
 
 
 class Slicer(Delayed):
@@ -286,13 +340,13 @@ class Slicer(Delayed):
     Passes on small pieces.
     """
 
-    def plan(self, data: bytes) -> Iterator[tuple[bytes, float]]:
+    def plan(self, length: int, arrived: float) -> Iterator[Piece]:
         values = self.fault.values
-        size, variation, at = values["size"], values.get("variation", 0), 0
-        while at < len(data):
-            length = max(1, size + self.chance.randint(-variation, variation))
-            yield data[at : at + length], values["delay"]
-            at += length
+        size, variation = values["size"], values["variation"]
+        while length > 0:
+            piece = min(length, max(1, size + self.chance.randint(-variation, variation)))
+            yield piece, values["delay"]
+            length -= piece
 
 
 class DelayedEnd(Stage):
@@ -357,8 +411,13 @@ class Until(Stage):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._left = (self.fault.values.get("octets") or 0) + self.fault.after
+        self._left = 0
         self._over = False
+
+    def choose(self, active: bool) -> None:
+        super().choose(active)
+        if active:
+            self._left = (self.fault.values.get("octets") or 0) + self.spared
 
     def put(self, data: bytes) -> None:
         if not self.active and not self._over:
@@ -414,10 +473,13 @@ class Reset(Until):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        values = self.fault.values
         self._deadline = Deadline(self.connection.clock, self._late)
-        if values["seconds"] is not None:
-            self._deadline.start(values["seconds"])
+
+    def choose(self, active: bool) -> None:
+        super().choose(active)
+        seconds = self.fault.values["seconds"]
+        if active and seconds is not None and not self._deadline.pending:
+            self._deadline.start(seconds)
 
     def put(self, data: bytes) -> None:
         if self.fault.values["octets"] is None:
@@ -447,8 +509,13 @@ class BlackHole(Stage):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._deadline = Deadline(self.connection.clock, self.connection.close)
-        if self.fault.values["seconds"]:
-            self._deadline.start(self.fault.values["seconds"])
+        self._ends: list[End] = []
+
+    def choose(self, active: bool) -> None:
+        super().choose(active)
+        seconds = self.fault.values["seconds"]
+        if active and seconds and not self._deadline.pending:
+            self._deadline.start(seconds)
 
     def put(self, data: bytes) -> None:
         if self.active:
@@ -457,14 +524,21 @@ class BlackHole(Stage):
             self.next.put(data)
 
     def end(self, end: End) -> None:
-        if not self.active:
+        if self.active:
+            self.strike()
+            self._ends.append(end)
+        else:
             self.next.end(end)
 
     def release(self) -> None:
         self._deadline.stop()
+        ends, self._ends = self._ends, []
+        for end in ends:
+            self.next.end(end)
 
     def stop(self) -> None:
         self._deadline.stop()
+        self._ends.clear()
 
 
 #: The stage of each kind of fault that strikes octets, whatever is spoken.
