@@ -42,7 +42,7 @@ from ..base.halfclose import endWriting
 from ..base.notes import note, tell
 from ..base.piping import Pipe
 from ..base.sockopts import PeerState, peerState
-from ..base.tls import errorText, handshakeDone
+from ..base.tls import errorText, handshakeDone, tlsAgreement
 from ..base.unread import UnreadWatch
 from ..server import ServerFactory, ServerProtocol
 from .hostrewriting import HostRewriter, checkHost
@@ -267,6 +267,9 @@ class RelayProtocol(ServerProtocol):
             # Nobody waits for it any more.
             upstream.transport.abortConnection()
             return
+        if (protocol := self._disagreed(upstream.transport)) is not None:
+            self._giveUp(502, f"{protocol} was agreed on with the client, and not with it")
+            return
         self._upstream = self._connecting = None
         self._deadline.stop()
         self.idleTicks = 0
@@ -308,6 +311,16 @@ class RelayProtocol(ServerProtocol):
             return endpoint.connect(_UpstreamFactory(upstream))
 
         self._connecting = maybeDeferred(start).addErrback(self.upstreamFailed)
+
+    def _disagreed(self, upstream: ITCPTransport) -> str | None:
+        """
+        Tell what is spoken above the client's TLS, if something else is above the upstream's.
+        """
+        ours, its = tlsAgreement(self.transport), tlsAgreement(upstream)
+        # Who says nothing speaks HTTP/1.1, if it speaks HTTP.
+        if ours is None or its is None or ours.protocol in (b"", b"http/1.1", its.protocol):
+            return None
+        return ours.protocol.decode(errors="backslashreplace")
 
     def _late(self) -> None:
         self._giveUp(504, f"no connection within {self.factory.connectTimeout:g} seconds")

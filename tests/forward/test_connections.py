@@ -232,11 +232,15 @@ async def chain(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Chain
         return tcpAddress(ports[-1].getHost()).port
 
     async def ask(
-        *, offered: tuple[bytes, ...] = (), accepted: tuple[bytes, ...] = (), **options: object
+        *,
+        offered: tuple[bytes, ...] = (),
+        accepted: tuple[bytes, ...] = (),
+        spoken: tuple[bytes, ...] = (b"h2", b"http/1.1"),
+        **options: object,
     ) -> bytes:
         trust = Trust(authorities=loadCertificates(authority.path))
         names = bool(options.get("serverName") or options.get("passServerName"))
-        port = await tls(NamedFactory(), secret if names else local, [b"h2", b"http/1.1"])
+        port = await tls(NamedFactory(), secret if names else local, list(spoken))
         upstream = Upstream(reactor, f"tls:127.0.0.1:{port}", trust=trust, **options)  # type: ignore[arg-type]
         factory = RelayFactory(upstream, acceptableProtocols=accepted)
         relayPort = await tls(factory, secret, [])
@@ -279,6 +283,17 @@ async def test_a_protocol_of_its_own(chain: Chain) -> None:
 async def test_the_protocol_that_was_agreed_on(chain: Chain) -> None:
     agreed = await chain(offered=(b"http/1.1", b"h2"), accepted=(b"http/1.1",), protocols=[b"h2"])
     assert agreed == b"- http/1.1"
+
+
+@pytest.mark.parametrize(("protocol", "answer"), [(b"h2", b""), (b"http/1.1", b"- ")])
+@pytest_twisted.ensureDeferred
+async def test_a_server_that_agrees_on_nothing(
+    chain: Chain, protocol: bytes, answer: bytes
+) -> None:
+    """
+    What the client takes for HTTP/2 would be something else there.
+    """
+    assert await chain(offered=(protocol,), accepted=(protocol,), spoken=()) == answer
 
 
 # PROXY
