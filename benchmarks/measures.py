@@ -254,6 +254,7 @@ class Memory:
     """
 
     load: Load
+    place: Place = field(default_factory=Place)
     unit = "KiB"
     moreIsBetter = False
 
@@ -264,7 +265,7 @@ class Memory:
     def _sample(self, contender: Contender, bounds: Bounds) -> Sample:
         environment = contender.environment
         with (
-            Running(contender.server, Place(), environment) as running,
+            Running(contender.server, self.place, environment) as running,
             # What the first connections have to make for all of them is not theirs.
             held(running, environment, self.load, bounds.connections // 10),
         ):

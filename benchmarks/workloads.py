@@ -285,6 +285,12 @@ WORKLOADS = (
         _against(s.NETKIT_ECHO, s.UVLOOP_ECHO, s.NODE_ECHO, s.TWISTED_ECHO),
     ),
     Workload(
+        "tls-memory",
+        "Memory of an idle TLS connection",
+        lambda: Memory(Load(), Place(tls=True)),
+        _TLS_PEERS,
+    ),
+    Workload(
         "start-up",
         "Start of twistd -n netkit-echo until it listens",
         StartUp,

@@ -456,7 +456,10 @@ class TLSProtocol(ProtocolWrapper):
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
             self.wrappedProtocol.readConnectionLost()
         else:
-            self.loseConnection()
+            # It is all over for that one, whatever it still had to send.
+            self.disconnecting = True
+            self._dropProducer()
+            self._close()
 
     def _truncated(self) -> Failure:
         if self.handshakeDone:
@@ -477,16 +480,21 @@ class TLSProtocol(ProtocolWrapper):
         self.disconnecting = True
         self._dropping = True
         self._queue.clear()
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            if self.handshakeDone:
-                # The transport would wait for it.
-                self.transport.unregisterProducer()
-            producer[0].stopProducing()
+        self._dropProducer()
         if alerted:
             self._linger()
         else:
             self.transport.loseConnection()
+
+    def _dropProducer(self) -> None:
+        """
+        Want no more of the producer, for which the transport would wait.
+        """
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            if self.handshakeDone and not self._halfClosed:
+                self.transport.unregisterProducer()
+            producer[0].stopProducing()
 
     # Sending.
 

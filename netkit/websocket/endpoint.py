@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urljoin
 
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from ..base.arguments import checkCount
 from ..base.twistedprivate import standardEndpoints
+from ..tls import wrapClientTLS
 from ..wire.websocket.handshake import HANDSHAKE_FIELDS, ClientHandshake
 from .arguments import checkFields, checkSubprotocols
 from .awaitable import WebSocket
@@ -84,7 +85,7 @@ class WebSocketClientEndpoint:
     @classmethod
     def new(
         cls,
-        reactor: object,
+        reactor: Any,
         url: str,
         tlsPolicy: IPolicyForHTTPS = BrowserLikePolicyForHTTPS(),  # noqa: B008 - it is immutable
         connectTimeout: float | None = None,
@@ -114,14 +115,14 @@ class WebSocketClientEndpoint:
         @raise ValueError: a URL is none that can be connected to, or something cannot be sent.
         """
         return cls(
-            endpointFactory=standardEndpoints(reactor, tlsPolicy, connectTimeout, bindAddress),
+            endpointFactory=_Endpoints(reactor, tlsPolicy, connectTimeout, bindAddress),
             url=url,
             options=options,
             subprotocols=subprotocols,
             headers=headers,
             redirects=redirects,
             clock=IReactorTime(reactor),
-            proxy=None if proxy is None else Proxy(proxy, tlsPolicy),
+            proxy=None if proxy is None else Proxy(proxy, tlsPolicy, reactor),
         )
 
     @classmethod
@@ -267,6 +268,35 @@ class WebSocketClientEndpoint:
         if (there.host, there.port, there.secure) != (here.host, here.port, here.secure):
             headers = [field for field in headers if field[0].lower() not in _FOR_ONE_SERVER]
         return replace(self, url=location, headers=headers, redirects=self.redirects - 1)
+
+
+@implementer(IAgentEndpointFactory)
+class _Endpoints:
+    """
+    Those of Twisted's C{Agent}, with netkit's TLS.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        tlsPolicy: IPolicyForHTTPS,
+        connectTimeout: float | None,
+        bindAddress: bytes | None,
+    ) -> None:
+        self._reactor = reactor
+        self._tlsPolicy = tlsPolicy
+        self._plain = standardEndpoints(reactor, tlsPolicy, connectTimeout, bindAddress)
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        secure = uri.scheme == b"https"
+        if secure:
+            rest = (uri.path, uri.params, uri.query, uri.fragment)
+            uri = URI(b"http", uri.netloc, uri.host, uri.port, *rest)
+        endpoint: IStreamClientEndpoint = self._plain.endpointForURI(uri)
+        if secure:
+            creator = self._tlsPolicy.creatorForNetloc(uri.host, uri.port)
+            endpoint = wrapClientTLS(creator, endpoint, self._reactor)
+        return endpoint
 
 
 @implementer(IAgentEndpointFactory)

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionDone
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IProtocol,
     IProtocolFactory,
+    IReactorTime,
     IStreamClientEndpoint,
     ITCPTransport,
 )
@@ -24,6 +24,7 @@ from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
 from ..base.switching import SwitchedProtocol
+from ..tls import wrapClientTLS
 from ..wire.errors import HTTPProtocolError
 from ..wire.http.connection import ResponseReceiver
 from ..wire.http.fields import encode_fields
@@ -41,10 +42,11 @@ class Proxy:
     An HTTP proxy to connect through, by CONNECT.
     """
 
-    def __init__(self, url: str, tlsPolicy: IPolicyForHTTPS) -> None:
+    def __init__(self, url: str, tlsPolicy: IPolicyForHTTPS, reactor: IReactorTime) -> None:
         """
         @param url: the proxy's URL.
         @param tlsPolicy: how to verify the certificates of the servers behind it.
+        @param reactor: what tells the time.
         @raise ValueError: it is no URL of a proxy.
         """
         try:
@@ -56,6 +58,7 @@ class Proxy:
         self._credentials = parsed.credentials
         self._uri = URI.fromBytes(parsed.http.encode("ascii"))
         self._tlsPolicy = tlsPolicy
+        self._reactor = reactor
 
     def endpoint(
         self, direct: IAgentEndpointFactory, uri: URI, connected: Callable[[], None]
@@ -72,7 +75,7 @@ class Proxy:
         )
         if uri.scheme == b"https":
             creator = self._tlsPolicy.creatorForNetloc(uri.host, uri.port)
-            endpoint = wrapClientTLS(creator, endpoint)
+            endpoint = wrapClientTLS(creator, endpoint, self._reactor)
         return endpoint
 
 

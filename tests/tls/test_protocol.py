@@ -311,6 +311,25 @@ def test_a_protocol_that_knows_no_halves(pem: Path) -> None:
     assert link.wire.disconnecting
 
 
+@pytest.mark.parametrize("closing", [False, True])
+def test_a_producer_of_one_that_knows_no_halves(pem: Path, closing: bool) -> None:
+    """
+    It is told, and holds up nothing, as on TCP.
+    """
+    link = Link(pem, Protocol())
+    link.shake()
+    producer = Producer()
+    link.application.transport.registerProducer(producer, True)
+    if closing:
+        link.application.transport.loseConnection()
+    link.peer.closeNotify()
+    link.send()
+    link.receive()
+    assert producer.events == ["stop"]
+    assert link.peer.ended
+    assert link.wire.disconnecting
+
+
 def test_pausing_while_something_is_received(pem: Path) -> None:
     """
     What arrived behind it waits, and so does the end.

@@ -18,6 +18,7 @@ from twisted.internet.error import (
 )
 from twisted.internet.interfaces import IHalfCloseableProtocol, ITransport
 from twisted.internet.protocol import ClientFactory, Factory, Protocol
+from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.web.client import URI, BrowserLikePolicyForHTTPS
@@ -268,7 +269,7 @@ def test_a_connection_that_is_not_wanted_any_more() -> None:
         def endpointForURI(self, uri: URI) -> TCP4ClientEndpoint:
             return direct
 
-    proxy = HTTPProxy("http://127.0.0.1:3128", BrowserLikePolicyForHTTPS())
+    proxy = HTTPProxy("http://127.0.0.1:3128", BrowserLikePolicyForHTTPS(), Clock())
     endpoint = proxy.endpoint(Direct(), URI.fromBytes(b"http://x/"), lambda: None)
     failures: list[Failure] = []
     maybeDeferred(endpoint.connect, Unwanted()).addErrback(failures.append)
