@@ -12,13 +12,14 @@ import pytest
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
+from netkit.http import HTTPFactory, Request, Response
 from netkit.services.websocket import EchoApplication
 from netkit.websocket import WebSocketFactory
 
 from .connected import Connection, get, post
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
-HANDLER, UPGRADE, PARSER = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+HANDLER, AUTHOR, UPGRADE, PARSER = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
 def run(example: str, **names: Any) -> dict[str, Any]:
@@ -34,6 +35,15 @@ def test_handler() -> None:
     told = client.take()
     assert told.endswith(b"Allow: POST\r\ncontent-length: 0\r\n\r\n")
     assert b"\r\n\r\nABC" in told
+
+
+def test_middleware_and_refusals() -> None:
+    names = run(AUTHOR, Request=Request, Response=Response, HTTPFactory=HTTPFactory)
+    client = Connection(names["pets"], refusal=names["asJSON"])
+    client.send(get(b"/?kind=cat") + get())
+    told = client.take()
+    assert b"X-Served-By: netkit\r\n" in told
+    assert told.endswith(b'{"status":404,"reason":"there are only cats"}')
 
 
 class Page(Resource):
