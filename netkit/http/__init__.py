@@ -5,6 +5,7 @@ An HTTP/1.1 server (RFC 9110, RFC 9112) for Twisted.
     - L{netkit.http.response}: what a handler answers.
     - L{netkit.http.headers}: its fields, which can be changed.
     - L{netkit.http.refusals}: answers that refuse, the handler's and netkit's.
+    - L{netkit.http.resources}: handlers that are trees of twisted.web's resources.
     - L{netkit.http.content}: the content of a request, as it is read.
     - L{netkit.http.protocol}: a connection, its requests answered.
     - L{netkit.http.settings}: how connections are to behave.
@@ -20,6 +21,7 @@ from .headers import ResponseHeaders
 from .protocol import HTTPProtocol
 from .refusals import HTTPError, Refusal, plainRefusal
 from .request import Request
+from .resources import ResourceHandler, resourceHandler
 from .response import Response, Upgrade
 from .settings import Handler
 
@@ -31,8 +33,10 @@ __all__ = [
     "Handler",
     "Refusal",
     "Request",
+    "ResourceHandler",
     "Response",
     "ResponseHeaders",
     "Upgrade",
     "plainRefusal",
+    "resourceHandler",
 ]

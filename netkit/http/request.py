@@ -32,9 +32,10 @@ class Request:
 
     @ivar head: the head, as it was parsed.
     @ivar content: the content, to be read piece by piece (C{async for}).
+    @ivar transport: what the request came by.
     """
 
-    __slots__ = ("_transport", "content", "head")
+    __slots__ = ("content", "head", "transport")
 
     def __init__(self, head: RequestHead, content: RequestContent, transport: ITransport) -> None:
         """
@@ -44,7 +45,7 @@ class Request:
         """
         self.head = head
         self.content = content
-        self._transport = transport
+        self.transport = transport
 
     @property
     def method(self) -> bytes:
@@ -109,7 +110,7 @@ class Request:
         """
         Who sent it.
         """
-        return self._transport.getPeer()
+        return self.transport.getPeer()
 
     @property
     def complete(self) -> bool:

@@ -19,7 +19,7 @@ from netkit.websocket import WebSocketFactory
 from .connected import Connection, get, post
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
-HANDLER, AUTHOR, UPGRADE, PARSER = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+HANDLER, AUTHOR, RESOURCES, UPGRADE, PARSER = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
 def run(example: str, **names: Any) -> dict[str, Any]:
@@ -55,23 +55,25 @@ class Page(Resource):
         return b"the application"
 
 
-def test_upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resources_beside_handlers() -> None:
     page = Page()
     page.putChild(b"app", page)
     page.putChild(b"", page)
     names = run(
-        UPGRADE,
-        resource=page,
-        WebSocketFactory=WebSocketFactory,
-        application=EchoApplication(),
+        RESOURCES, resource=page, Request=Request, Response=Response, HTTPFactory=HTTPFactory
     )
-    for path, told in (
-        (b"/", b"netkit"),
-        (b"/app/", b"the application"),
-        (b"/chat", b"HTTP/1.1 426 "),
-    ):
+    client = Connection(names["both"])
+    client.send(get(b"/app/") + get(b"/"))
+    told = client.take()
+    assert b"the application" in told
+    assert told.endswith(b"netkit answers everything else")
+    names["pages"].doStop()
+
+
+def test_upgrade() -> None:
+    names = run(UPGRADE, WebSocketFactory=WebSocketFactory, application=EchoApplication())
+    for path, told in ((b"/", b"netkit"), (b"/chat", b"HTTP/1.1 426 ")):
         client = Connection(names["handler"])
-        monkeypatch.setattr(client.transport, "loseConnection", lambda: None)
         client.send(get(path))
         assert told in client.take()
         client.lose()
