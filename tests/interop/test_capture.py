@@ -29,7 +29,6 @@ from netkit.wire.recording import Direction, Octets
 from tests.interop.peers import (
     PATIENCE,
     SCRIPTS,
-    Address,
     Daemon,
     Program,
     daemonCommand,
@@ -586,7 +585,7 @@ def test_a_reader_of_the_output_that_stalls(tmp_path: Path, folder: Path) -> Non
         return answer
 
     async def posts() -> list[bytes]:
-        return await asyncio.gather(*(post() for _ in range(30)), return_exceptions=False)
+        return await asyncio.gather(*(post() for _ in range(20)), return_exceptions=False)
 
     async def scene() -> None:
         posting = asyncio.create_task(posts())
@@ -597,9 +596,9 @@ def test_a_reader_of_the_output_that_stalls(tmp_path: Path, folder: Path) -> Non
             assert await asyncio.wait_for(reading.readexactly(12), PATIENCE) == b"still there?"
             writing.close()
         os.set_blocking(reader.descriptor, True)
-        received = await asyncio.to_thread(self_read, reader.descriptor, 30 * len(content))
-        assert await posting == [b"response data"] * 30
-        assert received == content * 30
+        received = await asyncio.to_thread(readAll, reader.descriptor, 20 * len(content))
+        assert await posting == [b"response data"] * 20
+        assert received == content * 20
 
     # In a thread: the tests' own reactor may be on a loop of asyncio's.
     with ThreadPoolExecutor(1) as thread:
@@ -608,32 +607,18 @@ def test_a_reader_of_the_output_that_stalls(tmp_path: Path, folder: Path) -> Non
     os.close(reader.descriptor)
 
 
-def self_read(descriptor: int, length: int) -> bytes:
-    received = b""
-    while len(received) < length:
-        received += os.read(descriptor, 2**20)
-    return received
+def readAll(descriptor: int, length: int) -> bytes:
+    pieces: list[bytes] = []
+    while length > 0:
+        pieces.append(os.read(descriptor, 2**20))
+        length -= len(pieces[-1])
+    return b"".join(pieces)
 
 
 def free() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
-
-
-def test_a_stop_does_not_wait_for_a_reader_that_stalls(tmp_path: Path, folder: Path) -> None:
-    fifo = tmp_path / "fifo"
-    reader = Stalled(fifo)
-    respond = Daemon(
-        *("netkit-print-respond", "-l", "tcp:0:interface=127.0.0.1"),
-        *("--output", str(fifo), "--grace", "0.5"),
-        cwd=folder,
-    )
-    client = Address(port=respond.address("tcp").port).client
-    assert run([NETKIT, "send", client], os.urandom(2**20)).output == b"response data"
-    respond.stop()
-    respond.waitForLines(re.compile("did not take what was to be printed in time"))
-    os.close(reader.descriptor)
 
 
 def test_secrets_of_tls(tmp_path: Path, folder: Path, tlsEndpoint: str) -> None:
