@@ -53,6 +53,12 @@ class Exchange:
         self.handshake = wants_upgrade(head.fields)
         self.faults: list[ArmedFault] = []
 
+    def concernedBy(self, fault: Fault) -> bool:
+        """
+        Whether a fault is meant for this request.
+        """
+        return fault.matches(self.method.decode("latin-1"), self.path)
+
     def __str__(self) -> str:
         return f"{self.method.decode('latin-1')} {self.path}"
 
@@ -82,12 +88,11 @@ class Exchanges:
         A request goes by.
         """
         exchange = Exchange(head)
-        method = exchange.method.decode("latin-1")
         for armed in self.faults.values():
             fault = armed.fault
             if fault.unit is Unit.HANDSHAKE and not exchange.handshake:
                 continue
-            if fault.unit is Unit.MESSAGE or not fault.matches(method, exchange.path):
+            if fault.unit is Unit.MESSAGE or not exchange.concernedBy(fault):
                 continue
             if armed.strikes():
                 exchange.faults.append(armed)
@@ -105,18 +110,19 @@ class Exchanges:
             if stage.fault.side is side:
                 stage.choose(name in names)
 
-    def switch(self, handshake: bool, behind: bytes) -> None:
+    def switch(self, exchange: Exchange | None, behind: bytes) -> None:
         """
         The connection goes on in another protocol.
 
-        @param handshake: whether that is WebSocket.
+        @param exchange: the handshake, if that is WebSocket.
         @param behind: what was sent behind the response.
         """
-        frames = [armed for armed in self.faults.values() if armed.fault.unit is Unit.MESSAGE]
         for stage, side in ((self.requests, Side.UPSTREAM), (self.responses, Side.DOWNSTREAM)):
-            if handshake and any(armed.fault.side is side for armed in frames):
-                stage.frames = Frames(self, stage, side)
             stage.opaque = True
+            if exchange is not None:
+                frames = Frames(self, exchange, stage, side)
+                if any(frames.struckBy(armed.fault) for armed in self.faults.values()):
+                    stage.frames = frames
         self.responses.put(behind)
         self.requests.goOn()
 
@@ -274,7 +280,8 @@ class ResponseStage(_Messages):
         if octets:
             self.next.put(octets)
         if switched or tunnel:
-            exchanges.switch(switched and exchange.handshake, self.receiver.detach())
+            opened = switched and exchange.handshake
+            exchanges.switch(exchange if opened else None, self.receiver.detach())
         else:
             exchanges.requests.goOn()
 
@@ -392,14 +399,18 @@ class Frames:
     Strikes the frames of one direction.
     """
 
-    def __init__(self, exchanges: Exchanges, stage: Stage, side: Side) -> None:
+    def __init__(
+        self, exchanges: Exchanges, handshake: Exchange, stage: Stage, side: Side
+    ) -> None:
         """
         @param exchanges: whose faults strike them.
+        @param handshake: what opened the connection.
         @param stage: behind which stage the frames go on.
         @param side: which direction that is.
         """
         self.splitter = FrameSplitter()
         self._exchanges = exchanges
+        self._handshake = handshake
         self._stage = stage
         self._side = side
         self._over = False
@@ -413,7 +424,8 @@ class Frames:
                 return
             octets = frame.raw
             for armed in self._exchanges.faults.values():
-                if self._concerns(armed.fault, frame) and armed.strikes():
+                fault = armed.fault
+                if self.struckBy(fault) and _concerns(fault.kind, frame) and armed.strikes():
                     self._exchanges.connection.tell(armed, "a frame")
                     octets = self._strike(armed, frame)
                     break
@@ -422,10 +434,15 @@ class Frames:
             if self._over:
                 self._stage.next.end(self._exchanges.connection.close)
 
-    def _concerns(self, fault: Fault, frame: Frame) -> bool:
-        if fault.unit is not Unit.MESSAGE or fault.side is not self._side:
-            return False
-        return _concerns(fault.kind, frame)
+    def struckBy(self, fault: Fault) -> bool:
+        """
+        Whether a fault may strike them.
+        """
+        return (
+            fault.unit is Unit.MESSAGE
+            and fault.side is self._side
+            and self._handshake.concernedBy(fault)
+        )
 
     def _strike(self, armed: ArmedFault, frame: Frame) -> bytes:
         values = armed.fault.values

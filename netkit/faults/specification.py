@@ -303,6 +303,8 @@ def parseFault(text: str) -> Fault:
     if kind == "reset" and values["octets"] is None and values["seconds"] is None:
         values["octets"] = 0
     fault = Fault(kind, values, **conditions)
+    if KINDS[kind].unit in (Unit.REQUEST, Unit.HANDSHAKE) and fault.side is Side.UPSTREAM:
+        raise ValueError(f"{kind}: it strikes what the server sends, which is downstream")
     if kind in ("refuse", "slow-close") and fault.unit is Unit.REQUEST:
         raise ValueError(f"{kind}: it strikes a connection, and no single request")
     return fault

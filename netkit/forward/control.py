@@ -6,17 +6,23 @@ changed at run time by its clients of any language.
 from __future__ import annotations
 
 import json
+import re
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote
 
+from twisted.internet.defer import DeferredLock
+
 from ..http import Request, Response
 from .proxies import Proxies, Proxy, ProxyError
-from .toxics import Toxic, ToxicError
+from .toxics import Toxic, ToxicError, isText
 
 #: The version of Toxiproxy whose API this is: its clients look at that.
 VERSION = "2.9.0"
 
 _LARGEST = 2**20
+
+_PORT = re.compile(r":\d*\Z")
 
 _JSON = ((b"Content-Type", b"application/json"),)
 
@@ -41,20 +47,26 @@ class Control:
         @param proxies: what they are about.
         """
         self._proxies = proxies
+        self._lock = DeferredLock()
 
     async def __call__(self, request: Request) -> Response:
         """
         Answer a request.
         """
         try:
-            _checkOrigin(request)
-            return await self._answer(request)
+            _checkSender(request)
+            body = await request.read(_LARGEST)
+            # One after the other: what one finds, another one does not take away meanwhile.
+            async with self._lock:
+                return await self._answer(request, body)
         except _Refused as refused:
-            return _said(refused.status, {"error": str(refused), "status": refused.status})
-        except (ToxicError, ProxyError) as error:
-            return _said(400, {"error": str(error), "status": 400})
+            return _said(refused.status, _problem(refused.status, str(refused)))
+        except ToxicError as error:
+            return _said(400, _problem(400, str(error)))
+        except ProxyError as error:
+            return _said(error.status, _problem(error.status, str(error)))
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, body: bytes) -> Response:
         parts = [unquote(part.decode("latin-1")) for part in request.path.strip(b"/").split(b"/")]
         method = request.method.decode("latin-1")
         match method, parts:
@@ -68,13 +80,17 @@ class Control:
             case "GET", ["proxies"]:
                 return _said(200, {each.name: each.described() for each in self._proxies})
             case "POST", ["proxies"]:
-                return _said(201, (await self._add(await _object(request))).described())
+                return _said(201, (await self._add(_object(body))).described())
             case "POST", ["populate"]:
-                return await self._populate(await _read(request))
+                return await self._populate(_read(body))
             case _, ["proxies", name]:
-                return await self._proxy(method, self._found(name), request)
-            case _, ["proxies", name, "toxics", *rest] if len(rest) < 2:
-                return await self._toxics(method, self._found(name), rest, request)
+                return await self._proxy(method, self._found(name), body)
+            case _, ["proxies", name, "toxics"]:
+                return self._toxics(method, self._found(name), body)
+            case _, ["proxies", name, "toxics", toxic]:
+                return self._toxic(method, self._found(name), toxic, body)
+            case _, ["version" | "metrics" | "reset" | "proxies" | "populate"]:
+                raise _Refused(405, f"{method} is not for {request.path.decode('latin-1')}")
         raise _Refused(404, "404 page not found")
 
     def _found(self, name: str) -> Proxy:
@@ -83,77 +99,92 @@ class Control:
         return self._proxies[name]
 
     async def _add(self, said: dict[str, Any]) -> Proxy:
-        name = _text(said, "name")
-        listen, upstream = said.get("listen") or "localhost:0", _text(said, "upstream")
-        if not isinstance(listen, str):
-            raise _Refused(400, "listen is a string")
-        toxics = [Toxic(each) for each in said.get("toxics") or () if isinstance(each, dict)]
+        name, upstream = _text(said, "name"), _text(said, "upstream")
+        listen = _text(said, "listen", "localhost:0")
+        enabled = _flag(said, "enabled", usual=True)
+        wanted = said.get("toxics") or []
+        if not isinstance(wanted, list) or not all(isinstance(each, dict) for each in wanted):
+            raise _Refused(400, "bad request body: toxics is a list of objects")
+        toxics = {toxic.name: toxic for toxic in map(Toxic, wanted)}
+        if len(toxics) < len(wanted):
+            raise _Refused(409, "toxic already exists")
         if name in self._proxies:
             raise _Refused(409, "proxy already exists")
-        enabled = said.get("enabled", True)
         return await self._proxies.add(
-            name, listen, upstream, enabled=bool(enabled), toxics=toxics
+            name, listen, upstream, enabled=enabled, toxics=list(toxics.values())
         )
 
     async def _populate(self, wanted: Any) -> Response:
         if not isinstance(wanted, list) or not all(isinstance(each, dict) for each in wanted):
             raise _Refused(400, "bad request body: a list of proxies is wanted")
-        made = []
         for said in wanted:
-            name = _text(said, "name")
-            upstream = _text(said, "upstream")
-            if name in self._proxies:
-                proxy = self._proxies[name]
-                same = (said.get("listen"), upstream) == (proxy.listen, proxy.upstream)
-                if same and proxy.enabled == said.get("enabled", True):
-                    made.append(proxy)
-                    continue
-                await self._proxies.remove(name)
-            made.append(await self._add(said))
-        return _said(201, {"proxies": [proxy.described() for proxy in made]})
+            _text(said, "name")
+            _text(said, "upstream")
+        made: list[Proxy] = []
+        status, problem = 201, {}
+        try:
+            for said in wanted:
+                made.append(await self._addOrReplace(said))
+        except (_Refused, ProxyError) as error:
+            # Those before it are there, and its client is told.
+            status = error.status
+            problem = _problem(status, str(error))
+        except ToxicError as error:
+            status, problem = 400, _problem(400, str(error))
+        return _said(status, {**problem, "proxies": [proxy.described() for proxy in made]})
+
+    async def _addOrReplace(self, said: dict[str, Any]) -> Proxy:
+        name = _text(said, "name")
+        if name in self._proxies:
+            proxy = self._proxies[name]
+            same = proxy.is_(_text(said, "listen", "localhost:0"), _text(said, "upstream"))
+            if same and proxy.enabled == _flag(said, "enabled", usual=True):
+                return proxy
+            await self._proxies.remove(name)
+        return await self._add(said)
 
     async def _reset(self) -> None:
         for proxy in self._proxies:
             for name in list(proxy.toxics):
                 proxy.removeToxic(name)
+        for proxy in self._proxies:
             await proxy.start()
 
-    async def _proxy(self, method: str, proxy: Proxy, request: Request) -> Response:
+    async def _proxy(self, method: str, proxy: Proxy, body: bytes) -> Response:
         if method == "DELETE":
             await self._proxies.remove(proxy.name)
             return Response(204)
         if method in ("POST", "PATCH"):
-            said = await _object(request)
+            said = _object(body)
             await proxy.change(
-                said.get("listen") or proxy.listen,
-                said.get("upstream") or proxy.upstream,
-                bool(said.get("enabled", proxy.enabled)),
+                _text(said, "listen", proxy.listen),
+                _text(said, "upstream", proxy.upstream),
+                _flag(said, "enabled", usual=proxy.enabled),
             )
         elif method != "GET":
             raise _Refused(405, f"{method} is not for a proxy")
         return _said(200, proxy.described())
 
-    async def _toxics(
-        self, method: str, proxy: Proxy, rest: list[str], request: Request
-    ) -> Response:
-        if not rest:
-            if method == "GET":
-                return _said(200, [toxic.described() for toxic in proxy.toxics.values()])
-            if method != "POST":
-                raise _Refused(405, f"{method} is not for toxics")
-            toxic = Toxic(await _object(request))
-            if toxic.name in proxy.toxics:
-                raise _Refused(409, "toxic already exists")
-            proxy.addToxic(toxic)
-            return _said(200, toxic.described())
-        if rest[0] not in proxy.toxics:
+    def _toxics(self, method: str, proxy: Proxy, body: bytes) -> Response:
+        if method == "GET":
+            return _said(200, [toxic.described() for toxic in proxy.toxics.values()])
+        if method != "POST":
+            raise _Refused(405, f"{method} is not for toxics")
+        toxic = Toxic(_object(body))
+        if toxic.name in proxy.toxics:
+            raise _Refused(409, "toxic already exists")
+        proxy.addToxic(toxic)
+        return _said(200, toxic.described())
+
+    def _toxic(self, method: str, proxy: Proxy, name: str, body: bytes) -> Response:
+        if name not in proxy.toxics:
             raise _Refused(404, "toxic not found")
-        toxic = proxy.toxics[rest[0]]
+        toxic = proxy.toxics[name]
         if method == "DELETE":
-            proxy.removeToxic(toxic.name)
+            proxy.removeToxic(name)
             return Response(204)
         if method in ("POST", "PATCH"):
-            toxic.change(await _object(request))
+            toxic.change(_object(body))
             proxy.changedToxic(toxic)
         elif method != "GET":
             raise _Refused(405, f"{method} is not for a toxic")
@@ -175,37 +206,65 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _checkOrigin(request: Request) -> None:
+def _checkSender(request: Request) -> None:
     """
-    Keep web pages away: what they can reach, anybody whose page is looked at could change.
+    Keep web pages away: what they can reach, anybody whose page is looked at could change; also
+    where its name was made to lead here (DNS rebinding).
     """
     headers = request.headers
     browser = (headers.get(b"user-agent") or b"").startswith(b"Mozilla/")
-    if headers.get(b"origin") is not None or browser:
+    site = headers.get(b"sec-fetch-site")
+    if browser or site is not None or headers.get(b"origin") is not None:
         raise _Refused(403, "this is not for browsers")
+    if _isLoopback(getattr(request.peer, "host", "")):
+        host = (headers.get(b"host") or b"localhost").decode("latin-1").lower()
+        name = _PORT.sub("", host).strip("[]")
+        # No page comes from a name without a dot.
+        if "." in name and not (name.endswith(".localhost") or _isLoopback(name)):
+            raise _Refused(403, f"this is localhost, and not {host!r}")
 
 
-async def _read(request: Request) -> Any:
+def _isLoopback(host: str) -> bool:
     try:
-        return json.loads(await request.read(_LARGEST) or b"{}")
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return json.loads(body or b"{}")
     except (ValueError, RecursionError) as error:
         raise _Refused(400, f"bad request body: {error}") from error
 
 
-async def _object(request: Request) -> dict[str, Any]:
-    said = await _read(request)
+def _object(body: bytes) -> dict[str, Any]:
+    said = _read(body)
     if not isinstance(said, dict):
         raise _Refused(400, "bad request body: an object is wanted")
     return said
 
 
-def _text(said: dict[str, Any], name: str) -> str:
-    value = said.get(name)
+def _text(said: dict[str, Any], name: str, usual: str | None = None) -> str:
+    value = said.get(name) or usual
     if not value:
         raise _Refused(400, f"missing required field: {name}")
-    if not isinstance(value, str):
-        raise _Refused(400, f"{name} is a string")
+    if not isText(value):
+        raise _Refused(400, f"bad request body: {name} is a string")
+    return str(value)
+
+
+def _flag(said: dict[str, Any], name: str, *, usual: bool) -> bool:
+    value = said.get(name)
+    if value is None:
+        return usual
+    if not isinstance(value, bool):
+        raise _Refused(400, f"bad request body: {name} is true or false")
     return value
+
+
+def _problem(status: int, problem: str) -> dict[str, object]:
+    return {"error": problem, "status": status}
 
 
 def _said(status: int, what: object) -> Response:

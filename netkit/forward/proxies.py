@@ -21,7 +21,17 @@ from .toxics import Toxic
 class ProxyError(Exception):
     """
     A proxy cannot be as it is wanted; the message says why.
+
+    @ivar status: the status of HTTP that says so: who asked is wrong, or the system is.
     """
+
+    def __init__(self, problem: str, status: int) -> None:
+        """
+        @param problem: what is wrong.
+        @param status: the status of HTTP that says so.
+        """
+        super().__init__(problem)
+        self.status = status
 
 
 class Proxy:
@@ -44,7 +54,7 @@ class Proxy:
         @raise ProxyError: that cannot be understood.
         """
         self.name = name
-        self.listen = listen
+        self.listen = self._asked = listen
         self.upstream = upstream
         self.enabled = False
         self.toxics: dict[str, Toxic] = {}
@@ -70,7 +80,8 @@ class Proxy:
         except (ValueError, OSError, CannotListenError, OverflowError) as error:
             reason = error.socketError if isinstance(error, CannotListenError) else error
             said = getattr(reason, "strerror", None) or reason
-            raise ProxyError(f"{self.name}: {said}") from error
+            wrong = isinstance(error, (ValueError, OverflowError))
+            raise ProxyError(f"{self.name}: {said}", 400 if wrong else 500) from error
         self._factory = factory
         self.enabled = True
         if _isHostPort(self.listen):
@@ -96,11 +107,21 @@ class Proxy:
 
         @raise ProxyError: that cannot be.
         """
-        if (listen, upstream) != (self.listen, self.upstream) or not enabled:
+        same = self.is_(listen, upstream)
+        if not (same and enabled):
             await self.stop()
-        self.listen, self.upstream = listen, upstream
+        if not same:
+            self.listen, self.upstream = listen, upstream
+            self._asked = listen
         if enabled:
             await self.start()
+
+    def is_(self, listen: str, upstream: str) -> bool:
+        """
+        Whether it is what is wanted: the place where it listens may be said as it was at first,
+        such as C{localhost:26379}.
+        """
+        return listen in (self.listen, self._asked) and upstream == self.upstream
 
     def addToxic(self, toxic: Toxic) -> None:
         """

@@ -10,8 +10,24 @@ from typing import Any
 from ..faults import KINDS, Fault, parseFault
 from ..faults.specification import Side
 
+# Those of 64 bits, as in Toxiproxy.
+_NUMBERS = range(2**63)
+
 # A kind of fault holds that no more octets are passed on than none.
 _BLACK_HOLE = "black-hole"
+
+
+def isText(value: object) -> bool:
+    """
+    Whether a value is a text that can be sent on: JSON can have halves of characters.
+    """
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class ToxicError(Exception):
@@ -38,10 +54,12 @@ class Toxic:
         """
         self.type = said.get("type") or ""
         self.stream = said.get("stream") or "downstream"
+        if isinstance(self.stream, str):
+            self.stream = self.stream.lower()
         self.name = said.get("name") or f"{self.type}_{self.stream}"
         self.toxicity = said.get("toxicity", 1.0)
         self.attributes: dict[str, Any] = {}
-        if not isinstance(self.name, str) or not isinstance(self.type, str):
+        if not isText(self.name) or not isText(self.type):
             raise ToxicError("name and type are strings")
         if self.type not in _TOXICS and self.type not in KINDS:
             raise ToxicError("invalid toxic type")
@@ -76,7 +94,7 @@ class Toxic:
             make, known = _TOXICS[self.type]
             for name in known:
                 value = attributes[name]
-                if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                if isinstance(value, bool) or not isinstance(value, int) or value not in _NUMBERS:
                     raise ToxicError(f"{name} is a whole number, 0 or more")
             kind, values = make(attributes)
             parameters = KINDS[kind].parameters

@@ -201,3 +201,21 @@ def test_much_in_small_pieces_is_not_cut_before_its_time(fault: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("path", "struck"), [("/ws", True), ("/other", False)])
+def test_only_some_websockets(path: str, struck: bool) -> None:
+    scene = Scene(f"close:path={path}")
+    scene.protocol.dataReceived(UPGRADE)
+    frame = serialize_frame(0x81, b"hello", None)
+    scene.service.transport.write(SWITCHING + frame)
+    assert (scene.sent == SWITCHING + frame) is not struck
+
+
+@pytest.mark.parametrize("fault", ["cut:octets=100", "wrong-length"])
+def test_what_does_not_strike_is_not_told(fault: str) -> None:
+    scene = Scene(fault)
+    scene.protocol.dataReceived(REQUEST % b"/")
+    response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+    scene.service.transport.write(response)
+    assert (scene.sent, scene.service.notes) == (response, [])

@@ -64,6 +64,7 @@ def test_seconds(said: str, seconds: float) -> None:
         ("status:status=100", "status: status=100 is not a status from 200 to 999"),
         ("close:code=70000", "close: code=70000 is not a close code up to 65535"),
         ("refuse:client=nobody", "refuse: client=nobody is not an address or a network"),
+        ("cut:upstream", "cut: it strikes what the server sends, which is downstream"),
         ("refuse:path=/x", "refuse: it strikes a connection, and no single request"),
         ("refuse:sideways", "refuse: 'sideways' cannot be said of it"),
         ("refuse:every=0", "refuse: every=0 is not a whole number above 0"),

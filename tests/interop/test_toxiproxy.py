@@ -18,6 +18,9 @@ from tests.interop.peers import PATIENCE, Daemon, requireModule, requirePeer, ru
 
 HERE = Path(__file__).parent
 
+HUGE = f'{{"type":"latency","attributes":{{"latency":1{"0" * 400}}}}}'
+TOXICS = '{"name":"a","upstream":"a:1","toxics":%s}'
+
 
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -247,6 +250,30 @@ def test_made_with_its_toxics_at_once(control: str, server: Any, echo: str) -> N
         ),
         (("--header", "Origin: http://a.example", "/proxies"), 403, "not for browsers"),
         (("--user-agent", "Mozilla/5.0", "/proxies"), 403, "not for browsers"),
+        (("--header", "Host: rebound.example", "/proxies"), 403, "this is localhost"),
+        (("-X", "PUT", "/proxies"), 405, "PUT is not for /proxies"),
+        (("-X", "PUT", "/proxies/echo"), 405, "PUT is not for a proxy"),
+        (("--json", '{"listen":5}', "/proxies/echo"), 400, "listen is a string"),
+        (("--json", '{"upstream":["a:1"]}', "/proxies/echo"), 400, "upstream is a string"),
+        (("--json", '{"enabled":"no"}', "/proxies/echo"), 400, "enabled is true or false"),
+        (("--json", '{"name":"\\ud800","upstream":"a:1"}', "/proxies"), 400, "name is a string"),
+        (("--json", TOXICS % "5", "/proxies"), 400, "toxics is a list of objects"),
+        (("--json", TOXICS % '["x"]', "/proxies"), 400, "toxics is a list of objects"),
+        (("--json", TOXICS % '[{"type":"refuse"},{"type":"refuse"}]', "/proxies"), 409, "toxic"),
+        (("--json", '{"name":"a","upstream":"a:1","listen":"192.0.2.1:1"}', "/proxies"), 500, "a"),
+        (("--json", '[{"name":"echo"}]', "/populate"), 400, "missing required field: upstream"),
+        (
+            ("--json", '{"type":"refuse","name":"\\udfff"}', "/proxies/echo/toxics"),
+            *(400, "name and type are strings"),
+        ),
+        (
+            ("--json", HUGE, "/proxies/echo/toxics"),
+            *(400, "latency is a whole number"),
+        ),
+        (
+            ("--json", '{"type":"status","stream":"upstream"}', "/proxies/echo/toxics"),
+            *(400, "status: it strikes what the server sends"),
+        ),
     ],
 )
 @pytest.mark.usefixtures("proxy")
@@ -258,3 +285,53 @@ def test_mistakes(control: str, arguments: tuple[str, ...], status: int, problem
 
 def test_version(server: Any) -> None:
     assert json.loads(server.version()) == {"version": "2.9.0"}
+
+
+def test_populated_again(control: str, server: Any, echo: str) -> None:
+    """
+    What is there already, by whatever name its place is called, stays as it is.
+    """
+    first = server.create(name="one", upstream=echo)
+    port = first.listen.rpartition(":")[2]
+    first.destroy()
+    wanted = [{"name": "two", "listen": f"localhost:{port}", "upstream": echo}]
+    assert curl(control, "--json", json.dumps(wanted), "/populate")[0] == 201
+    proxy = server.get_proxy("two")
+    assert proxy.listen == f"127.0.0.1:{port}"
+    with connected(proxy) as client:
+        assert talk(client) == b"hello"
+        assert curl(control, "--json", json.dumps(wanted), "/populate")[0] == 201
+        assert curl(control, "--json", json.dumps(wanted[0]), "/proxies/two")[0] == 200
+        assert talk(client) == b"hello"
+
+
+def test_populated_in_part(control: str, server: Any, echo: str) -> None:
+    wanted = [
+        {"name": "good", "listen": "127.0.0.1:0", "upstream": echo},
+        {"name": "bad", "listen": "192.0.2.1:1", "upstream": echo},
+    ]
+    status, said = curl(control, "--json", json.dumps(wanted), "/populate")
+    assert (status, said["status"], [each["name"] for each in said["proxies"]]) == (
+        *(500, 500),
+        ["good"],
+    )
+    assert list(server.proxies()) == ["good"]
+
+
+def test_a_proxy_that_goes_while_it_is_changed(control: str, proxy: Any) -> None:
+    """
+    A request that takes long to arrive changes nothing that is gone by then.
+    """
+    port = int(proxy.listen.rpartition(":")[2])
+    proxy.disable()
+    host, _, api = control.partition(":")
+    with socket.create_connection((host, int(api)), PATIENCE) as client:
+        client.sendall(
+            b"POST /proxies/echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            b"Content-Length: 16\r\n\r\n{"
+        )
+        assert curl(control, "-X", "DELETE", "/proxies/echo")[0] == 204
+        client.sendall(b'"enabled": true}')
+        assert client.recv(65536).startswith(b"HTTP/1.1 404 ")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), PATIENCE)
