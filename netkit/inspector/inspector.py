@@ -77,7 +77,7 @@ class Inspector:
         @param readOnly: whether nothing can be changed.
         """
         self.access = access
-        self._services = list(services)
+        self._services = services
         self._session = secrets.token_hex(8)
         self._readOnly = readOnly
         self._files = staticFiles()

@@ -24,11 +24,14 @@ from zope.interface import implementer
 from netkit.capture.capture import Capture
 from netkit.capture.recorded import RecordedFactory
 from netkit.capture.ring import Ring
+from netkit.faults import Faults
 from netkit.http import HTTPFactory, Request, Response
 from netkit.inspector.access import Access
+from netkit.inspector.faulting import FaultControl
 from netkit.inspector.inspector import Inspector
 from netkit.inspector.services import InspectedService
 from netkit.server import ServerFactory
+from netkit.services import http as httpservice
 
 reactor: Any = globalReactor
 
@@ -104,6 +107,7 @@ class Inspected:
         )
         self._ports: list[IListeningPort] = []
         self.port = 0
+        self.http = 0
 
     async def start(self) -> None:
         self.port = await self._listen(self.inspector.factory)
@@ -117,6 +121,26 @@ class Inspected:
         recorder = self.capture.recorder()
         assert recorder is not None
         return await self._listen(RecordedFactory(factory, recorder, name))
+
+    async def serveHTTP(self) -> None:
+        """
+        Have an HTTP service, which answers the status that is the path, and faults recorded.
+        """
+
+        async def answer(request: Request) -> Response:
+            content = await request.read()
+            status = int(request.path[1:] or b"200")
+            return Response(status, content or b"hello", [(b"Set-Cookie", b"secret=1")])
+
+        self.faults = Faults()
+        self.handler = httpservice.ConfiguredHandler(
+            Response(), [], delay=0, routes=False, cors=False, clock=reactor
+        )
+        service = InspectedService(
+            "http", list, lambda: 0, self.handler, FaultControl(self.faults)
+        )
+        self.services.append(service)
+        self.http = await self.serve("http", HTTPFactory(answer))
 
     async def _listen(self, factory: Any) -> int:
         endpoint = serverFromString(reactor, "tcp:0:interface=127.0.0.1")
@@ -206,10 +230,5 @@ async def inspected(inspect: Make) -> AsyncIterator[Inspected]:
     """
     its = await inspect()
 
-    async def answer(request: Request) -> Response:
-        content = await request.read()
-        status = int(request.path.rpartition(b"/")[2] or b"200") if request.path != b"/" else 200
-        return Response(status, content or b"hello", [(b"Set-Cookie", b"secret=1")])
-
-    its.http = await its.serve("http", HTTPFactory(answer))
+    await its.serveHTTP()
     yield its
