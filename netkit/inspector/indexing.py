@@ -99,7 +99,8 @@ class Indexing:
         """
         Have it not called any more.
         """
-        self._watchers.remove(call)
+        if call in self._watchers:
+            self._watchers.remove(call)
 
     async def current(self) -> None:
         """

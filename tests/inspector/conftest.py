@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet import reactor as globalReactor
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.endpoints import HostnameEndpoint, serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Protocol, connectionDone
@@ -21,6 +21,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
+from netkit import net
 from netkit.capture.capture import Capture
 from netkit.capture.recorded import RecordedFactory
 from netkit.capture.ring import Ring
@@ -105,6 +106,7 @@ class Inspected:
             services=self.services,
             **arguments,
         )
+        self.watchers: list[Any] = []
         self._ports: list[IListeningPort] = []
         self.port = 0
         self.http = 0
@@ -149,11 +151,28 @@ class Inspected:
         number: int = port.getHost().port
         return number
 
+    async def say(self, octets: bytes) -> bytes:
+        """
+        Send octets to the inspector.
+
+        @return: what comes back, up to the end of a head.
+        """
+        socket = await net.createConnection(f"tcp:127.0.0.1:{self.port}", reactor=reactor)
+        await socket.write(octets)
+        found = b""
+        async for data in socket:
+            found += data
+            if b"\r\n\r\n" in found:
+                break
+        socket.destroy()
+        return found
+
     async def stop(self) -> None:
+        for watcher in self.watchers:
+            watcher.transport.abortConnection()
         self.inspector.stop()
         for port in self._ports:
-            stopped: Any = port.stopListening()
-            await stopped
+            await maybeDeferred(port.stopListening)
         await self.inspector.factory.closeConnections(0)
 
     async def ask(

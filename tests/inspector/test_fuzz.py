@@ -101,7 +101,7 @@ async def test_any_content(inspect: Make) -> None:
         BODIES.map(lambda body: json.dumps(body).encode()), st.binary(max_size=20)
     )
     for path, method, content in examples(CHANGES, some("POST PUT PATCH"), contents):
-        fields = {"content_type": "application/json"}
+        fields: Any = {"content_type": "application/json"}
         answer = await its.ask(f"/api{path}", method, content, **fields)
         # Nobody is there to send to.
         assert answer.status < 500 or answer.status == 502, (path, content, answer.content)
@@ -111,6 +111,6 @@ async def test_any_content(inspect: Make) -> None:
 async def test_content_that_is_no_json(inspect: Make) -> None:
     its = await prepared(inspect)
     for content in (b"[" * 100_000, b"9" * 100_000, b"\xff", b"NaN", b""):
-        fields = {"content_type": "application/json"}
+        fields: Any = {"content_type": "application/json"}
         assert (await its.ask("/api/send", "POST", content, **fields)).status == 400
     assert (await its.ask("/api/send", "POST", b"{}", content_type="text/plain")).status == 415
