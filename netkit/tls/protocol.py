@@ -238,10 +238,14 @@ class TLSProtocol(ProtocolWrapper):
             reason = self._reason
         elif not (self._peerClosed or self.disconnecting) and reason.check(ConnectionDone):
             reason = self._truncated()
+        # There is nothing left to close.
+        self.disconnecting = self._halfClosing = True
         producer, self._producer = self._producer, None
         if producer is not None and not self.handshakeDone:
             producer[0].stopProducing()
         super().connectionLost(reason)
+        # It knows us, and we are to be gone at once.
+        del self._deadline
 
     # What the other protocol asks of its transport.
 

@@ -4,14 +4,16 @@ Tests for L{netkit.tls.protocol}.
 
 from __future__ import annotations
 
+import gc
 import ssl
 from contextlib import suppress
 from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -399,6 +401,29 @@ def test_the_transport_is_lost(link: Link) -> None:
     assert producer.events == ["stop"]
 
 
+def test_nothing_is_left_of_it(pem: Path) -> None:
+    """
+    What OpenSSL has for a connection is much: it goes at once, not when cycles are collected.
+    """
+    gc.disable()
+    try:
+        link = Link(pem)
+        link.shake()
+        link.peer.write(b"x")
+        link.send()
+        link.lose()
+        link.application.transport.loseWriteConnection()
+        link.application.transport.loseConnection()
+        assert link.clock.getDelayedCalls() == []
+        protocol = ref(link.protocol)
+        # The factory of these tests keeps what it made.
+        link.application.transport = None
+        del link
+        assert protocol() is None
+    finally:
+        gc.enable()
+
+
 # Closing.
 
 
@@ -525,6 +550,7 @@ _STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(cuts=st.lists(st.lists(st.floats(0, 1), max_size=4), min_size=1, max_size=9), steps=_STEPS)
 def test_any_interleaving(
     pem: Path, cuts: list[list[float]], steps: list[tuple[str, int]]
