@@ -6,6 +6,7 @@ An HTTP/1.1 server (RFC 9110, RFC 9112) for Twisted.
     - L{netkit.http.headers}: its fields, which can be changed.
     - L{netkit.http.refusals}: answers that refuse, the handler's and netkit's.
     - L{netkit.http.resources}: handlers that are trees of twisted.web's resources.
+    - L{netkit.http.files}, L{netkit.http.events}: files and server-sent events as responses.
     - L{netkit.http.content}: the content of a request, as it is read.
     - L{netkit.http.protocol}: a connection, its requests answered.
     - L{netkit.http.settings}: how connections are to behave.
@@ -16,7 +17,9 @@ An HTTP/1.1 server (RFC 9110, RFC 9112) for Twisted.
 """
 
 from ..wire.http import Fields
+from .events import Event, eventResponse
 from .factory import HTTPFactory
+from .files import fileResponse
 from .headers import ResponseHeaders
 from .protocol import HTTPProtocol
 from .refusals import HTTPError, Refusal, plainRefusal
@@ -26,6 +29,7 @@ from .response import Response, Upgrade
 from .settings import Handler
 
 __all__ = [
+    "Event",
     "Fields",
     "HTTPError",
     "HTTPFactory",
@@ -37,6 +41,8 @@ __all__ = [
     "Response",
     "ResponseHeaders",
     "Upgrade",
+    "eventResponse",
+    "fileResponse",
     "plainRefusal",
     "resourceHandler",
 ]
