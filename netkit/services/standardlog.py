@@ -11,9 +11,7 @@ import stat
 import sys
 from contextlib import suppress
 from io import TextIOBase
-from math import inf
 from threading import Event
-from time import monotonic
 from typing import Any, TextIO, cast
 
 from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
@@ -26,8 +24,8 @@ from ..base.worker import Worker
 # How many octets may wait to be read.
 _MOST = 2**20
 
-# For how many seconds a process that ends waits for its log to be read.
-_PATIENCE = 0.2
+# For how many seconds a process that ends waits for a line of its log to be read.
+_PATIENCE = 0.4
 
 
 def untroubleLog(options: Options) -> None:
@@ -84,8 +82,9 @@ class StandardLog(TextIOBase):
         self._file = file
         self._descriptor = file.fileno()
         self._lost = 0
-        # Until when somebody waits, at the end, for what is logged to be read.
-        self._patientUntil = inf
+        # Whether what is logged is waited for, as it is at the end, and whether that is of use.
+        self._waits = False
+        self._isRead = True
         self._worker: Worker[bytes | Event] = Worker(
             "netkit log", self._work, IReactorFromThreads(reactor), maxQueued=_MOST
         )
@@ -104,7 +103,7 @@ class StandardLog(TextIOBase):
             self._worker.put(data, len(data))
         else:
             self._lost += 1
-        if self._patientUntil < inf:
+        if self._waits:
             self._wait()
         return len(text)
 
@@ -131,13 +130,14 @@ class StandardLog(TextIOBase):
         """
         Wait from here on, within bounds, until what is logged was read.
         """
-        self._patientUntil = min(self._patientUntil, monotonic() + _PATIENCE)
+        self._waits = True
         self._wait()
 
     def _wait(self) -> None:
-        read = Event()
-        self._worker.put(read, 0)
-        read.wait(max(0.0, self._patientUntil - monotonic()))
+        if self._isRead:
+            read = Event()
+            self._worker.put(read, 0)
+            self._isRead = read.wait(_PATIENCE)
 
     def _drained(self) -> None:
         lost, self._lost = self._lost, 0
