@@ -114,6 +114,13 @@ class ServerProtocol(Protocol):
         """
         self.transport.loseConnection()
 
+    def serviceRetiring(self) -> None:
+        """
+        Another process serves whoever connects from here on; who is connected may go on for a
+        while, until L{serviceStopping}. A protocol of requests had better let the next one be the
+        last.
+        """
+
     def graceOver(self) -> None:
         """
         The connection did not end in the time that it had since L{serviceStopping}.
@@ -246,6 +253,27 @@ class ServerFactory(Factory[ServerProtocol]):
         @return: fires when all have ended, with how many were aborted.
         """
         return Deferred.fromCoroutine(self._closeConnections(grace))
+
+    def retireConnections(self, seconds: float) -> Deferred[None]:
+        """
+        Let every connection end in its own time: each is told that it should, and so many seconds
+        later that it must, as soon as what it is about is done.
+
+        @return: fires when all have ended.
+        """
+        return Deferred.fromCoroutine(self._retireConnections(seconds))
+
+    async def _retireConnections(self, seconds: float) -> None:
+        for protocol in list(self.connections):
+            protocol.serviceRetiring()
+        if not self.connections:
+            return
+        deadline = Deadline(self.clock, lambda: self.closeConnections(None))
+        deadline.start(seconds)
+        try:
+            await self._awaitingClose.wait()
+        finally:
+            deadline.stop()
 
     async def _closeConnections(self, grace: float | None) -> int:
         for protocol in list(self.connections):

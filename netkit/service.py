@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IAddress,
@@ -29,6 +29,7 @@ from .base.arguments import checkSeconds
 from .base.endpoints import serverEndpoint
 from .base.twistedprivate import endpointService
 from .operation.signals import addSignalCall
+from .operation.supervisor import supervisor
 
 _log = Logger()
 
@@ -50,7 +51,8 @@ class ListeningService(MultiService):
     Starting it raises L{CannotStart} where an endpoint cannot be had. Stopping it closes the
     listeners, tells the open connections, and gives them a time to end: requests under way are
     answered, WebSockets closed with 1001 (Going Away); what is left is cut, and counted in the
-    log. A second SIGTERM or SIGINT cuts at once::
+    log. A second SIGTERM or SIGINT cuts at once. SIGHUP has a fresh process serve, with the code
+    and the files of now, on the same sockets::
 
         ListeningService("tcp:8080", HTTPFactory(handler)).setServiceParent(application)
 
@@ -58,6 +60,8 @@ class ListeningService(MultiService):
 
     @ivar service: the service's name, for the log.
     @ivar addresses: where it listens, as far as it does.
+    @ivar grace: for how many seconds open connections may go on when the service stops.
+    @ivar supervisor: what may have other processes serve.
     """
 
     def __init__(
@@ -87,13 +91,14 @@ class ListeningService(MultiService):
             reactor = IReactorCore(globalReactor)
         self.service = type(factory).__name__ if service is None else service
         self.addresses: list[IAddress] = []
+        self.grace = grace
+        self.supervisor = supervisor(reactor)
         self._factory = factory
-        self._grace = grace
         self._reactor = reactor
         self._clock = IReactorTime(reactor)
         listening = self.wrapped(factory)
         for each in [descriptions] if isinstance(descriptions, str) else descriptions:
-            endpoint = serverEndpoint(reactor, each)
+            endpoint = serverEndpoint(self.supervisor.sockets, each)
             self.prepare(endpoint)
             announced = AnnouncedEndpoint(self, each, endpoint)
             endpointService(announced, listening).setServiceParent(self)
@@ -108,6 +113,28 @@ class ListeningService(MultiService):
         """
         For subclasses: look at an endpoint before it is used.
         """
+
+    def privilegedStartService(self) -> None:
+        self.supervisor.add(self)
+        super().privilegedStartService()
+
+    def startService(self) -> None:
+        # twist calls this one alone.
+        self.supervisor.add(self)
+        super().startService()
+
+    def drain(self) -> Deferred[Any]:
+        """
+        Serve those who are connected to the end: HTTP's next response is the last one of its
+        connection, and who says nothing for the C{grace} is told to end.
+
+        @return: fires when all have ended.
+        """
+        factory = _closing(self._factory)
+        if factory is None:
+            return succeed(0)
+        retired: Deferred[Any] = factory.retireConnections(self.grace)
+        return retired
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
@@ -127,9 +154,11 @@ class ListeningService(MultiService):
         ]
         cut = 0
         try:
+            workers = self.supervisor.remove(self)
             yield maybeDeferred(super().stopService)
             if factory is not None:
-                cut = yield factory.closeConnections(self._grace)
+                cut = yield factory.closeConnections(self.grace)
+            yield workers
         finally:
             for end in impatience:
                 end()
@@ -138,7 +167,7 @@ class ListeningService(MultiService):
                 "{service}: {count} connections did not end within {grace:g} seconds: cut",
                 service=self.service,
                 count=cut,
-                grace=self._grace,
+                grace=self.grace,
             )
 
 

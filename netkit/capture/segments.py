@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from errno import EACCES
 from math import inf
@@ -131,13 +132,16 @@ class SegmentFiles:
         self.close()
         # It may have been there, and be gone.
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files = segmentFiles(self.folder)
-        number = segmentNumber(files[-1]) + 1 if files else 1
-        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        path = self.folder / f"netkit-{number:06}-{now}.pcapng"
         # What is recorded may be secret.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        self._descriptor = os.open(path, flags, 0o600)
+        while self._descriptor is None:
+            files = segmentFiles(self.folder)
+            number = segmentNumber(files[-1]) + 1 if files else 1
+            now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            path = self.folder / f"netkit-{number:06}-{now}.pcapng"
+            # Another process that records to the same folder may have been faster.
+            with suppress(FileExistsError):
+                self._descriptor = os.open(path, flags, 0o600)
         self._written = 0
         self._begins = True
         for oldest in files[: max(0, len(files) - self._count + 1)]:

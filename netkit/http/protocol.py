@@ -152,6 +152,10 @@ class HTTPProtocol(ServerProtocol):
             # The handler takes its time; the client does nothing wrong.
             self.idleTicks = 0
 
+    def serviceRetiring(self) -> None:
+        if self._switched is None:
+            self._server.retire()
+
     def serviceStopping(self) -> None:
         if self._switched is not None:
             self._switched.serviceStopping()

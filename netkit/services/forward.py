@@ -228,4 +228,4 @@ class _ControlService(PluginService):
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], object, None]:
         yield super().stopService()
-        yield Deferred.fromCoroutine(self._proxies.stop(self._grace))
+        yield Deferred.fromCoroutine(self._proxies.stop(self.grace))

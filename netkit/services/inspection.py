@@ -29,6 +29,7 @@ from ..capture.ring import Ring
 from ..inspector.access import TOKEN_PARAMETER, Access
 from ..inspector.inspector import Inspector
 from ..inspector.services import InspectedService
+from ..operation.supervisor import supervisor
 from ..service import AnnouncedEndpoint, CannotStart
 
 _log = Logger()
@@ -74,8 +75,12 @@ class InspectorService(MultiService):
         self._secure = splitEndpoint(description)[0][0].lower() in ("ssl", "tls")
         self._tell = tell or _logged
         self._clock = IReactorTime(reactor)
+        sockets = supervisor(reactor).sockets
         endpoints = [
-            (each, AnnouncedEndpoint(self, each, serverEndpoint(reactor, each)))
+            (
+                each,
+                AnnouncedEndpoint(self, each, serverEndpoint(sockets, each)),
+            )
             for each in (description, otherwise)
             if each is not None
         ]

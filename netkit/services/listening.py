@@ -25,6 +25,7 @@ from ..capture.recorded import RecordedFactory
 from ..faults import Faults, FaultyFactory
 from ..inspector.faulting import FaultControl
 from ..inspector.services import Answering, InspectedService
+from ..operation.supervisor import supervisor
 from ..server import ServerFactory
 from ..service import CannotStart, ListeningService
 from .inspection import makeInspector, makeRing
@@ -112,7 +113,7 @@ class PluginService(ListeningService):
         super().startService()
 
     def _record(self) -> None:
-        if self._recording:
+        if self._recording or self.supervisor.holding:
             return
         try:
             if self._keyLog is not None:
@@ -132,7 +133,7 @@ class PluginService(ListeningService):
 
         @return: a Deferred that fires when all that is done.
         """
-        deadline = self._clock.seconds() + self._grace
+        deadline = self._clock.seconds() + self.grace
         yield super().stopService()
         if self._recording:
             self._recording = False
@@ -199,6 +200,10 @@ def listeningService(
     @param descriptions: server endpoint strings; those of the options by default.
     @param answer: what can be told to answer something else.
     """
+    if options["workers"]:
+        from twisted.internet import reactor
+
+        supervisor(reactor).supervise(options["workers"])
     capture = options.sharedCapture or makeCapture(options)
     printing = options["format"] != "none"
     if printing:

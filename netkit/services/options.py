@@ -50,6 +50,15 @@ def _checked(option: str, parse: Callable[[str], T]) -> Callable[[str], T]:
     return check
 
 
+def _workers(value: str) -> int:
+    if value == "auto":
+        return len(os.sched_getaffinity(0))
+    try:
+        return parseCount(value)
+    except QuantityError as error:
+        raise UsageError(f"--workers takes {error.wanted}, or auto, not {value!r}") from error
+
+
 class CommonOptions(Options):
     """
     What every netkit plugin takes.
@@ -148,6 +157,13 @@ class CommonOptions(Options):
             seconds("idle-timeout"),
         ],
         [
+            "workers",
+            None,
+            0,
+            "How many processes serve: a number, or auto, one for each processor; 0 for this one.",
+            _workers,
+        ],
+        [
             "grace",
             None,
             5.0,
@@ -220,6 +236,11 @@ class CommonOptions(Options):
         _checkChoice("capture-when-full", self["capture-when-full"], ["slow", "drop"])
         if self["capture-file-size"] < 1 or self["capture-files"] < 1:
             raise UsageError("--capture-file-size and --capture-files are 1 at least")
+        if self["inspect"] is not None and self["workers"]:
+            raise UsageError(
+                "--inspect shows the connections of one process, and --workers has several: "
+                "give one of them"
+            )
         if self["inspect"] is not None:
             checkEndpoint(self["inspect"], "inspect")
 

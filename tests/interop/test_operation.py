@@ -1,13 +1,19 @@
 """
-Services are stopped while real clients use them.
+Services are stopped, reloaded and killed in part while real clients use them.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import select
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.interop.peers import SCRIPTS, Program, requirePeer
+import pytest
+
+from tests.interop.peers import PATIENCE, SCRIPTS, Program, requirePeer, run
 
 COUNTING = """
 from twisted.application.service import Application
@@ -56,3 +62,124 @@ def test_no_request_that_was_taken_is_lost(tmp_path: Path) -> None:
     client.stop()
     assert int(begun) > 0
     assert answered[1] == begun
+
+
+@pytest.fixture(params=["epoll", "uvloop"])
+def reactor(request: pytest.FixtureRequest) -> str:
+    """
+    Run a test under either reactor.
+    """
+    return f"--reactor={request.param}"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[list[Program]]:
+    """
+    The programs that are ended with the test.
+    """
+    programs: list[Program] = []
+    yield programs
+    for program in programs:
+        program.stop()
+        assert "Traceback" not in program.output, program.output
+
+
+def http(
+    programs: list[Program], folder: Path, launcher: str, *options: str
+) -> tuple[Program, int]:
+    """
+    Start an HTTP service that answers what is in a file, on TCP and on a UNIX socket.
+
+    @return: it, and its TCP port.
+    """
+    (folder / "answer").write_text("before")
+    service = Program(
+        [
+            *[str(SCRIPTS / launcher), *options, "netkit-http", "--response-file=answer"],
+            *["--format=none", "-l", "tcp:0:interface=127.0.0.1", "-l", "unix:http.sock"],
+        ],
+        cwd=folder,
+    )
+    programs.append(service)
+    (found,) = service.waitForLines(re.compile(r"http listens on 127.0.0.1:(\d+)"))
+    return service, int(found[1])
+
+
+def answered(folder: Path, port: int) -> set[bytes]:
+    """
+    What is answered, over TCP and over the UNIX socket.
+    """
+    curl = requirePeer("curl")
+    return {
+        run([curl, "-s", f"http://127.0.0.1:{port}/"]).output,
+        run([curl, "-s", "--unix-socket", str(folder / "http.sock"), "http://x/"]).output,
+    }
+
+
+def test_a_reload_loses_nothing(start: list[Program], reactor: str, tmp_path: Path) -> None:
+    wrk = requirePeer("wrk")
+    service, port = http(start, tmp_path, "twistd", "-n", "--pidfile=", reactor)
+    assert answered(tmp_path, port) == {b"before"}
+    client = Program([wrk, "-t1", "-c20", "-d6", f"http://127.0.0.1:{port}/"])
+    start.append(client)
+    for count, answer in enumerate(("after", "at last"), 1):
+        (tmp_path / "answer").write_text(answer)
+        os.kill(service.pid, signal.SIGHUP)
+        service.waitForLines(re.compile("The fresh workers serve"), count)
+        assert answered(tmp_path, port) == {answer.encode()}
+    client.waitForLines(re.compile("requests in"))
+    assert "Socket errors" not in client.output
+    assert "Non-2xx" not in client.output
+    # What cannot come up does not: those before go on.
+    (tmp_path / "answer").unlink()
+    os.kill(service.pid, signal.SIGHUP)
+    service.waitForLines(re.compile("A fresh worker did not come up"))
+    assert answered(tmp_path, port) == {b"at last"}
+    assert service.stop() == -signal.SIGTERM
+    assert not (tmp_path / "http.sock").exists()
+
+
+def workers(service: Program, count: int) -> list[int]:
+    """
+    The process ids of workers that serve.
+    """
+    service.waitForLines(re.compile(r"worker \d: .*http listens on unix"), count)
+    return [int(each[1]) for each in service.waitForLines(re.compile(r"is process (\d+)"), count)]
+
+
+def test_workers(start: list[Program], reactor: str, tmp_path: Path) -> None:
+    """
+    One that is killed is replaced; all end with their parent, however that ends.
+    """
+    command = ["--workers=2", "-l", "tcp:0:interface=127.0.0.1", "-l", "unix:http.sock"]
+    service = Program(
+        [str(SCRIPTS / "twistd"), "-n", "--pidfile=", reactor, "netkit-http", *command],
+        cwd=tmp_path,
+    )
+    start.append(service)
+    first, second = workers(service, 2)
+    found = service.waitForLines(re.compile(r"http listens on 127.0.0.1:(\d+)"))
+    port = int(found[0][1])
+    os.kill(first, signal.SIGKILL)
+    third = workers(service, 3)[2]
+    assert answered(tmp_path, port) == {b"response data"}
+    # Whoever is left behind notices.
+    left = [os.pidfd_open(pid) for pid in (second, third)]
+    os.kill(service.pid, signal.SIGKILL)
+    for descriptor in left:
+        assert select.select([descriptor], [], [], PATIENCE)[0]
+        os.close(descriptor)
+    start.remove(service)
+    service.stop()
+
+
+def test_workers_that_cannot_start(tmp_path: Path) -> None:
+    done = run(
+        [
+            *[str(SCRIPTS / "twistd"), "-n", "--pidfile=", "netkit-echo", "--workers=1"],
+            *["-l", "unix:x.sock", "--format=text", "--output=/nowhere/x"],
+        ],
+        cwd=tmp_path,
+    )
+    assert done.status == 1
+    assert b"/nowhere/x: No such file or directory" in done.output + done.errors

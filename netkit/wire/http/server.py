@@ -417,6 +417,12 @@ class ServerConnection:
 
     # The end
 
+    def retire(self) -> None:
+        """
+        Close the connection behind the next response, or that to the request under way.
+        """
+        self._keep_alive = False
+
     def stop(self) -> None:
         """
         Take no further request: the request under way is answered, and the connection closed.

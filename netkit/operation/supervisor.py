@@ -1,0 +1,355 @@
+"""
+Processes that serve in the place of one: as many as there are processors, or fresh ones.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import ITransport
+from twisted.internet.protocol import Protocol as StreamProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.internet.stdio import StandardIO
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..base.deadlines import Deadline
+from .child import instructions
+from .signals import addSignalCall
+from .sockets import Sockets
+from .workers import WorkerProcess
+
+_log = Logger()
+
+# A worker that does not serve after so many seconds is taken for one that will not.
+_PATIENCE = 60.0
+
+# How many seconds to wait before a worker that ended is started again: the first time, at most;
+# and after how many seconds of life it is the first time again.
+_BACKOFF = 0.1
+_MOST_BACKOFF = 30.0
+_LIVED = 10.0
+
+# How many seconds a connection takes, at most, from being accepted to being known.
+_ACCEPTED = 0.5
+
+# So many seconds after their grace, workers that do not stop are killed.
+_STUCK = 5.0
+
+
+class Served(Protocol):
+    """
+    What serves, and can be told to serve those alone who are there.
+
+    @ivar grace: how many seconds its connections have to end when it stops.
+    """
+
+    grace: float
+
+    def drain(self) -> Deferred[Any]:
+        """
+        Let the connections end, each when it likes.
+        """
+
+
+class Supervisor:
+    """
+    Has others serve what this process listens on, once that is wanted: L{start}, or SIGHUP.
+
+    This process listens as long as it lives, and accepts nothing any more then: whoever connects
+    waits for one of the workers, none is refused. A worker that ends is started again. At SIGHUP
+    there are fresh ones, with the code, the certificates and the files of now; the ones before
+    serve whom they have to the end, and go on to serve all where a fresh one does not come up.
+
+    @ivar sockets: what to listen with.
+    @ivar holding: whether this process serves nobody.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        """
+        @param reactor: the reactor.
+        """
+        self.holding = False
+        self._reactor = reactor
+        self._count = 0
+        self._current: dict[int, WorkerProcess] = {}
+        self._all: set[WorkerProcess] = set()
+        self._fresh: dict[int, WorkerProcess] = {}
+        self._failures: dict[int, int] = {}
+        self._services: list[Served] = []
+        self._removals: list[Any] = []
+        self._reloadAgain = False
+        self._reloading = False
+        self._stopping = False
+        told = instructions()
+        self.sockets = Sockets(reactor, [tuple(each) for each in told["sockets"]] if told else ())
+        self._isWorker = told is not None
+        if told:
+            # The one that mypy sees is that of Windows.
+            connect: Any = StandardIO
+            connect(_Control(self, reactor), stdin=0, stdout=told["control"], reactor=reactor)
+
+    def supervise(self, count: int) -> None:
+        """
+        Have workers serve from the start.
+
+        @param count: how many; a worker has none.
+        """
+        if not self._isWorker and not self.holding:
+            self.holding = True
+            self._count = count
+            self.sockets.hold()
+            self._reactor.callWhenRunning(self._startAll)
+
+    def add(self, service: Served) -> None:
+        """
+        Something serves.
+        """
+        if service in self._services:
+            return
+        self._services.append(service)
+        if len(self._services) == 1 and not self._isWorker and not _hangsUp():
+            self._removals = [addSignalCall(self._reactor, signal.SIGHUP, self.reload)]
+
+    def remove(self, service: Served) -> Deferred[Any]:
+        """
+        Something stops.
+
+        @return: fires when the workers have stopped, where it is the first one to do so.
+        """
+        if service in self._services:
+            self._services.remove(service)
+            if not self._services:
+                removals, self._removals = self._removals, []
+                for removal in removals:
+                    removal()
+        return self._stopAll(service.grace)
+
+    def reload(self) -> None:
+        """
+        Have fresh workers serve.
+        """
+        if self._stopping:
+            return
+        if self._reloading:
+            self._reloadAgain = True
+            return
+        self._reloading = True
+        self._count = self._count or 1
+        _log.info("Reloading: starting {count} fresh workers", count=self._count)
+        self._fresh = {slot: self._start(slot) for slot in range(self._count)}
+        waiting = [self._awaited(worker) for worker in self._fresh.values()]
+        DeferredList(waiting, fireOnOneErrback=True, consumeErrors=True).addCallbacks(
+            lambda _: self._takeOver(), self._keepOld
+        ).addBoth(lambda _: self._reloaded())
+
+    def drain(self) -> Deferred[Any]:
+        """
+        Accept nothing more, and serve whom there is to the end.
+        """
+        self.sockets.hold()
+        # Who was accepted just now is connected then.
+        return deferLater(
+            self._reactor,
+            _ACCEPTED,
+            lambda: DeferredList([service.drain() for service in self._services]),
+        )
+
+    # Fresh ones
+
+    def _awaited(self, worker: WorkerProcess) -> Deferred[None]:
+        """
+        Wait until a worker serves.
+        """
+        deadline = Deadline(self._reactor, worker.kill)
+        deadline.start(_PATIENCE)
+
+        def told(result: Any) -> Any:
+            deadline.stop()
+            return result
+
+        return worker.ready.addBoth(told)
+
+    def _takeOver(self) -> None:
+        old, self._current, self._fresh = self._current, self._fresh, {}
+        for worker in old.values():
+            worker.tell("drain")
+        if not self.holding:
+            self.holding = True
+            self.drain()
+        _log.info("The fresh workers serve; the ones before end with their connections")
+
+    def _keepOld(self, failure: Failure) -> None:
+        fresh, self._fresh = self._fresh, {}
+        for worker in fresh.values():
+            worker.tell("stop")
+        _log.error(
+            "A fresh worker did not come up: the ones before go on to serve; see above for why, "
+            "and send SIGHUP again"
+        )
+
+    def _reloaded(self) -> None:
+        self._reloading = False
+        if self._reloadAgain:
+            self._reloadAgain = False
+            self.reload()
+
+    # One by one
+
+    def _startAll(self) -> None:
+        if self._stopping:
+            return
+        self._current = {slot: self._start(slot) for slot in range(self._count)}
+        waiting = [self._awaited(worker) for worker in self._current.values()]
+        DeferredList(waiting, fireOnOneErrback=True, consumeErrors=True).addErrback(
+            lambda _: self._cannotStart()
+        )
+
+    def _cannotStart(self) -> None:
+        if self._stopping:
+            return
+        self._stopping = True
+        _log.critical("A worker did not come up; see above for why")
+        # Last of all, when twistd has removed its PID file.
+        atexit.register(os._exit, 1)
+        self._reactor.stop()
+
+    def _start(self, slot: int) -> WorkerProcess:
+        worker = WorkerProcess(f"worker {slot + 1}", self._reactor)
+        self._all.add(worker)
+        worker.ended.addCallback(lambda _: self._ended(slot, worker))
+        worker.start(self.sockets.descriptors())
+        return worker
+
+    def _replace(self, slot: int) -> None:
+        if self._stopping:
+            return
+        self._current[slot] = worker = self._start(slot)
+        self._awaited(worker).addErrback(lambda _: None)
+
+    def _ended(self, slot: int, worker: WorkerProcess) -> None:
+        self._all.discard(worker)
+        if self._stopping or self._current.get(slot) is not worker:
+            return
+        now = self._reactor.seconds()
+        failures = self._failures.get(slot, 0) if now - worker.startedAt < _LIVED else 0
+        self._failures[slot] = failures + 1
+        seconds = min(_BACKOFF * 2**failures, _MOST_BACKOFF)
+        _log.warn(
+            "{name} has ended: another one is started in {seconds:g} seconds",
+            name=worker.name,
+            seconds=seconds,
+        )
+
+        def again() -> None:
+            # Fresh ones may have come meanwhile.
+            if self._current.get(slot) is worker:
+                self._replace(slot)
+
+        self._reactor.callLater(seconds, again)
+
+    # The end
+
+    def _stopAll(self, grace: float) -> Deferred[Any]:
+        self._stopping = True
+        waiting = list(self._all)
+        ended: list[Deferred[None]] = []
+
+        def tell() -> None:
+            for worker in waiting:
+                worker.tell("stop")
+
+        for worker in waiting:
+            done: Deferred[None] = Deferred()
+            worker.ended.chainDeferred(done)
+            ended.append(done)
+        tell()
+
+        def kill() -> None:
+            for worker in waiting:
+                worker.kill()
+
+        deadline = Deadline(self._reactor, kill)
+        if waiting:
+            deadline.start(grace + _STUCK)
+        removals = [
+            addSignalCall(self._reactor, number, tell)
+            for number in (signal.SIGTERM, signal.SIGINT)
+            if waiting
+        ]
+
+        def over(result: Any) -> None:
+            deadline.stop()
+            for removal in removals:
+                removal()
+            if not self._services:
+                self._stopping = False
+
+        return DeferredList(ended).addCallback(over)
+
+
+class _Control(StreamProtocol):
+    """
+    What a worker's parent tells it.
+    """
+
+    transport: ITransport
+
+    def __init__(self, supervisor: Supervisor, reactor: Any) -> None:
+        self._supervisor = supervisor
+        self._reactor = reactor
+        self._buffer = b""
+        self._stopping = False
+
+    def connectionMade(self) -> None:
+        self._reactor.callWhenRunning(self.transport.write, b"ready\n")
+
+    def dataReceived(self, data: bytes) -> None:
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            if line == b"stop":
+                self._stop()
+            elif line == b"drain":
+                self._supervisor.drain().addCallback(lambda _: self._drained())
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        # Whoever ended the parent can no longer end this.
+        self._drained()
+
+    def _drained(self) -> None:
+        if not self._stopping:
+            self._stop()
+
+    def _stop(self) -> None:
+        # A second one cuts.
+        self._stopping = True
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _hangsUp() -> bool:
+    """
+    Whether SIGHUP means that the terminal is gone, or nothing (nohup).
+    """
+    return signal.getsignal(signal.SIGHUP) is signal.SIG_IGN or (
+        sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+    )
+
+
+_supervisors: WeakKeyDictionary[Any, Supervisor] = WeakKeyDictionary()
+
+
+def supervisor(reactor: Any) -> Supervisor:
+    """
+    The supervisor of a reactor's process.
+    """
+    found = _supervisors.get(reactor)
+    if found is None:
+        found = _supervisors[reactor] = Supervisor(reactor)
+    return found

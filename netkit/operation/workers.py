@@ -1,0 +1,130 @@
+"""
+A process that serves in the place of the one which started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .child import ENVIRONMENT
+
+_log = Logger()
+
+# systemd's sockets begin at this descriptor.
+_FIRST = 3
+
+
+class WorkerProcess(ProcessProtocol):
+    """
+    A worker, as its parent has it.
+
+    @ivar ready: fires when it serves; fails, with what it ended by, where it ends before.
+    @ivar ended: fires when it has ended.
+    """
+
+    def __init__(self, name: str, reactor: Any) -> None:
+        """
+        @param name: its name, for the log.
+        @param reactor: what starts it.
+        """
+        self.name = name
+        self.ready: Deferred[None] = Deferred()
+        self.ended: Deferred[None] = Deferred()
+        self.startedAt: float = reactor.seconds()
+        self._reactor = reactor
+        self._lines: dict[int, bytes] = {}
+        self._said: dict[int, Callable[[str], None]] = {2: self._logged}
+
+    def start(self, sockets: Sequence[tuple[str, int]]) -> None:
+        """
+        Start it: the same command line as that of this process.
+
+        @param sockets: what it is to listen on: what each is for, and its descriptor.
+        """
+        passed, environment = _systemdSockets()
+        childFDs: dict[int, Any] = {0: "w", 1: 1, 2: "r", **{each: each for each in passed}}
+        control = _FIRST + len(passed)
+        childFDs[control] = "r"
+        self._said[control] = self._told
+        listening = []
+        for number, (key, descriptor) in enumerate(sockets, control + 1):
+            childFDs[number] = descriptor
+            listening.append((key, number))
+        told = {"argv": sys.argv, "control": control, "sockets": listening}
+        environment[ENVIRONMENT] = json.dumps(told)
+        command = [sys.executable, "-m", "netkit.operation.child"]
+        if passed:
+            # For whom systemd's sockets are is told by a process id, which the shell hands on.
+            command = ["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", *command]
+        transport = self._reactor.spawnProcess(
+            self, command[0], command, environment, childFDs=childFDs
+        )
+        _log.info("{name} is process {pid}", name=self.name, pid=transport.pid)
+
+    def tell(self, what: str) -> None:
+        """
+        Have it C{stop}, or C{drain}.
+        """
+        if self.transport is not None and self.transport.pid is not None:
+            self.transport.write(f"{what}\n".encode())
+
+    def kill(self) -> None:
+        """
+        End it at once.
+        """
+        if self.transport is not None and self.transport.pid is not None:
+            self.transport.signalProcess("KILL")
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        """
+        It logged something, or tells something.
+        """
+        *lines, self._lines[childFD] = (self._lines.get(childFD, b"") + data).split(b"\n")
+        for line in lines:
+            self._said[childFD](line.decode(errors="backslashreplace"))
+
+    def processEnded(self, reason: Failure) -> None:
+        """
+        It has ended.
+        """
+        if not self.ready.called:
+            self.ready.errback(reason)
+        self.ended.callback(None)
+
+    def _logged(self, line: str) -> None:
+        _log.info("{name}: {line}", name=self.name, line=line)
+
+    def _told(self, line: str) -> None:
+        if line == "ready" and not self.ready.called:
+            self.ready.callback(None)
+
+
+def _systemdSockets() -> tuple[range, dict[str, str]]:
+    """
+    The descriptors of the sockets that systemd passed on to this process, and the environment to
+    pass them on with.
+    """
+    environment = dict(os.environ)
+    try:
+        entries = os.fsdecode(Path("/proc/self/environ").read_bytes()).split("\0")
+    except OSError:
+        return range(0), environment
+    # Twisted took them out of the environment.
+    atStart = dict(entry.partition("=")[::2] for entry in entries)
+    count = atStart.get("LISTEN_FDS", "")
+    if not count.isdigit() or atStart.get("LISTEN_PID") != str(os.getpid()):
+        return range(0), environment
+    for name in ("LISTEN_FDS", "LISTEN_FDNAMES"):
+        if name in atStart:
+            environment[name] = atStart[name]
+    return range(_FIRST, _FIRST + int(count)), environment
