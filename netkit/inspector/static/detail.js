@@ -29,6 +29,8 @@ export class Detail {
         this._view = "decoded";
         this._live = [];
         this._timer = null;
+        /** Kept once the row that was chosen last is here, or cannot be had. */
+        this.loaded = Promise.resolve();
     }
 
     /** @returns {import("./rows.js").Row|null} the row that it is of. */
@@ -48,7 +50,8 @@ export class Detail {
         this._sequence = -1;
         this._shape = "";
         this._element.hidden = row === null;
-        if (row) this._load();
+        if (row) this.loaded = this._load();
+        else this._element.replaceChildren();
     }
 
     /** The row may have changed: look again, soon. */
@@ -64,7 +67,7 @@ export class Detail {
     toggleSecrets() {
         this.secrets = !this.secrets;
         this._shape = "";
-        if (this._row) this._load();
+        if (this._row) this.loaded = this._load();
     }
 
     /** Show octets in hex, or decoded again. */

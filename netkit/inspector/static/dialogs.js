@@ -56,7 +56,7 @@ export function openMenu(anchor, items) {
             anchor.focus?.();
         }
     });
-    document.body.append(menu);
+    document.getElementById("main").append(menu);
     const place = anchor.getBoundingClientRect();
     menu.showPopover();
     menu.style.top = `${Math.min(place.bottom + 4, innerHeight - menu.offsetHeight - 8)}px`;

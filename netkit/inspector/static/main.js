@@ -310,9 +310,13 @@ async function _copy(what, make) {
     });
 }
 
-const _needs = (action) => (event) => {
+const _needs = (action) => async (event) => {
+    if (!list.selected) {
+        toast("Select a row first.");
+        return;
+    }
+    await detail.loaded;
     if (detail.exchange) action(event);
-    else toast("Select a row first.");
 };
 
 const commands = {
@@ -355,9 +359,11 @@ const commands = {
         label: "Copy\u2026",
         key: "c",
         run: _needs(() => {
-            const plain = detail.exchange.type === "tcp" || !detail.exchange.request;
-            const items = plain ? [] : [["as curl", () => _copy("as curl", copies.asCurl)]];
-            items.push([detail.exchange.type === "websocket" ? "as netkit ws" : "as netkit send", () => _copy("as a netkit command", copies.asNetkit)], ["as raw text", () => _copy("what was sent", copies.asRaw)]);
+            const { type, request } = detail.exchange;
+            const netkit = [type === "websocket" ? "as netkit ws" : "as netkit send", () => _copy("as a netkit command", copies.asNetkit)];
+            const curl = ["as curl", () => _copy("as curl", copies.asCurl)];
+            const items = type === "http" && request ? [curl, netkit] : [netkit];
+            items.push(["as raw text", () => _copy("what was sent", copies.asRaw)]);
             openMenu(byId("detail-copy"), items);
         }),
     },

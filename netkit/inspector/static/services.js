@@ -117,12 +117,16 @@ export class Services {
         const kind = h("select", { name: "type", onchange: () => draw() }, ...this._types.map((each) => h("option", { value: each.type, title: each.description }, each.type)));
         const draw = () => {
             const chosen = this._types.find((each) => each.type === kind.value);
-            attributes.replaceChildren(...Object.entries(chosen.attributes).map(([key, unit]) => _labelled(`${key}${unit ? `, ${unit}` : ""}`, _number(`attribute-${key}`, 0, { min: 0, step: "any" }))));
+            attributes.replaceChildren(...Object.entries(chosen.attributes).map(([key, meaning]) => _attribute(key, meaning)));
         };
         const add = () =>
             this._do(() => {
                 const chosen = this._types.find((each) => each.type === kind.value);
-                const values = Object.fromEntries(Object.keys(chosen.attributes).map((key) => [key, Number(form.elements.namedItem(`attribute-${key}`).value)]));
+                const values = {};
+                for (const key of Object.keys(chosen.attributes)) {
+                    const { value } = form.elements.namedItem(`attribute-${key}`);
+                    if (value !== "") values[key] = Number.isNaN(Number(value)) ? value : Number(value);
+                }
                 return api.addFault(service, { type: kind.value, stream: form.elements.stream.value, toxicity: Number(form.elements.toxicity.value), attributes: values });
             }, `Faults strike ${service} from now on`);
         draw();
@@ -144,6 +148,13 @@ export class Services {
 
 function _labelled(label, control, kind = "") {
     return h("label", { class: kind }, h("span", {}, label), control);
+}
+
+/** Have an attribute of a fault typed in: its meaning is its unit, and what holds where nothing is typed. */
+function _attribute(key, meaning) {
+    const [unit, otherwise = ""] = meaning.split(", ");
+    const input = h("input", { type: "text", name: `attribute-${key}`, inputmode: "decimal", placeholder: otherwise.replace("has to be said", "needed").replace(" by default", "") });
+    return _labelled(unit === "number" ? key : `${key}, ${unit}`, input);
 }
 
 function _number(name, value, limits) {
