@@ -18,8 +18,6 @@ class Upper(ServerProtocol):
     """
 
     def connectionMade(self) -> None:
-        # The factory counts the connection.
-        super().connectionMade()
         # A client that does not read is not read from.
         self.transport.registerProducer(self.transport, True)
 

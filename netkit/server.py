@@ -6,6 +6,8 @@ there are, ends those that fell silent, and closes them when the service stops.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -15,6 +17,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     ISSLTransport,
     ITCPTransport,
+    ITransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
@@ -43,7 +46,7 @@ class ServerProtocol(Protocol):
     A connection that a L{ServerFactory} made.
 
     A subclass sets C{idleTicks} to 0 whenever something moves: that is all that a hot path pays
-    for the idle time-out. It extends C{connectionMade} and C{connectionLost}, and may answer the
+    for the idle time-out. It may define C{connectionMade} and C{connectionLost}, and answer the
     peer's half-close (C{readConnectionLost}); this class just closes then.
 
     @ivar idleTicks: how many of the factory's idle checks there were since something last moved.
@@ -56,13 +59,22 @@ class ServerProtocol(Protocol):
     lingering = False
     _lingerEnd: Deadline | None = None
 
-    def connectionMade(self) -> None:
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        defined = cls.__dict__.get("connectionLost")
+        if defined is not None:
+            # A subclass that does not extend ours would leave its connections with the factory.
+            cls.connectionLost = _uncounting(defined)  # type: ignore[method-assign]
+
+    def makeConnection(self, transport: ITransport) -> None:
+        # Not in connectionMade, which a subclass might not extend.
         self.factory.connectionOpened(self)
+        super().makeConnection(transport)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._lingerEnd is not None:
             self._lingerEnd.stop()
-        self.factory.connectionClosed(self)
+        self._uncount()
         if not (handshakeDone(self.transport) or reason.check(ConnectionAborted)):
             _log.info(
                 "{peer}: the TLS handshake failed: {reason}",
@@ -71,6 +83,10 @@ class ServerProtocol(Protocol):
                 if reason.check(ConnectionDone, ConnectionLost)
                 else errorText(reason.value),
             )
+
+    def _uncount(self) -> None:
+        if self in self.factory.connections:
+            self.factory.connectionClosed(self)
 
     def readConnectionLost(self) -> None:
         self.transport.loseConnection()
@@ -129,6 +145,21 @@ class ServerProtocol(Protocol):
         self.transport.abortConnection()
 
 
+def _uncounting(connectionLost: Callable[..., None]) -> Callable[..., None]:
+    """
+    Have a factory know the connection no more when C{connectionLost} is done.
+    """
+
+    @wraps(connectionLost)
+    def lost(self: ServerProtocol, reason: Failure = connectionDone) -> None:
+        try:
+            connectionLost(self, reason)
+        finally:
+            self._uncount()
+
+    return lost
+
+
 class _Refused(ServerProtocol):
     """
     A connection that is not wanted.
@@ -137,6 +168,12 @@ class _Refused(ServerProtocol):
     def __init__(self, reason: str) -> None:
         self._reason = reason
 
+    def makeConnection(self, transport: ITransport) -> None:
+        """
+        Not as one that the factory knows.
+        """
+        Protocol.makeConnection(self, transport)
+
     def connectionMade(self) -> None:
         note(self.transport, f"refused: {self._reason}")
         self.transport.loseConnection()
@@ -144,6 +181,11 @@ class _Refused(ServerProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         The factory never knew this one.
+        """
+
+    def _uncount(self) -> None:
+        """
+        Nor does it have to forget it.
         """
 
 

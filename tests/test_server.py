@@ -11,6 +11,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import connectionDone
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent
@@ -64,6 +65,28 @@ def test_knows_its_connections() -> None:
     assert factory.connections == {first, second}
     lose(first)
     assert factory.connections == {second}
+
+
+class Forgetful(ServerProtocol):
+    """
+    Extends nothing of what it defines.
+    """
+
+    def connectionMade(self) -> None:
+        self.made = True
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        raise ZeroDivisionError
+
+
+def test_who_forgets_super_is_counted_all_the_same() -> None:
+    factory = plainFactory()
+    factory.protocol = Forgetful
+    protocol, _ = accept(factory)
+    assert factory.connections == {protocol}
+    with pytest.raises(ZeroDivisionError):
+        lose(protocol)
+    assert factory.connections == set()
 
 
 def test_one_connection_too_many_is_closed(logged: list[LogEvent]) -> None:

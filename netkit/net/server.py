@@ -5,6 +5,7 @@ Listening.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from types import TracebackType
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -271,6 +272,20 @@ class Server:
         if grace is not None:
             checkSeconds("grace", grace)
         return Deferred.fromCoroutine(self._close(grace))
+
+    async def __aenter__(self) -> Server:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """
+        Close: where the block succeeds, when the connections have ended; else at once.
+        """
+        await self.close(None if kind is None else 0)
 
     async def _close(self, grace: float | None) -> None:
         pending, self._pending = self._pending, {}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import TracebackType
 
 from twisted.internet.defer import (
     CancelledError,
@@ -343,6 +344,23 @@ class Socket:
             if self._sendBuffer.finished:
                 self._sendingFinished()
         return self.closed
+
+    async def __aenter__(self) -> Socket:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """
+        Close the connection: where the block succeeds, as L{destroySoon} does; else, L{destroy}.
+        """
+        if kind is None:
+            await self.destroySoon()
+        else:
+            self.destroy()
 
     def setTimeout(
         self, seconds: float, callback: Callable[[Socket], object] | None = None

@@ -731,3 +731,41 @@ async def test_nothing_outlives_the_connection(
         assert [upload() for upload in uploads] == [None]
     finally:
         gc.enable()
+
+
+@pytest_twisted.ensureDeferred
+async def test_as_context_managers(where: str) -> None:
+    ended: Deferred[bytes] = Deferred()
+
+    async def readAll(socket: net.Socket) -> None:
+        async with socket:
+            ended.callback(await socket.read())
+
+    async with net.createServer(readAll) as server:
+        address = await server.listen(where)
+        async with await net.createConnection(client(address)) as socket:
+            await socket.write(b"data")
+        # What was written arrived, and both connections are gone.
+        assert await ended == b"data"
+        assert isinstance(await socket.closed, Exception)
+    assert server.address() is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_context_managers_where_the_block_fails(where: str) -> None:
+    hanging: Deferred[None] = Deferred(lambda waiting: None)
+    server = net.createServer(lambda socket: hanging)
+    sockets: list[net.Socket] = []
+
+    async def fail() -> None:
+        async with server:
+            address = await server.listen(where)
+            async with await net.createConnection(client(address)) as socket:
+                sockets.append(socket)
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert isinstance(await sockets[0].closed, ConnectionAborted)
+    assert server.getConnections() == 0
+    hanging.callback(None)
