@@ -25,7 +25,7 @@ _OF_SPARE = 0.7
 # For how many seconds at most in a row others have to wait, and how many events are looked at
 # between two looks at the clock.
 _SLICE = 0.004
-_EVENTS = 50
+_EVENTS = 10
 
 # After how many seconds without events those who watch are told of the time all the same.
 _HEARTBEAT = 1.0
