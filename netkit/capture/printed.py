@@ -82,15 +82,27 @@ class Stream:
 
         @raise OSError: it cannot be written to.
         """
-        if self._descriptor is not None:
-            return
+        if self._descriptor is None:
+            self._descriptor = self._opened()
+
+    def reopen(self) -> None:
+        """
+        Go on with what is at the path now, after it was moved away.
+
+        @raise OSError: that cannot be written to; what was open still is.
+        """
+        if self.path != "-":
+            fresh = self._opened()
+            self.close()
+            self._descriptor = fresh
+
+    def _opened(self) -> int:
         if self.path == "-":
             # A descriptor of our own: what becomes of sys.stdout is the logger's business.
-            self._descriptor = os.dup(sys.__stdout__.fileno() if sys.__stdout__ else -1)
-        else:
-            # Without O_NONBLOCK a FIFO that nobody reads would hold up the start for ever.
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
-            self._descriptor = os.open(self.path, flags, 0o666)
+            return os.dup(sys.__stdout__.fileno() if sys.__stdout__ else -1)
+        # Without O_NONBLOCK a FIFO that nobody reads would hold up the start for ever.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(self.path, flags, 0o666)
 
     @property
     def isTerminal(self) -> bool:
@@ -154,7 +166,7 @@ class PrintedStream:
         self._selection = selection
         self._reactor = reactor
         self._views = Views()
-        self._worker: Worker[list[Event]] = Worker(
+        self._worker: Worker[list[Event] | None] = Worker(
             "netkit output", self._print, reactor, finish=self._stream.close, maxQueued=maxQueued
         )
         # The thread's own: whether a record was begun and not ended.
@@ -206,6 +218,12 @@ class PrintedStream:
                     self._formats[service] = TerminalFormat(colour=colour)
         self._worker.start()
 
+    def reopen(self) -> None:
+        """
+        Go on with what is at the path then, once what waits is printed.
+        """
+        self._worker.put(None, 0)
+
     def stop(self) -> Deferred[None]:
         """
         Print what waits, and close the stream.
@@ -215,7 +233,13 @@ class PrintedStream:
         """
         return self._worker.stop().addErrback(self._abandoned)
 
-    def _print(self, events: list[Event]) -> None:
+    def _print(self, events: list[Event] | None) -> None:
+        if events is None:
+            try:
+                self._stream.reopen()
+            except OSError as error:
+                self._reactor.callFromThread(self._tellFailed, error)
+            return
         for item in self._views.feed(events):
             try:
                 format = self._formats.get(item.connection.service)

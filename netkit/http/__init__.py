@@ -18,6 +18,7 @@ An HTTP/1.1 server (RFC 9110, RFC 9112) for Twisted.
 
 from ..wire.http import Fields
 from .events import Event, eventResponse
+from .exchange import Exchange
 from .factory import HTTPFactory
 from .files import fileResponse
 from .headers import ResponseHeaders
@@ -30,6 +31,7 @@ from .settings import Handler
 
 __all__ = [
     "Event",
+    "Exchange",
     "Fields",
     "HTTPError",
     "HTTPFactory",

@@ -28,6 +28,7 @@ from ..wire.http.response import ResponseMessage
 from ..wire.http.server import Closing, Reading, ServerConnection, Writing
 from .content import NO_CONTENT, RequestContent
 from .date import DateLine
+from .exchange import Exchange
 from .flow import WriteFlow
 from .refusals import HTTPError, Refusal, plainRefusal
 from .request import Request
@@ -83,6 +84,9 @@ class HTTPProtocol(ServerProtocol):
         # What has arrived and is kept, while something is.
         self._unread: Share | None = None
         self._switched: SwitchedProtocol | None = None
+        # For who is told of exchanges: when this one began, and what was streamed of its content.
+        self._began = 0.0
+        self._streamedOctets = 0
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -130,6 +134,7 @@ class HTTPProtocol(ServerProtocol):
                 request=self._request,
                 reason=reason.getErrorMessage(),
             )
+            self._exchangeDone(499, self._streamedOctets)
             self._cancel()
 
     def _drained(self) -> None:
@@ -226,6 +231,9 @@ class HTTPProtocol(ServerProtocol):
         if head.framing.has_content:
             content = RequestContent(self.factory.budget, self._contentWanted)
         self._request = request = Request(head, content, self.transport)
+        if self._settings.exchangeDone is not None:
+            self._began = self.factory.clock.seconds()
+            self._streamedOctets = 0
         self._handle(request)
 
     def _contentWanted(self, wanted: bool) -> None:
@@ -307,6 +315,10 @@ class HTTPProtocol(ServerProtocol):
         server = self._server
         octets = server.respond(response, self._date.get())
         self._flow.write(octets, more=server.receiver.buffered > 0)
+        if self._settings.exchangeDone is not None:
+            request = self._request
+            sent = has_content(request.method if request else b"GET", response.status)
+            self._exchangeDone(response.status, len(response.content or b"") if sent else 0)
         self._endExchange()
 
     def _writeRefusal(self, status: int, reason: str, headers: Headers = ()) -> None:
@@ -334,9 +346,14 @@ class HTTPProtocol(ServerProtocol):
         length = None if trailers else message.length
         flow.write(server.start_response(message, length, self._date.get()))
 
-        async def send() -> None:
-            await sendContent(response.content, server.send_content, flow)
+        def encode(piece: bytes) -> bytes:
+            self._streamedOctets += len(piece)
+            return server.send_content(piece)
+
+        async def send() -> int:
+            await sendContent(response.content, encode, flow)
             flow.write(server.end_response(trailers() if trailers else ()))
+            return response.status
 
         self._awaiting = not isinstance(response.content, bytes)
         self._result = sending = startCoroutine(send())
@@ -344,8 +361,9 @@ class HTTPProtocol(ServerProtocol):
         sending.addErrback(self._streamFailed, request)
         self._endIfAbandoned()
 
-    def _streamed(self, result: None, request: Request) -> None:
+    def _streamed(self, status: int, request: Request) -> None:
         if request is self._request:
+            self._exchangeDone(status, self._streamedOctets)
             self._endExchange()
 
     def _streamFailed(self, failure: Failure, request: Request) -> None:
@@ -363,6 +381,7 @@ class HTTPProtocol(ServerProtocol):
             self._logFailure(failure, request)
         releaseFrames(failure)
         if request is self._request:
+            self._exchangeDone(499 if failure.check(ConnectionLost) else 500, self._streamedOctets)
             self._server.abandon()
             self._endExchange()
 
@@ -375,6 +394,8 @@ class HTTPProtocol(ServerProtocol):
         except LocalProtocolError:
             self._handlerFailed(Failure(), request)
             return
+        if upgrade.head is not None:
+            self._exchangeDone(101, 0)
         self._forgetExchange()
         self._endDeadline()
         self._keepUnread(0)
@@ -404,6 +425,19 @@ class HTTPProtocol(ServerProtocol):
         self._awaiting = False
         if request is not None and request.content is not NO_CONTENT:
             request.content.close(_over)
+
+    def _exchangeDone(self, status: int, octets: int) -> None:
+        tell = self._settings.exchangeDone
+        if tell is None:
+            return
+        head, seconds = None, 0.0
+        if self._request is not None:
+            head = self._request.head
+            seconds = self.factory.clock.seconds() - self._began
+        try:
+            tell(Exchange(head, status, octets, seconds, self.transport))
+        except Exception:
+            _log.failure("What is told of exchanges failed")
 
     # Whom it goes wrong with
 

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from ..wire.http import Limits
+from .exchange import Exchange
 from .refusals import RefusalResponse
 from .request import Request
 from .response import Response, Upgrade
@@ -43,3 +44,4 @@ class HTTPSettings:
     refusedMethods: frozenset[bytes]
     allowHalfOpen: bool
     refusal: RefusalResponse
+    exchangeDone: Callable[[Exchange], object] | None

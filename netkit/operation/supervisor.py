@@ -8,6 +8,7 @@ import atexit
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -84,6 +85,7 @@ class Supervisor:
         self._fresh: dict[int, WorkerProcess] = {}
         self._failures: dict[int, int] = {}
         self._services: list[Served] = []
+        self._reopened: list[Callable[[], object]] = []
         self._removals: list[Any] = []
         self._reloadAgain = False
         self._reloading = False
@@ -115,8 +117,10 @@ class Supervisor:
         if service in self._services:
             return
         self._services.append(service)
-        if len(self._services) == 1 and not self._isWorker and not _hangsUp():
-            self._removals = [addSignalCall(self._reactor, signal.SIGHUP, self.reload)]
+        if len(self._services) == 1 and not self._isWorker:
+            self._removals = [addSignalCall(self._reactor, signal.SIGUSR1, self.reopen)]
+            if not _hangsUp():
+                self._removals.append(addSignalCall(self._reactor, signal.SIGHUP, self.reload))
 
     def remove(self, service: Served) -> Deferred[Any]:
         """
@@ -131,6 +135,21 @@ class Supervisor:
                 for removal in removals:
                     removal()
         return self._stopAll(service.grace)
+
+    def onReopen(self, call: Callable[[], object]) -> None:
+        """
+        Have something called whenever files were moved away: at SIGUSR1.
+        """
+        self._reopened.append(call)
+
+    def reopen(self) -> None:
+        """
+        Have this process, and its workers, open their files again.
+        """
+        for call in self._reopened:
+            call()
+        for worker in self._all:
+            worker.tell("reopen")
 
     def reload(self) -> None:
         """
@@ -316,6 +335,8 @@ class _Control(StreamProtocol):
         for line in lines:
             if line == b"stop":
                 self._stop()
+            elif line == b"reopen":
+                self._supervisor.reopen()
             elif line == b"drain":
                 self._supervisor.drain().addCallback(lambda _: self._drained())
 

@@ -73,7 +73,7 @@ class WorkerProcess(ProcessProtocol):
 
     def tell(self, what: str) -> None:
         """
-        Have it C{stop}, or C{drain}.
+        Have it C{stop}, C{drain} or C{reopen} its files.
         """
         if self.transport is not None and self.transport.pid is not None:
             self.transport.write(f"{what}\n".encode())

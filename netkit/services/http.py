@@ -6,16 +6,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.usage import UsageError
 
 from ..http import HTTPFactory, Request, Response
+from ..http.exchange import Exchange
 from ..inspector.services import AnswerChange, fieldsJSON, octetsJSON
+from ..operation.accesslog import Format, parseFormat
+from ..operation.logfile import LogFile
 from ..wire.errors import LocalProtocolError
 from ..wire.http import Limits
 from .cors import CORS_FIELDS, isPreflight, preflightAnswer
@@ -59,6 +62,13 @@ class Options(ResponseOptions):
             "Seconds that the content of a request may take.",
             seconds("content-timeout"),
         ],
+        ["access-log", None, None, "A file to log each request to, or - for stdout."],
+        [
+            "access-log-format",
+            None,
+            "combined",
+            "combined, json, or a format such as '{peer} {method} {target} {status} {seconds}'.",
+        ],
         ["delay", None, 0.0, "How many seconds to wait before answering.", seconds("delay")],
     ]
 
@@ -94,6 +104,10 @@ class Options(ResponseOptions):
         super().postOptions()
         if self["cors"]:
             self["header"] = completed(self["header"], CORS_FIELDS)
+        try:
+            self["access-log-format"] = parseFormat(self["access-log-format"])
+        except ValueError as error:
+            raise UsageError(f"--access-log-format: {error}") from error
         self["headers"] = headers = completed(self["header"], _TEXT)
         try:
             self["response"] = Response(self["status"], self["response"], headers)
@@ -211,10 +225,15 @@ def makeService(options: Options) -> PluginService:
         cors=bool(options["cors"]),
         clock=IReactorTime(reactor),
     )
-    return listeningService(
+    accessLog, exchangeDone = None, None
+    if options["access-log"] is not None:
+        accessLog = LogFile(options["access-log"], IReactorFromThreads(reactor))
+        exchangeDone = _logged(options["access-log-format"], accessLog)
+    service = listeningService(
         options,
         HTTPFactory(
             handler.answer,
+            exchangeDone=exchangeDone,
             limits=Limits(
                 request_line=options["max-request-line"],
                 header_section=options["max-header-section"],
@@ -231,3 +250,12 @@ def makeService(options: Options) -> PluginService:
         ),
         answer=handler,
     )
+    service.accessLog = accessLog
+    return service
+
+
+def _logged(format: Format, log: LogFile) -> Callable[[Exchange], None]:
+    def logged(exchange: Exchange) -> None:
+        log.write(format(exchange).encode("utf-8", "backslashreplace"))
+
+    return logged

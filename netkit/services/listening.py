@@ -25,6 +25,7 @@ from ..capture.recorded import RecordedFactory
 from ..faults import Faults, FaultyFactory
 from ..inspector.faulting import FaultControl
 from ..inspector.services import Answering, InspectedService
+from ..operation.logfile import LogFile
 from ..operation.supervisor import supervisor
 from ..server import ServerFactory
 from ..service import CannotStart, ListeningService
@@ -44,6 +45,7 @@ class PluginService(ListeningService):
     nowhere to go.
 
     @ivar inspected: what an inspector is told of it.
+    @ivar accessLog: where its requests are logged, besides.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class PluginService(ListeningService):
         self._keyLog = keyLog
         self._faults = faults
         self._recording = False
+        self.accessLog: LogFile | None = None
         super().__init__(descriptions, factory, service=service, grace=grace, reactor=reactor)
 
     def wrapped(self, factory: IProtocolFactory) -> IProtocolFactory:
@@ -119,12 +122,16 @@ class PluginService(ListeningService):
             if self._keyLog is not None:
                 self._keyLog.start()
             self._capture.start()
+            if self.accessLog is not None:
+                self.accessLog.start()
         except OSError as error:
             raise CannotStart(
                 f"{self.service}: {error.filename or 'standard output'}: {error.strerror}; "
-                "choose another --output, --capture or --keylog"
+                "choose another --output, --access-log, --capture or --keylog"
             ) from error
         self._recording = True
+        if self.accessLog is not None:
+            self.supervisor.onReopen(self.accessLog.reopen)
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
@@ -138,6 +145,10 @@ class PluginService(ListeningService):
         if self._recording:
             self._recording = False
             left = max(_LAST, deadline - self._clock.seconds())
+            if self.accessLog is not None:
+                yield (
+                    self.accessLog.stop().addTimeout(_LAST, self._clock).addErrback(lambda _: None)
+                )
             # Whoever stalls has had the time that connections have; what is lost is told.
             yield self._capture.stop().addTimeout(left, self._clock).addErrback(lambda _: None)
 
@@ -182,6 +193,7 @@ def makeCapture(options: CommonOptions) -> Capture:
         )
     selection = Selection(options["print"])
     printed = PrintedStream(options["output"], IReactorFromThreads(reactor), selection=selection)
+    supervisor(reactor).onReopen(printed.reopen)
     return Capture(reactor, settings, printed, makeRing(options))
 
 

@@ -16,10 +16,12 @@ from typing import Any, TextIO, cast
 
 from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
 from twisted.logger import ILogObserver, textFileLogObserver
+from twisted.python.logfile import LogFile
 from twisted.python.usage import Options
 
 from ..base.descriptors import writeAll
 from ..base.worker import Worker
+from ..operation.supervisor import supervisor
 
 # How many octets may wait to be read.
 _MOST = 2**20
@@ -49,6 +51,29 @@ def untroubleLog(options: Options) -> None:
     ):
         # As an option of twistd has it.
         values["logger"] = f"{__name__}.standardObserver"
+    elif (
+        not (values.get("syslog") or values.get("logger"))
+        and values.get("logfile") != "-"
+        and (values.get("logfile") or not values.get("nodaemon"))
+    ):
+        # twistd's own would rename the file at SIGUSR1, which logrotate has done by then.
+        values["logger"] = f"{__name__}.fileObserver"
+        _path[:] = [values.get("logfile") or "twistd.log"]
+
+
+# The file that twistd is to log to.
+_path: list[str] = []
+
+
+def fileObserver() -> ILogObserver:
+    """
+    Make the observer that twistd logs to a file with, which is opened again at SIGUSR1.
+    """
+    from twisted.internet import reactor
+
+    file = LogFile.fromFullPath(_path[0])
+    supervisor(reactor).onReopen(file.reopen)
+    return textFileLogObserver(cast(TextIO, file))
 
 
 def standardObserver() -> ILogObserver:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.peers import PATIENCE, SCRIPTS, Program, requirePeer, run
+from tests.interop.peers import PATIENCE, SCRIPTS, Program, eventually, requirePeer, run
 
 COUNTING = """
 from twisted.application.service import Application
@@ -183,3 +183,56 @@ def test_workers_that_cannot_start(tmp_path: Path) -> None:
     )
     assert done.status == 1
     assert b"/nowhere/x: No such file or directory" in done.output + done.errors
+
+
+def lines(folder: Path) -> list[str]:
+    """
+    The paths that were asked for, as the access logs in a folder have them.
+    """
+    return [
+        re.findall('"GET /(.*?) HTTP', line)[0]
+        for path in sorted(folder.glob("access*"))
+        for line in path.read_text().splitlines()
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_logrotate(start: list[Program], reactor: str, tmp_path: Path, count: int) -> None:
+    """
+    No line is lost or doubled, of the access log, of what is printed, of the log.
+    """
+    logrotate, curl = requirePeer("logrotate"), requirePeer("curl")
+    service = Program(
+        [
+            *[str(SCRIPTS / "twistd"), "-n", "--pidfile=", "--logfile=log", reactor],
+            *["netkit-http", "--access-log=access", "--output=output", "--format=text"],
+            *["-l", "unix:http.sock", f"--workers={count}"],
+        ],
+        cwd=tmp_path,
+    )
+    start.append(service)
+    eventually((tmp_path / "http.sock").exists, bool)
+    (tmp_path / "rotate").write_text(
+        f"{tmp_path}/access {tmp_path}/output {tmp_path}/log {{\n"
+        "su root root\ncreate\nrotate 9\nsharedscripts\n"
+        f"postrotate\nkill -USR1 {service.pid}\nendscript\n}}\n"
+    )
+    os.chmod(tmp_path / "rotate", 0o644)
+    os.chmod(tmp_path, 0o755)
+    asked = []
+    for number in range(30):
+        path = f"{number}"
+        assert run([curl, "-s", "--unix-socket", "http.sock", f"http://x/{path}"], cwd=tmp_path)
+        asked.append(path)
+        if number % 10 == 9:
+            done = run([logrotate, "-f", "-s", str(tmp_path / "state"), str(tmp_path / "rotate")])
+            assert done.status == 0, done
+    eventually(lambda: sorted(lines(tmp_path), key=int), lambda found: len(found) >= 30)
+    service.stop()
+    assert sorted(lines(tmp_path), key=int) == asked
+    printed = "".join(path.read_text() for path in tmp_path.glob("output*"))
+    assert sorted(re.findall("GET /(.*?) HTTP", printed), key=int) == asked
+    assert len(list(tmp_path.glob("log*"))) == 4
+    logged = "".join(path.read_text() for path in tmp_path.glob("log*"))
+    assert logged.count("starting up.") == 1 + count
+    assert logged.count("Server Shut Down.") == 1 + count

@@ -1,0 +1,101 @@
+"""
+Lines of the access log.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from netkit.http import Exchange, HTTPFactory, Response
+from netkit.operation.accesslog import parseFormat
+
+REQUEST = (
+    b'GET /a%20b HTTP/1.1\r\nHost: x\r\nReferer: http://y/\r\nUser-Agent: q"\xff\r\n'
+    b"traceparent: 00-1-2-03\r\n\r\n"
+)
+
+
+class Peer(StringTransport):
+    def loseWriteConnection(self) -> None:
+        """
+        Nobody reads.
+        """
+
+    def getPeer(self) -> Any:
+        return IPv4Address("TCP", "192.0.2.1", 1234)
+
+
+def exchanges(handler: Any, octets: bytes = REQUEST, leave: bool = False) -> list[Exchange]:
+    done: list[Exchange] = []
+    clock = Clock()
+    factory = HTTPFactory(handler, exchangeDone=done.append, clock=clock)
+    protocol: Any = factory.buildProtocol(None)
+    protocol.makeConnection(Peer())
+    protocol.dataReceived(octets)
+    clock.advance(0.5)
+    if leave:
+        protocol.connectionLost(Failure(ConnectionLost()))
+    return done
+
+
+def line(format: str, response: Response) -> str:
+    (exchange,) = exchanges(lambda request: response)
+    return parseFormat(format)(exchange)
+
+
+def test_combined() -> None:
+    found = line("combined", Response(404, b"12345"))
+    assert re.fullmatch(
+        r"192\.0\.2\.1 - - \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\] "
+        r'"GET /a%20b HTTP/1\.1" 404 5 '
+        r'"http://y/" "q\\x22\\xff"\n',
+        found,
+    )
+
+
+def test_json() -> None:
+    found = json.loads(line("json", Response(200, b"12345")))
+    assert found.pop("time")
+    assert found == {
+        "peer": "192.0.2.1:1234",
+        "method": "GET",
+        "target": "/a%20b",
+        "status": 200,
+        "octets": 5,
+        "seconds": 0.0,
+        "referer": "http://y/",
+        "agent": 'q"\xff',
+        "traceparent": "00-1-2-03",
+    }
+
+
+def test_a_format_of_ones_own() -> None:
+    assert line("{method} {status} {connection}", Response(200)) == "GET 200 -\n"
+    with pytest.raises(ValueError, match="verb} is none of agent, connection, "):
+        parseFormat("{verb}")
+
+
+def test_what_is_told_of_exchanges() -> None:
+    (late,) = exchanges(lambda request: Deferred(), leave=True)
+    assert (late.status, late.seconds) == (499, 0.5)
+    (bad,) = exchanges(lambda request: Response(), b"no HTTP\r\n\r\n")
+    assert (bad.status, bad.head) == (400, None)
+    (head,) = exchanges(lambda request: Response(200, b"12345"), REQUEST.replace(b"GET", b"HEAD"))
+    assert head.octets == 0
+
+    async def pieces() -> Any:
+        yield b"12"
+        yield b"345"
+
+    (streamed,) = exchanges(lambda request: Response(200, pieces()))
+    assert (streamed.status, streamed.octets) == (200, 5)
