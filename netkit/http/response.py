@@ -88,7 +88,8 @@ class Response:
         self.content = content
         self.trailers = trailers
         self.streamed = streamed
-        if headers != ():
+        if headers.__class__ is not list and headers.__class__ is not tuple:
+            # What can be gone through once.
             headers = field_pairs(headers)
         self._given = headers
         self._headers: ResponseHeaders | None = None

@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from websockets.sync.client import connect
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
 
 from tests.interop.peers import PATIENCE, Program, daemonCommand
 
@@ -73,6 +76,43 @@ def test_compose(start: Start) -> None:
 def test_upper(start: Start) -> None:
     [port] = start("upper.tac")
     assert send(port, b"hello " * 100_000) == b"HELLO " * 100_000
+
+
+def test_chat(start: Start) -> None:
+    [port] = start("chat.tac")
+    where, room = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}/rooms/lobby"
+    with urlopen(f"{where}/", timeout=PATIENCE) as page:
+        assert b"<title>Chat</title>" in page.read()
+        cookie = page.headers["set-cookie"].partition(";")[0]
+    for origin, cookies, status in (
+        (where, {}, 401),
+        ("http://other.example", {"Cookie": cookie}, 403),
+    ):
+        with pytest.raises(InvalidStatus, match=str(status)):
+            connect(room, origin=Origin(origin), additional_headers=cookies)
+
+    def join() -> ClientConnection:
+        fields = {"Cookie": cookie}
+        return connect(
+            room,
+            origin=Origin(where),
+            additional_headers=fields,
+            subprotocols=[Subprotocol("chat")],
+        )
+
+    said = f"{cookie.partition('=')[2]}: hello"
+    with join() as first:
+        assert first.subprotocol == "chat"
+        first.send("hello")
+        assert first.recv(PATIENCE) == said
+        with join() as second:
+            # From before it came.
+            assert second.recv(PATIENCE) == said
+            second.send("hello")
+            assert first.recv(PATIENCE) == second.recv(PATIENCE) == said
+        first.send("x" * 5000)
+        with pytest.raises(ConnectionClosedError, match="1009"):
+            first.recv(PATIENCE)
 
 
 def endpointCommands() -> list[str]:
