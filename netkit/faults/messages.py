@@ -454,6 +454,9 @@ class Frames:
                 self._over = True
                 code = values["code"].to_bytes(2, "big")
                 return serialize_frame(0x80 | Opcode.CLOSE, code, frame.key)
+            case "invalid-utf8" if frame.first & RSV1:
+                # It is compressed: another one takes its place, that is not.
+                return serialize_frame(frame.first & ~RSV1, b"\xff", frame.key)
             case "invalid-utf8":
                 changed = bytearray(frame.raw)
                 changed[frame.start] = 0xFF ^ (frame.key[0] if frame.key else 0)
@@ -468,8 +471,7 @@ def _concerns(kind: str, frame: Frame) -> bool:
     if kind == "no-pong":
         return frame.opcode == Opcode.PONG
     if kind == "invalid-utf8":
-        uncompressed = frame.opcode == Opcode.TEXT and not frame.first & RSV1
-        return uncompressed and len(frame.raw) > frame.start
+        return frame.opcode == Opcode.TEXT and len(frame.raw) > frame.start
     return frame.opcode in _DATA
 
 

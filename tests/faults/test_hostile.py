@@ -219,3 +219,10 @@ def test_what_does_not_strike_is_not_told(fault: str) -> None:
     response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
     scene.service.transport.write(response)
     assert (scene.sent, scene.service.notes) == (response, [])
+
+
+def test_a_compressed_text_becomes_invalid() -> None:
+    scene = Scene("invalid-utf8")
+    scene.protocol.dataReceived(UPGRADE)
+    scene.service.transport.write(SWITCHING + serialize_frame(0xC1, b"compressed", None))
+    assert scene.sent == SWITCHING + serialize_frame(0x81, b"\xff", None)

@@ -4,6 +4,7 @@ Faults, as real clients see them.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from tests.interop.browser import browse
 from tests.interop.peers import (
+    HERE,
     PATIENCE,
     SCRIPTS,
     Daemon,
@@ -23,6 +26,7 @@ from tests.interop.peers import (
     requirePeer,
     run,
 )
+from tests.interop.test_websocket_browser import keyHash
 
 LISTEN = ("-l", "tcp:0:interface=127.0.0.1", "--format", "none")
 
@@ -37,17 +41,102 @@ def serving(folder: Path, name: str, *options: str) -> Iterator[Daemon]:
 
 
 @pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("faults")
+def http(folder: Path, tlsEndpoint: str) -> Iterator[Daemon]:
     faults = [
         *("status:path=/status", "cut:octets=3,path=/cut", "wrong-length:by=9,path=/length"),
         *("drop-head:path=/headless", "reset:octets=0,path=/reset"),
         *("truncate:octets=20,path=/truncated", "drip:size=1,delay=1ms,path=/drip"),
         *("delay-head:delay=10ms,path=/late", "black-hole:path=/nothing"),
+        *("limit:octets=30,path=/limit", "black-hole:seconds=0.1,path=/hole"),
     ]
     options = [word for fault in faults for word in ("--fault", fault)]
-    with serving(folder, "netkit-http", *options) as daemon:
-        yield daemon.address("tcp").origin("http")
+    listen = ("-l", tlsEndpoint, "-l", f"unix:{folder}/faults.sock")
+    with serving(folder, "netkit-http", *options, *listen) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def origin(http: Daemon) -> str:
+    return http.address("tcp").origin("http")
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls", "unix"])
+def test_node(http: Daemon, transport: str) -> None:
+    address = http.address(transport)
+    where = {"socketPath": address.path} if address.path else address.node
+    if address.certificate:
+        where = {**where, "certificate": address.certificate}
+    seen = {
+        "/": [200, 13],
+        "/status": [503, 8],
+        "/cut": [200, "ECONNRESET"],
+        "/headless": [0, "HPE_INVALID_CONSTANT"],
+        "/reset": [0, "ECONNRESET"],
+        "/limit": [0, "ECONNRESET"],
+        "/hole": [0, "ECONNRESET"],
+        "/drip": [200, 13],
+        "/late": [200, 13],
+    }
+    done = run([requirePeer("node"), str(HERE / "faults.mjs"), json.dumps(where), *seen])
+    assert json.loads(done.output) == seen, done.errors.decode()
+
+
+SCRIPT = """
+const closed = (url) => new Promise((resolve) => {
+    const socket = new WebSocket(url);
+    let opened = false;
+    socket.onopen = () => {
+        opened = true;
+        socket.send("hello, world");
+    };
+    socket.onmessage = () => socket.close(4999);
+    socket.onclose = ({ code, wasClean }) => resolve([opened, code, wasClean]);
+});
+const seen = {};
+for (const path of PATHS) seen[path] = await closed("ORIGIN" + path);
+report(seen);
+"""
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_chromium(
+    folder: Path,
+    tmp_path: Path,
+    tlsEndpoint: str,
+    certificate: dict[str, str],
+    transport: str,
+) -> None:
+    """
+    A browser, which has messages compressed, tells each close code.
+    """
+    struck = {
+        "close:code=1011": [True, 1011, True],
+        "close:code=4000": [True, 4000, True],
+        # No code that a frame may have (RFC 6455 section 7.4.1).
+        "close:code=1006": [True, 1006, False],
+        "invalid-utf8": [True, 1006, False],
+        "cut-frame": [True, 1006, False],
+        "reset": [False, 1006, False],
+        "refuse-handshake": [False, 1006, False],
+        "close:upstream,code=4001": [True, 4001, True],
+        "no-pong": [True, 4999, True],
+        "fragment:size=1": [True, 4999, True],
+        "slice:size=1": [True, 4999, True],
+    }
+    paths = [f"/{number}" for number in range(len(struck))]
+    faults = [
+        f"{fault}{',' if ':' in fault else ':'}path={path}"
+        for path, fault in zip(paths, struck, strict=True)
+    ]
+    options = [word for fault in faults for word in ("--fault", fault)]
+    with serving(folder, "netkit-websocket", *options, "-l", tlsEndpoint) as daemon:
+        origin = daemon.address(transport).origin("ws")
+        seen = browse(
+            SCRIPT.replace("PATHS", json.dumps(paths)).replace("ORIGIN", origin),
+            tmp_path,
+            f"--ignore-certificate-errors-spki-list={keyHash(certificate['cert'])}",
+        )
+    assert dict(zip(struck, seen.values(), strict=True)) == struck
 
 
 @pytest.mark.parametrize(
