@@ -25,6 +25,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from urllib.request import urlopen
 
+import psutil
 import websockets
 
 _TWISTD = Path(sysconfig.get_path("scripts")) / "twistd"
@@ -41,9 +42,9 @@ _LINE = b"x" * 64
 
 
 @contextlib.asynccontextmanager
-async def served(service: str) -> AsyncIterator[tuple[int, int]]:
+async def served(service: str) -> AsyncIterator[tuple[int, int, psutil.Process]]:
     """
-    A service with an inspector; their ports.
+    A service with an inspector; their ports, and the process.
     """
     with tempfile.TemporaryDirectory() as folder:
         local = "tcp:0:interface=127.0.0.1"
@@ -62,7 +63,7 @@ async def served(service: str) -> AsyncIterator[tuple[int, int]]:
                     ports[found[1]] = int(found[2])
                 elif not line:
                     sys.exit("the service does not start")
-            yield ports[service], ports["inspector"]
+            yield ports[service], ports["inspector"], psutil.Process(process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             await process.wait()
@@ -117,7 +118,7 @@ async def lag(seconds: float) -> bool:
     """
     5,000 events a second.
     """
-    async with served("http") as (service, inspector):
+    async with served("http") as (service, inspector, _):
         watching = Watching()
         task = asyncio.create_task(watching.watch(inspector))
         pairs = [await asyncio.open_connection("127.0.0.1", service) for _ in range(_CONNECTIONS)]
@@ -174,9 +175,9 @@ async def load(seconds: float) -> bool:
     """
     As much as goes.
     """
-    ratios = []
+    ratios, times = [], []
     skipped = 0
-    async with served("echo") as (service, inspector):
+    async with served("echo") as (service, inspector, process):
         loop = asyncio.get_running_loop()
         transports = []
         for _ in range(_BUSY_CONNECTIONS):
@@ -184,29 +185,38 @@ async def load(seconds: float) -> bool:
             transports.append(transport)
         await asyncio.sleep(1)
         for _ in range(3):
-            alone = await _rate(seconds)
+            alone, aloneTime = await _rate(seconds, process)
             command = [sys.executable, "-m", "compliance.inspector", "watch", str(inspector)]
             slow = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
             await asyncio.sleep(1)
-            watched = await _rate(seconds)
+            watched, watchedTime = await _rate(seconds, process)
             slow.terminate()
             output, _ = await slow.communicate()
             skipped += int(output or b"0")
             ratios.append(watched / alone)
-            print(f"{2 * alone:.0f} events/s, {2 * watched:.0f} watched: {ratios[-1]:.3f}")
+            times.append(aloneTime / watchedTime)
+            print(
+                f"{2 * alone:.0f} events/s, {2 * watched:.0f} watched: {ratios[-1]:.3f}; "
+                f"by processor time: {times[-1]:.3f}"
+            )
         for transport in transports:
             transport.abort()
         await asyncio.sleep(1)
         found = about(inspector)
-    print(f"median {median(ratios):.3f}")
+    print(f"median {median(ratios):.3f}; by processor time: {median(times):.3f}")
     print(f"{skipped} rows and {found['skipped']} events were skipped, and counted")
     return median(ratios) >= 0.9
 
 
-async def _rate(seconds: float) -> float:
-    before, began = _Echoed.count, time.monotonic()
+async def _rate(seconds: float, process: psutil.Process) -> tuple[float, float]:
+    """
+    How many times a second all was said again, and the processor time of each.
+    """
+    before, began, used = _Echoed.count, time.monotonic(), process.cpu_times()
     await asyncio.sleep(seconds)
-    return (_Echoed.count - before) / (time.monotonic() - began)
+    count, now = _Echoed.count - before, process.cpu_times()
+    took = now.user + now.system - used.user - used.system
+    return count / (time.monotonic() - began), took / count
 
 
 async def watch(port: int) -> None:
