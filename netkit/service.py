@@ -95,7 +95,7 @@ class ListeningService(MultiService):
         self.supervisor = supervisor(reactor)
         self._factory = factory
         self._reactor = reactor
-        self._clock = IReactorTime(reactor)
+        self.clock = IReactorTime(reactor)
         listening = self.wrapped(factory)
         for each in [descriptions] if isinstance(descriptions, str) else descriptions:
             endpoint = serverEndpoint(self.supervisor.sockets, each)

@@ -19,9 +19,11 @@ NETKIT = ROOT / "netkit"
 MODULES = sorted(NETKIT.rglob("*.py"))
 ONE_FILE = NETKIT / "base" / "twistedprivate.py"
 
-# Python's own: what accepts a connection without making a socket of it, two types of zlib's, and
-# what a named tuple has.
-PYTHONS = {"_Compress", "_Decompress", "_accept", "_asdict", "_fields", "_make", "_replace"}
+# Python's own: what accepts a connection without making a socket of it, two types of zlib's, what
+# a named tuple has, and two functions that are documented.
+PYTHONS = {"_Compress", "_Decompress", "_accept", "_asdict", "_fields", "_make", "_replace"} | {
+    *("_exit", "_get_running_loop"),
+}
 
 
 def isPrivate(name: str) -> bool:

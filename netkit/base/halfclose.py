@@ -5,9 +5,10 @@ The two halves of a connection, of which each is closed by itself.
 from __future__ import annotations
 
 from twisted.internet.interfaces import ISSLTransport, ITCPTransport, ITransport
+from zope.interface import Interface
 
 
-class IHalfCloseableTLS(ISSLTransport):
+class IHalfCloseableTLS(ISSLTransport, Interface):
     """
     A TLS transport whose halves end one by one, each with its close_notify (RFC 8446 section 6.1).
     """

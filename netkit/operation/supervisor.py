@@ -62,7 +62,7 @@ class Served(Protocol):
 
 class Supervisor:
     """
-    Has others serve what this process listens on, once that is wanted: L{start}, or SIGHUP.
+    Has others serve what this process listens on, once that is wanted: C{start()}, or SIGHUP.
 
     This process listens as long as it lives, and accepts nothing any more then: whoever connects
     waits for one of the workers, none is refused. A worker that ends is started again. At SIGHUP

@@ -96,7 +96,7 @@ class PluginService(ListeningService):
             faults = faults or Faults()
             self.inspected.faults = FaultControl(faults)
         if faults is not None:
-            factory = _FaultyFactory(factory, faults, self._clock)
+            factory = _FaultyFactory(factory, faults, self.clock)
         return factory
 
     def prepare(self, endpoint: IStreamServerEndpoint) -> None:
@@ -140,17 +140,17 @@ class PluginService(ListeningService):
 
         @return: a Deferred that fires when all that is done.
         """
-        deadline = self._clock.seconds() + self.grace
+        deadline = self.clock.seconds() + self.grace
         yield super().stopService()
         if self._recording:
             self._recording = False
-            left = max(_LAST, deadline - self._clock.seconds())
+            left = max(_LAST, deadline - self.clock.seconds())
             if self.accessLog is not None:
                 yield (
-                    self.accessLog.stop().addTimeout(_LAST, self._clock).addErrback(lambda _: None)
+                    self.accessLog.stop().addTimeout(_LAST, self.clock).addErrback(lambda _: None)
                 )
             # Whoever stalls has had the time that connections have; what is lost is told.
-            yield self._capture.stop().addTimeout(left, self._clock).addErrback(lambda _: None)
+            yield self._capture.stop().addTimeout(left, self.clock).addErrback(lambda _: None)
 
 
 class _FaultyFactory(FaultyFactory):

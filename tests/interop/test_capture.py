@@ -475,7 +475,7 @@ def test_a_crash_leaves_what_was_flushed(folder: Path, capture: Path) -> None:
         for _ in range(100):
             client.sendall(os.urandom(10_000))
             client.recv(10_000)
-        [path] = capture.glob("*.pcapng")
+        [path] = eventually(lambda: list(capture.glob("*.pcapng")), bool)
         eventually(lambda: path.stat().st_size, lambda size: size > 100_000)
         os.kill(echo.pid, signal.SIGKILL)
     Program.stop(echo)
