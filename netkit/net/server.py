@@ -349,6 +349,12 @@ class _SocketServerFactory(ServerFactory):
         self._accessList = accessList
         self._dropped = dropped
 
+    def logPrefix(self) -> str:
+        """
+        As the callback is called.
+        """
+        return getattr(self._callback, "__qualname__", type(self._callback).__name__)
+
     def protocol(self) -> ServerProtocol:
         """
         Make the protocol of one connection.

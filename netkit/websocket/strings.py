@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import NoProtocol
 from twisted.internet.interfaces import (
     IListeningPort,
+    ILoggingContext,
     IProtocol,
     IProtocolFactory,
     IReactorTime,
@@ -65,6 +66,14 @@ class _StreamFactory(WebSocketFactory):
             clock=clock,
         )
         self._factory = factory
+
+    def logPrefix(self) -> str:
+        """
+        As the factory is called in the log that somebody asked for.
+        """
+        if ILoggingContext.providedBy(self._factory):
+            return str(ILoggingContext(self._factory).logPrefix())
+        return type(self._factory).__name__
 
     def doStart(self) -> None:
         super().doStart()

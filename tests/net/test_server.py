@@ -33,7 +33,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.logger import LogEvent
+from twisted.logger import LogEvent, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -769,3 +769,11 @@ async def test_context_managers_where_the_block_fails(where: str) -> None:
     assert isinstance(await sockets[0].closed, ConnectionAborted)
     assert server.getConnections() == 0
     hanging.callback(None)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_log_names_the_callback(logged: list[LogEvent], serve: Serve) -> None:
+    await serve(respond).listen(LOCAL)
+    texts = [formatEvent(event) for event in logged]
+    assert any(text.startswith("respond starting on ") for text in texts)
+    assert not any("_SocketServerFactory" in text for text in texts)

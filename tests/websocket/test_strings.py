@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, clientFromString, serverFromString
 from twisted.internet.error import ConnectionDone, NoProtocol
 from twisted.internet.interfaces import (
@@ -19,6 +20,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import LogEvent, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -322,3 +324,13 @@ def test_a_path_that_is_none(path: Any, error: type[Exception]) -> None:
     reactor = MemoryReactorClock()
     with pytest.raises(error, match="path is"):
         WebSocketStreamServerEndpoint(TCP4ServerEndpoint(reactor, 0), path=path, clock=reactor)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_log_names_the_factory(logged: list[LogEvent]) -> None:
+    from twisted.internet import reactor
+
+    port = await serverFromString(reactor, SERVER).listen(EchoFactory())
+    await maybeDeferred(port.stopListening)
+    texts = [formatEvent(event) for event in logged]
+    assert any(text.startswith("EchoFactory starting on ") for text in texts)
