@@ -197,6 +197,7 @@ class ServerFactory(Factory[ServerProtocol]):
 
     @ivar connections: the open connections.
     @ivar budget: how much they may keep in memory together.
+    @ivar accepted: how many connections there were, without those that were refused.
     @ivar refused: how many connections were refused, as those over C{maxConnections} are.
     """
 
@@ -235,6 +236,7 @@ class ServerFactory(Factory[ServerProtocol]):
         self.budget = Budget(maxBuffered)
         self.idleTimeout = idleTimeout
         self.connections: set[ServerProtocol] = set()
+        self.accepted = 0
         self.refused = 0
         self._full = False
         self._idleChecks = Ticker(clock, self._checkIdle)
@@ -274,6 +276,7 @@ class ServerFactory(Factory[ServerProtocol]):
         Called by a protocol of ours when its connection is made.
         """
         self.connections.add(protocol)
+        self.accepted += 1
         self._idleChecks.start(self.idleTimeout / _TICKS)
 
     def connectionClosed(self, protocol: ServerProtocol) -> None:

@@ -5,6 +5,7 @@ Processes that serve in the place of one: as many as there are processors, or fr
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from twisted.python.failure import Failure
 
 from ..base.deadlines import Deadline
 from .child import instructions
+from .figures import Figures, Source, fromJSON, merge, toJSON
 from .signals import addSignalCall
 from .sockets import Sockets
 from .workers import WorkerProcess
@@ -70,6 +72,7 @@ class Supervisor:
     serve whom they have to the end, and go on to serve all where a fresh one does not come up.
 
     @ivar sockets: what to listen with.
+    @ivar metered: whether figures of the process as a whole are among its figures.
     @ivar holding: whether this process serves nobody.
     """
 
@@ -86,6 +89,9 @@ class Supervisor:
         self._failures: dict[int, int] = {}
         self._services: list[Served] = []
         self._reopened: list[Callable[[], object]] = []
+        self._sources: list[Source] = []
+        self._restarts = 0
+        self.metered = False
         self._removals: list[Any] = []
         self._reloadAgain = False
         self._reloading = False
@@ -135,6 +141,50 @@ class Supervisor:
                 for removal in removals:
                     removal()
         return self._stopAll(service.grace)
+
+    @property
+    def isWorker(self) -> bool:
+        """
+        Whether this process is a worker.
+        """
+        return self._isWorker
+
+    @property
+    def ready(self) -> bool:
+        """
+        Whether somebody serves whoever connects, and will.
+        """
+        if self._stopping or not self._services:
+            return False
+        return not self.holding or any(map(_serves, self._current.values()))
+
+    def addFigures(self, source: Source) -> None:
+        """
+        Have something's figures among those of the process.
+        """
+        self._sources.append(source)
+
+    def ownFigures(self) -> Figures:
+        """
+        Tell the figures of this process.
+        """
+        return merge(source() for source in self._sources)
+
+    async def figures(self) -> Figures:
+        """
+        Tell the figures of this process and its workers, as far as those answer in time.
+        """
+        found = [self.ownFigures()]
+        asked = [worker.figures() for worker in self._all if _serves(worker)]
+        found += [
+            fromJSON(each)
+            for succeeded, each in await DeferredList(asked, consumeErrors=True)
+            if succeeded
+        ]
+        if self._count:
+            serving = sum(map(_serves, self._current.values()))
+            found.append({("workers",): serving, ("ended",): self._restarts})
+        return merge(found)
 
     def onReopen(self, call: Callable[[], object]) -> None:
         """
@@ -257,6 +307,7 @@ class Supervisor:
         self._all.discard(worker)
         if self._stopping or self._current.get(slot) is not worker:
             return
+        self._restarts += 1
         now = self._reactor.seconds()
         failures = self._failures.get(slot, 0) if now - worker.startedAt < _LIVED else 0
         self._failures[slot] = failures + 1
@@ -314,6 +365,10 @@ class Supervisor:
         return DeferredList(ended).addCallback(over)
 
 
+def _serves(worker: WorkerProcess) -> bool:
+    return worker.serves
+
+
 class _Control(StreamProtocol):
     """
     What a worker's parent tells it.
@@ -335,6 +390,9 @@ class _Control(StreamProtocol):
         for line in lines:
             if line == b"stop":
                 self._stop()
+            elif line == b"figures":
+                told = json.dumps(toJSON(self._supervisor.ownFigures()))
+                self.transport.write(f"{told}\n".encode())
             elif line == b"reopen":
                 self._supervisor.reopen()
             elif line == b"drain":

@@ -16,6 +16,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..base.waiters import Waiters
 from .child import ENVIRONMENT
 
 _log = Logger()
@@ -23,12 +24,16 @@ _log = Logger()
 # systemd's sockets begin at this descriptor.
 _FIRST = 3
 
+# For how many seconds to wait for a worker's figures.
+_ANSWER = 1.0
+
 
 class WorkerProcess(ProcessProtocol):
     """
     A worker, as its parent has it.
 
     @ivar ready: fires when it serves; fails, with what it ended by, where it ends before.
+    @ivar serves: whether it does.
     @ivar ended: fires when it has ended.
     """
 
@@ -41,6 +46,8 @@ class WorkerProcess(ProcessProtocol):
         self.ready: Deferred[None] = Deferred()
         self.ended: Deferred[None] = Deferred()
         self.startedAt: float = reactor.seconds()
+        self.serves = False
+        self._asked: Waiters[Any] = Waiters()
         self._reactor = reactor
         self._lines: dict[int, bytes] = {}
         self._said: dict[int, Callable[[str], None]] = {2: self._logged}
@@ -78,6 +85,15 @@ class WorkerProcess(ProcessProtocol):
         if self.transport is not None and self.transport.pid is not None:
             self.transport.write(f"{what}\n".encode())
 
+    def figures(self) -> Deferred[Any]:
+        """
+        Ask for its figures.
+
+        @return: fires with them; fails where it does not tell them in time.
+        """
+        self.tell("figures")
+        return self._asked.wait().addTimeout(_ANSWER, self._reactor)
+
     def kill(self) -> None:
         """
         End it at once.
@@ -97,6 +113,7 @@ class WorkerProcess(ProcessProtocol):
         """
         It has ended.
         """
+        self.serves = False
         if not self.ready.called:
             self.ready.errback(reason)
         self.ended.callback(None)
@@ -105,7 +122,10 @@ class WorkerProcess(ProcessProtocol):
         _log.info("{name}: {line}", name=self.name, line=line)
 
     def _told(self, line: str) -> None:
-        if line == "ready" and not self.ready.called:
+        if line != "ready":
+            self._asked.succeed(json.loads(line))
+        elif not self.ready.called:
+            self.serves = True
             self.ready.callback(None)
 
 

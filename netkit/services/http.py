@@ -18,7 +18,9 @@ from ..http import HTTPFactory, Request, Response
 from ..http.exchange import Exchange
 from ..inspector.services import AnswerChange, fieldsJSON, octetsJSON
 from ..operation.accesslog import Format, parseFormat
+from ..operation.figures import Requests
 from ..operation.logfile import LogFile
+from ..operation.supervisor import supervisor
 from ..wire.errors import LocalProtocolError
 from ..wire.http import Limits
 from .cors import CORS_FIELDS, isPreflight, preflightAnswer
@@ -229,6 +231,10 @@ def makeService(options: Options) -> PluginService:
     if options["access-log"] is not None:
         accessLog = LogFile(options["access-log"], IReactorFromThreads(reactor))
         exchangeDone = _logged(options["access-log-format"], accessLog)
+    if options["metrics"] is not None:
+        requests = Requests()
+        supervisor(reactor).addFigures(lambda: requests.figures(options.service))
+        exchangeDone = _both(requests.count, exchangeDone)
     service = listeningService(
         options,
         HTTPFactory(
@@ -252,6 +258,19 @@ def makeService(options: Options) -> PluginService:
     )
     service.accessLog = accessLog
     return service
+
+
+def _both(
+    one: Callable[[Exchange], None], other: Callable[[Exchange], None] | None
+) -> Callable[[Exchange], None]:
+    if other is None:
+        return one
+
+    def both(exchange: Exchange) -> None:
+        one(exchange)
+        other(exchange)
+
+    return both
 
 
 def _logged(format: Format, log: LogFile) -> Callable[[Exchange], None]:

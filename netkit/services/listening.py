@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -15,8 +15,10 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IReactorCore,
     IReactorFromThreads,
+    IReactorTime,
     IStreamServerEndpoint,
 )
+from twisted.python.failure import Failure
 
 from ..base.keylog import KeyLog
 from ..capture.capture import Capture, CaptureSettings
@@ -25,12 +27,16 @@ from ..capture.recorded import RecordedFactory
 from ..faults import Faults, FaultyFactory
 from ..inspector.faulting import FaultControl
 from ..inspector.services import Answering, InspectedService
+from ..operation.figures import Lag, captureFigures, serviceFigures
 from ..operation.logfile import LogFile
 from ..operation.supervisor import supervisor
 from ..server import ServerFactory
 from ..service import CannotStart, ListeningService
 from .inspection import makeInspector, makeRing
 from .options import CommonOptions, ServiceOptions
+
+if TYPE_CHECKING:
+    from ..operation.metrics import MetricsEndpoint
 
 # What is recorded has so many seconds to be written in, at least, when a service stops.
 _LAST = 0.5
@@ -45,6 +51,7 @@ class PluginService(ListeningService):
     nowhere to go.
 
     @ivar inspected: what an inspector is told of it.
+    @ivar metrics: what listens for who looks at figures.
     @ivar accessLog: where its requests are logged, besides.
     """
 
@@ -81,6 +88,8 @@ class PluginService(ListeningService):
         self._faults = faults
         self._recording = False
         self.accessLog: LogFile | None = None
+        self.metrics: MetricsEndpoint | None = None
+        self.factory = factory
         super().__init__(descriptions, factory, service=service, grace=grace, reactor=reactor)
 
     def wrapped(self, factory: IProtocolFactory) -> IProtocolFactory:
@@ -116,6 +125,14 @@ class PluginService(ListeningService):
         super().startService()
 
     def _record(self) -> None:
+        metrics, self.metrics = self.metrics, None
+        if metrics is not None:
+            failures: list[Failure] = []
+            metrics.start().addErrback(failures.append)
+            for failure in failures:
+                raise CannotStart(
+                    f"metrics: {failure.getErrorMessage()}; choose another --metrics"
+                )
         if self._recording or self.supervisor.holding:
             return
         try:
@@ -236,9 +253,35 @@ def listeningService(
         grace=options["grace"],
     )
     service.inspected.answer = answer
+    _addMetrics(service, options, capture)
     if options.sharedCapture is None:
         addInspector(service, options, capture, [service.inspected])
     return service
+
+
+def _addMetrics(service: PluginService, options: ServiceOptions, capture: Capture) -> None:
+    if options["metrics"] is None:
+        return
+    its = service.supervisor
+    name, factory = service.service, service.factory
+    its.addFigures(lambda: serviceFigures(name, factory))
+    if its.metered:
+        return
+    its.metered = True
+    from twisted.internet import reactor
+
+    its.addFigures(lambda: captureFigures(capture))
+    lag = Lag(IReactorTime(reactor))
+    its.addFigures(lag.figures)
+    lag.start()
+    if not its.isWorker:
+        try:
+            from ..operation.metrics import MetricsEndpoint
+        except ModuleNotFoundError as missing:
+            raise CannotStart(
+                "--metrics wants prometheus-client: pip install 'txnetkit[metrics]'"
+            ) from missing
+        service.metrics = MetricsEndpoint(its, reactor, options["metrics"])
 
 
 def addInspector(

@@ -157,6 +157,12 @@ class CommonOptions(Options):
             seconds("idle-timeout"),
         ],
         [
+            "metrics",
+            None,
+            None,
+            "A server endpoint string for /metrics (Prometheus), /healthz and /readyz.",
+        ],
+        [
             "workers",
             None,
             0,
@@ -236,6 +242,8 @@ class CommonOptions(Options):
         _checkChoice("capture-when-full", self["capture-when-full"], ["slow", "drop"])
         if self["capture-file-size"] < 1 or self["capture-files"] < 1:
             raise UsageError("--capture-file-size and --capture-files are 1 at least")
+        if self["metrics"] is not None:
+            checkEndpoint(self["metrics"], "metrics")
         if self["inspect"] is not None and self["workers"]:
             raise UsageError(
                 "--inspect shows the connections of one process, and --workers has several: "

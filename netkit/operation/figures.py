@@ -1,0 +1,156 @@
+"""
+What is counted of a process, in plain integers, and how those of several processes are added.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from ..base.deadlines import Ticker
+from ..http.exchange import Exchange
+
+#: A figure's name, then the values of its labels.
+Key = tuple[str, ...]
+
+#: Figures: L{merge} adds those of several processes.
+Figures = dict[Key, float]
+
+#: The upper bounds of what is counted of the time that requests take, in seconds.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+# Clients make up others, and each would be a figure of its own.
+_METHODS = frozenset(
+    (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE")
+)
+
+# How often the event loop is looked at, in seconds.
+_INTERVAL = 1.0
+
+#: The figure of which the greatest counts, not the sum.
+LAG = "lag"
+
+
+class Requests:
+    """
+    Counts the HTTP requests of a service.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[bytes, int], int] = {}
+        self._buckets = [0] * (len(BUCKETS) + 1)
+        self._seconds = 0.0
+
+    def count(self, exchange: Exchange) -> None:
+        """
+        Count one that is over.
+        """
+        key = (b"" if exchange.head is None else exchange.head.method, exchange.status // 100)
+        if key[0] not in _METHODS:
+            key = b"other", key[1]
+        self._counts[key] = self._counts.get(key, 0) + 1
+        self._buckets[bisect_left(BUCKETS, exchange.seconds)] += 1
+        self._seconds += exchange.seconds
+
+    def figures(self, service: str) -> Figures:
+        """
+        Tell what was counted.
+        """
+        found: Figures = {
+            ("requests", service, method.decode(), f"{status}xx"): number
+            for (method, status), number in self._counts.items()
+        }
+        total = 0
+        for bound, number in zip((*map(str, BUCKETS), "+Inf"), self._buckets, strict=True):
+            total += number
+            found["bucket", service, bound] = total
+        found["seconds", service] = self._seconds
+        return found
+
+
+class Lag:
+    """
+    Tells how late the event loop was to call what was due.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        """
+        @param clock: the reactor.
+        """
+        self._clock = clock
+        self._due = 0.0
+        self._worst = 0.0
+        self._ticker = Ticker(clock, self._tick)
+
+    def start(self) -> None:
+        """
+        Begin to look.
+        """
+        self._due = self._clock.seconds() + _INTERVAL
+        self._ticker.start(_INTERVAL)
+
+    def figures(self) -> Figures:
+        """
+        Tell the longest time since that was told last.
+        """
+        worst, self._worst = self._worst, 0.0
+        return {(LAG,): worst}
+
+    def _tick(self) -> None:
+        now = self._clock.seconds()
+        self._worst = max(self._worst, now - self._due)
+        self._due = now + _INTERVAL
+
+
+def captureFigures(capture: Any) -> Figures:
+    """
+    Tell what a L{Capture <netkit.capture.capture.Capture>} counts.
+    """
+    names = ("events", "octets", "queued", "dropped", "unrecorded")
+    return {("capture", name): getattr(capture, name) for name in names}
+
+
+def serviceFigures(service: str, factory: Any) -> Figures:
+    """
+    Tell what a L{ServerFactory <netkit.server.ServerFactory>} counts.
+    """
+    return {
+        ("open", service): len(factory.connections),
+        ("accepted", service): factory.accepted,
+        ("refused", service): factory.refused,
+    }
+
+
+def merge(several: Iterable[Figures]) -> Figures:
+    """
+    Add the figures of several processes.
+    """
+    merged: Figures = {}
+    for figures in several:
+        for key, value in figures.items():
+            if key[0] == LAG:
+                merged[key] = max(merged.get(key, 0.0), value)
+            else:
+                merged[key] = merged.get(key, 0) + value
+    return merged
+
+
+def toJSON(figures: Mapping[Key, float]) -> list[tuple[Key, float]]:
+    """
+    Make of figures what goes from one process to another.
+    """
+    return list(figures.items())
+
+
+def fromJSON(found: Iterable[tuple[Iterable[str], float]]) -> Figures:
+    """
+    Read what L{toJSON} made.
+    """
+    return {tuple(key): value for key, value in found}
+
+
+#: What tells figures.
+Source = Callable[[], Figures]

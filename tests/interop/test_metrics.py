@@ -1,0 +1,110 @@
+"""
+Prometheus looks at the figures of services.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interop.peers import PATIENCE, SCRIPTS, Program, eventually, requirePeer, run
+
+
+@pytest.fixture
+def start() -> Iterator[list[Program]]:
+    """
+    The programs that are ended with the test.
+    """
+    programs: list[Program] = []
+    yield programs
+    for program in programs:
+        program.stop()
+        assert "Traceback" not in program.output, program.output
+
+
+def get(url: str, *options: str) -> tuple[int, str]:
+    """
+    The status of a response, and its content.
+    """
+    done = run([requirePeer("curl"), "-s", "-w", "\n%{http_code}", *options, url])
+    content, _, status = done.output.decode().rpartition("\n")
+    return int(status), content
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_figures(start: list[Program], tmp_path: Path, count: int) -> None:
+    promtool, prometheus = requirePeer("promtool"), requirePeer("prometheus")
+    service = Program(
+        [
+            *[str(SCRIPTS / "twistd"), "-n", "--pidfile=", "netkit-http", f"--workers={count}"],
+            *["--metrics=tcp:0:interface=127.0.0.1", "--format=none", "--delay=0.1"],
+            *["-l", "unix:http.sock", "--grace=30"],
+        ],
+        cwd=tmp_path,
+    )
+    start.append(service)
+    service.waitForLines(re.compile("http listens on"), 1 + count)
+    (found,) = service.waitForLines(re.compile(r"metrics are on 127.0.0.1:(\d+)"))
+    origin = f"http://127.0.0.1:{found[1]}"
+    assert eventually(lambda: get(f"{origin}/readyz"), lambda each: each[0] == 200)[0] == 200
+    assert get(f"{origin}/healthz") == (200, "ok\n")
+    assert get(f"{origin}/other")[0] == 404
+    path = str(tmp_path / "http.sock")
+    for method in ("GET", "PUT", "MADEUP"):
+        assert get("http://x/", "--unix-socket", path, "-X", method)[0] == 200
+    requests = re.compile(r'^netkit_http_requests_total\{.*status="2xx"\} (\d+)\.0$', re.MULTILINE)
+    content = get(f"{origin}/metrics")[1]
+    assert [found[1] for found in requests.finditer(content)] == ["1"] * 3
+    assert 'method="other"' in content
+    assert 'netkit_connections_accepted_total{service="http"} 3.0' in content
+    assert 'netkit_http_request_seconds_bucket{le="0.05",service="http"} 0.0' in content
+    assert 'netkit_http_request_seconds_count{service="http"} 3.0' in content
+    assert ("netkit_workers 2.0" in content) == (count == 2)
+    checked = run([promtool, "check", "metrics"], content.encode())
+    assert (checked.status, checked.errors) == (0, b"")
+    # It scrapes in its own format, OpenMetrics.
+    (tmp_path / "prometheus.yml").write_text(
+        "global: {scrape_interval: 1s}\nscrape_configs:\n  - job_name: netkit\n"
+        f"    static_configs: [{{targets: ['127.0.0.1:{found[1]}']}}]\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    start.append(
+        Program(
+            [
+                *[prometheus, f"--config.file={tmp_path}/prometheus.yml"],
+                *[f"--web.listen-address=127.0.0.1:{port}", f"--storage.tsdb.path={tmp_path}/db"],
+            ]
+        )
+    )
+    query = f"http://127.0.0.1:{port}/api/v1/query?query=sum(netkit_http_requests_total)"
+
+    def scraped() -> str:
+        try:
+            return str(json.loads(get(query)[1])["data"]["result"][0]["value"][1])
+        except (ValueError, IndexError):
+            return ""
+
+    assert eventually(scraped, bool) == "3"
+    # It still answers while it drains: somebody uploads.
+    with socket.socket(socket.AF_UNIX) as client, client.makefile("rb") as reply:
+        client.settimeout(PATIENCE)
+        client.connect(path)
+        client.sendall(
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert reply.readline() == b"HTTP/1.1 100 Continue\r\n"
+        os.kill(service.pid, signal.SIGTERM)
+        drains = eventually(lambda: get(f"{origin}/readyz"), lambda each: each[0] != 200)
+        assert drains == (503, "not ready\n")
+        client.sendall(b"ab")
+        rest = reply.read()
+    assert b"HTTP/1.1 200 OK\r\n" in rest
+    assert b"\r\nconnection: close\r\n" in rest
