@@ -85,6 +85,8 @@ const accessible = async () => {
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   if (violations.length) throw new Error(violations.map((each) => `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 160)).slice(0, 3).join(" ")}`).join("; "));
 };
+// A toast stays for a while: which one is it?
+const quiet = () => page.evaluate(() => document.getElementById("toasts").replaceChildren());
 const raw = (address, octets) =>
   new Promise((resolve) => {
     const [host, port] = address.split(":");
@@ -215,7 +217,9 @@ await step("rows are marked", async () => {
 
 await step("it copies as curl, which sends the same again", async () => {
   await select("path:curl");
-  await press("s", "c");
+  await press("s");
+  await quiet();
+  await press("c");
   await appears(".menu");
   await accessible();
   await press("Enter");
@@ -223,12 +227,14 @@ await step("it copies as curl, which sends the same again", async () => {
   const command = await page.evaluate(() => navigator.clipboard.readText());
   const { stdout } = await run("bash", ["-c", `${command} --silent`]);
   if (!stdout.includes("12345678901234567890") || !stdout.includes("Bearer secret")) throw new Error(`${command}: ${stdout}`);
+  await quiet();
   await press("c");
   await appears(".menu");
   await press("ArrowDown", "ArrowDown", "Enter");
   await sees(".toast", "Copied what was sent");
   const sent = await page.evaluate(() => navigator.clipboard.readText());
   if (!sent.replace(/\r/g, "").startsWith("POST /anything/curl HTTP/1.1\nHost:")) throw new Error(sent);
+  await quiet();
   await press("c");
   await appears(".menu");
   await press("ArrowDown", "Enter");
@@ -241,6 +247,7 @@ await step("it copies as curl, which sends the same again", async () => {
 
 await step("it copies a WebSocket as netkit ws", async () => {
   await select("is:websocket path:/npm");
+  await quiet();
   await press("c");
   await appears(".menu");
   await press("Enter");

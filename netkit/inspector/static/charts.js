@@ -12,9 +12,9 @@ const _CHARTS = [
     { name: "Errors", unit: "/s", tone: "bad", lines: [(second) => second.errors], figure: (second) => count(second.errors) },
     {
         name: "Latency",
-        unit: "p50 \u00b7 p99",
+        unit: "p99",
         lines: [(second) => second.latency?.p99 ?? null, (second) => second.latency?.p50 ?? null],
-        figure: (second) => (second.latency ? `${duration(second.latency.p50)} \u00b7 ${duration(second.latency.p99)}` : "\u2014"),
+        figure: (second) => (second.latency ? duration(second.latency.p99) : "\u2014"),
     },
     { name: "Open", unit: "connections", lines: [(second) => second.open], figure: (second) => count(second.open) },
     {

@@ -111,7 +111,7 @@ export async function compare(panel, exchange, secrets) {
         const [left, right] = await Promise.all([_lines(first, secrets), _lines(exchange, secrets)]);
         const differences = exchange.differences;
         panel.replaceChildren(
-            h("p", { class: `banner ${differences?.length ? "warn" : "good"}` }, differences === null ? "Its answer is not complete yet." : differences.length ? visible(differences.join("; ")) : "The answers are the same."),
+            h("p", { class: `banner ${differences?.length ? "warn" : "good"}` }, differences === null ? "Its answer is not complete yet." : differences.length ? differences.length === 1 ? "The answers differ in one thing." : `The answers differ in ${differences.length} things.` : "The answers are the same."),
             h("div", { class: "comparehead" }, h("b", {}, `First, ${duration(first.duration) || "open"}`), h("b", {}, `Again, ${duration(exchange.duration) || "open"}`)),
             _table(align(left.head.map(visible), right.head.map(visible)), "Heads"),
             _table(align(left.body, right.body), "Contents"),

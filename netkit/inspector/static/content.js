@@ -26,9 +26,10 @@ const _HEX = 8192;
 export class Content {
     /**
      * @param {string} label what it is.
-     * @param {Source[]} sources the ways to look at it; the first is the one at first.
+     * @param {Source[]} sources the ways to look at it.
+     * @param {number} [first] which of them it is at first.
      */
-    constructor(label, sources) {
+    constructor(label, sources, first = 0) {
         this._sources = sources;
         this._first = 0;
         this._indented = null;
@@ -39,10 +40,10 @@ export class Content {
         this.element = h(
             "div",
             { class: "content" },
-            h("div", { class: "contenthead" }, h("span", { class: "what" }, label), this._pager, choice(`${label} as`, options, "0", (value) => this._choose(Number(value)))),
+            h("div", { class: "contenthead" }, h("span", { class: "what" }, label), this._pager, choice(`${label} as`, options, String(first), (value) => this._choose(Number(value)))),
             this._body,
         );
-        this._choose(0);
+        this._choose(first);
     }
 
     _choose(index) {
@@ -165,7 +166,6 @@ export function messageContent(id, which, message, secrets, view) {
     sources.push({ label: "As sent", as: "sent", path: octets, wrong: message.wrongAt });
     sources.push({ label: "Hex", as: "hex", path: octets, wrong: message.wrongAt });
     const wanted = sources.findIndex((source) => source.as === (message.wrongAt !== null ? "hex" : view));
-    if (wanted > 0) sources.unshift(...sources.splice(wanted, 1));
     const coding = content.coding === null ? "" : decoded ? `, ${visible(content.coding)}: ${size(content.decoded ?? 0)} decoded` : `, ${visible(content.coding)}`;
-    return new Content(`${content.length ? `Content, ${size(content.length)}${coding}` : `Octets, ${size(message.length)}`}`, sources);
+    return new Content(`${content.length ? `Content, ${size(content.length)}${coding}` : `Octets, ${size(message.length)}`}`, sources, Math.max(0, wanted));
 }

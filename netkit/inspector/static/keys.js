@@ -7,9 +7,9 @@ import { h } from "./dom.js";
 import { set, setting } from "./settings.js";
 
 const _MOVES = [
-    ["\u2191 \u2193, j k", "Previous, next row"],
-    ["Page Up, Page Down", "A page up, down"],
-    ["Home, End", "First, last row"],
+    ["\u2191 \u2193 j k", "Previous, next row"],
+    ["PageUp PageDown", "A page up, down"],
+    ["Home End", "First, last row"],
     ["Enter", "To the detail"],
     ["[ ]", "Previous, next tab of the detail"],
     ["Esc", "Close the detail; leave the filter"],

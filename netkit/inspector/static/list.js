@@ -66,7 +66,7 @@ class Line {
         this.look = look;
         this.element.className = look;
         this.element.setAttribute("aria-selected", String(selected));
-        const words = [row.marked && "\u2605", marks.includes("fault") && "\u26a1", marks.includes("refused") && "\u2298", marks.includes("error") && "!"];
+        const words = [row.marked && "\u2605", marks.includes("fault") && "\u26a1", marks.includes("refused") && "\u2298", marks.includes("error") && "!", row.again !== null && "\u21bb"];
         this.write("mark", words.find(Boolean) || (state === "open" ? "\u25cb" : "\u25cf"));
     }
 }
@@ -113,6 +113,7 @@ export class List {
         this._following = true;
         this._length = 0;
         this._height = 24;
+        this._head = 0;
         this._moved = false;
         element.addEventListener("scroll", () => this._scrolled(), { passive: true });
         element.addEventListener("click", (event) => this._clicked(event));
@@ -137,6 +138,7 @@ export class List {
 
     /** The window, or the size of letters, has changed. */
     resize() {
+        this._head = this._space.offsetTop;
         this._height = parseFloat(getComputedStyle(this._element).getPropertyValue("--row")) || 24;
         const count = Math.ceil(this._element.clientHeight / this._height) + _SPARE;
         while (this._lines.length < count) {
@@ -166,7 +168,7 @@ export class List {
             if (first && !this._following) this._scroll(this._element.scrollTop + (length - this._length) * this._height);
             this._length = length;
         }
-        if (this._following) this._scroll(first ? 0 : Math.max(0, length * this._height + this._head() - this._element.clientHeight));
+        if (this._following) this._scroll(first ? 0 : Math.max(0, length * this._height + this._head - this._element.clientHeight));
         const top = this._element.scrollTop;
         const begin = Math.max(0, Math.min(Math.floor(top / this._height) - (_SPARE >> 1), length - this._lines.length));
         const count = this._lines.length;
@@ -250,17 +252,13 @@ export class List {
         if (at < 0) return;
         const line = this._source.newestFirst() ? rows.length - 1 - at : at;
         const top = line * this._height;
-        const visible = this._element.clientHeight - this._head();
+        const visible = this._element.clientHeight - this._head;
         if (this._following && line !== (this._source.newestFirst() ? 0 : rows.length - 1)) {
             this._following = false;
             this._source.held(true);
         }
         if (top < this._element.scrollTop) this._scroll(top);
         else if (top + this._height > this._element.scrollTop + visible) this._scroll(top + this._height - visible);
-    }
-
-    _head() {
-        return this._space.offsetTop;
     }
 
     _scroll(top) {
