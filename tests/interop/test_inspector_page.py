@@ -23,7 +23,13 @@ from tests.interop.peers import (
     requirePeer,
 )
 
-STATIC = Path(__file__).parents[2] / "netkit" / "inspector" / "static"
+ROOT = Path(__file__).parents[2]
+STATIC = ROOT / "netkit" / "inspector" / "static"
+MODULES = [
+    *sorted(STATIC.glob("*.js")),
+    ROOT / "benchmarks" / "inspector.mjs",
+    ROOT / "docs" / "screenshots.mjs",
+]
 SERVICES = ("echo", "print-respond", "http", "websocket", "inspector")
 
 
@@ -75,10 +81,10 @@ def test_page(addresses: dict[str, str]) -> None:
     assert result["troubles"] == []
 
 
-@pytest.mark.parametrize("path", sorted(STATIC.glob("*.js")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_syntax(path: Path) -> None:
     """
-    Each module of the page is one, and names another only where that is.
+    Each module of the page, and of what drives it, is one, and names another only where that is.
     """
     told = subprocess.run(
         [requirePeer("node"), "--input-type=module", "--check"],
