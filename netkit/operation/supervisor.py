@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 from ..base.deadlines import Deadline
 from .child import instructions
 from .figures import Figures, Source, fromJSON, merge, toJSON
+from .notify import Notifier
 from .signals import addSignalCall
 from .sockets import Sockets
 from .workers import WorkerProcess
@@ -96,6 +97,7 @@ class Supervisor:
         self._reloadAgain = False
         self._reloading = False
         self._stopping = False
+        self._notifier = Notifier(reactor)
         told = instructions()
         self.sockets = Sockets(reactor, [tuple(each) for each in told["sockets"]] if told else ())
         self._isWorker = told is not None
@@ -123,6 +125,9 @@ class Supervisor:
         if service in self._services:
             return
         self._services.append(service)
+        if len(self._services) == 1 and not self.holding:
+            # Workers tell when they serve.
+            self._reactor.callWhenRunning(self._notifier.ready)
         if len(self._services) == 1 and not self._isWorker:
             self._removals = [addSignalCall(self._reactor, signal.SIGUSR1, self.reopen)]
             if not _hangsUp():
@@ -212,6 +217,7 @@ class Supervisor:
             return
         self._reloading = True
         self._count = self._count or 1
+        self._notifier.reloading()
         _log.info("Reloading: starting {count} fresh workers", count=self._count)
         self._fresh = {slot: self._start(slot) for slot in range(self._count)}
         waiting = [self._awaited(worker) for worker in self._fresh.values()]
@@ -266,6 +272,7 @@ class Supervisor:
 
     def _reloaded(self) -> None:
         self._reloading = False
+        self._notifier.ready()
         if self._reloadAgain:
             self._reloadAgain = False
             self.reload()
@@ -277,8 +284,8 @@ class Supervisor:
             return
         self._current = {slot: self._start(slot) for slot in range(self._count)}
         waiting = [self._awaited(worker) for worker in self._current.values()]
-        DeferredList(waiting, fireOnOneErrback=True, consumeErrors=True).addErrback(
-            lambda _: self._cannotStart()
+        DeferredList(waiting, fireOnOneErrback=True, consumeErrors=True).addCallbacks(
+            lambda _: self._notifier.ready(), lambda _: self._cannotStart()
         )
 
     def _cannotStart(self) -> None:
@@ -328,6 +335,8 @@ class Supervisor:
     # The end
 
     def _stopAll(self, grace: float) -> Deferred[Any]:
+        if not self._stopping:
+            self._notifier.stopping()
         self._stopping = True
         waiting = list(self._all)
         ended: list[Deferred[None]] = []

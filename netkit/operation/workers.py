@@ -59,7 +59,7 @@ class WorkerProcess(ProcessProtocol):
         @param sockets: what it is to listen on: what each is for, and its descriptor.
         """
         passed, environment = _systemdSockets()
-        childFDs: dict[int, Any] = {0: "w", 1: 1, 2: "r", **{each: each for each in passed}}
+        childFDs: dict[int, Any] = {0: "w", 1: 1, 2: "r", **_places(passed, dict(sockets))}
         control = _FIRST + len(passed)
         childFDs[control] = "r"
         self._said[control] = self._told
@@ -127,6 +127,13 @@ class WorkerProcess(ProcessProtocol):
         elif not self.ready.called:
             self.serves = True
             self.ready.callback(None)
+
+
+def _places(passed: range, sockets: dict[str, int]) -> dict[int, int]:
+    """
+    Where systemd's sockets are by now: a port has a copy, and closes what it was made of.
+    """
+    return {each: sockets.get(f"adopted {each}", each) for each in passed}
 
 
 def _systemdSockets() -> tuple[range, dict[str, str]]:
