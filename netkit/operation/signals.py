@@ -51,6 +51,13 @@ def addSignalCall(reactor: IReactorFromThreads, number: int, call: Call) -> Call
     return remove
 
 
+def hasSignalCalls(number: int) -> bool:
+    """
+    Whether something is called when the process is sent a signal.
+    """
+    return bool(_calls.get(number))
+
+
 def _received(number: int, frame: FrameType | None) -> None:
     for call in tuple(_calls[number]):
         call()

@@ -26,7 +26,7 @@ from ..base.deadlines import Deadline
 from .child import instructions
 from .figures import Figures, Source, fromJSON, merge, toJSON
 from .notify import Notifier
-from .signals import addSignalCall
+from .signals import addSignalCall, hasSignalCalls
 from .sockets import Sockets
 from .workers import WorkerProcess
 
@@ -416,9 +416,10 @@ class _Control(StreamProtocol):
             self._stop()
 
     def _stop(self) -> None:
-        # A second one cuts.
+        # A second one cuts, while there is something to cut.
+        if not self._stopping or hasSignalCalls(signal.SIGTERM):
+            os.kill(os.getpid(), signal.SIGTERM)
         self._stopping = True
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _hangsUp() -> bool:
