@@ -393,6 +393,15 @@ await step("360 pixels are enough, and so are 4K", async () => {
   await page.setViewport({ width: 1400, height: 800 });
 });
 
+await step("what was refused is pointed at", async () => {
+  await raw(http, Buffer.from("GET /x HTTP/1.1\r\nHost: a\r\nBad Header: x\r\n\r\n"));
+  await select("is:refused");
+  await sees(".request .banner", "At octet 26.");
+  await sees(".request .hex pre:last-child mark", "B");
+  await sees(".notes", "refused with 400");
+  await accessible();
+});
+
 await step("nothing hostile runs or freezes", async () => {
   const script = "<script>alert(1)</script><img src=x onerror=alert(2)>\u202e\u2066";
   const attack = encodeURIComponent(script).replaceAll("%3C", "<").replaceAll("%3E", ">");

@@ -171,7 +171,7 @@ export class Detail {
     _title() {
         const { exchange } = this;
         const words =
-            exchange.type === "tcp" ? ["TCP", `${exchange.peer} \u2194 ${exchange.host}`] : [exchange.type === "websocket" ? "WS" : (exchange.method ?? ""), exchange.target ?? ""];
+            exchange.type === "tcp" ? ["TCP", `${exchange.peer} \u2194 ${exchange.host}`] : [exchange.type === "websocket" ? "WS" : (exchange.method ?? "No request"), exchange.target ?? ""];
         const status = exchange.type === "websocket" && exchange.closeCode !== null ? `closed ${exchange.closeCode}` : exchange.status !== null ? `${exchange.status} ${exchange.reason ?? ""}` : exchange.state;
         const tone = exchange.marks.includes("error") ? "bad" : exchange.status >= 400 ? "poor" : exchange.state === "open" && exchange.status === null ? "" : "good";
         return h(
@@ -188,7 +188,7 @@ export class Detail {
                 h("span", {}, visible(`${exchange.service} \u00b7 ${exchange.peer}`)),
                 exchange.tls && h("span", {}, exchange.tls),
             ),
-            exchange.wrong && h("p", { class: "banner bad" }, visible(exchange.wrong)),
+            exchange.wrong && ![exchange.request?.wrong, exchange.response?.wrong].includes(exchange.wrong) && h("p", { class: "banner bad" }, visible(exchange.wrong)),
             exchange.startGone && h("p", { class: "banner warn" }, "Its beginning is no longer kept."),
         );
     }

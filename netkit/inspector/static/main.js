@@ -98,7 +98,7 @@ function _draw() {
 function _showFigures() {
     const { overview } = figures;
     const parts = [
-        `${count(view.rows.length)}${view.rows.length === rows.all.length ? "" : ` of ${count(rows.all.length)}`} rows`,
+        `${count(view.rows.length)}${view.rows.length === rows.all.length ? "" : ` of ${count(rows.all.length)}`} ${rows.all.length === 1 ? "row" : "rows"}`,
         `${count(figures.events)} events`,
         figures.skipped && `${count(figures.skipped)} rows skipped`,
         figures.behind && `${count(figures.behind)} events behind`,
