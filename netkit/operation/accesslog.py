@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import time
 from typing import Any
 
@@ -50,7 +51,7 @@ def combined(exchange: Exchange) -> str:
     Make a line in the combined format of Apache and nginx.
     """
     head = exchange.head
-    when = datetime.fromtimestamp(time(), UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
+    when = _second(int(time()))
     line = _escaped(head.line) if head is not None else "-"
     referer = _field(exchange, b"referer")
     agent = _field(exchange, b"user-agent")
@@ -58,6 +59,11 @@ def combined(exchange: Exchange) -> str:
         f'{_host(exchange.transport)} - - [{when}] "{line}" {exchange.status} {exchange.octets} '
         f'"{_text(referer)}" "{_text(agent)}"\n'
     )
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
 
 
 def jsonLine(exchange: Exchange) -> str:

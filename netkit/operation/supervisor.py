@@ -36,10 +36,10 @@ _log = Logger()
 _PATIENCE = 60.0
 
 # How many seconds to wait before a worker that ended is started again: the first time, at most;
-# and after how many seconds of life it is the first time again.
+# and after how many seconds of service it is the first time again.
 _BACKOFF = 0.1
 _MOST_BACKOFF = 30.0
-_LIVED = 10.0
+_LIVED = 1.0
 
 # How many seconds a connection takes, at most, from being accepted to being known.
 _ACCEPTED = 0.5
@@ -315,8 +315,8 @@ class Supervisor:
         if self._stopping or self._current.get(slot) is not worker:
             return
         self._restarts += 1
-        now = self._reactor.seconds()
-        failures = self._failures.get(slot, 0) if now - worker.startedAt < _LIVED else 0
+        served = self._reactor.seconds() - worker.servesSince
+        failures = 0 if served >= _LIVED else self._failures.get(slot, 0)
         self._failures[slot] = failures + 1
         seconds = min(_BACKOFF * 2**failures, _MOST_BACKOFF)
         _log.warn(

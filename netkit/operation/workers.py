@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class WorkerProcess(ProcessProtocol):
 
     @ivar ready: fires when it serves; fails, with what it ended by, where it ends before.
     @ivar serves: whether it does.
+    @ivar servesSince: since when, by the reactor's clock; infinite where it never did.
     @ivar ended: fires when it has ended.
     """
 
@@ -45,7 +47,7 @@ class WorkerProcess(ProcessProtocol):
         self.name = name
         self.ready: Deferred[None] = Deferred()
         self.ended: Deferred[None] = Deferred()
-        self.startedAt: float = reactor.seconds()
+        self.servesSince = inf
         self.serves = False
         self._asked: Waiters[Any] = Waiters()
         self._reactor = reactor
@@ -126,6 +128,7 @@ class WorkerProcess(ProcessProtocol):
             self._asked.succeed(json.loads(line))
         elif not self.ready.called:
             self.serves = True
+            self.servesSince = self._reactor.seconds()
             self.ready.callback(None)
 
 

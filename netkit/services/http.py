@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.usage import UsageError
 
@@ -229,7 +229,7 @@ def makeService(options: Options) -> PluginService:
     )
     accessLog, exchangeDone = None, None
     if options["access-log"] is not None:
-        accessLog = LogFile(options["access-log"], IReactorFromThreads(reactor))
+        accessLog = LogFile(options["access-log"], reactor)
         exchangeDone = _logged(options["access-log-format"], accessLog)
     if options["metrics"] is not None:
         requests = Requests()
