@@ -53,6 +53,7 @@ def sources() -> set[str]:
     The files that an installation has to have.
     """
     files = [*(ROOT / "netkit").rglob("*.py"), *(ROOT / "twisted" / "plugins").glob("*.py")]
+    files += (ROOT / "netkit" / "inspector" / "static").iterdir()
     named = {str(path.relative_to(ROOT)) for path in files}
     return named | {"netkit/py.typed", *(f"{folder}/native.pyi" for folder in COMPILED)}
 
