@@ -13,6 +13,7 @@ from typing import cast
 
 import pytest
 import pytest_twisted
+from hypothesis import settings
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamClientEndpoint
@@ -36,6 +37,10 @@ if os.environ.get("NETKIT_TEST_REACTOR") == "uvloop":
         """
         config.option.reactor = "asyncio"
 
+
+# How long an example takes hangs on what else the machine does.
+settings.register_profile("netkit", deadline=None)
+settings.load_profile("netkit")
 
 Listen = Callable[[IProtocolFactory], Awaitable[IStreamClientEndpoint]]
 
