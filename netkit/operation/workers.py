@@ -129,6 +129,7 @@ class WorkerProcess(ProcessProtocol):
         elif not self.ready.called:
             self.serves = True
             self.servesSince = self._reactor.seconds()
+            _log.info("{name} serves", name=self.name)
             self.ready.callback(None)
 
 

@@ -143,7 +143,7 @@ def workers(service: Program, count: int) -> list[int]:
     """
     The process ids of workers that serve.
     """
-    service.waitForLines(re.compile(r"worker \d: .*http listens on unix"), count)
+    service.waitForLines(re.compile(r"worker \d serves"), count)
     return [int(each[1]) for each in service.waitForLines(re.compile(r"is process (\d+)"), count)]
 
 
