@@ -234,6 +234,12 @@ skip_fields(const unsigned char *at, Py_ssize_t most, Found *found)
     return at[1] == '\n' ? at + 2 : NULL;
 }
 
+static PyObject *
+octets_between(const unsigned char *at, const unsigned char *end)
+{
+    return PyBytes_FromStringAndSize((const char *)at, end - at);
+}
+
 /* A limit of any size: beyond what there can be, there is none. */
 static int
 get_limit(PyObject *number, Py_ssize_t *limit)
@@ -282,11 +288,10 @@ scan_request(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t
         (end = skip_fields(section, max_fields, &found)) == NULL ||
         end - section > max_section || found.hosts == 0)
         goto not_plain;
-    return Py_BuildValue("y#y#y#y#nKOO", (const char *)start, (Py_ssize_t)(method_end - start),
-                         (const char *)target, (Py_ssize_t)(target_end - target),
-                         (const char *)start, (Py_ssize_t)(section - start),
-                         (const char *)section, (Py_ssize_t)(end - section),
-                         (Py_ssize_t)(end - buffer), found.length,
+    /* No "y#": what that takes hangs on whether this was built with the headers of Python 3.13. */
+    return Py_BuildValue("NNNNnKOO", octets_between(start, method_end),
+                         octets_between(target, target_end), octets_between(start, section),
+                         octets_between(section, end), (Py_ssize_t)(end - buffer), found.length,
                          found.close ? Py_False : Py_True,
                          found.upgrades > 0 && found.upgrade ? Py_True : Py_False);
 
