@@ -64,6 +64,10 @@ def _onLoop(inner: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
             raise defer.CancelledError from cancelled
         try:
             value = yield awaited if isinstance(awaited, Deferred) else _deferred(awaited)
+        except GeneratorExit:
+            # Nobody waits for either any more; the other one may have been let go of before.
+            inner.close()
+            raise
         except BaseException as error:
             step, value = inner.throw, error
         else:
