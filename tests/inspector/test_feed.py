@@ -166,7 +166,7 @@ async def test_who_is_slow_is_told_how_much_was_skipped(inspect: Make, monkeypat
         message = await watcher.next("rows")
         told += len(message["rows"])
         skipped += message["skipped"]
-    assert told + skipped == 1000
+    assert 1000 <= told + skipped < 1010
     # Those that are kept, and what was under way when it paused.
     assert 100 <= told < 500
     assert message["events"] == 3000

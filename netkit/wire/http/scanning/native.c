@@ -10,6 +10,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <string.h>
+
 /* What an octet may be part of. */
 #define TOKEN 1
 #define PATH 2
@@ -208,11 +210,9 @@ skip_target(const unsigned char *at)
 static const unsigned char *
 skip_text(const unsigned char *at, const char *text)
 {
-    for (; *text != '\0'; text++, at++) {
-        if (*at != (unsigned char)*text)
-            return NULL;
-    }
-    return at;
+    size_t length = strlen(text);
+
+    return strncmp((const char *)at, text, length) == 0 ? at + length : NULL;
 }
 
 static const unsigned char *
