@@ -78,8 +78,11 @@ try {
     do await evaluate(page, `await fetch("data:,")`); while (!(await evaluate(tools, recorded)));
     await evaluate(page, script);
     const archive = await evaluate(tools, `
-        const requests = Logs.NetworkLog.NetworkLog.instance().requests()
-            .filter((request) => !request.url().startsWith("data:"));
+        const all = () => Logs.NetworkLog.NetworkLog.instance().requests();
+        // They learn of the last one after the page is done with it.
+        for (let times = 0; times < 100 && !all().some((each) => each.url().startsWith("ws:")); times++)
+            await new Promise((resolve) => setTimeout(resolve, 50));
+        const requests = all().filter((request) => !request.url().startsWith("data:"));
         while (requests.some((request) => !request.finished && !request.failed))
             await new Promise((resolve) => setTimeout(resolve, 50));
         return JSON.stringify(await HAR.Log.Log.build(requests, { sanitize: false }));
