@@ -31,6 +31,7 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
 from ..base.addresses import plainAddress
+from ..base.heldproducer import HeldProducer
 from ..base.notes import INoted
 from ..base.tls import errorText, tlsAgreement
 from ..wire.recording import (
@@ -76,7 +77,7 @@ class RecordedProtocol(ProtocolWrapper):
         self._recorder = factory.recorder
         self._octets = factory.recorder.octets
         self.number = next(factory.recorder.numbers)
-        self._producer: _Producer | None = None
+        self._producer: HeldProducer | None = None
         # Whether the service has paused the transport, and whether we have.
         self._paused = False
         self._held = False
@@ -189,8 +190,10 @@ class RecordedProtocol(ProtocolWrapper):
             self.transport.resumeProducing()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        self._producer = _Producer(producer, streaming, self._held)
-        self.transport.registerProducer(self._producer, streaming)
+        held = self._producer = HeldProducer(producer, streaming)
+        self.transport.registerProducer(held, streaming)
+        if self._held:
+            held.hold()
 
     def unregisterProducer(self) -> None:
         self._producer = None
@@ -212,47 +215,6 @@ class RecordedProtocol(ProtocolWrapper):
             self.transport.resumeProducing()
         if self._producer is not None:
             self._producer.release()
-
-
-class _Producer:
-    """
-    What a service has registered to produce for a transport, which pauses it, as we do.
-    """
-
-    def __init__(self, producer: Any, streaming: bool, held: bool) -> None:
-        self._producer = producer
-        self._streaming = streaming
-        self._held = held
-        # Whether the transport takes more.
-        self._wanted = streaming
-
-    def pauseProducing(self) -> None:
-        self._wanted = False
-        if not self._held:
-            self._producer.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        self._wanted = True
-        if not self._held:
-            self._resume()
-
-    def stopProducing(self) -> None:
-        self._producer.stopProducing()
-
-    def hold(self) -> None:
-        self._held = True
-        if self._wanted and self._streaming:
-            self._producer.pauseProducing()
-
-    def release(self) -> None:
-        self._held = False
-        if self._wanted:
-            self._resume()
-
-    def _resume(self) -> None:
-        # One that is pulled from is asked for each piece.
-        self._wanted = self._streaming
-        self._producer.resumeProducing()
 
 
 class RecordedFactory(WrappingFactory[RecordedProtocol]):
