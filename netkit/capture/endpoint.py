@@ -8,21 +8,15 @@ C{capture:tcp\\:localhost\\:8080:folder=/var/tmp/mine}.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IListeningPort,
-    IProtocol,
-    IProtocolFactory,
-    IStreamClientEndpoint,
-    IStreamServerEndpoint,
-)
-from zope.interface import implementer
+from twisted.internet.interfaces import IProtocolFactory
 
 from ..base.endpoints import clientEndpoint, serverEndpoint
+from ..base.wrappingendpoints import WrappingClientEndpoint, WrappingServerEndpoint
 from ..wire.recording import Role
 from .capture import Capture, CaptureSettings
 from .recorded import RecordedFactory
@@ -67,76 +61,13 @@ class _Recording:
         return recorder
 
 
-@implementer(IStreamServerEndpoint)
-class CaptureServerEndpoint:
-    """
-    Listens on another endpoint, and records.
-    """
-
-    def __init__(
-        self, reactor: Any, endpoint: IStreamServerEndpoint, folder: Path, service: str
-    ) -> None:
-        """
-        @param reactor: in whose thread this is used.
-        @param endpoint: what to listen on.
-        @param folder: where to record.
-        @param service: the name of what uses the connections.
-        """
-        self._endpoint = endpoint
-        self._recording = _Recording(reactor, folder, service)
-
-    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """
-        Listen.
-
-        @param protocolFactory: makes the protocols.
-        """
-        return Deferred.fromCoroutine(self._listen(protocolFactory))
-
-    async def _listen(self, factory: IProtocolFactory) -> IListeningPort:
-        return await self._endpoint.listen(self._recording.of(factory, Role.SERVER))
-
-
-@implementer(IStreamClientEndpoint)
-class CaptureClientEndpoint:
-    """
-    Connects by another endpoint, and records.
-    """
-
-    def __init__(
-        self, reactor: Any, endpoint: IStreamClientEndpoint, folder: Path, service: str
-    ) -> None:
-        """
-        @param reactor: in whose thread this is used.
-        @param endpoint: what to connect with.
-        @param folder: where to record.
-        @param service: the name of what uses the connections.
-        """
-        self._endpoint = endpoint
-        self._recording = _Recording(reactor, folder, service)
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """
-        Connect.
-
-        @param protocolFactory: makes the protocol.
-        @return: fires with that protocol.
-        """
-        return Deferred.fromCoroutine(self._connect(protocolFactory))
-
-    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        recorded: Any = await self._endpoint.connect(self._recording.of(factory, Role.CLIENT))
-        protocol: IProtocol = recorded.wrappedProtocol
-        return protocol
-
-
 def parseServer(
     reactor: Any,
     endpoint: str = "",
     folder: str = "capture",
     service: str = "capture",
     **unknown: str,
-) -> CaptureServerEndpoint:
+) -> WrappingServerEndpoint:
     """
     Make the endpoint of a server's string.
 
@@ -147,7 +78,9 @@ def parseServer(
     @raise ValueError: it is none.
     """
     _refuse(unknown)
-    return CaptureServerEndpoint(reactor, serverEndpoint(reactor, endpoint), Path(folder), service)
+    recording = _Recording(reactor, Path(folder), service)
+    wrap = partial(recording.of, role=Role.SERVER)
+    return WrappingServerEndpoint(serverEndpoint(reactor, endpoint), wrap)
 
 
 def parseClient(
@@ -156,12 +89,14 @@ def parseClient(
     folder: str = "capture",
     service: str = "capture",
     **unknown: str,
-) -> CaptureClientEndpoint:
+) -> WrappingClientEndpoint:
     """
     Make the endpoint of a client's string; as L{parseServer}.
     """
     _refuse(unknown)
-    return CaptureClientEndpoint(reactor, clientEndpoint(reactor, endpoint), Path(folder), service)
+    recording = _Recording(reactor, Path(folder), service)
+    wrap = partial(recording.of, role=Role.CLIENT)
+    return WrappingClientEndpoint(clientEndpoint(reactor, endpoint), wrap)
 
 
 def _refuse(unknown: dict[str, str]) -> None:
