@@ -15,18 +15,15 @@ from twisted.internet.error import (
     TimeoutError,
 )
 from twisted.internet.interfaces import (
-    IAddress,
     IFileDescriptorReceiver,
     IHalfCloseableProtocol,
     IHandshakeListener,
-    ILoggingContext,
     IProtocol,
     IProtocolFactory,
-    IProtocolNegotiationFactory,
     ITransport,
 )
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
@@ -34,6 +31,7 @@ from ..base.addresses import plainAddress
 from ..base.heldproducer import HeldProducer
 from ..base.notes import INoted
 from ..base.tls import errorText, tlsAgreement
+from ..base.wrapping import TransparentFactory
 from ..wire.recording import (
     Closed,
     Direction,
@@ -217,13 +215,12 @@ class RecordedProtocol(ProtocolWrapper):
             self._producer.release()
 
 
-class RecordedFactory(WrappingFactory[RecordedProtocol]):
+class RecordedFactory(TransparentFactory[RecordedProtocol]):
     """
     Makes recorded connections of those that another factory makes.
     """
 
     protocol = RecordedProtocol
-    noisy = False
 
     def __init__(
         self,
@@ -242,27 +239,6 @@ class RecordedFactory(WrappingFactory[RecordedProtocol]):
         self.recorder = recorder
         self.service = service
         self.role = role
-        if IProtocolNegotiationFactory.providedBy(wrappedFactory):
-            # What TLS clients are told that is spoken here.
-            self.acceptableProtocols = wrappedFactory.acceptableProtocols
-            directlyProvides(self, IProtocolNegotiationFactory)
-
-    def logPrefix(self) -> str:
-        """
-        Tell the name of the factory whose protocols are recorded.
-        """
-        if ILoggingContext.providedBy(self.wrappedFactory):
-            return str(self.wrappedFactory.logPrefix())
-        return type(self.wrappedFactory).__name__
-
-    def buildProtocol(self, addr: IAddress | None) -> RecordedProtocol:
-        """
-        Make the protocol of a new connection; L{None} where the other factory makes none.
-        """
-        protocol = self.wrappedFactory.buildProtocol(addr)
-        if protocol is None:
-            return None  # type: ignore[return-value] # as IProtocolFactory has it
-        return RecordedProtocol(self, protocol)
 
 
 def _end(reason: Failure) -> End:

@@ -9,20 +9,17 @@ from itertools import count, pairwise
 from typing import Any
 
 from twisted.internet.interfaces import (
-    IAddress,
     IFileDescriptorReceiver,
     IHalfCloseableProtocol,
     IHandshakeListener,
-    ILoggingContext,
     IProtocol,
     IProtocolFactory,
-    IProtocolNegotiationFactory,
     IReactorTime,
     ITransport,
 )
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
@@ -31,6 +28,7 @@ from ..base.deadlines import Deadline
 from ..base.halfclose import endWriting
 from ..base.heldproducer import HeldProducer
 from ..base.notes import note
+from ..base.wrapping import TransparentFactory
 from .faults import ArmedFault, Faults
 from .messages import Exchanges
 from .specification import Side, Unit
@@ -417,7 +415,7 @@ class FaultyProtocol(ProtocolWrapper):
                 self._out.end(ending)
 
 
-class FaultyFactory(WrappingFactory[FaultyProtocol]):
+class FaultyFactory(TransparentFactory[FaultyProtocol]):
     """
     Has faults strike the connections of another factory.
 
@@ -425,7 +423,6 @@ class FaultyFactory(WrappingFactory[FaultyProtocol]):
     """
 
     protocol = FaultyProtocol
-    noisy = False
 
     def __init__(
         self,
@@ -450,29 +447,8 @@ class FaultyFactory(WrappingFactory[FaultyProtocol]):
         self.clock = clock
         self.server = server
         self.numbers = count(1)
-        if IProtocolNegotiationFactory.providedBy(wrappedFactory):
-            # What TLS clients are told that is spoken here.
-            self.acceptableProtocols = wrappedFactory.acceptableProtocols
-            directlyProvides(self, IProtocolNegotiationFactory)
 
     def doStart(self) -> None:
         if not self.numPorts:
             _log.info("Faults strike by the seed {seed}", seed=self.faults.seed)
         super().doStart()
-
-    def logPrefix(self) -> str:
-        """
-        Tell the name of the factory whose connections they strike.
-        """
-        if ILoggingContext.providedBy(self.wrappedFactory):
-            return str(self.wrappedFactory.logPrefix())
-        return type(self.wrappedFactory).__name__
-
-    def buildProtocol(self, addr: IAddress | None) -> FaultyProtocol:
-        """
-        Make the protocol of a new connection; L{None} where the other factory makes none.
-        """
-        protocol = self.wrappedFactory.buildProtocol(addr)
-        if protocol is None:
-            return None  # type: ignore[return-value] # as IProtocolFactory has it
-        return FaultyProtocol(self, protocol)
