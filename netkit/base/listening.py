@@ -40,6 +40,34 @@ class ReactorProxy:
         return getattr(self.reactor, name)
 
 
+class ListeningProxy(ReactorProxy):
+    """
+    Listens in a way of its own on TCP, which a subclass has: on TLS too, which is spoken above.
+    """
+
+    def listenTCP(
+        self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = ""
+    ) -> IListeningPort:
+        """
+        As L{IReactorTCP.listenTCP <twisted.internet.interfaces.IReactorTCP.listenTCP>}.
+        """
+        raise NotImplementedError
+
+    def listenSSL(
+        self,
+        port: int,
+        factory: IProtocolFactory,
+        contextFactory: Any,
+        backlog: int = 50,
+        interface: str = "",
+    ) -> IListeningPort:
+        """
+        As L{IReactorSSL.listenSSL <twisted.internet.interfaces.IReactorSSL.listenSSL>}.
+        """
+        encrypted = TLSMemoryBIOFactory(contextFactory, False, factory)
+        return self.listenTCP(port, encrypted, backlog, interface)
+
+
 class UNIXReactor(ReactorProxy):
     """
     Makes a L{UNIXPort} of each UNIX socket, where the real reactor makes Twisted's own.
@@ -84,7 +112,7 @@ class UNIXReactor(ReactorProxy):
         return own is getattr(PosixReactorBase, method)
 
 
-class BacklogReactor(ReactorProxy):
+class BacklogReactor(ListeningProxy):
     """
     Has L{BACKLOG} connections wait to be accepted where Twisted's endpoints would have as many as
     they do by default.
@@ -98,22 +126,6 @@ class BacklogReactor(ReactorProxy):
         """
         backlog = _chosenBacklog(backlog)
         return IListeningPort(self.reactor.listenTCP(port, factory, backlog, interface))
-
-    def listenSSL(
-        self,
-        port: int,
-        factory: IProtocolFactory,
-        contextFactory: Any,
-        backlog: int = 50,
-        interface: str = "",
-    ) -> IListeningPort:
-        """
-        As L{IReactorSSL.listenSSL <twisted.internet.interfaces.IReactorSSL.listenSSL>}.
-        """
-        backlog = _chosenBacklog(backlog)
-        return IListeningPort(
-            self.reactor.listenSSL(port, factory, contextFactory, backlog, interface)
-        )
 
     def listenUNIX(
         self, address: str | bytes, factory: IProtocolFactory, backlog: int = 50, **options: Any
@@ -129,7 +141,7 @@ def _chosenBacklog(backlog: int) -> int:
     return BACKLOG if backlog == _TWISTED_BACKLOG else backlog
 
 
-class ProxiedReactor(ReactorProxy):
+class ProxiedReactor(ListeningProxy):
     """
     Expects a PROXY header in front of everything else on each connection, of TLS as well.
     """
@@ -142,20 +154,6 @@ class ProxiedReactor(ReactorProxy):
         """
         proxied = self._proxied(factory)
         return IListeningPort(self.reactor.listenTCP(port, proxied, backlog, interface))
-
-    def listenSSL(
-        self,
-        port: int,
-        factory: IProtocolFactory,
-        contextFactory: Any,
-        backlog: int = 50,
-        interface: str = "",
-    ) -> IListeningPort:
-        """
-        As L{IReactorSSL.listenSSL <twisted.internet.interfaces.IReactorSSL.listenSSL>}.
-        """
-        encrypted = TLSMemoryBIOFactory(contextFactory, False, factory)
-        return self.listenTCP(port, encrypted, backlog, interface)
 
     def listenUNIX(
         self, address: str | bytes, factory: IProtocolFactory, backlog: int = 50, **options: Any

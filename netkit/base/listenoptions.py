@@ -10,16 +10,15 @@ from typing import Any
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorSocket
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from .listening import ReactorProxy
+from .listening import ListeningProxy
 
 #: How many connections the system can be told to have wait; it has a limit of its own, such as
 #: Linux's C{net.core.somaxconn}.
 MOST_BACKLOG = 2**31 - 1
 
 
-class ListenOptions(ReactorProxy):
+class ListenOptions(ListeningProxy):
     """
     Proxy of a reactor that applies backlog, IPV6_V6ONLY and SO_REUSEPORT to what listens.
     """
@@ -62,20 +61,6 @@ class ListenOptions(ReactorProxy):
             # It takes a copy of the descriptor.
             adopt = IReactorSocket(self.reactor).adoptStreamPort
             return IListeningPort(adopt(listener.fileno(), family, factory))
-
-    def listenSSL(
-        self,
-        port: int,
-        factory: Any,
-        contextFactory: Any,
-        backlog: int = 50,
-        interface: str = "",
-    ) -> IListeningPort:
-        """
-        As L{IReactorSSL.listenSSL <twisted.internet.interfaces.IReactorSSL.listenSSL>}.
-        """
-        wrapped = TLSMemoryBIOFactory(contextFactory, False, factory)
-        return self.listenTCP(port, wrapped, backlog, interface)
 
     def listenUNIX(
         self, address: str, factory: Any, backlog: int = 50, **options: Any

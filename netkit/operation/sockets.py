@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from ..base.listening import ReactorProxy, UNIXReactor
+from ..base.listening import ListeningProxy, UNIXReactor
 
 
-class Sockets(ReactorProxy):
+class Sockets(ListeningProxy):
     """
     Proxy of a reactor that keeps account of what listens, and takes sockets that listen already in
     the place of new ones.
@@ -57,20 +56,6 @@ class Sockets(ReactorProxy):
             factory,
             lambda: self.reactor.listenTCP(port, factory, backlog, interface),
         )
-
-    def listenSSL(
-        self,
-        port: int,
-        factory: IProtocolFactory,
-        contextFactory: Any,
-        backlog: int = 50,
-        interface: str = "",
-    ) -> IListeningPort:
-        """
-        As L{IReactorSSL.listenSSL <twisted.internet.interfaces.IReactorSSL.listenSSL>}.
-        """
-        wrapped = TLSMemoryBIOFactory(contextFactory, False, factory)
-        return self.listenTCP(port, wrapped, backlog, interface)
 
     def listenUNIX(
         self, address: str | bytes, factory: IProtocolFactory, backlog: int = 50, **options: Any
