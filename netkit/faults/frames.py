@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ..wire.websocket.codec import apply_mask, serialize_frame
 from ..wire.websocket.codes import FIN, MASK, Opcode
@@ -14,6 +15,9 @@ _OPCODE = 0x0F
 
 # A frame with more octets is passed on as it comes, whatever is to become of frames.
 _LARGEST = 2**20
+
+# All are made at once, and the others' connections wait for that.
+_MOST_FRAGMENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +53,17 @@ class Frame:
 
     def fragments(self, size: int) -> bytes:
         """
-        The same message in frames whose payloads have a size.
+        The same message in frames whose payloads have a size, up to the last one, which has what
+        so many frames left.
         """
         payload, first = self.payload, self.first & ~FIN
+        begins = range(0, len(payload), size)[:_MOST_FRAGMENTS]
         frames = []
-        for at in range(0, len(payload), size):
+        for at, end in pairwise([*begins, len(payload)]):
             if at:
                 first = Opcode.CONTINUATION
-            last = self.first & FIN if at + size >= len(payload) else 0
-            frames.append(serialize_frame(first | last, payload[at : at + size], self.key))
+            last = self.first & FIN if end == len(payload) else 0
+            frames.append(serialize_frame(first | last, payload[at:end], self.key))
         return b"".join(frames) or self.raw
 
 

@@ -529,6 +529,13 @@ def test_fragment(key: bytes | None) -> None:
     assert (scene.service.received if key else scene.sent) == fragments
 
 
+def test_fragments_have_a_bound() -> None:
+    scene = opened("fragment:size=1")
+    scene.service.transport.write(serialize_frame(0x82, b"x" * 20_000))
+    small = b"\x02\x01x" + b"\x00\x01x" * 9_998
+    assert scene.sent == small + serialize_frame(0x80, b"x" * 10_001)
+
+
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_frames_in_pieces(size: int) -> None:
     scene = opened("no-pong")
