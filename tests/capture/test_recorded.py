@@ -280,6 +280,16 @@ def test_a_producer_waits_as_well() -> None:
     assert producer.told == ["pause", "resume", "pause", "resume", "stop"]
 
 
+def test_a_producer_that_comes_late_waits_too() -> None:
+    connection = Connection()
+    connection.congest()
+    producer = Producer()
+    connection.service.transport.registerProducer(producer, True)
+    assert producer.told == ["pause"]
+    connection.relieve()
+    assert producer.told == ["pause", "resume"]
+
+
 def test_a_producer_that_is_pulled_from_waits() -> None:
     connection = Connection()
     producer = Producer()
