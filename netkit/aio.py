@@ -21,6 +21,7 @@ from twisted.internet.main import installReactor
 from twisted.python.failure import Failure
 
 from .base.arguments import checkCallable
+from .base.coroutines import drive
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,7 +87,7 @@ async def forAsyncio(awaitable: Deferred[T] | Coroutine[Any, Any, T]) -> T:
     """
     if isinstance(awaitable, Deferred):
         return await awaitable.asFuture(asyncio.get_running_loop())
-    return await _inTask(awaitable)
+    return await drive(awaitable, _forTask)
 
 
 def asTask(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Deferred[T]]:
@@ -132,30 +133,15 @@ class _HostedReactor(AsyncioSelectorReactor):
     crash = ReactorBase.crash
 
 
-@coroutine
-def _inTask(inner: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+def _forTask(awaited: Any) -> Generator[Any, Any, Any]:
     """
-    Have a task drive a coroutine that may await Deferreds as well.
+    Have a task wait for a Deferred as well.
     """
-    step: Callable[[Any], Any] = inner.send
-    value: Any = None
-    while True:
-        try:
-            awaited = step(value)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-        try:
-            if isinstance(awaited, Deferred):
-                yield from _fired(awaited)
-                # A Deferred looks for its result itself.
-                value = None
-            else:
-                value = yield awaited
-        except BaseException as error:
-            step, value = inner.throw, error
-        else:
-            step = inner.send
+    if isinstance(awaited, Deferred):
+        yield from _fired(awaited)
+        # A Deferred looks for its result itself.
+        return None
+    return (yield awaited)
 
 
 @coroutine

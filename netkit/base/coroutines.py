@@ -47,9 +47,15 @@ def maybeCoroutine(function: Callable[..., Any], *args: object) -> Deferred[Any]
 
 
 @coroutine
-def _onLoop(inner: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+def drive(
+    inner: Coroutine[Any, Any, T], wait: Callable[[Any], Generator[Any, Any, Any]]
+) -> Generator[Any, Any, T]:
     """
-    Have Twisted drive a coroutine that may await a future of asyncio's as well.
+    Have somebody drive a coroutine who does not know all that it awaits.
+
+    @param inner: the coroutine.
+    @param wait: waits for one thing that it awaits, in the terms of who drives.
+    @return: what to drive in its place.
     """
     step: Callable[[Any], Any] = inner.send
     value: Any = None
@@ -59,11 +65,8 @@ def _onLoop(inner: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
         except StopIteration as stop:
             result: T = stop.value
             return result
-        except asyncio.CancelledError as cancelled:
-            # As which Twisted knows it.
-            raise defer.CancelledError from cancelled
         try:
-            value = yield awaited if isinstance(awaited, Deferred) else _deferred(awaited)
+            value = yield from wait(awaited)
         except GeneratorExit:
             # Nobody waits for either any more; the other one may have been let go of before.
             inner.close()
@@ -72,6 +75,21 @@ def _onLoop(inner: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
             step, value = inner.throw, error
         else:
             step = inner.send
+
+
+async def _onLoop(inner: Coroutine[Any, Any, T]) -> T:
+    """
+    Have Twisted drive a coroutine that may await a future of asyncio's as well.
+    """
+    try:
+        return await drive(inner, _forTwisted)
+    except asyncio.CancelledError as cancelled:
+        # As which Twisted knows it.
+        raise defer.CancelledError from cancelled
+
+
+def _forTwisted(awaited: Any) -> Generator[Any, Any, Any]:
+    return (yield awaited if isinstance(awaited, Deferred) else _deferred(awaited))
 
 
 def _deferred(awaited: Any) -> Deferred[Any]:
