@@ -23,9 +23,11 @@ class Watcher(Protocol):
         A fault was added.
         """
 
-    def faultRemoved(self, armed: ArmedFault) -> None:
+    def faultRemoved(self, armed: ArmedFault, close: bool) -> None:
         """
         A fault was removed.
+
+        @param close: whether a connection that it was there for is to be closed.
         """
 
 
@@ -124,16 +126,18 @@ class Faults:
             watcher.faultAdded(armed)
         return armed
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, *, close: bool = False) -> None:
         """
         Remove a fault: what it holds back goes on.
 
         @param name: what it is called.
+        @param close: whether to close the connections that it was there for: what it took of them
+            is lost.
         @raise KeyError: none is.
         """
         armed = self._armed.pop(name)
         for watcher in list(self._watchers):
-            watcher.faultRemoved(armed)
+            watcher.faultRemoved(armed, close)
 
     def clear(self) -> None:
         """

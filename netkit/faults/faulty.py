@@ -83,14 +83,18 @@ class Way:
         self._stages.insert(0 if first else len(self._stages), stage)
         self._link()
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str) -> bool:
         """
         Take out the stage of a fault. What it holds back goes on.
+
+        @return: whether there was one.
         """
-        for stage in [each for each in self._stages if each.name == name]:
+        removed = [each for each in self._stages if each.name == name]
+        for stage in removed:
             stage.release()
             self._stages.remove(stage)
         self._link()
+        return bool(removed)
 
     def stop(self) -> None:
         """
@@ -158,16 +162,19 @@ class FaultyProtocol(ProtocolWrapper):
         """
         self._arm(armed, opening=False)
 
-    def faultRemoved(self, armed: ArmedFault) -> None:
+    def faultRemoved(self, armed: ArmedFault, close: bool) -> None:
         """
         A fault was removed.
+
+        @param close: whether to close the connection, if it was there for that.
         """
-        for way in (self._in, self._out):
-            way.remove(armed.name)
+        removed = [way.remove(armed.name) for way in (self._in, self._out)]
         if self._exchanges is not None:
             self._exchanges.faults.pop(armed.name, None)
             self._exchanges.gated.pop(armed.name, None)
         self.moved()
+        if close and any(removed):
+            self.close()
 
     def _arm(self, armed: ArmedFault, *, opening: bool) -> None:
         fault = armed.fault

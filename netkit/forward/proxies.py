@@ -141,8 +141,9 @@ class Proxy:
         """
         Have it go wrong no more.
         """
-        del self.toxics[name]
-        self.faults.remove(name)
+        toxic = self.toxics.pop(name)
+        # As Toxiproxy does: what was sent meanwhile will not come.
+        self.faults.remove(name, close=toxic.type == "timeout")
 
     def described(self) -> dict[str, Any]:
         """

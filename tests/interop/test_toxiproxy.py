@@ -138,6 +138,18 @@ def test_timeout(proxy: Any) -> None:
         assert talk(client) == b""
 
 
+def test_a_timeout_that_is_taken_away_closes(proxy: Any) -> None:
+    proxy.add_toxic(name="silent", type="timeout", attributes={"timeout": 0})
+    with connected(proxy) as client:
+        client.sendall(b"lost")
+        proxy.add_toxic(name="slow", type="latency", attributes={"latency": 1})
+        proxy.destroy_toxic("slow")
+        proxy.destroy_toxic("silent")
+        assert client.recv(10) == b""
+    with connected(proxy) as client:
+        assert talk(client) == b"hello"
+
+
 def test_reset_peer(proxy: Any) -> None:
     proxy.add_toxic(type="reset_peer", attributes={"timeout": 50})
     with connected(proxy) as client:
