@@ -186,7 +186,11 @@ def waits(how: Flood, address: str, seconds: float) -> Iterator[float]:
     @return: how long each answer took, in seconds.
     """
     with _connect(address) as connection:
-        _open(connection, how.greeting)
+        try:
+            _open(connection, how.greeting)
+        except TimeoutError:
+            yield _PATIENCE
+            return
         end = time.monotonic() + seconds
         while (asked := time.monotonic()) < end:
             connection.sendall(how.asked)
@@ -246,7 +250,10 @@ class Wait:
 
     def _sample(self, contender: Contender, bounds: Bounds) -> Sample:
         seconds = 2 * bounds.seconds
-        found = measure(self.name, contender.server, contender.environment, seconds)
+        try:
+            found = measure(self.name, contender.server, contender.environment, seconds)
+        except OSError as error:
+            raise Unusable(f"{contender.server.name}: {error}") from error
         return Sample(max(found) * 1000)
 
 
