@@ -9,7 +9,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from ..base.budget import Budget, BudgetExceededError, Share
+from ..base.budget import Budget, BudgetExceededError
 from ..base.failures import releaseFrames
 from ..wire.errors import HTTPProtocolError
 from ..wire.http import Fields
@@ -26,7 +26,7 @@ class RequestContent:
     @ivar trailers: the trailer section (RFC 9110 section 6.5); empty before C{complete}.
     """
 
-    __slots__ = ("_budget", "_error", "_reader", "_share", "_want", "complete", "trailers")
+    __slots__ = ("_budget", "_error", "_reader", "_want", "_whole", "complete", "trailers")
 
     def __init__(self, budget: Budget, want: Callable[[bool], None]) -> None:
         """
@@ -37,7 +37,7 @@ class RequestContent:
         self.trailers = _NO_TRAILERS
         self._budget = budget
         self._want = want
-        self._share: Share | None = None
+        self._whole: _Whole | None = None
         self._reader: Deferred[bytes] | None = None
         self._error: Callable[[], Exception] | None = None
 
@@ -60,36 +60,26 @@ class RequestContent:
         """
         if limit is not None and length > limit:
             raise _tooLarge(limit)
-        pieces = []
-        size = 0
-        async for piece in self:
-            size += len(piece)
-            if limit is not None and size > limit:
-                raise _tooLarge(limit)
-            self._keep(len(piece))
-            pieces.append(piece)
-        return b"".join(pieces)
+        return b"" if self.complete else await self._next(_Whole(self._budget, limit))
 
-    def _next(self) -> Deferred[bytes]:
+    def _next(self, whole: _Whole | None = None) -> Deferred[bytes]:
+        """
+        Wait for the next piece, or for all that is still to come.
+        """
         if self._error is not None:
             return fail(self._error())
         if self._reader is not None:
             return fail(RuntimeError("another read of this content is still waiting"))
+        if whole is not None:
+            self._whole = whole
         self._reader = reader = Deferred[bytes](self._stoppedWaiting)
         self._want(True)
         return reader
 
     def _stoppedWaiting(self, reader: Deferred[bytes]) -> None:
         self._reader = None
+        self._forget()
         self._want(False)
-
-    def _keep(self, length: int) -> None:
-        if self._share is None:
-            self._share = self._budget.share()
-        try:
-            self._share.keep(self._share.kept + length)
-        except BudgetExceededError as error:
-            raise HTTPProtocolError(str(error), 503) from error
 
     # What the connection brings
 
@@ -97,7 +87,19 @@ class RequestContent:
         """
         Take the piece that was waited for.
         """
-        self._fire(data)
+        reader, whole = self._reader, self._whole
+        if reader is None:
+            return
+        if whole is None:
+            self._reader = None
+            reader.callback(data)
+            return
+        try:
+            whole.add(data)
+        except HTTPProtocolError as error:
+            self.failed(error)
+        else:
+            self._want(True)
 
     def ended(self, trailers: Fields) -> None:
         """
@@ -105,7 +107,9 @@ class RequestContent:
         """
         self.complete = True
         self.trailers = trailers
-        self._fire(b"")
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.callback(b"" if self._whole is None else self._whole.join())
 
     def failed(self, error: Exception) -> bool:
         """
@@ -117,6 +121,7 @@ class RequestContent:
         reader, self._reader = self._reader, None
         if reader is None:
             return False
+        self._forget()
         failure = Failure(error)
         reader.errback(failure)
         # Whoever read may have caught it, and go on.
@@ -129,16 +134,62 @@ class RequestContent:
 
         @param error: makes what reads fail with.
         """
-        if self._share is not None:
-            self._share.keep(0)
+        self._forget()
         if not self.complete:
             self._error = error
             self.failed(error())
 
-    def _fire(self, piece: bytes) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.callback(piece)
+    def _forget(self) -> None:
+        whole, self._whole = self._whole, None
+        if whole is not None:
+            whole.forget()
+
+
+class _Whole:
+    """
+    A content that is read as a whole, as far as it has arrived.
+    """
+
+    __slots__ = ("_most", "_pieces", "_share")
+
+    def __init__(self, budget: Budget, limit: int | None) -> None:
+        """
+        @param budget: what is kept of it counts there.
+        @param limit: how many octets there may be.
+        """
+        self._pieces: list[bytes] = []
+        self._share = budget.share()
+        self._most = limit
+
+    def add(self, piece: bytes) -> None:
+        """
+        Keep a piece.
+
+        @raise HTTPProtocolError: 413 or 503: it is too much.
+        """
+        share = self._share
+        size = share.kept + len(piece)
+        if self._most is not None and size > self._most:
+            raise _tooLarge(self._most)
+        try:
+            share.keep(size)
+        except BudgetExceededError as error:
+            raise HTTPProtocolError(str(error), 503) from error
+        self._pieces.append(piece)
+
+    def join(self) -> bytes:
+        """
+        Tell all of it.
+        """
+        pieces = self._pieces
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def forget(self) -> None:
+        """
+        Keep nothing any more.
+        """
+        self._pieces = []
+        self._share.keep(0)
 
 
 def _tooLarge(limit: int) -> HTTPProtocolError:
