@@ -47,8 +47,8 @@ def serve(makeFactory: Callable[[set[str]], IProtocolFactory]) -> None:
     else:
         endpoint = f"tcp:{address}:interface=127.0.0.1:backlog=4096"
     factory = makeFactory(set(options))
-    if type(factory).__module__.partition(".")[0] == "netkit":
-        # With its own TLS.
+    if "tls" in options and type(factory).__module__.partition(".")[0] == "netkit":
+        # With its own TLS; only here, for the trees that came before that.
         from netkit.base.endpoints import serverEndpoint
 
         endpointFromString = serverEndpoint

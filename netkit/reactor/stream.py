@@ -200,9 +200,12 @@ class StreamMixin(BufferedConnection):
         if turn.current is self:
             return call(*args)
         before, turn.current = turn.current, self
+        context = self._context
+        if before is not None or context is turn.connecting:
+            # It may have been entered already: A's callback, B's, and A's again.
+            context = context.copy()
         try:
-            # In a copy, for it may have been entered already: A's callback, B's, and A's again.
-            return self._context.copy().run(call, *args)
+            return context.run(call, *args)
         finally:
             turn.current = before
 

@@ -85,6 +85,7 @@ def test_is_there_when_each_half_is_closed(run: Run, kind: str) -> None:
     class Halves(Named, HalfCloseable):
         def readConnectionLost(self) -> None:
             self.see("read lost")
+            name.set("half of the server")
             self.transport.loseWriteConnection()
 
         def writeConnectionLost(self) -> None:
@@ -95,10 +96,13 @@ def test_is_there_when_each_half_is_closed(run: Run, kind: str) -> None:
         async with connected(reactor, kind, client, server):
             client.transport.loseWriteConnection()
             await client.lost
-        assert server.seen[:3] == [
+            server.transport.loseConnection()
+            await server.lost
+        assert server.seen == [
             ("made", "nobody"),
             ("read lost", "server"),
-            ("write lost", "server"),
+            ("write lost", "half of the server"),
+            ("lost", "half of the server"),
         ]
 
     run(scenario)
