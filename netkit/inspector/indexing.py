@@ -154,7 +154,10 @@ class Indexing:
         self._awaited = 0
 
     def _begin(self) -> None:
+        self._idle = False
         self._next = monotonic() + INTERVAL
+        # What is under way need not wait for its own time as well.
+        self._flush()
         self._left = self._spare.allowance()
         self._goOn()
 

@@ -117,7 +117,8 @@ class Row:
     request: Span | None = None
     response: Span | None = None
     interim: int | None = None
-    kept: deque[Message] = field(default_factory=deque)
+    # Of a WebSocket alone: a deque of nothing takes more memory than all the rest of a row.
+    kept: deque[Message] | tuple[()] = ()
     firstKept: int = 0
 
     @property
@@ -303,6 +304,8 @@ class Rows:
         Add a message to those of a WebSocket.
         """
         beginning = b"".join(item.content())
+        if not isinstance(row.kept, deque):
+            row.kept = deque()
         row.kept.append(
             Message(
                 item.time,
@@ -321,6 +324,7 @@ class Rows:
         self._messages += len(beginning) + _MESSAGE
         while self._messages > MOST_MESSAGES:
             oldest = self._withMessages.popleft()
+            assert isinstance(oldest.kept, deque)
             message = oldest.kept.popleft()
             oldest.firstKept += 1
             self._messages -= len(message.beginning) + _MESSAGE
@@ -335,7 +339,7 @@ class Rows:
         self._changed.clear()
         for row in self._withMessages:
             row.firstKept += len(row.kept)
-            row.kept.clear()
+            row.kept = ()
         self._withMessages.clear()
         self._messages = 0
 

@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest_twisted
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from netkit.capture.recorder import Recorder
+from netkit.capture.ring import Ring
 from netkit.echo import EchoFactory
+from netkit.inspector.index import Index
+from netkit.inspector.indexing import Indexing
 from netkit.websocket import WebSocketClientEndpoint, WebSocketTransport
 from netkit.wire.recording import Closed, Direction, End, Event, Octets, Opened, Role
-from tests.inspector.conftest import Inspected, Make
+from tests.inspector.conftest import Inspected, Make, reactor
 
 
 class Watcher:
@@ -220,3 +225,24 @@ async def test_what_is_lost_before_it_is_looked_at(inspect: Make) -> None:
     assert port
     listed = (await its.ask("/api/exchanges?limit=1000")).json["exchanges"]
     assert len(listed) == len(its.ring.connections)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_under_way_to_the_ring_is_told_too() -> None:
+    """
+    Who watches does not wait for the recorder's delay as well: here that never ends.
+    """
+    ring = Ring()
+    recorder = Recorder([ring], Clock())
+    index = Index(ring)
+    indexing = Indexing(index, reactor, recorder.flush)
+    told: Deferred[int] = Deferred()
+
+    def tell(seconds: float) -> None:
+        if not told.called:
+            told.callback(len(index.rows))
+
+    indexing.watch(tell)
+    recorder.event(opened(1))
+    assert await told == 1
+    indexing.stop()

@@ -5,7 +5,7 @@ The HTTP messages of a connection, and what it switches to.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from ...wire.errors import RemoteProtocolError
@@ -46,6 +46,8 @@ _HELD = 2**20
 # About what an event takes in memory beside its octets.
 _EVENT = 100
 
+_VERSIONS = [f"HTTP/1.{minor}" for minor in range(10)]
+
 
 class _Asked(NamedTuple):
     """
@@ -78,10 +80,22 @@ class _Side:
         self._began = 0
         # How many octets have come in all.
         self._position = 0
-        # The message of which the head has come and the end has not.
+        # The message of which the head has come and the end has not; whether nothing follows it.
         self._item: Item | None = None
+        self._headAlone = False
+        # The last header section: most are like the one before.
+        self._section: bytes | None = None
+        self._fields: list[tuple[str, str]] = []
+        self.wantsUpgrade = False
         # What is not HTTP any more.
         self._raw: RawView | None = None
+
+    @property
+    def between(self) -> bool:
+        """
+        Whether no head has come of which the message has not.
+        """
+        return self._item is None
 
     @property
     def idle(self) -> bool:
@@ -97,53 +111,58 @@ class _Side:
         """
         return self._raw is not None
 
-    def receive(self, event: Octets) -> Iterator[Item]:
+    def receive(self, event: Octets) -> Iterable[Item]:
         """
         Take octets.
+
+        @return: what they are that are not HTTP.
         """
         if self._raw is not None:
-            yield from self._raw.feed(event)
-            return
+            return self._raw.feed(event)
         if self.idle:
             self._began = event.time
         self._position += event.length
         self.receiver.receive(event.data)
         wrong = cut(event)
-        if wrong:
-            yield from self.fail(event.time, wrong)
+        return self.fail(event.time, wrong) if wrong else ()
 
-    def next(self, time: int) -> Iterator[Item | RequestHead | ResponseHead]:
+    def next(self, time: int) -> Item | RequestHead | ResponseHead | None:
         """
-        Take the next message, as far as it has come: its head, and it itself when it is whole.
+        Take what is next: the head of a message, or the message when it is whole; L{None} when
+        more octets are needed for it.
         """
-        while self._raw is None:
+        if self._raw is not None:
+            return None
+        if self._headAlone:
+            return self._end(time)
+        while True:
             try:
                 event = self.receiver.next_event()
             except RemoteProtocolError as error:
-                yield from self.fail(time, str(error))
-                return
+                return next(iter(self.fail(time, str(error))), None)
             if event is None:
-                return
-            if isinstance(event, RequestHead | ResponseHead):
-                self._begin(event, time)
-                yield event
-                if isinstance(event, RequestHead) and not event.framing.has_content:
-                    yield self._end(time)
-                    return
-                continue
-            assert self._item is not None
-            if self._item.framed is not None:
-                self._item.framed.write(event.raw)
-            if isinstance(event, EndOfMessage):
+                return None
+            item = self._item
+            if isinstance(event, Content):
+                assert item is not None
+                assert item.data is not None
+                item.data.write(event.data)
+                if item.framed is not None:
+                    item.framed.write(event.raw)
+            elif isinstance(event, EndOfMessage):
+                assert item is not None
+                if item.framed is not None:
+                    item.framed.write(event.raw)
                 if len(event.trailers):
-                    self._item.about["trailers"] = _pairs(event.trailers)
-                yield self._end(time)
-                return
-            assert isinstance(event, Content)
-            assert self._item.data is not None
-            self._item.data.write(event.data)
+                    item.about["trailers"] = _pairs(event.trailers)
+                return self._end(time)
+            else:
+                self._begin(event, time)
+                # No end is told of those.
+                self._headAlone = isinstance(event, RequestHead) and not event.framing.has_content
+                return event
 
-    def fail(self, time: int, wrong: str) -> Iterator[Item]:
+    def fail(self, time: int, wrong: str) -> Iterable[Item]:
         """
         Nothing more of this side can be understood.
 
@@ -154,7 +173,7 @@ class _Side:
         self._raw = RawView(self._opened, self._spool)
         if item is None:
             if not rest:
-                return
+                return ()
             kind = Kind.REQUEST if isinstance(self.receiver, RequestReceiver) else Kind.RESPONSE
             item = Item(self._opened, self._began, time, kind, self._direction)
             item.data = self._spool.data()
@@ -165,7 +184,7 @@ class _Side:
         body.write(rest)
         item.ended = time
         item.wrong = wrong
-        yield item
+        return (item,)
 
     def mark(self, kind: Kind) -> None:
         """
@@ -177,6 +196,11 @@ class _Side:
                 self._begun(self._item)
 
     def _begin(self, head: RequestHead | ResponseHead, time: int) -> None:
+        fields = head.fields
+        if fields.raw != self._section:
+            self._section = fields.raw
+            self._fields = _pairs(fields)
+            self.wantsUpgrade = handshake.wants_upgrade(fields)
         about: dict[str, object]
         if isinstance(head, RequestHead):
             kind = Kind.REQUEST
@@ -184,8 +208,9 @@ class _Side:
         else:
             kind = Kind.RESPONSE
             about = {"status": head.status, "reason": _text(head.reason)}
-        about["version"] = f"HTTP/1.{head.minor}"
-        about["fields"] = _pairs(head.fields)
+        about["version"] = _VERSIONS[head.minor]
+        about["fields"] = self._fields
+        raw = head.raw
         self._item = Item(
             self._opened,
             self._began,
@@ -193,15 +218,16 @@ class _Side:
             kind,
             self._direction,
             self._spool.data(),
-            head.raw,
+            raw,
             self._spool.data() if head.framing.chunked else None,
             about,
-            offset=self._position - self.receiver.buffered - len(head.raw),
+            offset=self._position - self.receiver.buffered - len(raw),
         )
 
     def _end(self, time: int) -> Item:
         item, self._item = self._item, None
         assert item is not None
+        self._headAlone = False
         item.ended = time
         self._began = time
         return item
@@ -292,29 +318,28 @@ class HTTPView:
             yield from self._client.receive(event)
 
     def _requests(self, time: int) -> Iterator[Item]:
+        client = self._client
+        asked: _Asked | None = None
         while self._held is None:
-            if len(self._asked) >= _UNANSWERED:
-                yield from self._client.fail(time, "too many requests before it are not answered")
+            if client.between and len(self._asked) >= _UNANSWERED:
+                yield from client.fail(time, "too many requests before it are not answered")
                 return
-            asked: _Asked | None = None
-            item: Item | None = None
-            for found in self._client.next(time):
-                if isinstance(found, Item):
-                    item = found
-                    continue
-                assert isinstance(found, RequestHead)
+            found = client.next(time)
+            if found is None:
+                return
+            if isinstance(found, RequestHead):
                 asked = _Asked(
                     found.method,
-                    handshake.wants_upgrade(found.fields),
-                    bool(found.framing.upgrade) or found.method == b"CONNECT",
+                    client.wantsUpgrade,
+                    found.framing.upgrade or found.method == b"CONNECT",
                 )
                 self._asked.append(asked)
                 self._responses.request_sent(found.method)
-                self._client.mark(Kind.HANDSHAKE if asked.handshake else Kind.REQUEST)
-            if item is None:
-                return
-            yield item
-            if item.wrong:
+                client.mark(Kind.HANDSHAKE if asked.handshake else Kind.REQUEST)
+                continue
+            assert isinstance(found, Item)
+            yield found
+            if found.wrong:
                 if asked is None and not self._asked:
                     # It is answered all the same.
                     self._responses.request_sent(b"GET")
@@ -322,19 +347,16 @@ class HTTPView:
             last = self._asked[-1] if self._asked else asked
             if last is not None and last.switches:
                 self._held, self._heldSize = [], 0
+            asked = None
 
     def _answers(self, time: int) -> Iterator[Item]:
+        server = self._server
         switching: ResponseHead | None = None
-        while True:
-            item: Item | None = None
-            for found in self._server.next(time):
-                if isinstance(found, Item):
-                    item = found
-                    continue
-                assert isinstance(found, ResponseHead)
+        while (found := server.next(time)) is not None:
+            if isinstance(found, ResponseHead):
                 request = self._asked[0] if self._asked else None
                 answers = request is not None and request.handshake
-                self._server.mark(Kind.HANDSHAKE if answers else Kind.RESPONSE)
+                server.mark(Kind.HANDSHAKE if answers else Kind.RESPONSE)
                 if found.status >= 200 and self._asked:
                     self._asked.popleft()
                 if request is not None and (
@@ -342,9 +364,9 @@ class HTTPView:
                     or (request.method == b"CONNECT" and 200 <= found.status < 300)
                 ):
                     switching = found
-            if item is None:
-                return
-            yield item
+                continue
+            assert isinstance(found, Item)
+            yield found
             if switching is not None:
                 yield from self._switch(switching, time)
                 return

@@ -230,7 +230,7 @@ class ResponseHeadParser:
     Parses the response heads of one connection, one after another; octets may come in any pieces.
     """
 
-    __slots__ = ("_max_line", "_section")
+    __slots__ = ("_last", "_max_line", "_method", "_section")
 
     def __init__(self, limits: Limits) -> None:
         """
@@ -238,6 +238,9 @@ class ResponseHeadParser:
         """
         self._max_line = limits.request_line
         self._section = SectionParser("header section", limits.header_section, limits.fields)
+        # Servers answer the same method with the same head again and again, for a second at least.
+        self._last: ResponseHead | None = None
+        self._method = b""
 
     def parse(self, buffer: bytes, start: int, method: bytes) -> tuple[ResponseHead, int] | None:
         """
@@ -250,6 +253,16 @@ class ResponseHeadParser:
         @return: the head and the offset behind it, or C{None} when more is needed.
         @raise HTTPProtocolError: the response is malformed or too large.
         """
+        last = self._last
+        if (
+            last is not None
+            and not self._section.checked
+            and method == self._method
+            and buffer.startswith(last.line, start)
+        ):
+            section = start + len(last.line)
+            if buffer.startswith(last.fields.raw, section):
+                return last, section + len(last.fields.raw)
         line = _STATUS_LINE.match(buffer, start)
         if line is None:
             faulty = _complete_line(buffer, start, self._max_line, 400)
@@ -266,9 +279,11 @@ class ResponseHeadParser:
         fields = Fields(buffer[section:end])
         minor, status = digit[0] - 48, int(code)
         framing = response_framing(fields, minor, status, method)
-        return ResponseHead(
+        self._method = method
+        self._last = head = ResponseHead(
             status, reason or b"", minor, fields, framing, buffer[start:section]
-        ), end
+        )
+        return head, end
 
 
 def is_path(path: bytes) -> bool:

@@ -6,7 +6,13 @@ from __future__ import annotations
 
 import pytest
 
-from netkit.wire.http import Limits, RequestHead, RequestReceiver, ResponseHead
+from netkit.wire.http import (
+    Limits,
+    RequestHead,
+    RequestReceiver,
+    ResponseHead,
+    ResponseReceiver,
+)
 
 from .feeding import messages, parsed, refused, request
 
@@ -76,6 +82,29 @@ def test_the_same_head_again() -> None:
     assert heads[2] is heads[3]
     assert [head.method for head in heads] == [b"GET", b"GET", b"HEAD", b"HEAD", b"GET"]
     assert heads[4].fields.get(b"x") == b"1"
+
+
+def test_the_same_response_again() -> None:
+    """
+    Servers answer with the same head for a second at least; what it means hangs on the method.
+    """
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+    other = b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\n"
+    said = [(b"GET", head + b"ab"), (b"GET", head + b"cd"), (b"HEAD", head)]
+    said += [(b"GET", other + b"ef"), (b"GET", head + b"gh")]
+    octets = b"".join(octets for _, octets in said)
+    for cut in range(len(octets)):
+        receiver = ResponseReceiver()
+        for method, _ in said:
+            receiver.request_sent(method)
+        found = list(messages(receiver, [octets[:cut], octets[cut:]]))
+        assert [message.raw for message in found] == [octets for _, octets in said]
+        assert [message.content for message in found] == [b"ab", b"cd", b"", b"ef", b"gh"]
+    receiver = ResponseReceiver()
+    for _ in range(2):
+        receiver.request_sent(b"GET")
+    [one, two] = messages(receiver, [(head + b"ab") * 2])
+    assert one.head is two.head
 
 
 def test_the_same_header_section_in_another_version() -> None:
