@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import count
@@ -38,6 +39,13 @@ if os.environ.get("NETKIT_TEST_REACTOR") == "uvloop":
         """
         config.option.reactor = "asyncio"
 
+
+# The programs that tests start ignore what is ignored here, as under nohup and in the background.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(
+            number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        )
 
 # How long an example takes hangs on what else the machine does.
 settings.register_profile("netkit", deadline=None)

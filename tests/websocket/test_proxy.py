@@ -77,6 +77,9 @@ class Proxy(Protocol):
             def dataReceived(self, data: bytes) -> None:
                 proxy.transport.write(data)
 
+            def connectionLost(self, reason: object = None) -> None:
+                proxy.transport.loseConnection()
+
         clientFromString(reactor, f"tcp:127.0.0.1:{self._port}").connect(
             Factory.forProtocol(Onward)
         )
