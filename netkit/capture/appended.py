@@ -24,7 +24,7 @@ _PAYS = 32 * _BLOCK
 
 # A device that takes fewer octets a second is not waited for: the page cache takes them at once,
 # until it is tried again after so many seconds.
-_SLOW = 100 * 2**20
+_SLOW = 20 * 2**20
 _RETRY_AFTER = 1.0
 
 
