@@ -5,7 +5,9 @@ What of a recording is nobody's business: credentials and cookies.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 from ..wire.recording import Direction, Event, Octets
 
@@ -73,13 +75,16 @@ def masked(
 
 def _hidden(stream: bytes, contents: list[tuple[int, int | None]], gone: int) -> bytes | None:
     hidden: bytearray | None = None
+    contents = sorted(contents, key=itemgetter(0))
+    starts = [first for first, _ in contents]
     for found in _SECRET.finditer(stream):
         start, end = found.span(1)
         position = gone + start
-        if any(
-            first <= position and (last is None or position < last) for first, last in contents
-        ):
-            continue
+        before = bisect_right(starts, position)
+        if before:
+            last = contents[before - 1][1]
+            if last is None or position < last:
+                continue
         if hidden is None:
             hidden = bytearray(stream)
         hidden[start:end] = _SHOWN.sub(MASK, bytes(stream[start:end]))

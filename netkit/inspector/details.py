@@ -6,9 +6,10 @@ in a thread.
 from __future__ import annotations
 
 from base64 import b64encode
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..capture.decoding import Undecodable, decoded
@@ -65,6 +66,10 @@ class Snapshot:
     gone: dict[Direction, int]
     contents: Sequence[tuple[Direction, int, int | None]]
     secrets: bool
+    # Where the pieces of each direction begin, and they; made when they are first looked for.
+    _streams: dict[Direction, tuple[list[int], list[Octets]]] = field(
+        default_factory=dict, init=False, compare=False
+    )
 
     def prepared(self) -> Snapshot:
         """
@@ -89,22 +94,34 @@ class Snapshot:
         @param end: the one behind the last one; L{None} for all that there are.
         @raise GoneError: the first one is not there.
         """
-        position = self.gone.get(direction, 0)
-        if start < position:
+        first = self.gone.get(direction, 0)
+        if start < first:
             raise GoneError(
-                f"its first octets have made room: the ring has what follows octet {position}"
+                f"its first octets have made room: the ring has what follows octet {first}"
             )
+        starts, events = self._stream(direction)
         pieces = []
-        for event in self.events:
-            if not isinstance(event, Octets) or event.direction is not direction:
-                continue
-            following = position + event.length
-            if following > start and (end is None or position < end):
-                pieces.append(
-                    event.data[max(0, start - position) : None if end is None else end - position]
-                )
-            position = following
+        for at in range(max(0, bisect_right(starts, start) - 1), len(events)):
+            position = starts[at]
+            if end is not None and position >= end:
+                break
+            pieces.append(
+                events[at].data[max(0, start - position) : None if end is None else end - position]
+            )
         return b"".join(pieces)
+
+    def _stream(self, direction: Direction) -> tuple[list[int], list[Octets]]:
+        found = self._streams.get(direction)
+        if found is None:
+            position = self.gone.get(direction, 0)
+            starts, events = [], []
+            for event in self.events:
+                if isinstance(event, Octets) and event.direction is direction:
+                    starts.append(position)
+                    events.append(event)
+                    position += event.length
+            found = self._streams[direction] = starts, events
+        return found
 
 
 def snapshot(
@@ -262,6 +279,7 @@ def detailJSON(found: Snapshot, row: Row) -> dict[str, Any]:
             )
     secured = found.secured
     return {
+        **({} if exchange is None else _whole(exchange)),
         "request": request,
         "response": response,
         "interim": [
@@ -276,6 +294,18 @@ def detailJSON(found: Snapshot, row: Row) -> dict[str, Any]:
         "connectionReason": (found.closed.reason or None) if found.closed is not None else None,
         "gone": {direction.value: found.gone.get(direction, 0) for direction in Direction},
     }
+
+
+def _whole(exchange: Exchange) -> dict[str, Any]:
+    """
+    What a row has but the beginnings of.
+    """
+    found: dict[str, Any] = {}
+    for item in (exchange.request, exchange.response):
+        if item is not None:
+            names = {"method", "target", "reason"} & item.about.keys()
+            found |= {name: item.about[name] for name in names}
+    return found
 
 
 def _securedJSON(secured: Secured) -> dict[str, Any]:

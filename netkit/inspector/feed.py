@@ -181,7 +181,7 @@ class Feed:
                 told.append(_encode(self._row(row)))
                 if len(told) >= _MOST or (len(told) >= _LEAST and monotonic() > until):
                     break
-            elif not looked % 256 and monotonic() > until:
+            elif not looked % 32 and monotonic() > until:
                 break
         self._events = index.ring.taken
         about = _encode(

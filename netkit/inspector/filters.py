@@ -67,6 +67,7 @@ def parseFilter(text: str) -> Filter:
         raise FilterError(f"the filter is longer than {LONGEST} characters")
     tests: list[_Test] = []
     texts: list[tuple[tuple[bytes, ...], bool]] = []
+    words: list[tuple[str, bool]] = []
     position = 0
     text = text.rstrip()
     while position < len(text):
@@ -82,13 +83,18 @@ def parseFilter(text: str) -> Filter:
         if name == "text":
             texts.append((tuple(value.encode() for value in values), negative))
             continue
+        if not name:
+            words.append((values[0], negative))
+            continue
         make = _NAMES.get(name)
         if make is None:
             raise FilterError(
-                f"{name!r} is nothing to filter by: it is one of {', '.join(filter(None, _NAMES))}"
+                f"{name!r} is nothing to filter by: it is one of {', '.join(_NAMES)}"
                 ", text; quote a word that has a colon"
             )
         tests.append(_any([make(value) for value in values], negative))
+    if words:
+        tests.append(_allOf(words))
     return Filter(tuple(tests), tuple(texts))
 
 
@@ -139,8 +145,12 @@ def _everything(row: Row) -> str:
     return "\n".join(str(part) for part in parts if part is not None).lower()
 
 
-def _bare(value: str) -> _Test:
-    return lambda row: value in _everything(row)
+def _allOf(words: list[tuple[str, bool]]) -> _Test:
+    def test(row: Row) -> bool:
+        everything = _everything(row)
+        return all((word in everything) is not negative for word, negative in words)
+
+    return test
 
 
 def _exact(get: Callable[[Row], object]) -> Callable[[str], _Test]:
@@ -216,7 +226,6 @@ def _is(value: str) -> _Test:
 
 
 _NAMES: dict[str, Callable[[str], _Test]] = {
-    "": _bare,
     "service": _exact(lambda row: row.opened.service),
     "type": _exact(lambda row: row.type),
     "method": _exact(lambda row: row.method),

@@ -33,6 +33,10 @@ _RAW = {"echo", "print-respond"}
 # How many events are looked at before what is not is given up with the rows.
 _AT_ONCE = 5_000
 
+# How many characters of a text a row has at most, and how many notes.
+_LONGEST = 2_000
+_NOTES = 100
+
 _HTTP_METHODS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ")
 
 _OF_HTTP = (Kind.REQUEST, Kind.RESPONSE, Kind.HANDSHAKE)
@@ -172,14 +176,7 @@ class Index:
         @return: for each piece its direction, its first octet and the one behind it.
         """
         found: list[tuple[Direction, int, int | None]] = []
-        tracked = self._tracked.get(connection)
-        part = 0
-        while (row := self.rows.get(f"{connection}.{part}")) is not None or (
-            tracked is not None and part < tracked.parts
-        ):
-            part += 1
-            if row is None:
-                continue
+        for row in self.rows.ofConnection(connection):
             for span in (row.request, row.response):
                 if span is not None and span.head:
                     end = span.end
@@ -310,8 +307,9 @@ class Index:
             tracked.speaksHTTP = True
         about = item.about
         row.type = "websocket" if item.kind is Kind.HANDSHAKE else "http"
-        row.method, row.target = about.get("method"), about.get("target")
-        row.version = about.get("version")
+        if "method" in about:
+            row.method, row.target = _beginning(about["method"]), _beginning(about["target"])
+            row.version = about["version"]
         row.fromClient += item.length
         tracked.waiting.append(row)
         self.rows.change(row)
@@ -325,7 +323,7 @@ class Index:
             return
         row.response = span
         row.responseStarted = item.time
-        row.status, row.reason = about["status"], about["reason"]
+        row.status, row.reason = about["status"], _beginning(about["reason"])
         if row.requestEnded is None:
             # Answered before it was whole.
             row.requestEnded = item.time
@@ -414,8 +412,8 @@ class Index:
 
     def _note(self, tracked: _Tracked, event: Note) -> None:
         row = tracked.waiting[0] if tracked.waiting else tracked.row
-        if len(row.notes) < 1000:
-            row.notes.append((event.time, event.text))
+        if len(row.notes) < _NOTES:
+            row.notes.append((event.time, _beginning(event.text)))
         if event.text.startswith("refused"):
             row.mark("refused")
         elif event.text.startswith("fault"):
@@ -504,6 +502,13 @@ class Index:
             tracked.view = HTTPView(
                 tracked.opened, self._spool, begun=lambda item: self._begun(item)
             )
+
+
+def _beginning(text: str) -> str:
+    """
+    What a row keeps of what a peer may make as long as it likes: the ring has all of it.
+    """
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\u2026"
 
 
 def _unfinished(tracked: _Tracked) -> list[Row]:

@@ -21,14 +21,22 @@ from ..websocket import (
     WebSocketRequest,
 )
 from .access import TOKEN_PARAMETER, Access, Denied
-from .api import API, COMMON_FIELDS, MOST_CONTENT, errorResponse
-from .exporting import Exporter
+from .api.connections import Connections
+from .api.exchanges import Exchanges
+from .api.exporting import Exporter
+from .api.lookup import Lookup
+from .api.overview import Overview
+from .api.responses import COMMON_FIELDS, errorResponse
+from .api.router import MOST_CONTENT, Router
+from .api.search import Search
+from .api.sending import Sender
+from .api.services import Services
+from .api.threads import Threads
 from .feed import Feed, feedFilter
 from .filters import Filter, FilterError
 from .index import Index
 from .indexing import Indexing
 from .parameters import APIError, Query
-from .sending import Sender
 from .services import InspectedService
 from .static import INDEX, StaticFile, staticFiles
 
@@ -82,22 +90,28 @@ class Inspector:
         self._readOnly = readOnly
         self._files = staticFiles()
         self._feeds: set[Feed] = set()
-        self._indexing = Indexing(Index(ring), reactor, flush)
-        self._api = API(
-            self._indexing,
-            reactor,
+        self._indexing = indexing = Indexing(Index(ring), reactor, flush)
+        self._lookup = lookup = Lookup(indexing, Threads(reactor))
+        search = Search(lookup, reactor)
+        about = Overview(
+            indexing,
+            services,
             session=self._session,
-            services=lambda: self._services,
             recording=recording,
             readOnly=readOnly,
-            changed=self._serviceChanged,
         )
-        self._exporter = Exporter(self._api, self._indexing.index)
-        self._api.route("/export", ("GET", "POST"), self._exporter.answer)
+        routes = [
+            *about.routes,
+            *Exchanges(indexing, lookup, search).routes,
+            *Connections(indexing, lookup).routes,
+            *Services(services, self._serviceChanged).routes,
+            *Exporter(indexing, lookup, search).routes,
+        ]
         self._sender: Sender | None = None
         if recorder is not None:
-            self._sender = Sender(self._api, self._indexing.index, recorder, reactor)
-            self._api.route("/send", ("POST",), self._sender.answer)
+            self._sender = Sender(lookup, indexing.index, recorder, reactor)
+            routes += self._sender.routes
+        self._api = Router(routes, readOnly=readOnly)
         clock = IReactorTime(reactor)
         self.factory = WebSocketFactory(
             self,
@@ -148,7 +162,7 @@ class Inspector:
         feed = Feed(
             self._indexing,
             self._session,
-            self._api.row,
+            self._lookup.rowJSON,
             since=since,
             resumes=since == 0 or session == self._session,
             filter=filter,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -243,6 +243,7 @@ class Rows:
         self.cleared = 0
         self._rows: OrderedDict[str, Row] = OrderedDict()
         self._changed: OrderedDict[str, Row] = OrderedDict()
+        self._connections: dict[int, dict[str, Row]] = {}
         # The places of those that are gone, in order; and of how many that is not known any more.
         self._gone: list[int] = []
         self._forgotten = 0
@@ -267,6 +268,12 @@ class Rows:
         """
         return self._rows.get(id)
 
+    def ofConnection(self, connection: int) -> Iterable[Row]:
+        """
+        The rows of a connection.
+        """
+        return self._connections.get(connection, {}).values()
+
     def make(self, opened: Opened, part: int, started: int) -> Row:
         """
         Make a row.
@@ -290,9 +297,14 @@ class Rows:
             self._changed.move_to_end(row.id)
             return
         self._changed[row.id] = self._rows[row.id] = row
+        self._connections.setdefault(row.connection, {})[row.id] = row
         while len(self._changed) > MOST_ROWS:
             _, old = self._changed.popitem(last=False)
             del self._rows[old.id]
+            rest = self._connections[old.connection]
+            del rest[old.id]
+            if not rest:
+                del self._connections[old.connection]
             self._gone.append(old.sequence)
             if len(self._gone) > _REMEMBERED:
                 half = _REMEMBERED // 2
@@ -337,6 +349,7 @@ class Rows:
         self.cleared = self.sequence
         self._rows.clear()
         self._changed.clear()
+        self._connections.clear()
         for row in self._withMessages:
             row.firstKept += len(row.kept)
             row.kept = ()

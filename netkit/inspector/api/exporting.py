@@ -8,19 +8,22 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 
-from .. import __version__
-from ..capture.har import Archive
-from ..capture.views import Item, Kind
-from ..capture.views.connections import viewOf
-from ..capture.views.spool import Spool
-from ..http import Response
-from ..wire.recording import Opened, RecordingWriter
-from .api import API, COMMON_FIELDS, Asked
-from .details import Exchange, Snapshot
-from .filters import parseFilter
-from .index import Index
-from .parameters import APIError, Members, Query
-from .rows import Row
+from ... import __version__
+from ...capture.har import Archive
+from ...capture.views import Item, Kind
+from ...capture.views.connections import viewOf
+from ...capture.views.spool import Spool
+from ...http import Response
+from ...wire.recording import Opened, RecordingWriter
+from ..details import Exchange, Snapshot
+from ..filters import parseFilter
+from ..indexing import Indexing
+from ..parameters import APIError, Members, Query
+from ..rows import Row
+from .lookup import Lookup
+from .responses import COMMON_FIELDS
+from .router import Asked, Route
+from .search import Search
 
 _FORMATS = ("har", "pcapng")
 
@@ -33,40 +36,35 @@ class Exporter:
     Makes HTTP Archives and recordings.
     """
 
-    def __init__(self, api: API, index: Index) -> None:
+    def __init__(self, indexing: Indexing, lookup: Lookup, search: Search) -> None:
         """
-        @param api: finds rows.
-        @param index: has them.
+        @param indexing: what goes through the events.
+        @param lookup: finds rows by their ids.
+        @param search: finds them by a filter.
         """
-        self._api = api
-        self._index = index
+        self._indexing = indexing
+        self._lookup = lookup
+        self._search = search
+        self.routes = [
+            Route("/export", {"GET": self._answer, "POST": self._answer}, changes=False)
+        ]
 
-    async def answer(self, asked: Asked) -> Response:
-        """
-        Answer a request for a file.
-        """
+    async def _answer(self, asked: Asked) -> Response:
         format, ids, text, secrets = (
             await self._posted(asked) if asked.method == "POST" else self._asked(asked.query)
         )
         asked.query.end()
-        if ids is None:
-            filter = parseFilter(text)
-            wanted = await self._api.matching(filter)
-        else:
-            wanted = [await self._api.find(id) for id in ids]
+        wanted = await self._matching(text) if ids is None else await self._lookup.rows(ids)
         if len(wanted) > _MOST:
             raise APIError(413, f"{len(wanted)} exchanges are more than {_MOST}: filter them")
         wanted.sort(key=lambda row: row.number)
-        parts = []
-        for row in wanted:
-            found = self._api.snapshotOrNone(row, secrets=secrets)
-            if found is not None:
-                parts.append((row, found))
+        snapshots = self._lookup.snapshots(secrets=secrets)
+        parts = [(row, found) for row in wanted if (found := snapshots.find(row.connection))]
         if format == "har":
-            content = await self._api.inThread(_archive, parts, secrets)
+            content = await self._lookup.threads.run(_archive, parts, secrets)
             type = b"application/json"
         else:
-            content = await self._api.inThread(_recording, parts)
+            content = await self._lookup.threads.run(_recording, parts)
             type = b"application/octet-stream"
         name = f"netkit-{datetime.now():%Y%m%d-%H%M%S}.{format}"
         disposition = f'attachment; filename="{name}"'.encode()
@@ -81,6 +79,14 @@ class Exporter:
             ],
         )
 
+    async def _matching(self, text: str) -> list[Row]:
+        filter = parseFilter(text)
+        await self._indexing.current()
+        found = await self._search.find(list(self._indexing.index.rows), filter, _MOST + 1)
+        if found.last is not None:
+            raise APIError(413, "that is too much to look through: filter by more")
+        return found.rows
+
     @staticmethod
     def _asked(query: Query) -> tuple[str, list[str] | None, str, bool]:
         format = query.choice("format", _FORMATS)
@@ -89,7 +95,7 @@ class Exporter:
         return format, ids, query.text("filter"), query.flag("secrets")
 
     async def _posted(self, asked: Asked) -> tuple[str, list[str] | None, str, bool]:
-        members = Members(await self._api.json(asked))
+        members = Members(await asked.json())
         format = members.choice("format", _FORMATS)
         if format is None:
             raise APIError(400, f"format is one of {', '.join(_FORMATS)}")
@@ -135,10 +141,13 @@ def _archive(parts: list[tuple[Row, Snapshot]], secrets: bool) -> bytes:
     """
     archive = Archive("netkit", __version__, secrets=secrets)
     entries: list[str] = []
+    prepared: dict[int, Snapshot] = {}
     for row, found in parts:
         if row.type == "tcp":
             continue
-        for item in _items(row, found.prepared()):
+        if row.connection not in prepared:
+            prepared[row.connection] = found.prepared()
+        for item in _items(row, prepared[row.connection]):
             entries += map("".join, archive.feed(item))
         entries += map("".join, archive.rest())
     about, between = json.dumps(archive.about)[:-1], ",\n"

@@ -16,24 +16,26 @@ from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClie
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from ..base.endpoints import clientEndpoint
-from ..base.tlsclient import TLSTarget
-from ..base.trust import Trust
-from ..base.twistedprivate import splitEndpoint
-from ..capture.recorded import RecordedFactory
-from ..capture.recorder import Recorder
-from ..capture.replay import Conversation, Replay, conversations
-from ..capture.replay.conversations import Step
-from ..capture.views import Item, Kind
-from ..capture.views.spool import Spool
-from ..http import Response
-from ..wire.addresses import Address
-from ..wire.recording import Closed, Direction, End, Event, HalfClosed, Octets, Opened, Role
-from .api import API, Asked, jsonResponse
-from .details import GoneError, Snapshot, messageOctets
-from .index import Index
-from .parameters import APIError, Members, readFields, readOctets
-from .rows import Row
+from ...base.endpoints import clientEndpoint
+from ...base.tlsclient import TLSTarget
+from ...base.trust import Trust
+from ...base.twistedprivate import splitEndpoint
+from ...capture.recorded import RecordedFactory
+from ...capture.recorder import Recorder
+from ...capture.replay import Conversation, Replay, conversations
+from ...capture.replay.conversations import Step
+from ...capture.views import Item, Kind
+from ...capture.views.spool import Spool
+from ...http import Response
+from ...wire.addresses import Address
+from ...wire.recording import Closed, Direction, End, Event, HalfClosed, Octets, Opened, Role
+from ..details import GoneError, Snapshot, messageOctets
+from ..index import Index
+from ..parameters import APIError, Members, readFields, readOctets
+from ..rows import Row
+from .lookup import Lookup
+from .responses import jsonResponse
+from .router import Asked, Route
 
 _log = Logger()
 
@@ -60,18 +62,19 @@ class Sender:
     Sends again.
     """
 
-    def __init__(self, api: API, index: Index, recorder: Recorder, reactor: Any) -> None:
+    def __init__(self, lookup: Lookup, index: Index, recorder: Recorder, reactor: Any) -> None:
         """
-        @param api: finds rows.
+        @param lookup: finds rows.
         @param index: told what repeats what.
         @param recorder: records the connections that are made.
         @param reactor: what connects.
         """
-        self._api = api
+        self._lookup = lookup
         self._index = index
         self._recorder = recorder
         self._reactor = reactor
         self._playing: set[Deferred[Any]] = set()
+        self.routes = [Route("/send", {"POST": self._answer})]
 
     def stop(self) -> None:
         """
@@ -80,15 +83,11 @@ class Sender:
         for playing in list(self._playing):
             playing.cancel()
 
-    async def answer(self, asked: Asked) -> Response:
-        """
-        Answer a request to send something.
-        """
+    async def _answer(self, asked: Asked) -> Response:
         asked.query.end()
-        self._api.checkWritable()
-        members = Members(await self._api.json(asked))
+        members = Members(await asked.json())
         id = members.text("exchange")
-        row = None if id is None else await self._api.find(id)
+        row = None if id is None else await self._lookup.row(id)
         type = members.choice("type", ("http", "websocket", "tcp"))
         if type is None and row is not None:
             type = row.type
@@ -177,14 +176,14 @@ class Sender:
     async def _conversation(
         self, members: Members, row: Row | None, type: str, target: str
     ) -> Conversation:
-        found = None if row is None else self._api.snapshotOf(row, secrets=True)
+        found = None if row is None else self._lookup.snapshot(row, secrets=True)
         if type == "http":
             events = self._http(members, found, row, target)
         elif type == "tcp":
             events = self._tcp(members, found)
         else:
             return self._webSocket(members, found, row, target)
-        (conversation,) = await self._api.inThread(conversations, events)
+        (conversation,) = await self._lookup.threads.run(conversations, events)
         return conversation
 
     def _http(

@@ -1,0 +1,3 @@
+"""
+The API: what is asked over HTTP, and answered in JSON. A file for each kind of resource.
+"""
