@@ -1,19 +1,101 @@
 """
-Factories that wrap another one, for which nothing is to change but what is done in between.
+Factories and protocols that wrap others, for which nothing is to change but what is done in
+between.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from twisted.internet.interfaces import (
     IAddress,
+    IFileDescriptorReceiver,
+    IHalfCloseableProtocol,
+    IHandshakeListener,
     ILoggingContext,
+    IProtocol,
     IProtocolFactory,
     IProtocolNegotiationFactory,
+    ITransport,
 )
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from zope.interface import directlyProvides
+from zope.interface import directlyProvides, providedBy
+from zope.interface.interface import InterfaceClass
+
+#: What a protocol may provide, beside IProtocol, to be told more by its transport.
+LISTENERS = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener)
+
+
+class TransparentProtocol(ProtocolWrapper):
+    """
+    Between a transport and a protocol, each of which it is to the other: it provides what they do,
+    and passes on what they tell.
+
+    A subclass does something in between, by extending these methods.
+    """
+
+    # What each provides, the other one asks for.
+    transport: Any
+    wrappedProtocol: Any
+
+    def __init__(
+        self,
+        factory: WrappingFactory[Any],
+        wrappedProtocol: IProtocol,
+        *,
+        listens: InterfaceClass | None = None,
+    ) -> None:
+        """
+        @param factory: what made this.
+        @param wrappedProtocol: the protocol.
+        @param listens: one of L{LISTENERS} that this is even where the protocol is not.
+        """
+        super().__init__(factory, wrappedProtocol)
+        self._listens = [
+            each for each in LISTENERS if each is listens or each.providedBy(wrappedProtocol)
+        ]
+        directlyProvides(self, *self._listens)
+
+    def makeConnection(self, transport: ITransport) -> None:
+        self.connect(transport)
+        self.wrappedProtocol.makeConnection(self)
+
+    def connect(self, transport: ITransport, *provides: InterfaceClass) -> None:
+        """
+        For subclasses, which may have more to do before the protocol is connected: have the
+        transport.
+
+        @param provides: what this provides beside what the transport does.
+        """
+        directlyProvides(self, providedBy(transport), *provides, *self._listens)
+        self.transport = transport
+        self.connected = 1
+        self.factory.registerProtocol(self)
+
+    def readConnectionLost(self) -> None:
+        """
+        The peer has closed its half.
+        """
+        self.wrappedProtocol.readConnectionLost()
+
+    def writeConnectionLost(self) -> None:
+        """
+        Our half is closed.
+        """
+        self.wrappedProtocol.writeConnectionLost()
+
+    def handshakeCompleted(self) -> None:
+        """
+        Both sides have agreed on TLS.
+        """
+        self.wrappedProtocol.handshakeCompleted()
+
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        """
+        A file descriptor came over a UNIX socket.
+        """
+        self.wrappedProtocol.fileDescriptorReceived(descriptor)
+
 
 P = TypeVar("P", bound=ProtocolWrapper)
 

@@ -15,23 +15,19 @@ from twisted.internet.error import (
     TimeoutError,
 )
 from twisted.internet.interfaces import (
-    IFileDescriptorReceiver,
-    IHalfCloseableProtocol,
     IHandshakeListener,
     IProtocol,
     IProtocolFactory,
     ITransport,
 )
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
-from zope.interface import directlyProvides, providedBy
 
 from ..base.addresses import plainAddress
 from ..base.heldproducer import HeldProducer
 from ..base.notes import INoted
 from ..base.tls import errorText, tlsAgreement
-from ..base.wrapping import TransparentFactory
+from ..base.wrapping import TransparentFactory, TransparentProtocol
 from ..wire.recording import (
     Closed,
     Direction,
@@ -47,11 +43,8 @@ from .recorder import Recorder
 _RECEIVED = Direction.RECEIVED
 _SENT = Direction.SENT
 
-# What a protocol may provide, beside IProtocol, to be told more by its transport.
-_LISTENERS = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener)
 
-
-class RecordedProtocol(ProtocolWrapper):
+class RecordedProtocol(TransparentProtocol):
     """
     A recorded connection: between a transport and a protocol, each of which it is to the other.
 
@@ -62,16 +55,14 @@ class RecordedProtocol(ProtocolWrapper):
     """
 
     factory: RecordedFactory
-    # What each provides, the other one asks for.
-    transport: Any
-    wrappedProtocol: Any
 
     def __init__(self, factory: RecordedFactory, wrappedProtocol: IProtocol) -> None:
         """
         @param factory: what made this.
         @param wrappedProtocol: the service's protocol.
         """
-        super().__init__(factory, wrappedProtocol)
+        # What TLS is spoken is recorded.
+        super().__init__(factory, wrappedProtocol, listens=IHandshakeListener)
         self._recorder = factory.recorder
         self._octets = factory.recorder.octets
         self.number = next(factory.recorder.numbers)
@@ -81,16 +72,9 @@ class RecordedProtocol(ProtocolWrapper):
         self._held = False
         self._reads = True
         self._writes = True
-        self._listens = [each for each in _LISTENERS if each.providedBy(wrappedProtocol)]
-        if IHandshakeListener not in self._listens:
-            # What TLS is spoken is recorded.
-            self._listens.append(IHandshakeListener)
-        directlyProvides(self, *self._listens)
 
     def makeConnection(self, transport: ITransport) -> None:
-        directlyProvides(self, providedBy(transport), INoted, *self._listens)
-        self.transport = transport
-        self.connected = 1
+        self.connect(transport, INoted)
         factory = self.factory
         self._recorder.event(
             Opened(
@@ -102,7 +86,6 @@ class RecordedProtocol(ProtocolWrapper):
                 plainAddress(self.getHost()),
             )
         )
-        factory.registerProtocol(self)
         if self._recorder.full:
             # That somebody connects and leaves is to be recorded as well.
             self._hold()
@@ -124,10 +107,7 @@ class RecordedProtocol(ProtocolWrapper):
     def readConnectionLost(self) -> None:
         self._reads = False
         self._recorder.event(HalfClosed(self.number, time_ns(), _RECEIVED))
-        self.wrappedProtocol.readConnectionLost()
-
-    def writeConnectionLost(self) -> None:
-        self.wrappedProtocol.writeConnectionLost()
+        super().readConnectionLost()
 
     def handshakeCompleted(self) -> None:
         agreement = tlsAgreement(self.transport)
@@ -142,11 +122,11 @@ class RecordedProtocol(ProtocolWrapper):
                 )
             )
         if IHandshakeListener.providedBy(self.wrappedProtocol):
-            self.wrappedProtocol.handshakeCompleted()
+            super().handshakeCompleted()
 
     def fileDescriptorReceived(self, descriptor: int) -> None:
         self.note("a file descriptor was received")
-        self.wrappedProtocol.fileDescriptorReceived(descriptor)
+        super().fileDescriptorReceived(descriptor)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         how = _end(reason)

@@ -9,9 +9,7 @@ from itertools import count, pairwise
 from typing import Any
 
 from twisted.internet.interfaces import (
-    IFileDescriptorReceiver,
     IHalfCloseableProtocol,
-    IHandshakeListener,
     IProtocol,
     IProtocolFactory,
     IReactorTime,
@@ -19,25 +17,20 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
-from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
-from zope.interface import directlyProvides, providedBy
 
 from ..base.addresses import addressText
 from ..base.deadlines import Deadline
 from ..base.halfclose import endWriting
 from ..base.heldproducer import HeldProducer
 from ..base.notes import note
-from ..base.wrapping import TransparentFactory
+from ..base.wrapping import TransparentFactory, TransparentProtocol
 from .faults import ArmedFault, Faults
 from .messages import Exchanges
 from .specification import Side, Unit
 from .stages import STAGES, End, Outlet, Stage
 
 _log = Logger()
-
-# What a protocol may provide, beside IProtocol, to be told more by its transport.
-_LISTENERS = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener)
 
 # While a direction holds back more than this many octets, no more of it is taken.
 _MOST_HELD = 2**16
@@ -108,16 +101,12 @@ class Way:
             stage.next = behind
 
 
-class FaultyProtocol(ProtocolWrapper):
+class FaultyProtocol(TransparentProtocol):
     """
-    A connection on which faults strike: between a transport and a protocol, each of which it is to
-    the other.
+    A connection on which faults strike.
     """
 
     factory: FaultyFactory
-    # What each provides, the other one asks for.
-    transport: Any
-    wrappedProtocol: Any
 
     def __init__(self, factory: FaultyFactory, wrappedProtocol: IProtocol) -> None:
         """
@@ -138,14 +127,9 @@ class FaultyProtocol(ProtocolWrapper):
         self._refusals: list[ArmedFault] = []
         self._in = Way(self._receive)
         self._out = Way(self._write)
-        self._listens = [each for each in _LISTENERS if each.providedBy(wrappedProtocol)]
-        directlyProvides(self, *self._listens)
 
     def makeConnection(self, transport: ITransport) -> None:
-        directlyProvides(self, providedBy(transport), *self._listens)
-        self.transport = transport
-        self.connected = 1
-        self.factory.registerProtocol(self)
+        self.connect(transport)
         for armed in self.factory.faults:
             self._arm(armed, opening=True)
         self.factory.faults.watch(self)
@@ -313,15 +297,6 @@ class FaultyProtocol(ProtocolWrapper):
 
     def readConnectionLost(self) -> None:
         self._in.end(self._readEnded)
-
-    def writeConnectionLost(self) -> None:
-        self.wrappedProtocol.writeConnectionLost()
-
-    def handshakeCompleted(self) -> None:
-        self.wrappedProtocol.handshakeCompleted()
-
-    def fileDescriptorReceived(self, descriptor: int) -> None:
-        self.wrappedProtocol.fileDescriptorReceived(descriptor)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._out.stop()
