@@ -9,6 +9,7 @@ An HTTP/1.1 server (RFC 9110, RFC 9112) for Twisted.
     - L{netkit.http.files}, L{netkit.http.events}: files and server-sent events as responses.
     - L{netkit.http.middleware}: functions around handlers.
     - L{netkit.http.content}: the content of a request, as it is read.
+    - L{netkit.http.forms}, L{netkit.http.storing}: forms with their uploads, contents as files.
     - L{netkit.http.protocol}: a connection, its requests answered.
     - L{netkit.http.settings}: how connections are to behave.
     - L{netkit.http.factory}: what makes connections.
@@ -22,6 +23,7 @@ from .events import Event, eventResponse
 from .exchange import Exchange
 from .factory import HTTPFactory
 from .files import fileResponse
+from .forms import Form, Upload
 from .headers import ResponseHeaders
 from .protocol import HTTPProtocol
 from .refusals import HTTPError, Refusal, plainRefusal
@@ -34,6 +36,7 @@ __all__ = [
     "Event",
     "Exchange",
     "Fields",
+    "Form",
     "HTTPError",
     "HTTPFactory",
     "HTTPProtocol",
@@ -44,6 +47,7 @@ __all__ = [
     "Response",
     "ResponseHeaders",
     "Upgrade",
+    "Upload",
     "eventResponse",
     "fileResponse",
     "plainRefusal",

@@ -4,7 +4,7 @@ The content of a request, as its handler reads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
@@ -22,11 +22,12 @@ class RequestContent:
     The content of a request, to be read once: piece by piece as it arrives (C{async for}), or all
     of it. While nobody reads, the client is not read from.
 
+    @ivar budget: what all connections together may keep.
     @ivar complete: whether all of it has arrived and was taken.
     @ivar trailers: the trailer section (RFC 9110 section 6.5); empty before C{complete}.
     """
 
-    __slots__ = ("_budget", "_error", "_reader", "_want", "_whole", "complete", "trailers")
+    __slots__ = ("_error", "_reader", "_want", "_whole", "budget", "complete", "trailers")
 
     def __init__(self, budget: Budget, want: Callable[[bool], None]) -> None:
         """
@@ -35,7 +36,7 @@ class RequestContent:
         """
         self.complete = False
         self.trailers = _NO_TRAILERS
-        self._budget = budget
+        self.budget = budget
         self._want = want
         self._whole: _Whole | None = None
         self._reader: Deferred[bytes] | None = None
@@ -60,7 +61,20 @@ class RequestContent:
         """
         if limit is not None and length > limit:
             raise _tooLarge(limit)
-        return b"" if self.complete else await self._next(_Whole(self._budget, limit))
+        return b"" if self.complete else await self._next(_Whole(self.budget, limit))
+
+    async def pieces(self, limit: int | None = None, length: int = 0) -> AsyncIterator[bytes]:
+        """
+        Read piece by piece all that was not read yet; the arguments are those of L{read}.
+        """
+        if limit is not None and length > limit:
+            raise _tooLarge(limit)
+        size = 0
+        async for piece in self:
+            size += len(piece)
+            if limit is not None and size > limit:
+                raise _tooLarge(limit)
+            yield piece
 
     def _next(self, whole: _Whole | None = None) -> Deferred[bytes]:
         """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Coroutine
+from os import PathLike
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,6 +17,8 @@ from ..wire.errors import HTTPProtocolError
 from ..wire.http import Fields, RequestHead
 from ..wire.http.target import split_target
 from .content import RequestContent
+from .forms import Form, FormReader
+from .storing import store
 from .values import Values
 
 # So many parameters are more than any form has.
@@ -150,6 +153,52 @@ class Request:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
             raise HTTPProtocolError(f"the content is no JSON: {error}", 400) from error
+
+    async def form(
+        self,
+        *,
+        maxParts: int = 1000,
+        maxMemory: int = 2**20,
+        maxUploads: int = 100,
+        maxUpload: int | None = None,
+        folder: str | PathLike[str] | None = None,
+    ) -> Form:
+        """
+        Read the content, and parse it as a form, of either kind that browsers send. Files larger
+        than 64 KiB are in temporary files, written by threads. All of the form together is bounded
+        by the limit for contents. Forms with files need C{multipart}: C{pip install
+        'txnetkit[forms]'}.
+
+        @param maxParts: how many fields and files it may have.
+        @param maxMemory: how many octets its fields may have, all of them together.
+        @param maxUploads: how many files it may have.
+        @param maxUpload: how many octets each file may have.
+        @param folder: where the temporary files are; where C{tempfile} has them, by default.
+        @raise HTTPProtocolError: as L{read}; 415: it is no form; 400: a malformed one; 413: it is
+            more than one of these limits.
+        """
+        reader = FormReader(
+            self.content,
+            maxParts=maxParts,
+            maxMemory=maxMemory,
+            maxUploads=maxUploads,
+            maxUpload=maxUpload,
+            folder=folder,
+        )
+        return await reader.read(_text(self.headers.get(b"content-type", b"") or b""))
+
+    async def save(self, path: str | PathLike[str], limit: int | None = None) -> int:
+        """
+        Read the content into a file, which has its name once it is whole; one that has the name is
+        replaced. Threads write.
+
+        @param path: the file.
+        @param limit: how many octets there may be.
+        @return: how many there were.
+        @raise HTTPProtocolError: as L{read}.
+        @raise OSError: the file cannot be written.
+        """
+        return await store(self.content.pieces(limit, self.head.framing.content_length or 0), path)
 
     @property
     def parameters(self) -> Values:
