@@ -13,8 +13,9 @@ from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 from urllib.parse import parse_qs
 
-# A host, and a port where there is one (RFC 9110 section 7.2).
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::(\d*))?")
+# A host, and a port where there is one (RFC 9110 section 7.2). Names of hosts have no other
+# characters; this one stands in the page's Content-Security-Policy, where others mean something.
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z._-]+)(?::(\d*))?", re.ASCII)
 
 #: The parameter of the address that is printed at the start.
 TOKEN_PARAMETER = "token"

@@ -103,10 +103,10 @@ class Feed:
         try:
             self._received(Members(readJSON(message.encode()), "a message"))
         except (APIError, FilterError) as error:
-            self._send({"type": "error", "error": str(error)})
+            self._wrong(str(error))
 
     def bytesMessageReceived(self, data: bytes | bytearray) -> None:
-        self._send({"type": "error", "error": "messages are JSON, as text"})
+        self._wrong("messages are JSON, as text")
 
     def pongReceived(self, payload: bytes) -> None:
         """
@@ -199,6 +199,11 @@ class Feed:
         self._transport.sendTextMessage(f'{about[:-1]},"rows":[{",".join(told)}]}}')
         if looked < len(changed):
             self._indexing.wake()
+
+    def _wrong(self, error: str) -> None:
+        # Who does not read what is wrong need not be told of more.
+        if not self._full:
+            self._send({"type": "error", "error": error})
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._transport is not None:

@@ -19,6 +19,9 @@ async def test_other_hosts_and_origins(inspect: Make, path: str) -> None:
     port = its.port
     for host in ("evil.example", "192.0.2.1", "127.0.0.1.evil.example", "localhost.evil.example"):
         assert (await raw(its, path, host)) == 403
+    # What would stand in the policy of the page.
+    for host in ("a;script-src-elem.localhost", "'unsafe-inline'.localhost", "*.localhost"):
+        assert (await raw(its, path, host)) == 403
     for host in ("localhost", f"localhost:{port}", "[::1]:80", "known.example", "a.localhost"):
         assert (await raw(its, path, host)) in (200, 404)
     assert (await its.ask(path, origin="http://evil.example")).status == 403

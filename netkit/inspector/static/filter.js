@@ -135,8 +135,8 @@ function _compile({ key, value, quoted }, content) {
  *
  * @param {string} text the words.
  * @param {Set<string>} content the ids of rows whose content matches the words with text:.
- * @returns {{matches: (row: import("./rows.js").Row) => boolean, content: string}} whether a row
- *     matches, and the words with text:, which only the API can answer; empty where there are none.
+ * @returns {{matches: (row: import("./rows.js").Row) => boolean, content: string, words: object[]}} whether a row
+ *     matches; the words with text:, which only the API can answer, empty where there are none; all words.
  * @throws {Error} with what is wrong.
  */
 export function parse(text, content) {
@@ -154,7 +154,26 @@ export function parse(text, content) {
         }
     }
     const matches = tests.length === 1 ? tests[0] : (row) => tests.every((test) => test(row));
-    return { matches, content: asked.join(" ") };
+    return { matches, content: asked.join(" "), words };
+}
+
+/**
+ * Say whether all that matches a filter matches another one as well: mostly, somebody types one more letter.
+ *
+ * @param {object[]} before the words of the other one.
+ * @param {object[]} words those of the filter.
+ * @returns {boolean} whether only rows that were shown need be looked at; false where that is not known.
+ */
+export function narrows(before, words) {
+    return before.length <= words.length && before.every((word, index) => _narrows(word, words[index]));
+}
+
+function _narrows(before, word) {
+    // What the API answers comes later.
+    if (before.key === "text") return false;
+    if (before.raw === word.raw) return true;
+    const part = before.key === null || (before.key in _PART && !/[",]/.test(before.raw + word.raw));
+    return part && before.key === word.key && !before.negated && !word.negated && word.value.toLowerCase().startsWith(before.value.toLowerCase());
 }
 
 /**

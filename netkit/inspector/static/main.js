@@ -10,7 +10,7 @@ import { Detail } from "./detail.js";
 import { openMenu, toast } from "./dialogs.js";
 import { byId, h } from "./dom.js";
 import { Feed } from "./feed.js";
-import { KEYS, STATES, has, parse, toggle } from "./filter.js";
+import { KEYS, STATES, has, narrows, parse, toggle } from "./filter.js";
 import { count, size } from "./format.js";
 import * as keys from "./keys.js";
 import { List } from "./list.js";
@@ -205,6 +205,7 @@ setInterval(() => document.hidden || _overview(), _OVERVIEW);
 // The filter.
 
 let searching = null;
+let words = [];
 
 function filter() {
     const trouble = byId("trouble");
@@ -217,7 +218,8 @@ function filter() {
             matching.clear();
             _search();
         }
-        view.filter(parsed.matches);
+        view.filter(parsed.matches, narrows(words, parsed.words));
+        words = parsed.words;
     } catch (error) {
         trouble.textContent = error.message;
         input.setAttribute("aria-invalid", "true");

@@ -19,11 +19,12 @@ export class View {
      * Show those that match.
      *
      * @param {(row: import("./rows.js").Row) => boolean} matches whether one does.
+     * @param {boolean} [narrows] whether none does that did not before.
      */
-    filter(matches) {
+    filter(matches, narrows = false) {
         this._matches = matches;
         const shown = [];
-        for (const row of this._all.all) {
+        for (const row of narrows ? this.rows : this._all.all) {
             row.shown = matches(row);
             if (row.shown) shown.push(row);
         }
