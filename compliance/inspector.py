@@ -3,6 +3,8 @@ What the inspector promises of its feed, at a scale that is too much for the tes
 
     python -m compliance.inspector lag [SECONDS]    5,000 events a second: counted, how late
     python -m compliance.inspector load [SECONDS]   as much as goes, watched slowly and not at all
+    python -m compliance.inspector hostile [MIB]    what does harm, in every field, and streams of
+                                                    100 MiB and 2 GiB, looked at in Chromium
 
 Each says what it measured. The exit status is 0, or 1 where something is not as it should be.
 """
@@ -27,6 +29,8 @@ from urllib.request import urlopen
 
 import psutil
 import websockets
+
+_PEERS = Path(__file__).parent / "peers"
 
 _TWISTD = Path(sysconfig.get_path("scripts")) / "twistd"
 
@@ -219,6 +223,55 @@ async def _rate(seconds: float, process: psutil.Process) -> tuple[float, float]:
     return count / (time.monotonic() - began), took / count
 
 
+async def hostile(mebibytes: int) -> bool:
+    """
+    What does harm where it is taken for more than octets.
+
+    @param mebibytes: how long the longest stream is.
+    """
+    names = ("inspector", "http", "websocket", "echo")
+    local = "tcp:0:interface=127.0.0.1"
+    with tempfile.TemporaryDirectory() as folder:
+        process = await asyncio.create_subprocess_exec(
+            *(str(_TWISTD), "-n", "--pidfile=", "--reactor=uvloop", "netkit"),
+            *("--routes", "--format=none", f"--inspect={local}", f"--inspect-buffer={2**28}"),
+            *(f"--{name}={local}" for name in (*names[1:], "print-respond")),
+            cwd=folder,
+            stdout=subprocess.PIPE,
+        )
+        try:
+            assert process.stdout is not None
+            ports: dict[str, str] = {}
+            while not ports.keys() >= {*names}:
+                line = (await process.stdout.readline()).decode()
+                if found := re.search(r"\] ([\w-]+) listens on (.*?:\d+) ", line):
+                    ports[found[1]] = found[2]
+                elif not line:
+                    sys.exit("the services do not start")
+            output = asyncio.create_task(process.stdout.read())
+            peer = await asyncio.create_subprocess_exec(
+                *("node", str(_PEERS / "inspector.mjs"), *(ports[name] for name in names)),
+                str(mebibytes),
+                stdout=subprocess.PIPE,
+            )
+            told, _ = await peer.communicate()
+            memory = psutil.Process(process.pid).memory_info().rss
+            about(int(ports["inspector"].rpartition(":")[2]))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            await process.wait()
+        log = (await output).decode()
+    if peer.returncode:
+        return False
+    found = json.loads(told)
+    print(f"{found['looked']} of {found['wanted']} rows were looked at: {found['figures']}")
+    print(f"ran: {found['ran']}; policy violated: {found['violations']}; {found['troubles']}")
+    print(f"elements that came of it: {found['elements']}")
+    print(f"longest task of the page: {found['longest']} ms; services' memory {memory >> 20} MiB")
+    nothing = not (found["ran"] or found["violations"] or found["troubles"] or found["elements"])
+    return nothing and found["looked"] == found["wanted"] and "Traceback" not in log
+
+
 async def watch(port: int) -> None:
     """
     Watch slowly until told to end, and say how many rows were skipped.
@@ -244,6 +297,8 @@ def main(arguments: list[str]) -> int:
         return not asyncio.run(lag(float(rest[0]) if rest else 60.0))
     if kind == "load":
         return not asyncio.run(load(float(rest[0]) if rest else 10.0))
+    if kind == "hostile":
+        return not asyncio.run(hostile(int(rest[0]) if rest else 2048))
     if kind == "watch":
         asyncio.run(watch(int(rest[0])))
         return 0
