@@ -6,12 +6,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
 
 from ..base.deadlines import Ticker
-from ..http.exchange import Exchange
+
+if TYPE_CHECKING:
+    # Not every service speaks them.
+    from ..http.exchange import Exchange
+    from ..websocket.conversation import Conversation
 
 #: A figure's name, then the values of its labels.
 Key = tuple[str, ...]
@@ -32,6 +36,9 @@ _INTERVAL = 1.0
 
 #: The figure of which the greatest counts, not the sum.
 LAG = "lag"
+
+# What tells how things are now; all else counts what has been.
+_NOW = frozenset((("open",), ("workers",), (LAG,), ("capture", "queued")))
 
 
 class Requests:
@@ -68,6 +75,42 @@ class Requests:
             total += number
             found["bucket", service, bound] = total
         found["seconds", service] = self._seconds
+        return found
+
+
+class Conversations:
+    """
+    Counts the WebSockets of a service.
+    """
+
+    def __init__(self) -> None:
+        self._closed: dict[int, int] = {}
+        self._refused: dict[int, int] = {}
+        self._received = self._sent = 0
+
+    def count(self, conversation: Conversation) -> None:
+        """
+        Count one that is over.
+        """
+        self._received += conversation.messagesReceived
+        self._sent += conversation.messagesSent
+        if conversation.code is None:
+            status = conversation.status
+            self._refused[status] = self._refused.get(status, 0) + 1
+        else:
+            code = conversation.code
+            self._closed[code] = self._closed.get(code, 0) + 1
+
+    def figures(self, service: str) -> Figures:
+        """
+        Tell what was counted.
+        """
+        found: Figures = {
+            ("messages", service, "received"): self._received,
+            ("messages", service, "sent"): self._sent,
+        }
+        for name, counts in (("closed", self._closed), ("handshakes", self._refused)):
+            found |= {(name, service, str(code)): number for code, number in counts.items()}
         return found
 
 
@@ -113,6 +156,13 @@ def captureFigures(capture: Any) -> Figures:
     return {("capture", name): getattr(capture, name) for name in names}
 
 
+def faultFigures(service: str, faults: Any) -> Figures:
+    """
+    Tell how often each of a service's L{Faults <netkit.faults.Faults>} struck.
+    """
+    return {("faults", service, armed.name): armed.struck for armed in faults}
+
+
 def serviceFigures(service: str, factory: Any) -> Figures:
     """
     Tell what a L{ServerFactory <netkit.server.ServerFactory>} counts.
@@ -136,6 +186,15 @@ def merge(several: Iterable[Figures]) -> Figures:
             else:
                 merged[key] = merged.get(key, 0) + value
     return merged
+
+
+def past(figures: Mapping[Key, float]) -> Figures:
+    """
+    Tell what of a process's figures stays when it has ended.
+    """
+    return {
+        key: value for key, value in figures.items() if key[:1] not in _NOW and key[:2] not in _NOW
+    }
 
 
 def toJSON(figures: Mapping[Key, float]) -> list[tuple[Key, float]]:

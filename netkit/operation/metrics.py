@@ -36,6 +36,27 @@ _COUNTERS = {
         "HTTP requests that are over; 4xx has those whose client left (499).",
         ["service", "method", "status"],
     ),
+    "octets": (
+        "netkit_octets",
+        "Octets that went over connections: received, and sent.",
+        ["service", "direction"],
+    ),
+    "messages": (
+        "netkit_websocket_messages",
+        "Messages of WebSockets that are over: received, and sent.",
+        ["service", "direction"],
+    ),
+    "closed": (
+        "netkit_websocket_closed",
+        "WebSockets that are over, by close code; 1006 are those that were lost.",
+        ["service", "code"],
+    ),
+    "handshakes": (
+        "netkit_websocket_handshakes_refused",
+        "Opening handshakes that were refused, by status.",
+        ["service", "status"],
+    ),
+    "faults": ("netkit_faults_struck", "How often faults struck.", ["service", "fault"]),
     "capture events": ("netkit_capture_events", "What happened on recorded connections.", []),
     "capture octets": ("netkit_capture_octets", "Octets that are kept.", []),
     "capture dropped": ("netkit_capture_dropped_octets", "Octets that were left out.", []),

@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 
 from ..base.deadlines import Deadline
 from .child import instructions
-from .figures import Figures, Source, fromJSON, merge, toJSON
+from .figures import Figures, Source, merge, past, toJSON
 from .notify import Notifier
 from .signals import addSignalCall, hasSignalCalls
 from .sockets import Sockets
@@ -91,6 +91,8 @@ class Supervisor:
         self._services: list[Served] = []
         self._reopened: list[Callable[[], object]] = []
         self._sources: list[Source] = []
+        # What the workers told that have ended, and how many of them nobody ended.
+        self._past: Figures = {}
         self._restarts = 0
         self.metered = False
         self._removals: list[Any] = []
@@ -177,15 +179,12 @@ class Supervisor:
 
     async def figures(self) -> Figures:
         """
-        Tell the figures of this process and its workers, as far as those answer in time.
+        Tell the figures of this process and its workers: of those that do not answer in time, and
+        of those that have ended, what they told last.
         """
-        found = [self.ownFigures()]
         asked = [worker.figures() for worker in self._all if _serves(worker)]
-        found += [
-            fromJSON(each)
-            for succeeded, each in await DeferredList(asked, consumeErrors=True)
-            if succeeded
-        ]
+        await DeferredList(asked, consumeErrors=True)
+        found = [self.ownFigures(), self._past, *(worker.told for worker in self._all)]
         if self._count:
             serving = sum(map(_serves, self._current.values()))
             found.append({("workers",): serving, ("ended",): self._restarts})
@@ -312,6 +311,8 @@ class Supervisor:
 
     def _ended(self, slot: int, worker: WorkerProcess) -> None:
         self._all.discard(worker)
+        # Counters never fall.
+        self._past = merge([self._past, past(worker.told)])
         if self._stopping or self._current.get(slot) is not worker:
             return
         self._restarts += 1

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from ..base.waiters import Waiters
 from .child import ENVIRONMENT
+from .figures import Figures, fromJSON
 
 _log = Logger()
 
@@ -37,6 +38,7 @@ class WorkerProcess(ProcessProtocol):
     @ivar serves: whether it does.
     @ivar servesSince: since when, by the reactor's clock; infinite where it never did.
     @ivar ended: fires when it has ended.
+    @ivar told: the figures that it told last.
     """
 
     def __init__(self, name: str, reactor: Any) -> None:
@@ -49,7 +51,8 @@ class WorkerProcess(ProcessProtocol):
         self.ended: Deferred[None] = Deferred()
         self.servesSince = inf
         self.serves = False
-        self._asked: Waiters[Any] = Waiters()
+        self.told: Figures = {}
+        self._asked: Waiters[None] = Waiters()
         self._reactor = reactor
         self._lines: dict[int, bytes] = {}
         self._said: dict[int, Callable[[str], None]] = {2: self._logged}
@@ -87,11 +90,11 @@ class WorkerProcess(ProcessProtocol):
         if self.transport is not None and self.transport.pid is not None:
             self.transport.write(f"{what}\n".encode())
 
-    def figures(self) -> Deferred[Any]:
+    def figures(self) -> Deferred[None]:
         """
         Ask for its figures.
 
-        @return: fires with them; fails where it does not tell them in time.
+        @return: fires when C{told} has them; fails where it does not tell them in time.
         """
         self.tell("figures")
         return self._asked.wait().addTimeout(_ANSWER, self._reactor)
@@ -125,7 +128,8 @@ class WorkerProcess(ProcessProtocol):
 
     def _told(self, line: str) -> None:
         if line != "ready":
-            self._asked.succeed(json.loads(line))
+            self.told = fromJSON(json.loads(line))
+            self._asked.succeed(None)
         elif not self.ready.called:
             self.serves = True
             self.servesSince = self._reactor.seconds()

@@ -17,14 +17,12 @@ from twisted.python.usage import UsageError
 from ..http import HTTPFactory, Request, Response
 from ..http.exchange import Exchange
 from ..inspector.services import AnswerChange, fieldsJSON, octetsJSON
-from ..operation.accesslog import Format, parseFormat
 from ..operation.figures import Requests
-from ..operation.logfile import LogFile
 from ..operation.supervisor import supervisor
 from ..wire.errors import LocalProtocolError
 from ..wire.http import Limits
 from .cors import CORS_FIELDS, isPreflight, preflightAnswer
-from .listening import PluginService, listeningService
+from .listening import PluginService, each, listeningService, makeAccessLog
 from .options import ResponseOptions, seconds, wholeNumber
 from .routes import Routes, completed
 
@@ -64,13 +62,6 @@ class Options(ResponseOptions):
             "Seconds that the content of a request may take.",
             seconds("content-timeout"),
         ],
-        ["access-log", None, None, "A file to log each request to, or - for stdout."],
-        [
-            "access-log-format",
-            None,
-            "combined",
-            "combined, json, or a format such as '{peer} {method} {target} {status} {seconds}'.",
-        ],
         ["delay", None, 0.0, "How many seconds to wait before answering.", seconds("delay")],
     ]
 
@@ -106,10 +97,6 @@ class Options(ResponseOptions):
         super().postOptions()
         if self["cors"]:
             self["header"] = completed(self["header"], CORS_FIELDS)
-        try:
-            self["access-log-format"] = parseFormat(self["access-log-format"])
-        except ValueError as error:
-            raise UsageError(f"--access-log-format: {error}") from error
         self["headers"] = headers = completed(self["header"], _TEXT)
         try:
             self["response"] = Response(self["status"], self["response"], headers)
@@ -227,19 +214,19 @@ def makeService(options: Options) -> PluginService:
         cors=bool(options["cors"]),
         clock=IReactorTime(reactor),
     )
-    accessLog, exchangeDone = None, None
-    if options["access-log"] is not None:
-        accessLog = LogFile(options["access-log"], reactor)
-        exchangeDone = _logged(options["access-log-format"], accessLog)
+    accessLog = makeAccessLog(options)
+    told: list[Callable[[Exchange], None]] = []
     if options["metrics"] is not None:
         requests = Requests()
         supervisor(reactor).addFigures(lambda: requests.figures(options.service))
-        exchangeDone = _both(requests.count, exchangeDone)
-    service = listeningService(
+        told.append(requests.count)
+    if accessLog is not None:
+        told.append(accessLog.log)
+    return listeningService(
         options,
         HTTPFactory(
             handler.answer,
-            exchangeDone=exchangeDone,
+            exchangeDone=each(told),
             limits=Limits(
                 request_line=options["max-request-line"],
                 header_section=options["max-header-section"],
@@ -255,26 +242,5 @@ def makeService(options: Options) -> PluginService:
             **options.limits(),
         ),
         answer=handler,
+        accessLog=accessLog,
     )
-    service.accessLog = accessLog
-    return service
-
-
-def _both(
-    one: Callable[[Exchange], None], other: Callable[[Exchange], None] | None
-) -> Callable[[Exchange], None]:
-    if other is None:
-        return one
-
-    def both(exchange: Exchange) -> None:
-        one(exchange)
-        other(exchange)
-
-    return both
-
-
-def _logged(format: Format, log: LogFile) -> Callable[[Exchange], None]:
-    def logged(exchange: Exchange) -> None:
-        log.write(format(exchange).encode("utf-8", "backslashreplace"))
-
-    return logged

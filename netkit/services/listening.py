@@ -4,9 +4,9 @@ A factory that listens on endpoint strings, as a service.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -27,7 +27,9 @@ from ..capture.recorded import RecordedFactory
 from ..faults import Faults, FaultyFactory
 from ..inspector.faulting import FaultControl
 from ..inspector.services import Answering, InspectedService
-from ..operation.figures import Lag, captureFigures, serviceFigures
+from ..operation.accesslog import AccessLog, parseFormat
+from ..operation.counted import CountedConnection, CountedFactory
+from ..operation.figures import Lag, captureFigures, faultFigures, serviceFigures
 from ..operation.logfile import LogFile
 from ..operation.supervisor import supervisor
 from ..server import ServerFactory
@@ -37,6 +39,8 @@ from .options import CommonOptions, ServiceOptions
 
 if TYPE_CHECKING:
     from ..operation.metrics import MetricsEndpoint
+
+T = TypeVar("T")
 
 # What is recorded has so many seconds to be written in, at least, when a service stops.
 _LAST = 0.5
@@ -52,7 +56,7 @@ class PluginService(ListeningService):
 
     @ivar inspected: what an inspector is told of it.
     @ivar metrics: what listens for who looks at figures.
-    @ivar accessLog: where its requests are logged, besides.
+    @ivar faults: what goes wrong on purpose; C{None} where nothing ever does.
     """
 
     def __init__(
@@ -65,6 +69,8 @@ class PluginService(ListeningService):
         printing: bool = False,
         keyLog: KeyLog | None = None,
         faults: Faults | None = None,
+        accessLog: AccessLog | None = None,
+        counted: Callable[[IProtocolFactory], IProtocolFactory] | None = None,
         grace: float = 5.0,
         reactor: IReactorCore | None = None,
     ) -> None:
@@ -76,6 +82,8 @@ class PluginService(ListeningService):
         @param printing: whether what is recorded is printed as well.
         @param keyLog: where the secrets of TLS go; nowhere by default.
         @param faults: what goes wrong on purpose; nothing by default.
+        @param accessLog: where what is over is logged; nowhere by default.
+        @param counted: has the octets of a factory's connections counted; they are not by default.
         @param grace: for how many seconds open connections may go on when the service stops.
         @param reactor: what listens; the global reactor by default.
         """
@@ -85,9 +93,13 @@ class PluginService(ListeningService):
         self._capture = capture
         self._printing = printing
         self._keyLog = keyLog
-        self._faults = faults
+        if faults is None and capture.ring is not None:
+            # They can be added later.
+            faults = Faults()
+        self.faults = faults
         self._recording = False
-        self.accessLog: LogFile | None = None
+        self._accessLog = accessLog
+        self._counted = counted
         self.metrics: MetricsEndpoint | None = None
         self.factory = factory
         super().__init__(descriptions, factory, service=service, grace=grace, reactor=reactor)
@@ -99,14 +111,11 @@ class PluginService(ListeningService):
         recorder = self._capture.recorder(printing=self._printing)
         if recorder is not None:
             factory = RecordedFactory(factory, recorder, self.service)
-        faults = self._faults
-        if self._capture.ring is not None:
-            # They can be added later.
-            faults = faults or Faults()
-            self.inspected.faults = FaultControl(faults)
-        if faults is not None:
-            factory = _FaultyFactory(factory, faults, self.clock)
-        return factory
+        if self.faults is not None:
+            if self._capture.ring is not None:
+                self.inspected.faults = FaultControl(self.faults)
+            factory = _FaultyFactory(factory, self.faults, self.clock)
+        return factory if self._counted is None else self._counted(factory)
 
     def prepare(self, endpoint: IStreamServerEndpoint) -> None:
         """
@@ -139,16 +148,16 @@ class PluginService(ListeningService):
             if self._keyLog is not None:
                 self._keyLog.start()
             self._capture.start()
-            if self.accessLog is not None:
-                self.accessLog.start()
+            if self._accessLog is not None:
+                self._accessLog.start()
         except OSError as error:
             raise CannotStart(
                 f"{self.service}: {error.filename or 'standard output'}: {error.strerror}; "
                 "choose another --output, --access-log, --capture or --keylog"
             ) from error
         self._recording = True
-        if self.accessLog is not None:
-            self.supervisor.onReopen(self.accessLog.reopen)
+        if self._accessLog is not None:
+            self.supervisor.onReopen(self._accessLog.reopen)
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
@@ -162,10 +171,9 @@ class PluginService(ListeningService):
         if self._recording:
             self._recording = False
             left = max(_LAST, deadline - self.clock.seconds())
-            if self.accessLog is not None:
-                yield (
-                    self.accessLog.stop().addTimeout(_LAST, self.clock).addErrback(lambda _: None)
-                )
+            if self._accessLog is not None:
+                written = self._accessLog.stop()
+                yield written.addTimeout(_LAST, self.clock).addErrback(lambda _: None)
             # Whoever stalls has had the time that connections have; what is lost is told.
             yield self._capture.stop().addTimeout(left, self.clock).addErrback(lambda _: None)
 
@@ -220,6 +228,7 @@ def listeningService(
     descriptions: Sequence[str] | None = None,
     *,
     answer: Answering | None = None,
+    accessLog: AccessLog | None = None,
 ) -> PluginService:
     """
     Make the service that a plugin's options ask for.
@@ -228,6 +237,8 @@ def listeningService(
     @param factory: what makes the protocols.
     @param descriptions: server endpoint strings; those of the options by default.
     @param answer: what can be told to answer something else.
+    @param accessLog: where the service itself logs what is over. Where it does not, its
+        connections are logged as the options say.
     """
     if options["workers"]:
         from twisted.internet import reactor
@@ -242,6 +253,10 @@ def listeningService(
         from twisted.internet import reactor
 
         keyLog = KeyLog(options["keylog"], IReactorFromThreads(reactor))
+    connectionDone = None
+    if accessLog is None and (accessLog := makeAccessLog(options)) is not None:
+        connectionDone = accessLog.log
+    counts = options["metrics"] is not None or accessLog is not None
     service = PluginService(
         options.service,
         factory,
@@ -250,6 +265,8 @@ def listeningService(
         printing=printing,
         keyLog=keyLog,
         faults=_faults(options),
+        accessLog=accessLog,
+        counted=_counting(options, connectionDone) if counts else None,
         grace=options["grace"],
     )
     service.inspected.answer = answer
@@ -259,12 +276,54 @@ def listeningService(
     return service
 
 
+def makeAccessLog(options: ServiceOptions) -> AccessLog | None:
+    """
+    Make the log of what is over that a plugin's options ask for, if they do.
+    """
+    if options["access-log"] is None:
+        return None
+    from twisted.internet import reactor
+
+    file = LogFile(options["access-log"], reactor)
+    return AccessLog(file, parseFormat(options["access-log-format"]))
+
+
+def each(calls: Sequence[Callable[[T], object]]) -> Callable[[T], None] | None:
+    """
+    Make one call of several; none of none.
+    """
+    if not calls:
+        return None
+
+    def call(argument: T) -> None:
+        for one in calls:
+            one(argument)
+
+    return call
+
+
+def _counting(
+    options: ServiceOptions, done: Callable[[CountedConnection], object] | None
+) -> Callable[[IProtocolFactory], IProtocolFactory]:
+    from twisted.internet import reactor
+
+    def counted(factory: IProtocolFactory) -> IProtocolFactory:
+        made = CountedFactory(factory, options.service, IReactorTime(reactor), done)
+        if options["metrics"] is not None:
+            supervisor(reactor).addFigures(made.figures)
+        return made
+
+    return counted
+
+
 def _addMetrics(service: PluginService, options: ServiceOptions, capture: Capture) -> None:
     if options["metrics"] is None:
         return
     its = service.supervisor
     name, factory = service.service, service.factory
     its.addFigures(lambda: serviceFigures(name, factory))
+    if (faults := service.faults) is not None:
+        its.addFigures(lambda: faultFigures(name, faults))
     if its.metered:
         return
     its.metered = True

@@ -16,6 +16,7 @@ from ..capture.capture import Capture
 from ..capture.printed import FORMATS, Selection
 from ..capture.ring import SIZE
 from ..faults import parseFault
+from ..operation.accesslog import parseFormat
 from ..service import CannotStart
 from .standardlog import untroubleLog
 
@@ -156,6 +157,13 @@ class CommonOptions(Options):
             "After how many seconds without traffic to end a connection; 0 for never.",
             seconds("idle-timeout"),
         ],
+        ["access-log", None, None, "A file to log requests and connections to, or - for stdout."],
+        [
+            "access-log-format",
+            None,
+            "combined",
+            "combined, json, or a format such as '{peer} {method} {target} {status} {seconds}'.",
+        ],
         [
             "metrics",
             None,
@@ -242,6 +250,10 @@ class CommonOptions(Options):
         _checkChoice("capture-when-full", self["capture-when-full"], ["slow", "drop"])
         if self["capture-file-size"] < 1 or self["capture-files"] < 1:
             raise UsageError("--capture-file-size and --capture-files are 1 at least")
+        try:
+            parseFormat(self["access-log-format"])
+        except ValueError as error:
+            raise UsageError(f"--access-log-format: {error}") from error
         if self["metrics"] is not None:
             checkEndpoint(self["metrics"], "metrics")
         if self["inspect"] is not None and self["workers"]:

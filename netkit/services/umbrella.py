@@ -50,18 +50,6 @@ class Options(CommonOptions):
             raise UsageError(f"--without takes one of {', '.join(names)}, not {service!r}")
         self["without"].add(service)
 
-    def opt_access_log(self, path: str) -> None:
-        """
-        A file to log each HTTP request to, or - for stdout.
-        """
-        self["access-log"] = path
-
-    def opt_access_log_format(self, format: str) -> None:
-        """
-        combined, json, or a format such as '{peer} {method} {target} {status} {seconds}'.
-        """
-        self["access-log-format"] = format
-
     def _listen(self, service: str, description: str) -> None:
         for options in self["services"]:
             if options.service == service:
@@ -114,9 +102,6 @@ class Options(CommonOptions):
             options.update(shared)
             if options.service == http.Options.service:
                 options.update(routes=self["routes"], cors=self["cors"])
-                for name in ("access-log", "access-log-format"):
-                    if name in self:
-                        options[name] = self[name]
             options.postOptions()
 
 

@@ -12,8 +12,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.usage import UsageError
 
 from ..inspector.services import AnswerChange, fieldsJSON, octetsJSON
+from ..operation.figures import Conversations
+from ..operation.supervisor import supervisor
 from ..websocket import (
     Acceptance,
+    Conversation,
     NotConnected,
     Rejection,
     WebSocketFactory,
@@ -25,7 +28,7 @@ from ..websocket import (
 from ..websocket.arguments import checkOrigins, checkPath, checkSubprotocols
 from ..websocket.protocol import Decision
 from ..wire.errors import LocalProtocolError
-from .listening import PluginService, listeningService
+from .listening import PluginService, each, listeningService, makeAccessLog
 from .options import ServiceOptions, seconds, wholeNumber
 
 _DEFAULTS = WebSocketOptions()
@@ -270,8 +273,18 @@ def makeService(options: Options) -> PluginService:
     """
     Make the WebSocket service.
     """
+    from twisted.internet import reactor
+
     path = options["path"]
     application = EchoApplication()
+    accessLog = makeAccessLog(options)
+    told: list[Callable[[Conversation], None]] = []
+    if options["metrics"] is not None:
+        conversations = Conversations()
+        supervisor(reactor).addFigures(lambda: conversations.figures(options.service))
+        told.append(conversations.count)
+    if accessLog is not None:
+        told.append(accessLog.log)
     return listeningService(
         options,
         WebSocketFactory(
@@ -280,7 +293,9 @@ def makeService(options: Options) -> PluginService:
             subprotocols=options["subprotocol"],
             origins=options["origin"] or None,
             options=options.webSocketOptions(),
+            conversationDone=each(told),
             **options.limits(),
         ),
         answer=application,
+        accessLog=accessLog,
     )

@@ -9,6 +9,7 @@ is L{WebSocket}, whose messages are awaited.
 from ..wire.websocket.lifecycle import NotConnected, State
 from .awaitable import WebSocket, WebSocketApplication
 from .broadcast import broadcast
+from .conversation import Conversation
 from .endpoint import WebSocketClientEndpoint
 from .errors import ConnectionRejected, HandshakeFailed, WebSocketClosed
 from .factory import WebSocketFactory
@@ -37,6 +38,7 @@ __all__ = [
     "CloseReceiver",
     "ConnectionAcceptor",
     "ConnectionRejected",
+    "Conversation",
     "HandshakeFailed",
     "NotConnected",
     "PieceReceiver",

@@ -48,6 +48,8 @@ class WebSocketConnection:
     @ivar transport: what it goes over.
     @ivar subprotocol: as in the interface.
     @ivar latency: as in the interface.
+    @ivar messagesReceived: how many messages arrived.
+    @ivar messagesSent: how many were sent.
     """
 
     __slots__ = (
@@ -67,6 +69,8 @@ class WebSocketConnection:
         "_unread",
         "_wire",
         "latency",
+        "messagesReceived",
+        "messagesSent",
         "subprotocol",
         "transport",
     )
@@ -90,6 +94,7 @@ class WebSocketConnection:
         self.transport = transport
         self.subprotocol: str | None = None
         self.latency: float | None = None
+        self.messagesReceived = self.messagesSent = 0
         self._application: WebSocketProtocol | None = application
         self._options = options
         self._clock = clock
@@ -230,6 +235,14 @@ class WebSocketConnection:
     def bufferedAmount(self) -> int:
         return unsent(self.transport) or self._sender.buffered
 
+    @property
+    def closeCode(self) -> int:
+        """
+        The code of the side that closed first; 1006 where neither did (RFC 6455 section 7.1.5).
+        """
+        closure = self._wire.lifecycle.closure
+        return CloseCode.ABNORMAL_CLOSURE if closure is None else closure.code
+
     def ready(self) -> Deferred[None]:
         return self._sender.ready()
 
@@ -238,18 +251,22 @@ class WebSocketConnection:
             self._sender.writeParts(self._wire.send_large(text))
         else:
             self._sender.out.write(self._wire.send_text(text))
+        self.messagesSent += 1
 
     def sendBytesMessage(self, data: bytes | bytearray | memoryview) -> None:
         if len(data) > _LARGE:
             self._sender.writeParts(self._wire.send_large(data))
         else:
             self._sender.out.write(self._wire.send_bytes(data))
+        self.messagesSent += 1
 
     def sendTextPiece(self, text: str, finished: bool) -> None:
         self._sender.out.write(self._wire.send_piece(text, finished))
+        self.messagesSent += finished
 
     def sendBytesPiece(self, data: bytes, finished: bool) -> None:
         self._sender.out.write(self._wire.send_piece(data, finished))
+        self.messagesSent += finished
 
     def sendPrepared(self, message: PreparedMessage, dropSlow: bool) -> bool:
         """
@@ -259,6 +276,7 @@ class WebSocketConnection:
         """
         if not self._wire.lifecycle.may_send or (dropSlow and self._sender.paused):
             return False
+        self.messagesSent += 1
         self._sender.out.write(self._wire.send_prepared(message))
         return True
 
@@ -359,8 +377,10 @@ class WebSocketConnection:
         kind = type(event)
         try:
             if kind is bytes or kind is bytearray:
+                self.messagesReceived += 1
                 application.bytesMessageReceived(event)
             elif kind is str:
+                self.messagesReceived += 1
                 application.textMessageReceived(event)
             else:
                 self._handle(application, event)
@@ -372,6 +392,7 @@ class WebSocketConnection:
         Handle what is no whole message.
         """
         if isinstance(event, Piece):
+            self.messagesReceived += event.finished
             if isinstance(event.data, str):
                 application.textPieceReceived(event.data, event.finished)
             else:

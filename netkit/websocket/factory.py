@@ -4,7 +4,7 @@ A WebSocket server on any endpoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from twisted.internet.interfaces import (
     IProtocolFactory,
@@ -13,8 +13,10 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from ..base.arguments import checkCallable
 from ..server import ServerFactory, ServerProtocol
 from .acceptor import Acceptor
+from .conversation import Conversation
 from .keepalive import Keepalive
 from .options import DEFAULTS, WebSocketOptions
 from .protocol import WebSocketProtocol, WebSocketServerFactory
@@ -41,6 +43,7 @@ class WebSocketFactory(ServerFactory):
         origins: Iterable[str] | None = None,
         httpFactory: IProtocolFactory | None = None,
         options: WebSocketOptions = DEFAULTS,
+        conversationDone: Callable[[Conversation], object] | None = None,
         maxConnections: int = 10_000,
         maxBuffered: int = 256 * 2**20,
         idleTimeout: float = 600.0,
@@ -60,6 +63,8 @@ class WebSocketFactory(ServerFactory):
         @param httpFactory: makes the protocol that answers the requests which ask for no
             WebSocket, up to one that does; without it they are answered 426.
         @param options: how connections are to behave.
+        @param conversationDone: called with each L{Conversation} that is over, for who counts or
+            logs them; with refusals as well.
         @param maxConnections: as in L{ServerFactory}.
         @param maxBuffered: as in L{ServerFactory}. What was sent and slow peers have not taken
             counts as well. The connection that goes over it is closed with 1013.
@@ -79,7 +84,10 @@ class WebSocketFactory(ServerFactory):
             idleTimeout=idleTimeout,
             clock=clock,
         )
+        if conversationDone is not None:
+            checkCallable("conversationDone", conversationDone)
         self._httpFactory = httpFactory
+        self._conversationDone = conversationDone
         self._keepalive = Keepalive(options, self.clock)
 
     def doStart(self) -> None:
@@ -110,5 +118,9 @@ class WebSocketFactory(ServerFactory):
         Make the protocol of a connection.
         """
         return WebSocketServerConnection(
-            self.acceptor, self._keepalive, self.clock, self._httpFactory
+            self.acceptor,
+            self._keepalive,
+            self.clock,
+            self._httpFactory,
+            self._conversationDone,
         )

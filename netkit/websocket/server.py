@@ -4,16 +4,24 @@ The server's side of a WebSocket connection.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..server import ServerProtocol
+from ..wire.http.head import RequestHead
 from ..wire.websocket.codes import CloseCode
 from .acceptor import Accepted, Acceptor
 from .connection import WebSocketConnection
+from .conversation import Conversation
 from .keepalive import Keepalive
+from .protocol import Rejection
 from .serveropening import ServerOpening
+
+_log = Logger()
 
 
 class WebSocketServerConnection(ServerProtocol):
@@ -25,6 +33,9 @@ class WebSocketServerConnection(ServerProtocol):
     # None once it is a WebSocket.
     _opening: ServerOpening | None = None
     _connection: WebSocketConnection | None = None
+    # For who is told of conversations.
+    _head: RequestHead | None = None
+    _began = 0.0
 
     def __init__(
         self,
@@ -32,17 +43,20 @@ class WebSocketServerConnection(ServerProtocol):
         keepalive: Keepalive,
         clock: IReactorTime,
         httpFactory: IProtocolFactory | None = None,
+        conversationDone: Callable[[Conversation], object] | None = None,
     ) -> None:
         """
         @param acceptor: decides whether the request is accepted.
         @param keepalive: pings the peer, once the connection is open.
         @param clock: what tells the time.
         @param httpFactory: makes the protocol for requests that ask for no WebSocket.
+        @param conversationDone: called with what became of the WebSocket.
         """
         self._acceptor = acceptor
         self._keepalive = keepalive
         self._clock = clock
         self._httpFactory = httpFactory
+        self._conversationDone = conversationDone
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -53,7 +67,7 @@ class WebSocketServerConnection(ServerProtocol):
             self.factory.budget.share(),
             self._clock,
             opened=self.begin,
-            refused=self.lingeringClose,
+            refused=self._refused,
         )
 
     def dataReceived(self, data: bytes) -> None:
@@ -69,6 +83,7 @@ class WebSocketServerConnection(ServerProtocol):
         if self._connection is not None:
             self._keepalive.discard(self._connection)
             self._connection.connectionLost(reason)
+            self._tell(self._connection)
         super().connectionLost(reason)
 
     def readConnectionLost(self) -> None:
@@ -102,6 +117,9 @@ class WebSocketServerConnection(ServerProtocol):
         @param received: the octets that arrived behind it.
         """
         if self._opening is not None:
+            if self._conversationDone is not None:
+                self._head = self._opening.head
+                self._began = self._clock.seconds()
             self._opening.end()
             self._opening = None
         self._connection = connection = WebSocketConnection(
@@ -115,3 +133,30 @@ class WebSocketServerConnection(ServerProtocol):
         self._keepalive.add(connection)
         connection.open(accepted.agreement, accepted.response)
         connection.start(received)
+
+    def _refused(self, rejection: Rejection) -> None:
+        if self._conversationDone is not None and self._opening is not None:
+            status, octets = rejection.status, len(rejection.body)
+            self._done(Conversation(self._opening.head, status, self.transport, octets=octets))
+        self.lingeringClose()
+
+    def _tell(self, connection: WebSocketConnection) -> None:
+        if self._conversationDone is not None:
+            self._done(
+                Conversation(
+                    self._head,
+                    101,
+                    self.transport,
+                    code=connection.closeCode,
+                    messagesReceived=connection.messagesReceived,
+                    messagesSent=connection.messagesSent,
+                    seconds=self._clock.seconds() - self._began,
+                )
+            )
+
+    def _done(self, conversation: Conversation) -> None:
+        assert self._conversationDone is not None
+        try:
+            self._conversationDone(conversation)
+        except Exception:
+            _log.failure("What is told of WebSockets failed")

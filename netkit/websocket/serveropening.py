@@ -69,7 +69,7 @@ class ServerOpening:
         clock: IReactorTime,
         *,
         opened: Callable[[Accepted, bytes], None],
-        refused: Callable[[], None],
+        refused: Callable[[Rejection], None],
     ) -> None:
         """
         @param transport: the connection.
@@ -80,8 +80,8 @@ class ServerOpening:
         @param clock: what tells the time.
         @param opened: called when a handshake is accepted, with what it was accepted with and the
             octets that arrived behind it. The response is still to be written.
-        @param refused: called when the response of a refusal is written: closes the connection so
-            that the client still receives it.
+        @param refused: called when a refusal is written, with it: closes the connection so that
+            the client still receives it.
         """
         self._transport = transport
         self._acceptor = acceptor
@@ -99,6 +99,13 @@ class ServerOpening:
         self._stopping = self._over = False
         self._deadline = Deadline(clock, self._expire)
         self._startDeadline()
+
+    @property
+    def head(self) -> RequestHead | None:
+        """
+        The head of the handshake, once it arrived.
+        """
+        return self._head
 
     @property
     def plain(self) -> bool:
@@ -300,7 +307,7 @@ class ServerOpening:
         )
         self.end()
         self._transport.write(refuse(rejection.status, rejection.headers, rejection.body))
-        self._refused()
+        self._refused(rejection)
 
     def _tooMuch(self, status: int, reason: str) -> None:
         if self._plain is None:

@@ -11,8 +11,10 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from websockets.sync.client import unix_connect
 
 from tests.interop.peers import PATIENCE, SCRIPTS, Program, eventually, requirePeer, run
 
@@ -108,3 +110,69 @@ def test_figures(start: list[Program], tmp_path: Path, count: int) -> None:
         rest = reply.read()
     assert b"HTTP/1.1 200 OK\r\n" in rest
     assert b"\r\nconnection: close\r\n" in rest
+
+
+def test_what_is_no_http(start: list[Program], tmp_path: Path) -> None:
+    """
+    WebSockets and connections of TCP services have their lines and figures, which do not fall when
+    a worker is gone.
+    """
+    service = Program(
+        [
+            *[str(SCRIPTS / "twistd"), "-n", "--pidfile=", "netkit", "--workers=1"],
+            *["--without=http", "--without=print-respond", "--format=none"],
+            *["--echo=unix:echo.sock", "--websocket=unix:websocket.sock"],
+            *["--access-log=access", "--access-log-format=json"],
+            *["--metrics=tcp:0:interface=127.0.0.1", "--fault=latency:delay=1ms"],
+        ],
+        cwd=tmp_path,
+    )
+    start.append(service)
+    service.waitForLines(re.compile("worker 1 serves"))
+    (found,) = service.waitForLines(re.compile(r"metrics are on 127.0.0.1:(\d+)"))
+    (worker,) = service.waitForLines(re.compile(r"worker 1 is process (\d+)"))
+
+    with unix_connect(str(tmp_path / "websocket.sock"), "ws://x/chat?a") as connection:
+        connection.send("hello")
+        assert connection.recv(PATIENCE) == "hello"
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        client.connect(str(tmp_path / "echo.sock"))
+        client.sendall(b"12345")
+        client.shutdown(socket.SHUT_WR)
+        assert client.makefile("rb").read() == b"12345"
+
+    def logged() -> list[dict[str, Any]]:
+        lines = (tmp_path / "access").read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    entries = eventually(logged, lambda entries: len(entries) == 2)
+    chat, echo = sorted(entries, key=lambda entry: "service" in entry)
+    assert (chat["method"], chat["target"], chat["status"], chat["code"]) == (
+        *("GET", "/chat?a"),
+        *(101, 1000),
+    )
+    assert (chat["messages_received"], chat["messages_sent"]) == (1, 1)
+    # The response 101, a message, a Close frame.
+    assert chat["octets"] > 100
+    assert (echo["service"], echo["status"], echo["received"], echo["octets"]) == (
+        *("echo", 200),
+        *(5, 5),
+    )
+
+    def figures() -> list[str]:
+        return get(f"http://127.0.0.1:{found[1]}/metrics")[1].splitlines()
+
+    counters = {
+        'netkit_octets_total{direction="received",service="echo"} 5.0',
+        'netkit_octets_total{direction="sent",service="echo"} 5.0',
+        'netkit_websocket_messages_total{direction="received",service="websocket"} 1.0',
+        'netkit_websocket_closed_total{code="1000",service="websocket"} 1.0',
+        'netkit_faults_struck_total{fault="latency-1",service="echo"} 1.0',
+    }
+    assert counters <= set(figures())
+    os.kill(int(worker[1]), signal.SIGKILL)
+    service.waitForLines(re.compile("worker 1 serves"), 2)
+    after = set(figures())
+    assert counters <= after
+    assert "netkit_workers_ended_total 1.0" in after

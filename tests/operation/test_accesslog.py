@@ -81,7 +81,7 @@ def test_json() -> None:
 
 def test_a_format_of_ones_own() -> None:
     assert line("{method} {status} {connection}", Response(200)) == "GET 200 -\n"
-    with pytest.raises(ValueError, match="verb} is none of agent, connection, "):
+    with pytest.raises(ValueError, match="verb} is none of agent, code, connection, "):
         parseFormat("{verb}")
 
 

@@ -1,0 +1,155 @@
+"""
+Connections whose octets are counted: a factory and a protocol that wrap those of a service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime, ITransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from ..base.wrapping import TransparentFactory, TransparentProtocol
+from .figures import Figures
+
+
+class CountedConnection:
+    """
+    A connection that is over, for the access log.
+
+    @ivar head: C{None}: there was no request that anybody here knows of.
+    @ivar service: the name of the service.
+    @ivar status: 200 where both sides were done, 499 where the client was lost, 500 where we gave
+        it up.
+    @ivar octets: how many octets were sent.
+    @ivar octetsReceived: how many arrived.
+    @ivar seconds: how long it took.
+    @ivar transport: its transport, for the addresses.
+    """
+
+    head = None
+
+    def __init__(
+        self,
+        service: str,
+        status: int,
+        *,
+        octets: int,
+        octetsReceived: int,
+        seconds: float,
+        transport: Any,
+    ) -> None:
+        self.service = service
+        self.status = status
+        self.octets = octets
+        self.octetsReceived = octetsReceived
+        self.seconds = seconds
+        self.transport = transport
+
+
+class CountedProtocol(TransparentProtocol):
+    """
+    A connection whose octets are counted.
+
+    @ivar octetsReceived: how many octets arrived.
+    @ivar octetsSent: how many were written.
+    """
+
+    factory: CountedFactory
+
+    def __init__(self, factory: CountedFactory, wrappedProtocol: IProtocol) -> None:
+        """
+        @param factory: what made this.
+        @param wrappedProtocol: the service's protocol.
+        """
+        super().__init__(factory, wrappedProtocol)
+        self.octetsReceived = self.octetsSent = 0
+        self._began = 0.0
+
+    def makeConnection(self, transport: ITransport) -> None:
+        self._began = self.factory.clock.seconds()
+        super().makeConnection(transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.octetsReceived += len(data)
+        self.wrappedProtocol.dataReceived(data)
+
+    def write(self, data: bytes) -> None:
+        self.octetsSent += len(data)
+        self.transport.write(data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.factory.ended(self, reason, self.factory.clock.seconds() - self._began)
+
+
+class CountedFactory(TransparentFactory[CountedProtocol]):
+    """
+    Counts the octets of another factory's connections.
+    """
+
+    protocol = CountedProtocol
+
+    def __init__(
+        self,
+        wrappedFactory: IProtocolFactory,
+        service: str,
+        clock: IReactorTime,
+        done: Callable[[CountedConnection], object] | None = None,
+    ) -> None:
+        """
+        @param wrappedFactory: makes the protocols.
+        @param service: the name of what uses the connections.
+        @param clock: what tells the time.
+        @param done: called with each connection that is over.
+        """
+        super().__init__(wrappedFactory)
+        self.clock = clock
+        self._service = service
+        self._done = done
+        # Of the connections that are over.
+        self._received = self._sent = 0
+
+    def ended(self, protocol: CountedProtocol, reason: Failure, seconds: float) -> None:
+        """
+        A connection is over.
+
+        @param reason: why it was lost.
+        @param seconds: how long it took.
+        """
+        self._received += protocol.octetsReceived
+        self._sent += protocol.octetsSent
+        if self._done is None:
+            return
+        if reason.check(ConnectionDone):
+            status = 200
+        else:
+            status = 500 if reason.check(ConnectionAborted) else 499
+        self._done(
+            CountedConnection(
+                self._service,
+                status,
+                octets=protocol.octetsSent,
+                octetsReceived=protocol.octetsReceived,
+                seconds=seconds,
+                transport=protocol,
+            )
+        )
+
+    def figures(self) -> Figures:
+        """
+        Tell how many octets went over all connections, those that are open among them.
+        """
+        open = list(self.protocols)
+        received = self._received + sum(each.octetsReceived for each in open)
+        sent = self._sent + sum(each.octetsSent for each in open)
+        return {
+            ("octets", self._service, "received"): received,
+            ("octets", self._service, "sent"): sent,
+        }

@@ -1,0 +1,50 @@
+"""
+Tests for L{netkit.operation.figures}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netkit.faults import Faults, parseFault
+from netkit.operation.figures import Conversations, Figures, faultFigures, merge, past
+from netkit.websocket import Conversation
+
+
+def test_websockets() -> None:
+    conversations = Conversations()
+    transport: Any = None
+    for code in (1000, 1000, 1006):
+        conversations.count(
+            Conversation(None, 101, transport, code=code, messagesReceived=2, messagesSent=3)
+        )
+    conversations.count(Conversation(None, 403, transport))
+    assert conversations.figures("chat") == {
+        ("messages", "chat", "received"): 6,
+        ("messages", "chat", "sent"): 9,
+        ("closed", "chat", "1000"): 2,
+        ("closed", "chat", "1006"): 1,
+        ("handshakes", "chat", "403"): 1,
+    }
+
+
+def test_faults() -> None:
+    faults = Faults(parseFault("refuse:every=2"), seed=1)
+    [armed] = faults
+    for _ in range(4):
+        armed.strikes()
+    assert faultFigures("echo", faults) == {("faults", "echo", "refuse-1"): 2}
+
+
+def test_counters_outlive_a_process_and_what_is_there_now_does_not() -> None:
+    ended: Figures = {
+        ("accepted", "echo"): 5.0,
+        ("open", "echo"): 2.0,
+        ("capture", "queued"): 100.0,
+        ("capture", "events"): 7.0,
+        ("lag",): 0.5,
+        ("workers",): 1.0,
+    }
+    assert past(ended) == {("accepted", "echo"): 5.0, ("capture", "events"): 7.0}
+    fresh: Figures = {("accepted", "echo"): 1.0, ("open", "echo"): 1.0}
+    assert merge([past(ended), fresh])["accepted", "echo"] == 6.0
