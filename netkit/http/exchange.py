@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.interfaces import IAddress
+
 from ..wire.http import RequestHead
 
 
@@ -18,16 +20,24 @@ class Exchange:
     @ivar octets: how many octets of content were sent.
     @ivar seconds: how long it took, from the head of the request to the last octet of the response
         being written.
+    @ivar peer: the client's address.
     @ivar transport: the transport of the connection.
     """
 
-    __slots__ = ("head", "octets", "seconds", "status", "transport")
+    __slots__ = ("head", "octets", "peer", "seconds", "status", "transport")
 
     def __init__(
-        self, head: RequestHead | None, status: int, octets: int, seconds: float, transport: Any
+        self,
+        head: RequestHead | None,
+        status: int,
+        octets: int,
+        seconds: float,
+        peer: IAddress,
+        transport: Any,
     ) -> None:
         self.head = head
         self.status = status
         self.octets = octets
         self.seconds = seconds
+        self.peer = peer
         self.transport = transport

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -84,7 +84,9 @@ class HTTPProtocol(ServerProtocol):
         # What has arrived and is kept, while something is.
         self._unread: Share | None = None
         self._switched: SwitchedProtocol | None = None
-        # For who is told of exchanges: when this one began, and what was streamed of its content.
+        # For who is told of exchanges: the client, when this one began, and what was streamed of
+        # its content.
+        self._peer: IAddress | None = None
         self._began = 0.0
         self._streamedOctets = 0
 
@@ -430,12 +432,15 @@ class HTTPProtocol(ServerProtocol):
         tell = self._settings.exchangeDone
         if tell is None:
             return
+        request, peer = self._request, self._peer
+        if peer is None:
+            self._peer = peer = self.transport.getPeer()
         head, seconds = None, 0.0
-        if self._request is not None:
-            head = self._request.head
+        if request is not None:
+            head = request.head
             seconds = self.factory.clock.seconds() - self._began
         try:
-            tell(Exchange(head, status, octets, seconds, self.transport))
+            tell(Exchange(head, status, octets, seconds, peer, self.transport))
         except Exception:
             _log.failure("What is told of exchanges failed")
 

@@ -27,7 +27,8 @@ class CountedConnection:
     @ivar octets: how many octets were sent.
     @ivar octetsReceived: how many arrived.
     @ivar seconds: how long it took.
-    @ivar transport: its transport, for the addresses.
+    @ivar peer: the client's address.
+    @ivar transport: its transport.
     """
 
     head = None
@@ -47,6 +48,7 @@ class CountedConnection:
         self.octets = octets
         self.octetsReceived = octetsReceived
         self.seconds = seconds
+        self.peer = transport.getPeer()
         self.transport = transport
 
 

@@ -55,12 +55,19 @@ class Requests:
         """
         Count one that is over.
         """
-        key = (b"" if exchange.head is None else exchange.head.method, exchange.status // 100)
-        if key[0] not in _METHODS:
-            key = b"other", key[1]
+        head, seconds = exchange.head, exchange.seconds
+        key = (b"" if head is None else head.method), exchange.status // 100
+        try:
+            self._counts[key] += 1
+        except KeyError:
+            self._countNew(*key)
+        # Most take less than the first bound, by far.
+        self._buckets[bisect_left(BUCKETS, seconds) if seconds > BUCKETS[0] else 0] += 1
+        self._seconds += seconds
+
+    def _countNew(self, method: bytes, status: int) -> None:
+        key = (method if method in _METHODS else b"other"), status
         self._counts[key] = self._counts.get(key, 0) + 1
-        self._buckets[bisect_left(BUCKETS, exchange.seconds)] += 1
-        self._seconds += exchange.seconds
 
     def figures(self, service: str) -> Figures:
         """

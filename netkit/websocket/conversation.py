@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.interfaces import IAddress
+
 from ..wire.http.head import RequestHead
 
 
@@ -21,12 +23,13 @@ class Conversation:
     @ivar messagesSent: how many were sent.
     @ivar octets: how many octets of content a refusal had; 0 otherwise.
     @ivar seconds: how long the WebSocket was open.
+    @ivar peer: the client's address.
     @ivar transport: the transport of the connection.
     """
 
     __slots__ = (
-        *("code", "head", "messagesReceived", "messagesSent", "octets", "seconds", "status"),
-        "transport",
+        *("code", "head", "messagesReceived", "messagesSent", "octets", "peer", "seconds"),
+        *("status", "transport"),
     )
 
     def __init__(
@@ -43,6 +46,7 @@ class Conversation:
     ) -> None:
         self.head = head
         self.status = status
+        self.peer: IAddress = transport.getPeer()
         self.transport = transport
         self.code = code
         self.messagesReceived = messagesReceived

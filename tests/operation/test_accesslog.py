@@ -50,7 +50,7 @@ def exchanges(handler: Any, octets: bytes = REQUEST, leave: bool = False) -> lis
 
 def line(format: str, response: Response) -> str:
     (exchange,) = exchanges(lambda request: response)
-    return parseFormat(format)(exchange)
+    return parseFormat(format)(exchange).decode()
 
 
 def test_combined() -> None:
@@ -99,3 +99,28 @@ def test_what_is_told_of_exchanges() -> None:
 
     (streamed,) = exchanges(lambda request: Response(200, pieces()))
     assert (streamed.status, streamed.octets) == (200, 5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (b"", b'"-" "-"'),
+        (b"USER-agent:\t a \t\r\nX-Referer: x\r\nreferer:b\r\n", b'"b" "a"'),
+        (b"User-Agent: first\r\nUser-Agent: second\r\nReferer:\r\n", b'"" "first"'),
+        (b"User-Agent: back\\slash\r\n", rb'"-" "back\x5cslash"'),
+        (b"Filler: " + b"x" * 3000 + b"\r\nUser-Agent: a\r\n", b'"-" "a"'),
+    ],
+)
+def test_who_asks_and_where_that_was_found(fields: bytes, told: bytes) -> None:
+    octets = b"GET / HTTP/1.1\r\nHost: x\r\n%b\r\n" % fields
+    (exchange,) = exchanges(lambda request: Response(200), octets)
+    assert parseFormat("combined")(exchange).endswith(b" 200 0 %b\n" % told)
+    # Clients send the same again and again.
+    assert parseFormat("combined")(exchange).endswith(b" 200 0 %b\n" % told)
+
+
+def test_a_target_with_a_backslash() -> None:
+    (exchange,) = exchanges(
+        lambda request: Response(200), b"GET /a?b\\c HTTP/1.1\r\nHost: x\r\n\r\n"
+    )
+    assert rb'"GET /a?b\x5cc HTTP/1.1" 200' in parseFormat("combined")(exchange)

@@ -69,7 +69,7 @@ def test_what_is_told_of_a_connection(reason: type[Exception], status: int) -> N
     assert counted.done == []
     protocol.connectionLost(Failure(reason()))
     [done] = counted.done
-    line = parseFormat("combined")(done)
+    line = parseFormat("combined")(done).decode()
     assert line.startswith("192.0.2.1 - - [")
     assert line.endswith(f'] "echo" {status} 7 "-" "-"\n')
     told = json.loads(parseFormat("json")(done))

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.testing import StringTransport
+
 from netkit.faults import Faults, parseFault
 from netkit.operation.figures import Conversations, Figures, faultFigures, merge, past
 from netkit.websocket import Conversation
@@ -13,7 +15,7 @@ from netkit.websocket import Conversation
 
 def test_websockets() -> None:
     conversations = Conversations()
-    transport: Any = None
+    transport: Any = StringTransport()
     for code in (1000, 1000, 1006):
         conversations.count(
             Conversation(None, 101, transport, code=code, messagesReceived=2, messagesSent=3)
