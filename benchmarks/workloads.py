@@ -482,19 +482,21 @@ WORKLOADS = (
         "forward-echo-64",
         "TCP echo, 64 B, 50 connections, through a relay; without and with recording",
         lambda: _relayed(64),
-        _forwarders((s.HAPROXY, 0.5), (s.NODE_FORWARD, 1.5), s.SOCAT),
+        _forwarders((s.HAPROXY, 0.5), (s.NODE_FORWARD, 1.5), s.UVLOOP_FORWARD, s.SOCAT),
     ),
     Workload(
         "forward-http-get",
         "HTTP GET, keep-alive, 50 connections, through a relay; without and with recording",
         lambda: Relayed(Throughput(_http(octets.GET, octets.HELLO), "requests/s"), s.NETKIT_HTTP),
-        _forwarders((s.HAPROXY, 0.5), (s.NODE_FORWARD, 1.5), s.SOCAT, (s.MITMDUMP, 20.0)),
+        _forwarders(
+            (s.HAPROXY, 0.5), (s.NODE_FORWARD, 1.5), s.UVLOOP_FORWARD, s.SOCAT, (s.MITMDUMP, 20.0)
+        ),
     ),
     Workload(
         "forward-echo-1m",
         "TCP echo, 1 MiB, 50 connections, through a relay; without and with recording",
         lambda: _relayed(2**20),
-        _forwarders(s.HAPROXY, (s.NODE_FORWARD, 1.0), s.SOCAT),
+        _forwarders(s.HAPROXY, (s.NODE_FORWARD, 1.0), s.UVLOOP_FORWARD, s.SOCAT),
     ),
     Workload(
         "capture-echo-64",

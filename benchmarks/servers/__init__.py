@@ -232,6 +232,9 @@ NETKIT_FORWARD = Server(
 )
 HAPROXY = Server("HAProxy", "other_forward.py", "mode tcp, one thread", ("haproxy",))
 NODE_FORWARD = Server("Node pipe", "node_forward.js", "net, noDelay, client.pipe(upstream)")
+UVLOOP_FORWARD = Server(
+    "asyncio relay on uvloop", "uvloop_forward.py", "asyncio.Protocol at both ends, no limits"
+)
 SOCAT = Server("socat", "other_forward.py", "a process for each connection", ("socat",))
 MITMDUMP = Server("mitmdump", "other_forward.py", "reverse mode, quiet", ("mitmdump",))
 
@@ -288,6 +291,7 @@ ALL = (
     NETKIT_FORWARD,
     HAPROXY,
     NODE_FORWARD,
+    UVLOOP_FORWARD,
     SOCAT,
     MITMDUMP,
     *SCRAPY.values(),
