@@ -18,7 +18,7 @@ An HTTP/1.1 server (RFC 9110, RFC 9112) for Twisted.
     - L{netkit.http.date}: the date that responses tell.
 """
 
-from ..wire.http import Fields
+from ..wire.http import Fields, Limits
 from .events import Event, eventResponse
 from .exchange import Exchange
 from .factory import HTTPFactory
@@ -41,6 +41,7 @@ __all__ = [
     "HTTPFactory",
     "HTTPProtocol",
     "Handler",
+    "Limits",
     "Refusal",
     "Request",
     "ResourceHandler",

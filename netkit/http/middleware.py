@@ -10,7 +10,9 @@ from __future__ import annotations
 import zlib
 from base64 import b64decode
 from binascii import Error
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Coroutine, Mapping
+from functools import partial
+from hmac import compare_digest
 from typing import Any, TypeAlias
 
 from twisted.web.iweb import IBodyProducer
@@ -102,21 +104,25 @@ def gzipped(handler: Handler, level: int = 6) -> Wrapped:
 
 
 def basicAuth(
-    handler: Handler, check: Callable[[str, str], Any], realm: str = "netkit"
+    handler: Handler,
+    check: Callable[[str, str], Any] | Mapping[str, str],
+    realm: str = "netkit",
 ) -> Wrapped:
     """
     Have a handler answer those alone who give a name and a password (RFC 7617).
 
     @param handler: what answers.
-    @param check: called with name and password, it tells whether they are right: at once, by a
-        Deferred or as a coroutine function. Compare passwords by C{hmac.compare_digest}.
+    @param check: the names with their passwords; or a function that is called with name and
+        password and tells whether they are right: at once, by a Deferred or as a coroutine
+        function. Have it compare passwords by C{hmac.compare_digest}.
     @param realm: what the browser says that they are for.
     """
+    isRight = check if callable(check) else partial(_isAmong, dict(check))
     challenge = [(b"www-authenticate", f'Basic realm="{realm}", charset="UTF-8"'.encode())]
 
     async def handle(request: Request) -> HandlerResult:
         given = _credentials(request.headers.get(b"authorization", b""))
-        if given is None or not await maybeCoroutine(check, *given):
+        if given is None or not await maybeCoroutine(isRight, *given):
             raise HTTPError(401, headers=challenge)
         result: HandlerResult = await maybeCoroutine(handler, request)
         return result
@@ -173,6 +179,13 @@ async def _compressed(compressor: Any, content: Any) -> AsyncIterator[bytes]:
 async def _sliced(content: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(content), 2**16):
         yield content[start : start + 2**16]
+
+
+def _isAmong(passwords: Mapping[str, str], name: str, password: str) -> bool:
+    known = passwords.get(name)
+    # Who is not known takes as long.
+    right = compare_digest(password.encode(), (known or "").encode())
+    return right and known is not None
 
 
 def _credentials(value: bytes | None) -> tuple[str, str] | None:

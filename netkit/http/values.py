@@ -6,6 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ..wire.errors import HTTPProtocolError
+
+
+class MissingValueError(HTTPProtocolError, KeyError):
+    """
+    There is no value of that name. A handler that lets this through has the client answered 400.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"a value is missing: {name!r}", 400)
+
+    # A KeyError would quote it.
+    __str__ = Exception.__str__
+
 
 class Values:
     """
@@ -44,11 +58,11 @@ class Values:
         """
         The first value of a name.
 
-        @raise KeyError: there is none.
+        @raise MissingValueError: there is none.
         """
         value = self.get(name)
         if value is None:
-            raise KeyError(name)
+            raise MissingValueError(name)
         return value
 
     def __contains__(self, name: str) -> bool:

@@ -190,11 +190,14 @@ def test_query_and_cookies() -> None:
     assert (values.get("q"), values.all("q"), values["empty"]) == ("a b c", ["a b c", "\xe9"], "")
     assert ("q" in values, "x" in values, len(values)) == (True, False, 4)
     assert "empty" in repr(values)
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match=r"^a value is missing: 'x'$"):
         values["x"]
     connection = Connection(handler)
     connection.send(get(b"/?" + b"a&" * 1001))
     assert connection.statuses() == [400]
+    connection = Connection(lambda request: Response.text(request.parameters["x"]))
+    connection.send(get(b"/?y"))
+    assert connection.take().endswith(b"\r\n\r\na value is missing: 'x'\n")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -141,3 +142,15 @@ def test_basic_authentication(value: bytes, status: bytes) -> None:
     assert (b'www-authenticate: Basic realm="all", charset="UTF-8"' in head) == (status == b"401")
     head, _ = asked(handler, get())
     assert head.startswith(b"HTTP/1.1 401")
+
+
+def test_basic_auth_with_passwords() -> None:
+    handler = basicAuth(lambda request: Response.text("hi"), {"ann": "caf\xe9", "eve": ""})
+    for who, status in (
+        ("ann:caf\xe9", b"200"),
+        ("ann:x", b"401"),
+        ("bob:", b"401"),
+        ("eve:", b"200"),
+    ):
+        value = b"Authorization: Basic " + b64encode(who.encode())
+        assert asked(handler, get(b"/", value))[0].startswith(b"HTTP/1.1 " + status)

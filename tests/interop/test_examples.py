@@ -8,6 +8,7 @@ import re
 import shlex
 import socket
 import ssl
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,8 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from tests.interop.peers import PATIENCE, Program, daemonCommand
+from tests.interop.browser import browse
+from tests.interop.peers import PATIENCE, Program, daemonCommand, requirePeer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -113,6 +115,80 @@ def test_chat(start: Start) -> None:
         first.send("x" * 5000)
         with pytest.raises(ConnectionClosedError, match="1009"):
             first.recv(PATIENCE)
+
+
+PAGE = """
+const origin = "ORIGIN";
+const news = new EventSource(origin + "/news");
+await new Promise((resolve) => news.onopen = resolve);
+const told = new Promise((resolve) => news.addEventListener("pet", resolve));
+const form = new FormData();
+form.append("name", "Caf\\u00e9");
+form.append("kind", "cat");
+form.append("photo", new Blob([new Uint8Array(100000)]), "caf\\u00e9.png");
+const pet = await fetch(origin + "/pets", { method: "POST", body: form });
+const { data } = await told;
+const changed = await fetch(pet.url, { method: "PUT", body: JSON.stringify({ kind: "dog" }) });
+const name = new URL(pet.url).pathname.split("/")[2];
+const photo = await fetch(`${origin}/files/${name}.png`, { headers: { Range: "bytes=-10" } });
+report([data, await pet.json(), await changed.json(), photo.status, await photo.text()]);
+"""
+
+
+def test_rest(start: Start, folder: Path, tmp_path: Path) -> None:
+    [port] = start("rest.tac")
+    where = f"http://127.0.0.1:{port}"
+    requirePeer("curl")
+
+    def curl(path: str, *arguments: str) -> str:
+        command = ["curl", "-sS", "--max-time", str(PATIENCE), *arguments, where + path]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.decode()
+
+    assert curl("/pets") == '[{"name":"Tom","kind":"cat"}]'
+    assert "\naccess-control-allow-origin: *" in curl("/pets", "-i", "-H", "Origin: http://a.b")
+    assert curl("/pets/7", "-o", "/dev/null", "-w", "%{http_code}") == "404"
+    changes = '{"name": "Tim"}'
+    assert curl("/pets/1", "-X", "PUT", "--json", changes) == '{"name":"Tim","kind":"cat"}'
+    assert curl("/pets/1", "--json", "[]", "-X", "PUT") == "an object is wanted\n"
+    # The cookie jar, and what is told of it.
+    jar = str(tmp_path / "jar")
+    curl("/pets/1", "-c", jar)
+    assert "Set-Cookie: seen=.1.1;" in curl("/pets/1", "-b", jar, "-i")
+    # A form, with its file.
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(bytes(range(256)) * 1000)
+    fields = ["-F", "name=Ann", "-F", "kind=dog", "-F", f"photo=@{photo}"]
+    assert curl("/pets", "-L", *fields) == '{"name":"Ann","kind":"dog"}'
+    assert (folder / "files" / "2.png").read_bytes() == photo.read_bytes()
+    assert curl("/pets", "-F", "name=Ann") == "a value is missing: 'kind'\n"
+    # A stream, which curl decompresses.
+    assert curl("/pets.csv") == "1,Tim,cat\r\n2,Ann,dog\r\n"
+    assert "content-encoding: gzip" in curl("/pets.csv", "-I", "-X", "GET", "--compressed")
+    assert curl("/pets.csv", "--compressed") == curl("/pets.csv")
+    # Uploads, for those who may, up to a size.
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(20 * 2**20)
+    upload = ["-D", "-", "--data-binary", f"@{large}"]
+    assert "401" in curl("/files", *upload)
+    reply = curl("/files", *upload, "-u", "ann:secret")
+    location = re.search(r"location: (\S+)", reply, re.IGNORECASE)
+    assert location is not None, reply
+    with large.open("wb") as file:
+        file.truncate(501 * 2**20)
+    assert "413" in curl("/files", *upload, "-u", "ann:secret", "-H", "Expect: 100-continue")
+    # Of a file: parts, and whether it is another one.
+    size = ["-o", "/dev/null", "-w", "%{http_code} %{size_download}"]
+    assert curl(location[1], *size) == f"200 {20 * 2**20}"
+    assert curl(location[1], *size, "-r", "5-14") == "206 10"
+    tags = str(tmp_path / "tags")
+    curl(location[1], "--etag-save", tags, "-o", "/dev/null")
+    assert curl(location[1], *size, "--etag-compare", tags) == "304 0"
+    # Nothing was left of what was refused.
+    assert len(list((folder / "files").iterdir())) == 2
+    pet = {"name": "Caf\xe9", "kind": "cat"}
+    told = browse(PAGE.replace("ORIGIN", where), tmp_path / "profile")
+    assert told == ["Caf\xe9", pet, pet | {"kind": "dog"}, 206, "\0" * 10]
 
 
 def endpointCommands() -> list[str]:
