@@ -68,12 +68,25 @@ def test_traffic_is_no_silence() -> None:
     assert transport.disconnected
 
 
+def packages(module: str) -> set[str]:
+    """
+    The packages that are loaded with a module, those of netkit and Twisted by two names.
+    """
+    program = f"import sys, {module}; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    return {".".join(name.split(".")[:2]) for name in done.stdout.decode().split()}
+
+
 def test_it_is_imported_without_what_it_does_not_use() -> None:
     """
     Whoever composes an application with it pays for no recorder, no relay and no page.
     """
-    program = "import sys, netkit.echo; print(*sys.modules, sep='\\n')"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    packages = {name.split(".")[1] for name in done.stdout.decode().split() if "netkit." in name}
-    assert packages.isdisjoint({"capture", "commands", "forward", "inspector", "services"})
-    assert "echo" in packages
+    loaded = packages("netkit.echo")
+    for name in ("capture", "commands", "forward", "inspector", "services"):
+        assert f"netkit.{name}" not in loaded
+    assert "netkit.echo" in loaded
+
+
+def test_its_plugin_is_loaded_without_other_protocols() -> None:
+    loaded = packages("netkit.services.echo")
+    assert loaded.isdisjoint({"netkit.forward", "netkit.http", "netkit.websocket", "twisted.web"})

@@ -25,7 +25,6 @@ from ..base.addresses import addressText
 from ..base.endpoints import serverEndpoint
 from ..base.twistedprivate import endpointService, splitEndpoint
 from ..capture.capture import Capture
-from ..capture.ring import Ring
 from ..inspector.access import TOKEN_PARAMETER, Access
 from ..inspector.inspector import Inspector
 from ..inspector.services import InspectedService
@@ -160,15 +159,6 @@ class _Listening:
     def _listening(self, port: IListeningPort) -> IListeningPort:
         self._listens(port.getHost())
         return port
-
-
-def makeRing(options: Any) -> Ring | None:
-    """
-    Make what keeps connections for an inspector; L{None} where none is wanted.
-
-    @param options: the parsed options.
-    """
-    return None if options["inspect"] is None else Ring(options["inspect-buffer"])
 
 
 def makeInspector(

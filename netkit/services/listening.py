@@ -24,6 +24,7 @@ from ..base.keylog import KeyLog
 from ..capture.capture import Capture, CaptureSettings
 from ..capture.printed import PrintedStream, Selection
 from ..capture.recorded import RecordedFactory
+from ..capture.ring import Ring
 from ..faults import Faults, FaultyFactory
 from ..inspector.faulting import FaultControl
 from ..inspector.services import Answering, InspectedService
@@ -34,7 +35,6 @@ from ..operation.logfile import LogFile
 from ..operation.supervisor import supervisor
 from ..server import ServerFactory
 from ..service import CannotStart, ListeningService
-from .inspection import makeInspector, makeRing
 from .options import CommonOptions, ServiceOptions
 
 if TYPE_CHECKING:
@@ -219,7 +219,8 @@ def makeCapture(options: CommonOptions) -> Capture:
     selection = Selection(options["print"])
     printed = PrintedStream(options["output"], IReactorFromThreads(reactor), selection=selection)
     supervisor(reactor).onReopen(printed.reopen)
-    return Capture(reactor, settings, printed, makeRing(options))
+    ring = None if options["inspect"] is None else Ring(options["inspect-buffer"])
+    return Capture(reactor, settings, printed, ring)
 
 
 def listeningService(
@@ -361,6 +362,9 @@ def addInspector(
     @param otherwise: where to listen if it cannot where the options say.
     """
     if capture.ring is not None:
+        # With all that serves its page.
+        from .inspection import makeInspector
+
         made = makeInspector(options, capture, services, otherwise=otherwise)
         made.setServiceParent(parent)
 
