@@ -84,7 +84,9 @@ class CountedProtocol(TransparentProtocol):
         self.transport.write(data)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        self.write(b"".join(data))
+        pieces = list(data)
+        self.octetsSent += sum(map(len, pieces))
+        self.transport.writeSequence(pieces)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
