@@ -54,9 +54,23 @@ class Deadline:
         if call is not None:
             call.cancel()
 
+    def end(self) -> None:
+        """
+        Call never again, and let go of what was to be called: whose deadline this is would be
+        freed by nobody but the collector of cycles else, which takes longer than all of it.
+        """
+        self.stop()
+        self._passed = _nothing
+
     def _pass(self) -> None:
         self._call = None
         self._passed()
+
+
+def _nothing() -> None:
+    """
+    What is called in place of what was let go of.
+    """
 
 
 class IdleTimer:
@@ -75,7 +89,7 @@ class IdleTimer:
         self._deadline = Deadline(clock, self._check)
         self._running = False
         self._seconds = 0.0
-        self._expired: Callable[[], object] = self.stop
+        self._expired: Callable[[], object] = _nothing
         self._last = 0.0
 
     def start(self, seconds: float, expired: Callable[[], object]) -> None:

@@ -8,13 +8,15 @@ underscore, of a class here that is to be subclassed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from socket import socket
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from OpenSSL import SSL
 from twisted.application.internet import StreamServerEndpointService
 from twisted.internet import endpoints, tcp, unix
 from twisted.internet._signals import SignalHandling
 from twisted.internet.abstract import FileDescriptor
+from twisted.internet.address import IPv6Address
 from twisted.internet.base import ReactorBase
 from twisted.internet.endpoints import SSL4ClientEndpoint, TCP4ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.interfaces import (
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from twisted.web.server import Request
 
 __all__ = [
+    "AcceptedConnection",
     "BaseProcess",
     "BufferedConnection",
     "ConnectionTarget",
@@ -243,6 +246,45 @@ class BufferedConnection(tcp.Connection):
 
     def _isSendBufferFull(self) -> bool:
         return self.isSendBufferFull()
+
+
+class AcceptedConnection(tcp.Server):
+    """
+    A connection that a port accepted, made in one step out of the four that Twisted's classes
+    take one after the other, and without its two names: whoever inherits from this makes them
+    when they are asked for.
+    """
+
+    def __init__(
+        self,
+        sock: socket,
+        protocol: IProtocol,
+        client: Any,
+        server: tcp.Port | None,
+        sessionno: int,
+        reactor: Any,
+    ) -> None:
+        """
+        As Twisted's own, which makes those that no port accepted.
+        """
+        if server is None:
+            super().__init__(sock, protocol, client, cast(tcp.Port, server), sessionno, reactor)
+            return
+        self.reactor = reactor
+        self._tempDataBuffer = []
+        self._tempDataLen = 0
+        self.socket = sock
+        sock.setblocking(False)
+        self.fileno = sock.fileno
+        self.protocol = protocol
+        if len(client) != 2:
+            self._addressType = IPv6Address
+        self.server = server
+        self.client = client
+        self.sessionno = sessionno
+        self.hostname = client[0]
+        self.startReading()
+        self.connected = 1
 
 
 def queuedSize(connection: FileDescriptor) -> int:

@@ -9,12 +9,18 @@ from typing import Any
 
 from twisted.internet import tcp
 
-from netkit.base.twistedprivate import TCPClient, TCPConnector, logPrefix, portNumber
+from netkit.base.twistedprivate import (
+    AcceptedConnection,
+    TCPClient,
+    TCPConnector,
+    logPrefix,
+    portNumber,
+)
 from netkit.reactor.accepting import PortMixin
 from netkit.reactor.stream import StreamMixin
 
 
-class Server(StreamMixin, tcp.Server):
+class Server(StreamMixin, AcceptedConnection):
     """
     A connection that a port accepted.
 
@@ -33,7 +39,6 @@ class Server(StreamMixin, tcp.Server):
             self._protocolName = type(self.protocol).__name__
             # The port forgets it when it stops listening.
             self._portNumber = portNumber(self.server)
-            del self.logstr, self.repstr
         self.begin()
 
     @cached_property

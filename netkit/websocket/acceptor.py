@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from ..base.coroutines import maybeCoroutine
 from ..wire.http.fields import show
@@ -99,17 +99,18 @@ class Acceptor:
         self.origins = checkOrigins(origins)
         self.options = options
 
-    def decide(self, request: Any) -> Deferred[Decision | Refused]:
+    def decide(self, request: Any) -> Decision | Refused | Deferred[Decision | Refused]:
         """
         Decide about a handshake.
 
         @param request: the request: a L{WebSocketRequest <netkit.websocket.WebSocketRequest>},
             or one of L{twisted.web}.
-        @return: fires with the decision, or fails as the application does.
+        @return: the decision; where it is the application's, what fires with it, or fails as the
+            application does.
         """
         refused = self._refusal(request)
         if refused is not None or self._decide is None:
-            return succeed(refused)
+            return refused
         decision: Deferred[Decision | Refused] = maybeCoroutine(self._decide, request)
         return decision
 

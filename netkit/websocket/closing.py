@@ -44,6 +44,12 @@ class ClosingDeadline:
         """
         self._deadline.stop()
 
+    def end(self) -> None:
+        """
+        The connection is lost.
+        """
+        self._deadline.end()
+
     def _passed(self) -> None:
         before, self._progress = self._progress, self._sender.progress()
         if before is None or self._progress is None or not self._progress.took(before):

@@ -186,8 +186,10 @@ class WebSocketConnection:
         """
         closure = self._wire.lifecycle.closure
         self._wire.lost()
-        self._stopClosing()
-        self._flow.end()
+        closing, self._closing = self._closing, None
+        if closing is not None:
+            closing.end()
+        self._flow.lost()
         self._events = None
         self._backlog = b""
         if self._share is not None:

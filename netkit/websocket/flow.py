@@ -80,3 +80,25 @@ class ReadFlow:
         Leave the transport alone: it was told to close.
         """
         self._transport = None
+
+    def lost(self) -> None:
+        """
+        The transport is gone: let go of it and of its reader, which would be freed by nobody but
+        the collector of cycles else.
+        """
+        self.end()
+        self._reader = _NOBODY
+
+
+class _Nobody:
+    """
+    What reads a transport that is gone.
+    """
+
+    def deliverBuffered(self) -> None:
+        """
+        Nothing is delivered any more.
+        """
+
+
+_NOBODY = _Nobody()

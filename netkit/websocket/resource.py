@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -96,7 +96,8 @@ class WebSocketResource(Resource):
             return b"websocket protocol negotiation error"
         # As a WebSocketRequest has them.
         vars(request).update(fields=tuple(_fields(request)), subprotocols=offer.subprotocols)
-        deciding = self.acceptor.decide(request)
+        decision = self.acceptor.decide(request)
+        deciding = decision if isinstance(decision, Deferred) else succeed(decision)
         gone: Deferred[None] = request.notifyFinish()
         gone.addErrback(lambda reason: deciding.cancel())
         deciding.addCallback(self._decided, request, offer, gone)

@@ -165,6 +165,14 @@ class Sender(Backpressure):
         self._ended = True
         self._leave()
 
+    def fail(self, error: Exception) -> None:
+        """
+        The connection is lost. Nothing is counted any more either: who does would be freed by
+        nobody but the collector of cycles else.
+        """
+        super().fail(error)
+        self._counter = _NOBODY
+
     # From the transport
 
     def pauseProducing(self) -> None:
@@ -219,3 +227,17 @@ class Sender(Backpressure):
         self.added = 0
         self._choose()
         self._counter.countBuffered()
+
+
+class _Nobody:
+    """
+    What counts the octets of a connection that is lost.
+    """
+
+    def countBuffered(self) -> None:
+        """
+        There are none.
+        """
+
+
+_NOBODY = _Nobody()

@@ -80,10 +80,13 @@ class WebSocketServerConnection(ServerProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._opening is not None:
             self._opening.connectionLost(reason)
-        if self._connection is not None:
-            self._keepalive.discard(self._connection)
-            self._connection.connectionLost(reason)
-            self._tell(self._connection)
+        # Each of the two knows this one: no cycle is to be left for the collector.
+        self._opening = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._keepalive.discard(connection)
+            connection.connectionLost(reason)
+            self._tell(connection)
         super().connectionLost(reason)
 
     def readConnectionLost(self) -> None:

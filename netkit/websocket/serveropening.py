@@ -180,7 +180,7 @@ class ServerOpening:
         self._over = True
         self._behind = b""
         self._share.keep(0)
-        self._deadline.stop()
+        self._deadline.end()
         deciding, self._deciding = self._deciding, None
         if deciding is not None:
             deciding.cancel()
@@ -269,9 +269,16 @@ class ServerOpening:
             self._refuseFaulty(error)
             return
         request = WebSocketRequest(head, offer, self._transport)
-        self._deciding = deciding = self._acceptor.decide(request)
-        deciding.addCallback(self._decided, request, offer)
-        deciding.addErrback(self._undecided)
+        decision = self._acceptor.decide(request)
+        if isinstance(decision, Deferred):
+            self._deciding = decision
+            decision.addCallback(self._decided, request, offer)
+            decision.addErrback(self._undecided)
+            return
+        try:
+            self._decided(decision, request, offer)
+        except BaseException:
+            self._undecided(Failure())
 
     def _decided(
         self, decision: Decision | Refused, request: WebSocketRequest, offer: Offer

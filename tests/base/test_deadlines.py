@@ -4,6 +4,9 @@ Tests for L{netkit.base.deadlines}.
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from twisted.internet.task import Clock
 
@@ -34,6 +37,28 @@ def test_a_deadline_passes_once(clock: Clock, calls: list[float]) -> None:
     deadline.start(0)
     clock.advance(0)
     assert calls == [5, 14]
+
+
+def test_a_deadline_that_ended_lets_go_of_what_it_would_call(clock: Clock) -> None:
+    class Owner:
+        def __init__(self) -> None:
+            self.deadline = Deadline(clock, self.late)
+            self.deadline.start(5)
+
+        def late(self) -> None:
+            raise AssertionError("it ended before")
+
+    owner = Owner()
+    watched = weakref.ref(owner)
+    gc.collect()
+    gc.disable()
+    try:
+        owner.deadline.end()
+        clock.advance(9)
+        del owner
+        assert watched() is None
+    finally:
+        gc.enable()
 
 
 def test_a_deadline_that_is_met(clock: Clock, calls: list[float]) -> None:

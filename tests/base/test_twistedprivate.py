@@ -102,6 +102,7 @@ WHERE: dict[str, tuple[object | Callable[[], object], tuple[str, ...]]] = {
     "signals": (_signals, ("SignalHandling",)),
     "reserved descriptor": (tcp, ("_reservedFD",)),
     "endpoints": (endpoints, ("_parse",)),
+    "accepted connection": (tcp.Server, ("_addressType",)),
     "tcp endpoint": (
         lambda: endpoints.TCP4ClientEndpoint(reactor(), "", 0),
         ("_bindAddress", "_host", "_port", "_timeout"),

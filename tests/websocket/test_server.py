@@ -376,6 +376,27 @@ def test_nothing_of_a_decision_outlives_the_connection() -> None:
         gc.enable()
 
 
+@pytest.mark.parametrize("closing", [False, True])
+def test_a_connection_that_is_over_is_freed_at_once(closing: bool) -> None:
+    """
+    Cycles that it left would keep its memory, and the collector busy, connection by connection.
+    """
+    server = Server().open()
+    server.receive(server.client.send_text("a message"))
+    if closing:
+        server.app.transport.loseConnection()
+    watched = [weakref.ref(part) for part in (server.app, server.app.transport, server.protocol)]
+    gc.collect()
+    gc.disable()
+    try:
+        server.lose(ConnectionLost())
+        server.application.made.clear()
+        del server
+        assert [part() for part in watched] == [None, None, None]
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize(
     "decision", [KeyError("x"), Acceptance(subprotocol="not offered"), True, b""]
 )

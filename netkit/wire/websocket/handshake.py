@@ -123,19 +123,24 @@ def read_request(head: RequestHead) -> Offer:
     keys = fields.get(b"sec-websocket-key", [])
     if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
         raise HTTPProtocolError("Sec-WebSocket-Key is not one field of 16 octets in base64", 400)
-    subprotocols = split_list(b",".join(fields.get(b"sec-websocket-protocol", [])))
-    if not all(map(is_token, subprotocols)) or len(set(subprotocols)) < len(subprotocols):
-        raise HTTPProtocolError("Sec-WebSocket-Protocol is no list of different tokens", 400)
-    try:
-        extensions = parse_extensions(fields.get(b"sec-websocket-extensions", []))
-    except ValueError as error:
-        raise HTTPProtocolError(f"Sec-WebSocket-Extensions: {error}", 400) from error
+    # Of these most requests have none.
+    subprotocols = []
+    if b"sec-websocket-protocol" in fields:
+        subprotocols = split_list(b",".join(fields[b"sec-websocket-protocol"]))
+        if not all(map(is_token, subprotocols)) or len(set(subprotocols)) < len(subprotocols):
+            raise HTTPProtocolError("Sec-WebSocket-Protocol is no list of different tokens", 400)
+    extensions = []
+    if b"sec-websocket-extensions" in fields:
+        try:
+            extensions = parse_extensions(fields[b"sec-websocket-extensions"])
+        except ValueError as error:
+            raise HTTPProtocolError(f"Sec-WebSocket-Extensions: {error}", 400) from error
     origins = fields.get(b"origin", [])
     if len(origins) > 1:
         # RFC 6454 section 7.3: whoever sends two wants one of them overlooked.
         both = show(b", ".join(origins))
         raise HTTPProtocolError(f"there is more than one Origin: {both}", 400)
-    return Offer(keys[0], tuple(name.decode() for name in subprotocols), tuple(extensions))
+    return Offer(keys[0], tuple(map(bytes.decode, subprotocols)), tuple(extensions))
 
 
 def accept(
