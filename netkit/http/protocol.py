@@ -4,11 +4,13 @@ One HTTP connection on a transport.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -39,6 +41,9 @@ from .settings import HandlerResult, HTTPSettings
 _log = Logger()
 
 _RESULTS = (Response, Upgrade)
+
+# Made of a tuple: for each request, a call of the class would cost more than all that is read.
+_exchange: Callable[[tuple[Any, ...]], Exchange] = partial(tuple.__new__, Exchange)
 
 # A member of an Enum is looked up more slowly than a name.
 _HEAD = Reading.HEAD
@@ -84,9 +89,7 @@ class HTTPProtocol(ServerProtocol):
         # What has arrived and is kept, while something is.
         self._unread: Share | None = None
         self._switched: SwitchedProtocol | None = None
-        # For who is told of exchanges: the client, when this one began, and what was streamed of
-        # its content.
-        self._peer: IAddress | None = None
+        # For who is told of exchanges: when this one began, and what was streamed of its content.
         self._began = 0.0
         self._streamedOctets = 0
 
@@ -319,7 +322,7 @@ class HTTPProtocol(ServerProtocol):
         self._flow.write(octets, more=server.receiver.buffered > 0)
         if self._settings.exchangeDone is not None:
             request = self._request
-            sent = has_content(request.method if request else b"GET", response.status)
+            sent = has_content(request.head.method if request else b"GET", response.status)
             self._exchangeDone(response.status, len(response.content or b"") if sent else 0)
         self._endExchange()
 
@@ -432,15 +435,12 @@ class HTTPProtocol(ServerProtocol):
         tell = self._settings.exchangeDone
         if tell is None:
             return
-        request, peer = self._request, self._peer
-        if peer is None:
-            self._peer = peer = self.transport.getPeer()
-        head, seconds = None, 0.0
-        if request is not None:
-            head = request.head
-            seconds = self.factory.clock.seconds() - self._began
+        head, seconds, now = None, 0.0, self.factory.clock.seconds()
+        if self._request is not None:
+            head = self._request.head
+            seconds = now - self._began
         try:
-            tell(Exchange(head, status, octets, seconds, peer, self.transport))
+            tell(_exchange((head, status, octets, seconds, now, self.transport)))
         except Exception:
             _log.failure("What is told of exchanges failed")
 

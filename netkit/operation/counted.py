@@ -27,9 +27,11 @@ class CountedConnection:
     @ivar octets: how many octets were sent.
     @ivar octetsReceived: how many arrived.
     @ivar seconds: how long it took.
-    @ivar peer: the client's address.
-    @ivar transport: its transport.
+    @ivar ended: when it was over, by the factory's clock.
+    @ivar transport: its transport, for the addresses.
     """
+
+    __slots__ = ("ended", "octets", "octetsReceived", "seconds", "service", "status", "transport")
 
     head = None
 
@@ -41,6 +43,7 @@ class CountedConnection:
         octets: int,
         octetsReceived: int,
         seconds: float,
+        ended: float,
         transport: Any,
     ) -> None:
         self.service = service
@@ -48,7 +51,7 @@ class CountedConnection:
         self.octets = octets
         self.octetsReceived = octetsReceived
         self.seconds = seconds
-        self.peer = transport.getPeer()
+        self.ended = ended
         self.transport = transport
 
 
@@ -90,7 +93,7 @@ class CountedProtocol(TransparentProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
-        self.factory.ended(self, reason, self.factory.clock.seconds() - self._began)
+        self.factory.ended(self, reason, self._began)
 
 
 class CountedFactory(TransparentFactory[CountedProtocol]):
@@ -120,12 +123,12 @@ class CountedFactory(TransparentFactory[CountedProtocol]):
         # Of the connections that are over.
         self._received = self._sent = 0
 
-    def ended(self, protocol: CountedProtocol, reason: Failure, seconds: float) -> None:
+    def ended(self, protocol: CountedProtocol, reason: Failure, began: float) -> None:
         """
         A connection is over.
 
         @param reason: why it was lost.
-        @param seconds: how long it took.
+        @param began: when it was made.
         """
         self._received += protocol.octetsReceived
         self._sent += protocol.octetsSent
@@ -135,13 +138,15 @@ class CountedFactory(TransparentFactory[CountedProtocol]):
             status = 200
         else:
             status = 500 if reason.check(ConnectionAborted) else 499
+        now = self.clock.seconds()
         self._done(
             CountedConnection(
                 self._service,
                 status,
                 octets=protocol.octetsSent,
                 octetsReceived=protocol.octetsReceived,
-                seconds=seconds,
+                seconds=now - began,
+                ended=now,
                 transport=protocol,
             )
         )

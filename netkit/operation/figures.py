@@ -55,28 +55,26 @@ class Requests:
         """
         Count one that is over.
         """
-        head, seconds = exchange.head, exchange.seconds
-        key = (b"" if head is None else head.method), exchange.status // 100
+        head, status, _, seconds, _, _ = exchange
+        key = (b"other" if head is None else head.method, status)
         try:
             self._counts[key] += 1
         except KeyError:
-            self._countNew(*key)
+            if key[0] not in _METHODS:
+                key = b"other", status
+            self._counts[key] = self._counts.get(key, 0) + 1
         # Most take less than the first bound, by far.
         self._buckets[bisect_left(BUCKETS, seconds) if seconds > BUCKETS[0] else 0] += 1
         self._seconds += seconds
-
-    def _countNew(self, method: bytes, status: int) -> None:
-        key = (method if method in _METHODS else b"other"), status
-        self._counts[key] = self._counts.get(key, 0) + 1
 
     def figures(self, service: str) -> Figures:
         """
         Tell what was counted.
         """
-        found: Figures = {
-            ("requests", service, method.decode(), f"{status}xx"): number
-            for (method, status), number in self._counts.items()
-        }
+        found: Figures = {}
+        for (method, status), number in self._counts.items():
+            kind = ("requests", service, method.decode(), f"{status // 100}xx")
+            found[kind] = found.get(kind, 0) + number
         total = 0
         for bound, number in zip((*map(str, BUCKETS), "+Inf"), self._buckets, strict=True):
             total += number

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from ..base.worker import Worker
@@ -17,9 +16,6 @@ _log = Logger()
 
 # How many octets may wait to be written.
 _MOST = 4 * 2**20
-
-# For how many seconds lines wait for others to be written with.
-_DELAY = 0.05
 
 
 class LogFile:
@@ -41,8 +37,6 @@ class LogFile:
         )
         self._worker.onDrain(self._drained)
         self._lost = 0
-        self._lines: list[bytes] = []
-        self._handing: IDelayedCall | None = None
         # The thread's own.
         self._failing = False
         self._failed = 0
@@ -60,49 +54,34 @@ class LogFile:
         """
         Write what waits, and close the file.
         """
-        self._handOver()
         return self._worker.stop()
 
-    def write(self, line: bytes) -> None:
+    def write(self, lines: bytes, count: int) -> None:
         """
-        Write a line, with its line feed; or count it.
+        Write lines, or count that they are lost.
+
+        @param lines: each with its line feed.
+        @param count: how many there are.
         """
-        self._lines.append(line)
-        if self._handing is None:
-            self._handing = self._reactor.callLater(_DELAY, self._handOver)
+        if self._worker.hasRoom(len(lines)):
+            self._worker.put(lines, len(lines))
+        else:
+            self._lost += count
 
     def reopen(self) -> None:
         """
         Close the file behind what was written so far, and open what is at its path then.
         """
-        self._handOver()
         self._worker.put(None, 0)
 
-    def _handOver(self) -> None:
-        """
-        Give the thread what it is to write: a thread that is woken for each line costs more than
-        all the rest.
-        """
-        handing, self._handing = self._handing, None
-        if handing is not None and handing.active():
-            handing.cancel()
-        lines, self._lines = self._lines, []
-        if not lines:
-            return
-        octets = b"".join(lines)
-        if self._worker.hasRoom(len(octets)):
-            self._worker.put(octets, len(octets))
-        else:
-            self._lost += len(lines)
-
-    def _work(self, line: bytes | None) -> None:
+    def _work(self, lines: bytes | None) -> None:
         try:
-            if line is None:
+            if lines is None:
                 self._stream.reopen()
                 return
-            self._stream.write(line)
+            self._stream.write(lines)
         except OSError as error:
-            self._failed += line.count(b"\n") if line else 0
+            self._failed += lines.count(b"\n") if lines else 0
             if not self._failing:
                 self._failing = True
                 self._reactor.callFromThread(self._tellFailed, error)

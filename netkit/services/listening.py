@@ -230,6 +230,7 @@ def listeningService(
     *,
     answer: Answering | None = None,
     accessLog: AccessLog | None = None,
+    octetsLogged: bool = False,
 ) -> PluginService:
     """
     Make the service that a plugin's options ask for.
@@ -240,6 +241,7 @@ def listeningService(
     @param answer: what can be told to answer something else.
     @param accessLog: where the service itself logs what is over. Where it does not, its
         connections are logged as the options say.
+    @param octetsLogged: whether it logs the octets of its connections.
     """
     if options["workers"]:
         from twisted.internet import reactor
@@ -257,7 +259,7 @@ def listeningService(
     connectionDone = None
     if accessLog is None and (accessLog := makeAccessLog(options)) is not None:
         connectionDone = accessLog.log
-    counts = options["metrics"] is not None or accessLog is not None
+    counts = options["metrics"] is not None or connectionDone is not None or octetsLogged
     service = PluginService(
         options.service,
         factory,
@@ -286,15 +288,15 @@ def makeAccessLog(options: ServiceOptions) -> AccessLog | None:
     from twisted.internet import reactor
 
     file = LogFile(options["access-log"], reactor)
-    return AccessLog(file, parseFormat(options["access-log-format"]))
+    return AccessLog(file, parseFormat(options["access-log-format"]), reactor)
 
 
-def each(calls: Sequence[Callable[[T], object]]) -> Callable[[T], None] | None:
+def each(calls: Sequence[Callable[[T], object]]) -> Callable[[T], object] | None:
     """
     Make one call of several; none of none.
     """
-    if not calls:
-        return None
+    if len(calls) < 2:
+        return calls[0] if calls else None
 
     def call(argument: T) -> None:
         for one in calls:

@@ -298,4 +298,5 @@ def makeService(options: Options) -> PluginService:
         ),
         answer=application,
         accessLog=accessLog,
+        octetsLogged=accessLog is not None,
     )

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IAddress
-
 from ..wire.http.head import RequestHead
 
 
@@ -23,12 +21,12 @@ class Conversation:
     @ivar messagesSent: how many were sent.
     @ivar octets: how many octets of content a refusal had; 0 otherwise.
     @ivar seconds: how long the WebSocket was open.
-    @ivar peer: the client's address.
+    @ivar ended: when it was over, by the clock of the factory.
     @ivar transport: the transport of the connection.
     """
 
     __slots__ = (
-        *("code", "head", "messagesReceived", "messagesSent", "octets", "peer", "seconds"),
+        *("code", "ended", "head", "messagesReceived", "messagesSent", "octets", "seconds"),
         *("status", "transport"),
     )
 
@@ -38,6 +36,7 @@ class Conversation:
         status: int,
         transport: Any,
         *,
+        ended: float,
         code: int | None = None,
         messagesReceived: int = 0,
         messagesSent: int = 0,
@@ -46,8 +45,8 @@ class Conversation:
     ) -> None:
         self.head = head
         self.status = status
-        self.peer: IAddress = transport.getPeer()
         self.transport = transport
+        self.ended = ended
         self.code = code
         self.messagesReceived = messagesReceived
         self.messagesSent = messagesSent

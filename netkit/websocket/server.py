@@ -139,21 +139,30 @@ class WebSocketServerConnection(ServerProtocol):
 
     def _refused(self, rejection: Rejection) -> None:
         if self._conversationDone is not None and self._opening is not None:
-            status, octets = rejection.status, len(rejection.body)
-            self._done(Conversation(self._opening.head, status, self.transport, octets=octets))
+            self._done(
+                Conversation(
+                    self._opening.head,
+                    rejection.status,
+                    self.transport,
+                    ended=self._clock.seconds(),
+                    octets=len(rejection.body),
+                )
+            )
         self.lingeringClose()
 
     def _tell(self, connection: WebSocketConnection) -> None:
         if self._conversationDone is not None:
+            now = self._clock.seconds()
             self._done(
                 Conversation(
                     self._head,
                     101,
                     self.transport,
+                    ended=now,
                     code=connection.closeCode,
                     messagesReceived=connection.messagesReceived,
                     messagesSent=connection.messagesSent,
-                    seconds=self._clock.seconds() - self._began,
+                    seconds=now - self._began,
                 )
             )
 

@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_twisted
+from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
@@ -17,12 +21,17 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from netkit.http import Exchange, HTTPFactory, Response
-from netkit.operation.accesslog import parseFormat
+from netkit.operation.accesslog import AccessLog, parseFormat
+from netkit.operation.logfile import LogFile
 
 REQUEST = (
     b'GET /a%20b HTTP/1.1\r\nHost: x\r\nReferer: http://y/\r\nUser-Agent: q"\xff\r\n'
     b"traceparent: 00-1-2-03\r\n\r\n"
 )
+
+
+# When the clock of these tests began.
+NOON = 1_700_000_000.25
 
 
 class Peer(StringTransport):
@@ -50,13 +59,13 @@ def exchanges(handler: Any, octets: bytes = REQUEST, leave: bool = False) -> lis
 
 def line(format: str, response: Response) -> str:
     (exchange,) = exchanges(lambda request: response)
-    return parseFormat(format)(exchange).decode()
+    return parseFormat(format)([exchange], NOON).decode()
 
 
 def test_combined() -> None:
     found = line("combined", Response(404, b"12345"))
     assert re.fullmatch(
-        r"192\.0\.2\.1 - - \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\] "
+        r"192\.0\.2\.1 - - \[14/Nov/2023:22:13:20 \+0000\] "
         r'"GET /a%20b HTTP/1\.1" 404 5 '
         r'"http://y/" "q\\x22\\xff"\n',
         found,
@@ -65,8 +74,8 @@ def test_combined() -> None:
 
 def test_json() -> None:
     found = json.loads(line("json", Response(200, b"12345")))
-    assert found.pop("time")
     assert found == {
+        "time": "2023-11-14T22:13:20.250+00:00",
         "peer": "192.0.2.1:1234",
         "method": "GET",
         "target": "/a%20b",
@@ -83,6 +92,49 @@ def test_a_format_of_ones_own() -> None:
     assert line("{method} {status} {connection}", Response(200)) == "GET 200 -\n"
     with pytest.raises(ValueError, match="verb} is none of agent, code, connection, "):
         parseFormat("{verb}")
+
+
+@pytest.mark.parametrize("format", ["combined", "json", "{peer} {method} {target} {agent}"])
+def test_lines_of_many_are_those_of_each(format: str) -> None:
+    requests = [
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: other\r\n\r\n",
+        b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        REQUEST,
+        b"none\r\n\r\n",
+    ]
+    lines = parseFormat(format)
+    done = [
+        exchange
+        for number, octets in enumerate(requests)
+        for exchange in exchanges(
+            lambda request, number=number: Response(200 + number, b"x" * number), octets
+        )
+    ]
+    assert len(done) == len(requests)
+    together = lines(done, NOON)
+    assert together == b"".join(lines([each], NOON) for each in done)
+    assert len(set(together.splitlines())) == len(requests) - (format[0] == "{")
+
+
+@pytest_twisted.inlineCallbacks
+def test_what_waits_to_be_logged_goes_before_a_file_moves_and_before_the_end(
+    tmp_path: Path,
+) -> Generator[Deferred[None], Any, None]:
+    path = tmp_path / "log"
+    log = AccessLog(LogFile(str(path), reactor), parseFormat("{method} {status}"), reactor)
+    log.start()
+    [found] = exchanges(lambda request: Response(200))
+    [missing] = exchanges(lambda request: Response(404))
+    log.log(found)
+    log.log(found)
+    path.rename(tmp_path / "before")
+    log.reopen()
+    log.log(missing)
+    yield log.stop()
+    assert (tmp_path / "before").read_text() == "GET 200\nGET 200\n"
+    assert path.read_text() == "GET 404\n"
 
 
 def test_what_is_told_of_exchanges() -> None:
@@ -114,13 +166,13 @@ def test_what_is_told_of_exchanges() -> None:
 def test_who_asks_and_where_that_was_found(fields: bytes, told: bytes) -> None:
     octets = b"GET / HTTP/1.1\r\nHost: x\r\n%b\r\n" % fields
     (exchange,) = exchanges(lambda request: Response(200), octets)
-    assert parseFormat("combined")(exchange).endswith(b" 200 0 %b\n" % told)
+    assert parseFormat("combined")([exchange], NOON).endswith(b" 200 0 %b\n" % told)
     # Clients send the same again and again.
-    assert parseFormat("combined")(exchange).endswith(b" 200 0 %b\n" % told)
+    assert parseFormat("combined")([exchange], NOON).endswith(b" 200 0 %b\n" % told)
 
 
 def test_a_target_with_a_backslash() -> None:
     (exchange,) = exchanges(
         lambda request: Response(200), b"GET /a?b\\c HTTP/1.1\r\nHost: x\r\n\r\n"
     )
-    assert rb'"GET /a?b\x5cc HTTP/1.1" 200' in parseFormat("combined")(exchange)
+    assert rb'"GET /a?b\x5cc HTTP/1.1" 200' in parseFormat("combined")([exchange], NOON)

@@ -18,9 +18,11 @@ def test_websockets() -> None:
     transport: Any = StringTransport()
     for code in (1000, 1000, 1006):
         conversations.count(
-            Conversation(None, 101, transport, code=code, messagesReceived=2, messagesSent=3)
+            Conversation(
+                None, 101, transport, ended=1.0, code=code, messagesReceived=2, messagesSent=3
+            )
         )
-    conversations.count(Conversation(None, 403, transport))
+    conversations.count(Conversation(None, 403, transport, ended=1.0))
     assert conversations.figures("chat") == {
         ("messages", "chat", "received"): 6,
         ("messages", "chat", "sent"): 9,
