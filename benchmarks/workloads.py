@@ -499,6 +499,22 @@ WORKLOADS = (
         _forwarders(s.HAPROXY, (s.NODE_FORWARD, 1.0), s.UVLOOP_FORWARD, s.SOCAT),
     ),
     Workload(
+        "observed-http-get",
+        "HTTP GET, requests that differ, 50 connections: the plugin with what shows what it does, "
+        "and without",
+        lambda: Throughput(Load(octets.varied(), octets.HELLO, "http"), "requests/s"),
+        tuple(
+            Pair(s.HTTP_PLUGIN[what], s.HTTP_PLUGIN[""], atLeast)
+            for what, atLeast in (
+                (", printing", 0.65),
+                (", capture", 0.65),
+                (", access log", 0.65),
+                (", metrics", 0.95),
+                (", access log and metrics", 0.95),
+            )
+        ),
+    ),
+    Workload(
         "capture-echo-64",
         "TCP echo, 64 B, 50 connections, recorded, and not",
         lambda: Throughput(_echo(64), "messages/s"),

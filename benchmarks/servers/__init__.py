@@ -256,6 +256,32 @@ WEB = {
     for name, reactor in (("netkit", "uvloop"), ("epoll", "epoll"), ("asyncio", "asyncio"))
 }
 
+# The plugin with what shows and counts what it does.
+_OBSERVED = {
+    "": ("--format=none", "nothing printed"),
+    ", printing": ("--output=/dev/null", "prints what arrives, to /dev/null"),
+    ", capture": ("--format=none", "--capture={folder}", "--capture-files=2", "records to files"),
+    ", access log": ("--format=none", "--access-log=/dev/null", "logs to /dev/null"),
+    ", metrics": ("--format=none", "--metrics=unix:{folder}/metrics", "counts"),
+    ", access log and metrics": (
+        *("--format=none", "--access-log=/dev/null", "--metrics=unix:{folder}/metrics"),
+        "logs to /dev/null, and counts",
+    ),
+}
+HTTP_PLUGIN = {
+    what: Plugin(
+        f"netkit-http{what}",
+        "netkit-http",
+        f"the plugin on the uvloop reactor; {options[-1]}",
+        (
+            *("--listen=tcp:{}:interface=127.0.0.1:backlog=4096", "--response=Hello, World!"),
+            *(option.replace("{folder}", str(FOLDER / "observed")) for option in options[:-1]),
+        ),
+        "uvloop",
+    )
+    for what, options in _OBSERVED.items()
+}
+
 # In the order of the report.
 ALL = (
     NETKIT_ECHO,
@@ -299,4 +325,5 @@ ALL = (
     *WEB.values(),
     *TXREDISAPI.values(),
     *CARBON.values(),
+    *HTTP_PLUGIN.values(),
 )
