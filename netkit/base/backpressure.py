@@ -6,11 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport
 from zope.interface import implementer
 
 from .waiters import Waiters
+
+
+class _Done(Deferred[None]):
+    """
+    What C{succeed(None)} makes, for half the price: whoever writes asks each time.
+    """
+
+    called = True
+    result = None
 
 
 def _nothing() -> None:
@@ -74,7 +83,7 @@ class Backpressure:
         connection is lost meanwhile, it waits on until L{fail}.
         """
         if not self.paused:
-            return succeed(None)
+            return _Done()
         if self._waiters is None:
             self._waiters = Waiters()
         return self._waiters.wait()

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import copy_context
 from inspect import iscoroutine
 from types import coroutine
 from typing import Any, TypeVar
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.python.failure import Failure
 
 T = TypeVar("T")
 
@@ -30,6 +32,100 @@ def startCoroutine(coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
     if asyncio._get_running_loop() is None:
         return Deferred.fromCoroutine(coroutine)
     return Deferred.fromCoroutine(_onLoop(coroutine))
+
+
+class Arrival(Deferred[T]):
+    """
+    What one coroutine waits for, many times, and nobody else: the next message, say. Where a
+    L{Runner} runs the coroutine, that goes on without callbacks, and this can be waited for again.
+
+    @ivar runner: whose coroutine waits, where that is one that a L{Runner} runs.
+    """
+
+    runner: Runner | None = None
+
+    def failed(self, failure: Failure) -> None:
+        """
+        Have the coroutine fail.
+        """
+        if self.runner is not None:
+            self.runner.throw(failure)
+        else:
+            self.errback(failure)
+
+
+class Runner:
+    """
+    Runs a coroutine that lives as long as its connection, which nobody cancels, and which mostly
+    waits for what that brings.
+    """
+
+    __slots__ = ("_context", "_coroutine", "_failed", "_returned", "_send")
+
+    def __init__(
+        self,
+        coroutine: Coroutine[Any, Any, T],
+        returned: Callable[[T], object],
+        failed: Callable[[Failure], object],
+    ) -> None:
+        """
+        @param coroutine: the coroutine, which begins at once.
+        @param returned: called with its result.
+        @param failed: called with what it raised.
+        """
+        self._coroutine = coroutine
+        self._send = coroutine.send
+        self._returned = returned
+        self._failed = failed
+        self._context = copy_context()
+        self.resume(None)
+
+    def resume(self, value: Any) -> None:
+        """
+        Go on with what was awaited.
+        """
+        try:
+            awaited = self._context.run(self._send, value)
+        except BaseException as error:
+            self._ended(error)
+        else:
+            # As in _wait, without a call.
+            if type(awaited) is Arrival:
+                awaited.runner = self
+            else:
+                self._wait(awaited)
+
+    def throw(self, failure: Failure) -> None:
+        """
+        Go on with that what was awaited failed.
+        """
+        try:
+            awaited = self._context.run(failure.throwExceptionIntoGenerator, self._coroutine)
+        except BaseException as error:
+            self._ended(error)
+        else:
+            self._wait(awaited)
+
+    def _ended(self, error: BaseException) -> None:
+        if isinstance(error, StopIteration):
+            self._returned(error.value)
+        elif isinstance(error, asyncio.CancelledError):
+            # As which Twisted knows it.
+            self._failed(Failure(defer.CancelledError()))
+        else:
+            self._failed(Failure())
+
+    def _wait(self, awaited: Any) -> None:
+        if type(awaited) is Arrival:
+            awaited.runner = self
+            return
+        try:
+            deferred = awaited if isinstance(awaited, Deferred) else _deferred(awaited)
+        except Exception:
+            # What cannot be awaited here is for the coroutine to hear.
+            self.throw(Failure())
+        else:
+            deferred.addCallbacks(self.resume, self.throw)
 
 
 def maybeCoroutine(function: Callable[..., Any], *args: object) -> Deferred[Any]:
@@ -96,10 +192,15 @@ def _deferred(awaited: Any) -> Deferred[Any]:
     """
     Adapt what a coroutine of asyncio's gives its task to wait for.
     """
-    if asyncio.isfuture(awaited):
+    if asyncio.isfuture(awaited) and asyncio._get_running_loop() is not None:
         # Where a task would mark that it has seen it.
         awaited._asyncio_future_blocking = False
         return Deferred.fromFuture(awaited)
+    if awaited is not None or asyncio._get_running_loop() is None:
+        raise TypeError(
+            f"{awaited!r} cannot be awaited here, where Deferreds can, and what is asyncio's on a "
+            "reactor that runs on its loop: netkit.aio.run(), or twistd --reactor=asyncio"
+        )
     turn: Deferred[None] = Deferred()
     # Nothing is what asyncio.sleep(0) waits for: the next turn.
     asyncio.get_running_loop().call_soon(_fire, turn)

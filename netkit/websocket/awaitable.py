@@ -5,8 +5,9 @@ A WebSocket connection whose messages are awaited, for coroutines.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine
-from types import TracebackType
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from types import TracebackType, coroutine
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -17,7 +18,7 @@ from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
 from ..base.arguments import checkCallable
-from ..base.coroutines import startCoroutine
+from ..base.coroutines import Arrival, Runner
 from ..base.failures import releaseFrames, untraced
 from ..base.notes import note
 from ..base.waiters import Waiters
@@ -75,6 +76,8 @@ class WebSocket(WebSocketProtocol):
         self._unread = 0
         self._paused = False
         self._receiver: Deferred[Message] | None = None
+        # What the iteration waits for, as long as it can be waited for again.
+        self._arrival: Arrival[Message] | None = None
         self._reason: Exception | None = None
         self._watchers: Waiters[Exception] = Waiters()
 
@@ -111,12 +114,20 @@ class WebSocket(WebSocketProtocol):
     def __aiter__(self) -> WebSocket:
         return self
 
-    async def __anext__(self) -> Message:
+    @coroutine
+    def __anext__(self) -> Generator[Any, Any, Message]:
         """
         Receive the next message, up to an end in good order.
         """
         try:
-            return await self.receive()
+            if self._messages or self._receiver is not None or self._reason is not None:
+                return (yield from self.receive())
+            arrival = self._arrival
+            if arrival is None:
+                self._arrival = arrival = Arrival(self._stoppedReceiving)
+            self._receiver = arrival
+            message: Message = yield arrival
+            return message
         except WebSocketClosed as closed:
             if closed.code in _IN_ORDER:
                 raise StopAsyncIteration from None
@@ -132,15 +143,16 @@ class WebSocket(WebSocketProtocol):
         @raise TypeError: C{message} is neither; nothing was sent.
         @raise NotConnected: the connection is closed, by whichever side, or is closing.
         """
+        connection = self._connection
         if isinstance(message, str):
-            self._connection.sendTextMessage(message)
+            connection.sendTextMessage(message)
         elif isinstance(message, (bytes, bytearray, memoryview)):
-            self._connection.sendBytesMessage(message)
+            connection.sendBytesMessage(message)
         else:
             raise TypeError(
                 f"a message is text or octets, not {message!r}: json.dumps() makes text of it"
             )
-        return self._connection.ready()
+        return connection.ready()
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> Deferred[Exception]:
         """
@@ -228,19 +240,17 @@ class WebSocket(WebSocketProtocol):
         if self._started is not None:
             self._started(self)
 
-    def textMessageReceived(self, message: str) -> None:
-        self._received(message)
-
-    def bytesMessageReceived(self, data: bytes | bytearray) -> None:
-        self._received(data)
-
     def connectionLost(self, reason: Failure) -> None:
         assert isinstance(reason.value, Exception)
         self._reason = reason.value
         receiver, self._receiver = self._receiver, None
+        self._arrival = None
         if receiver is not None:
             failure = Failure(untraced(self._reason))
-            receiver.errback(failure)
+            if isinstance(receiver, Arrival):
+                receiver.failed(failure)
+            else:
+                receiver.errback(failure)
             # Whoever received may have caught it, and go on.
             releaseFrames(failure)
         self._watchers.succeed(self._reason)
@@ -248,7 +258,12 @@ class WebSocket(WebSocketProtocol):
     def _received(self, message: Message) -> None:
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
-            receiver.callback(message)
+            if type(receiver) is Arrival and (runner := receiver.runner) is not None:
+                receiver.runner = None
+                runner.resume(message)
+            else:
+                self._arrival = None
+                receiver.callback(message)
             return
         self._messages.append(message)
         self._unread += len(message) + _OVERHEAD
@@ -257,6 +272,10 @@ class WebSocket(WebSocketProtocol):
                 self._paused = True
                 self.transport.pauseProducing()
             self._connection.keepUnread(self._unread)
+
+    # One call for each message, not two.
+    textMessageReceived = _received
+    bytesMessageReceived = _received  # type: ignore[assignment]
 
     def _relieve(self, size: int) -> None:
         """
@@ -270,7 +289,7 @@ class WebSocket(WebSocketProtocol):
             self.transport.resumeProducing()
 
     def _stoppedReceiving(self, receiver: Deferred[Message]) -> None:
-        self._receiver = None
+        self._receiver = self._arrival = None
 
 
 class WebSocketApplication:
@@ -305,19 +324,18 @@ class WebSocketApplication:
         return WebSocket(request, self._start)
 
     def _start(self, ws: WebSocket) -> None:
-        coroutine = self._handler(ws)
-        if not isinstance(coroutine, Coroutine):
+        handling = self._handler(ws)
+        if not isinstance(handling, Coroutine):
             raise TypeError(
-                f"the handler of a WebSocket is a coroutine function, and returned {coroutine!r}: "
+                f"the handler of a WebSocket is a coroutine function, and returned {handling!r}: "
                 "write async def"
             )
-        handling = startCoroutine(coroutine)
-        handling.addCallbacks(self._returned, self._failed, (ws,), errbackArgs=(ws,))
+        Runner(handling, partial(self._returned, ws), partial(self._failed, ws))
 
-    def _returned(self, result: object, ws: WebSocket) -> None:
+    def _returned(self, ws: WebSocket, result: object) -> None:
         ws.transport.loseConnection()
 
-    def _failed(self, failure: Failure, ws: WebSocket) -> None:
+    def _failed(self, ws: WebSocket, failure: Failure) -> None:
         if ws.state is State.OPEN or not failure.check(*_ENDS):
             peer = addressText(ws.getPeer())
             _log.failure(

@@ -4,6 +4,7 @@ Tests for L{netkit.websocket.WebSocket} and L{netkit.websocket.WebSocketApplicat
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -317,3 +318,70 @@ def test_what_is_no_message() -> None:
         held.ws.send(noMessage)
     assert "OPEN" in repr(held.ws)
     assert held.ws.latency is None
+
+
+def test_another_coroutine_goes_on_where_one_was_cancelled() -> None:
+    held = Held()
+
+    async def first() -> Any:
+        async for message in held.ws:
+            return message
+        return None
+
+    cancelled = Deferred.fromCoroutine(first())
+    cancelled.cancel()
+    assert isinstance(failure(cancelled), CancelledError)
+    for message in ("one", "two"):
+        waiting = Deferred.fromCoroutine(first())
+        held.receive(message)
+        assert result(waiting) == message
+
+
+def test_one_iterates_after_another() -> None:
+    told: list[Any] = []
+    passed: Deferred[WebSocket] = Deferred()
+    over: Deferred[None] = Deferred()
+
+    async def handler(ws: WebSocket) -> None:
+        async for message in ws:
+            told.append(message)
+            if message == "yours":
+                passed.callback(ws)
+                await over
+
+    async def other() -> None:
+        ws = await passed
+        async for message in ws:
+            told.append((message,))
+            if message == "mine":
+                return
+
+    waiting = Deferred.fromCoroutine(other())
+    server = serve(handler)
+    for text in ("a", "yours", "b", "mine"):
+        server.receive(server.client.send_text(text))
+    assert result(waiting) is None
+    over.callback(None)
+    for text in ("c", "d"):
+        server.receive(server.client.send_text(text))
+    assert told == ["a", "yours", ("b",), ("mine",), "c", "d"]
+
+
+def test_a_handler_goes_on_where_what_it_awaits_fails(logged: list[LogEvent]) -> None:
+    asyncios: Any = asyncio.Future(loop=asyncio.new_event_loop())
+    later: Deferred[None] = Deferred()
+
+    async def handler(ws: WebSocket) -> None:
+        for awaited in (later, asyncios):
+            try:
+                await awaited
+            except (ZeroDivisionError, TypeError) as error:
+                await ws.send(str(error))
+
+    server = serve(handler)
+    later.errback(ZeroDivisionError("later"))
+    asyncios.get_loop().close()
+    first, second, closed = server.sent()
+    assert "later" in str(first)
+    assert "cannot be awaited here, where Deferreds can" in str(second)
+    assert isinstance(closed, Close)
