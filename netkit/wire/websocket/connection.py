@@ -12,7 +12,7 @@ handshake, are in L{netkit.wire.websocket.lifecycle}.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..errors import LocalProtocolError, WebSocketProtocolError
 from .broadcast import PreparedMessage
@@ -27,6 +27,14 @@ from .messages import IncomingMessage, decode_text, encode_message, encode_text
 _TEXT_WHOLE = FIN | Opcode.TEXT
 _BINARY_WHOLE = FIN | Opcode.BINARY
 _CLOSE = FIN | Opcode.CLOSE
+
+# A compressed message in one frame: its first octet, and that of the same without.
+_TEXT_COMPRESSED = _TEXT_WHOLE | RSV1
+_COMPRESSED = (bytes((_TEXT_COMPRESSED,)), bytes((_BINARY_WHOLE | RSV1,)))
+_BINARY_OCTET = bytes((_BINARY_WHOLE,))
+
+# One of fewer octets is inflated at once.
+_SMALL = 2**14
 
 _keys = MaskingKeys()
 
@@ -149,7 +157,51 @@ class Connection:
             message = whole_message(data, self._mask_bit, self._max_message_size)
             if message is not None:
                 return (message,)
+            if self._deflate is not None and len(data) < _SMALL and data[:1] in _COMPRESSED:
+                # As a binary one, it is what that would carry.
+                payload = whole_message(
+                    _BINARY_OCTET + data[1:], self._mask_bit, self._max_message_size
+                )
+                if payload is not None:
+                    assert type(payload) is bytes
+                    return self._inflate(self._deflate, data[0] == _TEXT_COMPRESSED, payload)
         return self._events(data)
+
+    def _inflate(
+        self, deflate: PerMessageDeflate, text: bool, payload: bytes
+    ) -> tuple[Event] | Iterator[Event]:
+        """
+        Inflate a message that arrived whole, and no more.
+        """
+        try:
+            inflated = deflate.decompress(payload, True)
+        except WebSocketProtocolError as error:
+            return _raising(error)
+        if type(inflated) is tuple:
+            (whole,) = inflated
+            if not 0 < self._max_message_size < len(whole):
+                if not text:
+                    return (whole,)
+                try:
+                    return (str(whole, "utf-8"),)
+                except UnicodeDecodeError:
+                    # Said with more care below.
+                    pass
+        return self._inflated(text, inflated)
+
+    def _inflated(self, text: bool, inflated: Iterable[bytes]) -> Iterator[Event]:
+        """
+        The same of one that is large, or cannot be.
+        """
+        self._between = False
+        self._incoming = message = IncomingMessage(
+            text=text, keep=True, max_size=self._max_message_size, deflate=None
+        )
+        for _ in message.take(inflated):
+            pass
+        self._incoming = None
+        yield message.end()
+        self._between = not self.lifecycle.discards
 
     def _events(self, data: bytes) -> Iterator[Event]:
         self._between = False
@@ -462,6 +514,14 @@ class Connection:
         if not self.lifecycle.may_send:
             return self.lifecycle.cannot_send()
         return LocalProtocolError("a message that is sent in pieces is not finished")
+
+
+def _raising(error: WebSocketProtocolError) -> Iterator[Event]:
+    """
+    Events of which the first one is an error.
+    """
+    yield from ()
+    raise error
 
 
 def _sendable(code: int) -> bool:

@@ -111,43 +111,67 @@ class PerMessageDeflate:
         """
         self._deflater = None
 
-    def decompress(self, payload: bytes, last: bool) -> Iterator[bytes]:
+    def decompress(self, payload: bytes, last: bool) -> tuple[bytes] | Iterator[bytes]:
         """
         Inflate a part of a message, portion by portion, so that the caller may stop at its limit
         before the rest takes memory.
 
         @param last: whether the message ends with it.
-        @raise WebSocketProtocolError: it is no DEFLATE data.
+        @return: the portions; a tuple of one where that is all, as of most messages. The caller
+            goes through an iterator to its end.
+        @raise WebSocketProtocolError: it is no DEFLATE data; from the iteration as well.
         """
         if last:
             payload += _TAIL
+        if len(payload) > _SLICE:
+            return self._sliced(payload, last)
+        portion, rest = self._inflate(payload)
+        if rest is not None:
+            return self._portions(portion, rest, last)
+        if last:
+            self._end()
+        return (portion,)
+
+    def _sliced(self, payload: bytes, last: bool) -> Iterator[bytes]:
         for start in range(0, len(payload), _SLICE):
-            yield from self._inflate(payload[start : start + _SLICE])
-        if last and (not self.in_takeover or (self._inflater is not None and self._inflater.eof)):
+            yield from self._portions(*self._inflate(payload[start : start + _SLICE]), False)
+        if last:
+            self._end()
+
+    def _portions(self, portion: bytes, rest: bytes | None, last: bool) -> Iterator[bytes]:
+        yield portion
+        while rest is not None:
+            portion, rest = self._inflate(rest)
+            yield portion
+        if last:
+            self._end()
+
+    def _end(self) -> None:
+        if not self.in_takeover or (self._inflater is not None and self._inflater.eof):
             self._inflater = None
 
-    def _inflate(self, data: bytes) -> Iterator[bytes]:
-        while True:
-            inflater = self._inflater
-            if inflater is None:
-                self._inflater = inflater = zlib.decompressobj(-self.in_window_bits)
-            try:
-                portion = inflater.decompress(data, _PORTION)
-            except zlib.error as error:
-                raise WebSocketProtocolError(
-                    f"a message cannot be inflated: {error}", CloseCode.INVALID_PAYLOAD
-                ) from error
-            yield portion
-            if inflater.eof:
-                # A sender may end the stream and begin a new one (RFC 7692 section 7.2.3.4).
-                data = inflater.unused_data
-                self._inflater = None
-                if not data:
-                    return
-            else:
-                data = inflater.unconsumed_tail
-                if not data and len(portion) < _PORTION:
-                    return
+    def _inflate(self, data: bytes) -> tuple[bytes, bytes | None]:
+        """
+        Inflate a portion.
+
+        @return: the portion, and what is still to be inflated; L{None} where nothing is left,
+            neither here nor in zlib.
+        """
+        inflater = self._inflater
+        if inflater is None:
+            self._inflater = inflater = zlib.decompressobj(-self.in_window_bits)
+        try:
+            portion = inflater.decompress(data, _PORTION)
+        except zlib.error as error:
+            raise WebSocketProtocolError(
+                f"a message cannot be inflated: {error}", CloseCode.INVALID_PAYLOAD
+            ) from error
+        if inflater.eof:
+            # A sender may end the stream and begin a new one (RFC 7692 section 7.2.3.4).
+            self._inflater = None
+            return portion, inflater.unused_data or None
+        rest = inflater.unconsumed_tail
+        return portion, rest if rest or len(portion) == _PORTION else None
 
     def _new_deflater(self) -> zlib._Compress:
         bits = self.out_window_bits

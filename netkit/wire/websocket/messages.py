@@ -120,6 +120,16 @@ class IncomingMessage:
         inflated: Iterable[bytes] = (payload,)
         if self._deflate is not None:
             inflated = self._deflate.decompress(payload, last)
+        return self.take(inflated)
+
+    def take(self, inflated: Iterable[bytes]) -> Iterator[str | bytes]:
+        """
+        Take the next part, which was inflated.
+
+        @param inflated: its portions.
+        @return: the same, decoded. The caller goes through it to the end.
+        @raise WebSocketProtocolError: as L{parts}.
+        """
         for part in inflated:
             self._size += len(part)
             if 0 < self._max_size < self._size:

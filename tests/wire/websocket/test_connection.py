@@ -458,3 +458,55 @@ def test_any_octets_give_events_or_one_error(
     )
     with suppress(WebSocketProtocolError):
         receive(connection, *segments)
+
+
+@ROLES
+@pytest.mark.parametrize(
+    "message",
+    ["", "text", "grüße", b"", b"octets", "long" * 40_000, bytes(2**16), bytes(2**18)],
+    ids=lambda message: f"{type(message).__name__}-{len(message)}",
+)
+@pytest.mark.parametrize("takeover", [True, False])
+def test_a_compressed_message_is_the_same_however_it_arrives(
+    client: bool, message: str | bytes, takeover: bool
+) -> None:
+    def side(client: bool) -> Connection:
+        deflate = PerMessageDeflate(in_takeover=takeover, out_takeover=takeover)
+        return Connection(client=client, max_message_size=2**19, deflate=deflate)
+
+    sender = side(not client)
+    send = sender.send_text if isinstance(message, str) else sender.send_bytes
+    # The second one refers to the first, where it may.
+    octets = [send(message), send(message)]  # type: ignore[arg-type] # of the same type
+    wanted = [message, message, Ping(b"behind")]
+    behind = sender.send_ping(b"behind")
+    assert receive(side(client), *octets, behind) == wanted
+    assert receive(side(client), *octetByOctet(b"".join([*octets, behind]))) == wanted
+    assert receive(side(client), b"".join([*octets, behind])) == wanted
+
+
+@ROLES
+@pytest.mark.parametrize(
+    ("opcode", "message", "code"),
+    [
+        (Opcode.TEXT, b"caf\xc3", CloseCode.INVALID_PAYLOAD),
+        (Opcode.TEXT, b"\xed\xa0\x80", CloseCode.INVALID_PAYLOAD),
+        (Opcode.TEXT, bytes(101), CloseCode.MESSAGE_TOO_BIG),
+        (Opcode.BINARY, bytes(101), CloseCode.MESSAGE_TOO_BIG),
+        (Opcode.BINARY, bytes(2**20), CloseCode.MESSAGE_TOO_BIG),
+        (Opcode.BINARY, None, CloseCode.INVALID_PAYLOAD),
+    ],
+)
+def test_a_compressed_message_is_refused_the_same_however_it_arrives(
+    client: bool, opcode: Opcode, message: bytes | None, code: CloseCode
+) -> None:
+    payload = b"\xff\xff" if message is None else PerMessageDeflate().compress(message, True)
+    octets = frame(client, FIN | RSV1 | opcode, payload)
+    said = set()
+    for segments in ([octets], octetByOctet(octets)):
+        connection = Connection(client=client, max_message_size=100, deflate=PerMessageDeflate())
+        # An error is an event in its place: behind what came before.
+        events, error = fail(connection, frame(client, FIN | Opcode.TEXT, b"before"), *segments)
+        assert events == ["before"]
+        said.add((error.code, str(error)))
+    assert [code for code, _ in said] == [code]
