@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from twisted.logger import FileLogObserver, LogEvent, eventAsText
+from twisted.logger import FileLogObserver, ILogObserver, LogEvent, eventAsText
+
+from .repeats import Summed
 
 #: Where a worker is told what it is to do.
 ENVIRONMENT = "NETKIT_WORKER"
@@ -27,11 +29,17 @@ def instructions() -> dict[str, Any] | None:
     return None if told is None else dict(json.loads(told))
 
 
-def observer() -> FileLogObserver:
+#: The name of what makes the observer that a worker logs with.
+OBSERVER = "netkit.operation.child.observer"
+
+
+def observer() -> ILogObserver:
     """
     Make the observer that a worker logs with: its parent has the time, and the file.
     """
-    return FileLogObserver(sys.stderr, _line)
+    from twisted.internet import reactor
+
+    return Summed(FileLogObserver(sys.stderr, _line), reactor)
 
 
 def _line(event: LogEvent) -> str:
@@ -65,7 +73,7 @@ def _runTwistd() -> None:
         "chroot": None,
         "gid": None,
         "logfile": "-",
-        "logger": f"{observer.__module__}.{observer.__name__}",
+        "logger": OBSERVER,
         "nodaemon": True,
         "no_save": True,
         "pidfile": "",

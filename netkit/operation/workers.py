@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from ..base.waiters import Waiters
 from .child import ENVIRONMENT
 from .figures import Figures, fromJSON
+from .repeats import RELAYED
 
 _log = Logger()
 
@@ -124,7 +125,7 @@ class WorkerProcess(ProcessProtocol):
         self.ended.callback(None)
 
     def _logged(self, line: str) -> None:
-        _log.info("{name}: {line}", name=self.name, line=line)
+        _log.info("{name}: {line}", name=self.name, line=line, **{RELAYED: True})
 
     def _told(self, line: str) -> None:
         if line != "ready":

@@ -18,7 +18,7 @@ from ..capture.ring import SIZE
 from ..faults import parseFault
 from ..operation.accesslog import parseFormat
 from ..service import CannotStart
-from .standardlog import untroubleLog
+from .standardlog import LOG_FORMATS, LogFormatError, untroubleLog
 
 T = TypeVar("T")
 
@@ -164,6 +164,7 @@ class CommonOptions(Options):
             "combined",
             "combined, json, or a format such as '{peer} {method} {target} {status} {seconds}'.",
         ],
+        ["log-format", None, None, "How twistd's own log is written: text, or json."],
         [
             "metrics",
             None,
@@ -237,7 +238,10 @@ class CommonOptions(Options):
                 raise
             raise CannotStart(f"{self.parent.subCommand}: {error}") from error
         if self.parent is not None:
-            untroubleLog(self.parent)
+            try:
+                untroubleLog(self.parent, self["log-format"])
+            except LogFormatError as error:
+                raise CannotStart(f"{self.parent.subCommand}: --log-format: {error}") from error
 
     def parseArgs(self, *arguments: str) -> None:
         if arguments:
@@ -246,6 +250,8 @@ class CommonOptions(Options):
     def postOptions(self) -> None:
         if self["format"] is not None:
             _checkChoice("format", self["format"], list(FORMATS))
+        if self["log-format"] is not None:
+            _checkChoice("log-format", self["log-format"], list(LOG_FORMATS))
         _checkChoice("print", self["print"], list(Selection))
         _checkChoice("capture-when-full", self["capture-when-full"], ["slow", "drop"])
         if self["capture-file-size"] < 1 or self["capture-files"] < 1:

@@ -9,18 +9,28 @@ import atexit
 import os
 import stat
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from io import TextIOBase
 from threading import Event
 from typing import Any, TextIO, cast
 
 from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
-from twisted.logger import ILogObserver, textFileLogObserver
+from twisted.logger import (
+    FileLogObserver,
+    ILogObserver,
+    jsonFileLogObserver,
+    textFileLogObserver,
+)
 from twisted.python.logfile import LogFile
 from twisted.python.usage import Options
 
 from ..base.descriptors import writeAll
 from ..base.worker import Worker
+from ..operation.child import OBSERVER
+from ..operation.jsonlog import jsonLogObserver
+from ..operation.repeats import Summed
 from ..operation.supervisor import supervisor
 
 # How many octets may wait to be read.
@@ -30,39 +40,64 @@ _MOST = 2**20
 _PATIENCE = 0.4
 
 
-def untroubleLog(options: Options) -> None:
+#: The values of C{--log-format}.
+LOG_FORMATS: dict[str, Callable[[TextIO], FileLogObserver]] = {
+    "text": textFileLogObserver,
+    "json": jsonLogObserver,
+}
+
+
+class LogFormatError(ValueError):
+    """
+    What logs has a format of its own.
+    """
+
+
+def untroubleLog(options: Options, format: str | None = None) -> None:
     """
     Have the log go by a thread where it goes to standard output or standard error, and that is
-    something whose reader may stall.
+    something whose reader may stall; and what is logged again and again summed up.
 
     @param options: those of twistd or twist, not of a plugin.
+    @param format: one of L{LOG_FORMATS}; as twistd or twist has it by default.
+    @raise LogFormatError: there can be no C{format}.
     """
     values = cast(dict[str, Any], options)
     if "logFile" in values:
         # twist
-        if values["logFile"] in (sys.stdout, sys.stderr) and _mayStall(values["logFile"]):
-            values["logFile"] = StandardLog(values["logFile"])
-    elif (
-        (values.get("nodaemon") or values.get("debug"))
-        and values.get("logfile") in (None, "", "-")
-        and not values.get("syslog")
-        and not values.get("logger")
-        and _mayStall(sys.stdout)
-    ):
-        # As an option of twistd has it.
+        if values["logFile"] in (sys.stdout, sys.stderr):
+            values["logFile"] = _standard(values["logFile"])
+        # What twist takes where nothing is said.
+        default = textFileLogObserver if values["logFile"].isatty() else jsonFileLogObserver
+        make = LOG_FORMATS[format] if format else values.get("fileLogObserverFactory", default)
+        values["fileLogObserverFactory"] = partial(_summed, make)
+        return
+    if values.get("syslog") or values.get("logger"):
+        if format is not None and values.get("logger") != OBSERVER:
+            raise LogFormatError("twistd's --syslog and --logger have formats of their own")
+        return
+    _settings.format = format or "text"
+    path = values.get("logfile")
+    foreground = values.get("nodaemon") or values.get("debug")
+    # As an option of twistd has it.
+    if foreground and path in (None, "", "-"):
         values["logger"] = f"{__name__}.standardObserver"
-    elif (
-        not (values.get("syslog") or values.get("logger"))
-        and values.get("logfile") != "-"
-        and (values.get("logfile") or not values.get("nodaemon"))
-    ):
+    elif path != "-":
         # twistd's own would rename the file at SIGUSR1, which logrotate has done by then.
         values["logger"] = f"{__name__}.fileObserver"
-        _path[:] = [values.get("logfile") or "twistd.log"]
+        _settings.path = path or "twistd.log"
 
 
-# The file that twistd is to log to.
-_path: list[str] = []
+class _Settings:
+    """
+    What the observers, which twistd makes by their names, go by.
+    """
+
+    path = "twistd.log"
+    format = "text"
+
+
+_settings = _Settings()
 
 
 def fileObserver() -> ILogObserver:
@@ -71,16 +106,26 @@ def fileObserver() -> ILogObserver:
     """
     from twisted.internet import reactor
 
-    file = LogFile.fromFullPath(_path[0])
+    file = LogFile.fromFullPath(_settings.path)
     supervisor(reactor).onReopen(file.reopen)
-    return textFileLogObserver(cast(TextIO, file))
+    return _summed(LOG_FORMATS[_settings.format], cast(TextIO, file))
 
 
 def standardObserver() -> ILogObserver:
     """
     Make the observer that twistd logs with.
     """
-    return textFileLogObserver(cast(TextIO, StandardLog(sys.stdout)))
+    return _summed(LOG_FORMATS[_settings.format], _standard(sys.stdout))
+
+
+def _summed(make: Callable[[TextIO], ILogObserver], file: TextIO) -> ILogObserver:
+    from twisted.internet import reactor
+
+    return Summed(make(file), reactor)
+
+
+def _standard(file: TextIO) -> TextIO:
+    return cast(TextIO, StandardLog(file)) if _mayStall(file) else file
 
 
 def _mayStall(file: TextIO) -> bool:

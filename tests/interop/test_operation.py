@@ -4,15 +4,19 @@ Services are stopped, reloaded and killed in part while real clients use them.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
 import signal
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from netkit.operation.repeats import MOST
 from tests.interop.peers import PATIENCE, SCRIPTS, Program, eventually, requirePeer, run
 
 COUNTING = """
@@ -236,3 +240,38 @@ def test_logrotate(start: list[Program], reactor: str, tmp_path: Path, count: in
     logged = "".join(path.read_text() for path in tmp_path.glob("log*"))
     assert logged.count("starting up.") == 1 + count
     assert logged.count("Server Shut Down.") == 1 + count
+
+
+def test_a_log_in_json_that_sums_up_clients_who_get_no_descriptor(
+    start: list[Program], reactor: str, tmp_path: Path
+) -> None:
+    prlimit = requirePeer("prlimit")
+    service = Program(
+        [
+            *[prlimit, "--nofile=40", str(SCRIPTS / "twistd"), "-n", "--pidfile=", reactor],
+            *["netkit-echo", "--format=none", "-l", "unix:echo.sock", "--log-format=json"],
+        ],
+        cwd=tmp_path,
+    )
+    start.append(service)
+    service.waitForLines(re.compile("echo listens on "))
+    connections = []
+    for _ in range(100):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(tmp_path / "echo.sock"))
+        connections.append(connection)
+    # The last one is closed, or served as well: both are after all others.
+    connections[-1].settimeout(PATIENCE)
+    with suppress(OSError):
+        connections[-1].send(b"x")
+        connections[-1].recv(1)
+    service.stop()
+    for connection in connections:
+        connection.close()
+    told = [json.loads(line) for line in service.output.splitlines()]
+    assert {"time", "level", "namespace", "message"} == set(told[0])
+    messages = [each["message"] for each in told]
+    closed = [each for each in messages if each.startswith("EMFILE recovery: Closed socket")]
+    assert 1 < len(closed) <= MOST
+    [more] = [each for each in messages if "of which this is the last: EMFILE recovery" in each]
+    assert int(more.split()[0]) > 0
