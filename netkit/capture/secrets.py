@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 
 from ..wire.recording import Direction, Event, Octets
@@ -27,12 +27,18 @@ SECRET_FIELDS = frozenset(
     }
 )
 
+_NAMES = [name.encode() for name in sorted(SECRET_FIELDS)]
+
 # The value of such a field, with the lines that continue it, in whatever it stands.
 _SECRET = re.compile(
     rb"(?:^|(?<=\n))[ \t]*(?:%b)[ \t]*:[ \t]*([^\r\n]+(?:\r?\n[ \t]+[^\r\n]+)*)"
-    % b"|".join(re.escape(name.encode()) for name in sorted(SECRET_FIELDS)),
+    % b"|".join(map(re.escape, _NAMES)),
     re.IGNORECASE,
 )
+# Where a line begins that goes on with no other one, and how many octets are looked at at once.
+_LINE = re.compile(rb"\n(?![ \t])")
+_PART = 2**18
+
 _SHOWN = re.compile(rb"[^\r\n]")
 
 #: What the octets of a secret are shown as.
@@ -73,11 +79,27 @@ def masked(
     return events
 
 
+def _found(stream: bytes) -> Iterator[re.Match[bytes]]:
+    """
+    Find where the secrets are. A regular expression lets no other thread run, and takes seconds
+    for what a connection may have in memory: it is shown what has the name of one in it, a part
+    at a time.
+    """
+    start = 0
+    while start < len(stream):
+        line = _LINE.search(stream, start + _PART)
+        end = len(stream) if line is None else line.end()
+        part = stream[start:end].lower()
+        if any(name in part for name in _NAMES):
+            yield from _SECRET.finditer(stream, start, end)
+        start = end
+
+
 def _hidden(stream: bytes, contents: list[tuple[int, int | None]], gone: int) -> bytes | None:
     hidden: bytearray | None = None
     contents = sorted(contents, key=itemgetter(0))
     starts = [first for first, _ in contents]
-    for found in _SECRET.finditer(stream):
+    for found in _found(stream):
         start, end = found.span(1)
         position = gone + start
         before = bisect_right(starts, position)

@@ -357,13 +357,25 @@ def test_notes_are_there() -> None:
 
 @pytest.mark.parametrize(
     ("first", "kind"),
-    [(GET, Kind.REQUEST), (b"PRI * HTTP/2.0\r\n", Kind.REQUEST), (b"*1\r\n$4\r\n", Kind.OCTETS)],
+    [
+        (GET, Kind.REQUEST),
+        (b"GET /without-a-version\r\n\r\n", Kind.REQUEST),
+        (b"brew /pot HTTP/1.1\r\nHost: x\r\n\r\n", Kind.REQUEST),
+        (b"PRI * HTTP/2.0\r\n", Kind.REQUEST),
+        (b"*1\r\n$4\r\n", Kind.OCTETS),
+        (b"hello there\n", Kind.OCTETS),
+        (b"USER anonymous\r\n", Kind.OCTETS),
+        (b"hello " + b"x" * 10_000, Kind.OCTETS),
+    ],
 )
-def test_what_is_spoken_is_seen_by_the_first_octets(first: bytes, kind: Kind) -> None:
+def test_what_is_spoken_is_seen_by_the_first_octets(
+    first: bytes, kind: Kind, byOctet: bool
+) -> None:
     dialogue = Dialogue("something")
     dialogue.received(first)
-    [item] = dialogue.items()
-    assert item.kind is kind
+    items = dialogue.items(byOctet=byOctet)
+    assert items[0].kind is kind
+    assert b"".join(map(octets, items)) == first
 
 
 def test_who_waits_to_be_spoken_to_speaks_no_http() -> None:

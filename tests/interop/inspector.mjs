@@ -50,7 +50,8 @@ const step = async (name, action) => {
     await action();
   } catch (error) {
     const where = String(error.stack).match(/inspector\.mjs:\d+/g) ?? [];
-    failed[name] = `${error.message} (${where.join(", ")})`;
+    const shown = await page.evaluate(() => ["toasts", "trouble", "state", "detail", "figures", "list"].map((id) => document.getElementById(id).textContent.slice(-300)).join(" | ")).catch(String);
+    failed[name] = `${error.message} (${where.join(", ")}): ${shown}`;
     await page.keyboard.press("Escape").catch(() => {});
     await page.keyboard.press("Escape").catch(() => {});
   }
@@ -85,6 +86,30 @@ const accessible = async () => {
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   if (violations.length) throw new Error(violations.map((each) => `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 160)).slice(0, 3).join(" ")}`).join("; "));
 };
+// As far as Tab, or Shift and Tab, leads: somebody who has no mouse comes there.
+const tabTo = async (selector, back = false) => {
+  const seen = [];
+  for (let tries = 0; tries < 120; tries++) {
+    if (back) await page.keyboard.down("Shift");
+    await press("Tab");
+    if (back) await page.keyboard.up("Shift");
+    const [there, where] = await page.evaluate((wanted) => {
+      const { activeElement } = document;
+      return [activeElement.matches(wanted), `${activeElement.tagName} ${activeElement.textContent.slice(0, 20)}`];
+    }, selector);
+    if (there) return;
+    seen.push(where);
+  }
+  throw new Error(`Tab does not lead to ${selector}, but to ${seen.slice(-12).join(", ")}`);
+};
+const write = async (selector, words) => {
+  await tabTo(selector);
+  await page.keyboard.down("Control");
+  await press("a");
+  await page.keyboard.up("Control");
+  await page.keyboard.type(words);
+};
+const pressed = (name) => page.$eval(`[data-command=${name}]`, (element) => element.getAttribute("aria-pressed"));
 // A toast stays for a while: which one is it?
 const quiet = () => page.evaluate(() => document.getElementById("toasts").replaceChildren());
 const raw = (address, octets) =>
@@ -391,6 +416,215 @@ await step("360 pixels are enough, and so are 4K", async () => {
     await accessible();
   }
   await page.setViewport({ width: 1400, height: 800 });
+});
+
+await step("each control takes the mouse", async () => {
+  await press("Escape", "Escape");
+  await type("");
+  const tool = (name) => page.click(`[data-command=${name}]`);
+  await tool("pause");
+  await sees("#state", "paused");
+  await tool("pause");
+  await sees("#state", "live");
+  const following = await pressed("follow");
+  await tool("follow");
+  await until((was) => document.querySelector("[data-command=follow]").getAttribute("aria-pressed") !== was, following);
+  for (const [name, toast] of [["order", "Newest first"], ["order", "Newest last"], ["theme", "Theme"], ["har", "Saved"], ["pcapng", "Saved"]]) {
+    await quiet();
+    await tool(name);
+    await sees(".toast", toast);
+  }
+  await press("t", "t");
+  for (const [name, inside] of [["help", ".help"], ["services", " section[aria-label=http]"], ["compose", ".compose"]]) {
+    await tool(name);
+    await appears(`dialog[open]${inside}`);
+    await page.click("dialog[open] header button");
+    await closed();
+  }
+  await type("path:curl -is:again");
+  await page.click("#list .row:not([hidden]) .target");
+  await sees(".request .startline", "POST");
+  await page.click("#tab-times");
+  await sees("#panel", "Waiting for the answer");
+  await page.click("[role=tab]");
+  await page.click("#detail-mark");
+  await until(() => document.getElementById("detail-mark").getAttribute("aria-pressed") === "false");
+  await page.click("#detail-secrets");
+  await sees(".request .fields", "Bearer secret");
+  await page.click("#detail-secrets");
+  await sees(".request .fields", "********");
+  await quiet();
+  await page.click("#detail-copy");
+  await page.click(".menu [role=menuitem]:last-of-type");
+  await sees(".toast", "Copied what was sent");
+  await page.click("#detail-edit");
+  await appears("dialog.compose [name=target]");
+  await press("Escape");
+  await closed();
+  const bar = await page.$("#splitter");
+  const { x, y } = await bar.boundingBox();
+  const before = await page.$eval("#splitter", (element) => element.getAttribute("aria-valuenow"));
+  await page.mouse.move(x + 2, y + 100);
+  await page.mouse.down();
+  await page.mouse.move(x - 80, y + 100);
+  await page.mouse.up();
+  await until((was) => document.getElementById("splitter").getAttribute("aria-valuenow") !== was, before);
+  await page.click("#detail-again");
+  await sees("[role=tab][aria-selected=true]", "Compare");
+  await page.click("#detail-close");
+  await until(() => document.getElementById("detail").hidden);
+});
+
+await step("each control is reached by keyboard alone", async () => {
+  await type("");
+  await press("/");
+  for (const name of ["pause", "follow", "order", "clear", "har", "pcapng", "services", "compose", "theme", "help"]) await tabTo(`[data-command=${name}]`);
+  await press("Enter");
+  await appears("dialog.help");
+  await tabTo("dialog header button");
+  await press("Space");
+  await closed();
+  await tabTo(".chip[data-word='is:websocket']");
+  await press("Space");
+  await until(() => document.querySelector(".chip[data-word='is:websocket']").getAttribute("aria-pressed") === "true");
+  await press("Space");
+  await select("path:curl -is:again");
+  for (const name of ["again", "edit", "copy", "secrets", "mark", "close"]) await tabTo(`#detail-${name}`);
+  await tabTo("[role=tab][aria-selected=true]");
+  await tabTo(".request .choice input");
+  await press("ArrowRight");
+  await sees(".request .text", "POST /anything/curl HTTP/1.1\u240d\u240a");
+  await press("ArrowRight");
+  await sees(".request .hex", "50 4f 53 54");
+  await press("ArrowLeft", "ArrowLeft");
+  await tabTo(".request .window");
+  // Something new, as exact octets.
+  await press("Escape", "Escape", "n");
+  await appears("dialog.compose");
+  await write("dialog.compose [name=to]", `tcp:${plain}`);
+  await tabTo("dialog.compose .choice input");
+  await press("ArrowRight", "ArrowRight");
+  await write("dialog.compose [name=octets]", "by keyboard\\x00\\n");
+  await tabTo("dialog.compose .primary");
+  await press("Enter");
+  await closed();
+  await sees(".said.client", "by keyboard\u2400");
+});
+
+await step("answers and faults are changed by keyboard alone", async () => {
+  const card = "section[aria-label=websocket]";
+  await press("Escape", "Escape", "a");
+  await appears(`${card} [name=content]`);
+  await quiet();
+  await write(`${card} [name=content]`, "always this");
+  await tabTo(`${card} form .primary`);
+  await press("Enter");
+  await sees(".toast", "websocket answers differently");
+  const answered = async () => {
+    const socket = new WebSocket(`ws://${websocket}/changed`);
+    await new Promise((resolve) => socket.on("open", resolve));
+    socket.send("what was said");
+    const [message] = await new Promise((resolve) => socket.once("message", (...told) => resolve(told)));
+    socket.close();
+    return String(message);
+  };
+  if ((await answered()) !== "always this") throw new Error("it answers as before");
+  await tabTo(`${card} form .actions button`);
+  await press("Space");
+  await sees(".toast", "websocket answers as at the start");
+  if ((await answered()) !== "what was said") throw new Error("it does not answer as before");
+  const form = `${card} form[aria-label='New fault of websocket']`;
+  await tabTo(`${form} [name=type]`);
+  await page.keyboard.type("latency");
+  await write(`${form} [name=attribute-delay]`, "0.01");
+  await tabTo(`${form} .actions button, ${form} > button, ${form} .button`);
+  await press("Enter");
+  await sees(`${card} .faults li`, "latency");
+  await tabTo(`${card} .faults li button`);
+  await press("Enter");
+  await until((where) => !document.querySelector(`${where} .faults li`), card);
+  await press("Escape");
+  await closed();
+});
+
+await step("a WebSocket and a dialogue are sent again, edited", async () => {
+  await select("is:websocket path:/npm");
+  await press("e");
+  await appears("dialog.compose [name=messages]");
+  await page.focus("dialog.compose [name=messages]");
+  await page.keyboard.type("one more\n");
+  await page.click("dialog.compose .primary");
+  await closed();
+  await sees(".title .target", "/npm");
+  await press("[", "[", "[");
+  await until(() => document.getElementById("panel")?.textContent.includes("one more") || (document.querySelector("[role=tab][aria-selected=true]")?.nextElementSibling ?? document.querySelector("[role=tab]")).click());
+  await select("is:tcp service:print-respond -is:again");
+  await press("e");
+  await appears("dialog.compose [name=octets]");
+  await page.focus("dialog.compose [name=octets]");
+  await page.keyboard.type("edited ");
+  await page.click("dialog.compose .primary");
+  await closed();
+  await type("is:again is:tcp");
+  await sees("#list .row:not([hidden]) .service", "sent again");
+});
+
+await step("what is long is paged", async () => {
+  const socket = new WebSocket(`ws://${websocket}/long`);
+  await new Promise((resolve) => socket.on("open", resolve));
+  for (let number = 0; number < 120; number++) {
+    socket.send(`message ${number} ${"x".repeat(number === 119 ? 3000 : 0)}`);
+    await new Promise((resolve) => socket.once("message", resolve));
+  }
+  socket.close();
+  await select("path:/long");
+  const go = (name) => page.evaluate((label) => [...document.querySelectorAll("#panel .pager button")].find((each) => each.textContent === label).click(), name);
+  await sees("#panel .pager", "of 24");
+  await go("Latest");
+  await sees(".said.client", "message 119");
+  await go("Earlier");
+  await sees(".said.client", "message 50");
+  await go("Later");
+  await sees(".said.client", "message 119");
+  await page.evaluate(() => [...document.querySelectorAll(".said button")].find((each) => each.textContent.startsWith("Show all")).click());
+  await until(() => [...document.querySelectorAll(".said .text")].some((each) => each.textContent.length > 3000));
+  await run("curl", ["-s", "-o", "/dev/null", `http://${http}/stream/20000`]);
+  await select("path:/stream");
+  await sees(".response .text", "line 0");
+  await go("Later");
+  await sees(".response .text", "line 4000");
+  await go("End");
+  await sees(".response .text", "line 19999");
+  await go("Earlier");
+  await sees(".response .text", "line 17000");
+});
+
+await step("a recording is looked at, and nothing of it can be changed", async () => {
+  const recording = join(downloads, readdirSync(downloads).find((name) => name.endsWith(".pcapng")));
+  const inspect = spawn(process.env.NETKIT, ["inspect", "--inspect-read-only", recording]);
+  try {
+    const address = await new Promise((resolve, reject) => {
+      let said = "";
+      for (const stream of [inspect.stdout, inspect.stderr]) {
+        stream.on("data", (data) => {
+          said += data;
+          const found = /http:\/\/[^\s/]+\//.exec(said);
+          if (found) resolve(found[0]);
+        });
+      }
+      inspect.on("close", () => reject(new Error(said)));
+    });
+    const other = await browser.newPage();
+    await other.goto(address);
+    await other.waitForFunction(() => [...document.querySelectorAll(".row .target")].some((each) => each.textContent === "/anything/curl"));
+    await other.waitForFunction(() => document.getElementById("figures").textContent.includes("read-only"));
+    const open = await other.$$eval("[data-command]", (buttons) => buttons.filter((each) => !each.disabled).map((each) => each.dataset.command));
+    if (open.includes("clear") || open.includes("compose") || !open.includes("har")) throw new Error(open.join(" "));
+    await other.close();
+    await page.bringToFront();
+  } finally {
+    inspect.kill();
+  }
 });
 
 await step("what was refused is pointed at", async () => {

@@ -27,9 +27,16 @@ from .item import Item, Kind
 from .raw import ContentView, RawView
 from .spool import Spool
 
-# How an HTTP request begins, and what may become that.
-_REQUEST = re.compile(TCHAR + rb"{1,20} [!-~]")
-_PERHAPS = re.compile(TCHAR + rb"{1,20} ?")
+# How an HTTP request begins: with a method that all know, or a line that says so at its end;
+# two words alone begin what anything else may say.
+_REQUEST = re.compile(
+    rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE) [!-~]|"
+    + TCHAR
+    + rb"{1,40} [^\r\n]+ HTTP/[0-9]"
+)
+# What may become that.
+_PERHAPS = re.compile(TCHAR + rb"{1,40}(?: [^\r\n]*)?")
+_LONGEST_LINE = 2**13
 
 
 class View(Protocol):
@@ -84,10 +91,10 @@ class GuessView:
             if event.direction is not fromClient:
                 # Who waits to be spoken to does not speak HTTP.
                 return RawView(self._opened, self._spool)
-            self._first += event.data
+            self._first += event.data[: _LONGEST_LINE - len(self._first)]
             if _REQUEST.match(self._first):
                 return HTTPView(self._opened, self._spool, self._begun)
-            if _PERHAPS.fullmatch(self._first):
+            if len(self._first) < _LONGEST_LINE and _PERHAPS.fullmatch(self._first):
                 return None
             return RawView(self._opened, self._spool)
         if isinstance(event, HalfClosed | Dropped | Closed):

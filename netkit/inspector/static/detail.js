@@ -141,6 +141,8 @@ export class Detail {
     }
 
     _choose(tab) {
+        // What is still shown is of the row before.
+        if (!this.exchange) return;
         this._tab = tab;
         this._draw();
     }
