@@ -13,6 +13,7 @@ import WebSocket from "ws";
 const require = createRequire(import.meta.url);
 const [inspector, http, websocket, plain] = process.argv.slice(2);
 const run = promisify(execFile);
+const started = Date.now();
 const failed = {};
 const troubles = [];
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
@@ -45,7 +46,7 @@ await page.evaluateOnNewDocument(() => {
 });
 
 const step = async (name, action) => {
-  if (process.env.VERBOSE) console.error(name);
+  if (process.env.VERBOSE) console.error(((Date.now() - started) / 1000).toFixed(1), name);
   try {
     await action();
   } catch (error) {
@@ -86,6 +87,8 @@ const accessible = async () => {
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   if (violations.length) throw new Error(violations.map((each) => `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 160)).slice(0, 3).join(" ")}`).join("; "));
 };
+// Waits until it is there and stays in its place.
+const click = (selector) => page.locator(selector).setTimeout(Number(process.env.PATIENCE ?? 15000)).click();
 // As far as Tab, or Shift and Tab, leads: somebody who has no mouse comes there.
 const tabTo = async (selector, back = false) => {
   const seen = [];
@@ -421,7 +424,7 @@ await step("360 pixels are enough, and so are 4K", async () => {
 await step("each control takes the mouse", async () => {
   await press("Escape", "Escape");
   await type("");
-  const tool = (name) => page.click(`[data-command=${name}]`);
+  const tool = (name) => click(`[data-command=${name}]`);
   await tool("pause");
   await sees("#state", "paused");
   await tool("pause");
@@ -438,26 +441,26 @@ await step("each control takes the mouse", async () => {
   for (const [name, inside] of [["help", ".help"], ["services", " section[aria-label=http]"], ["compose", ".compose"]]) {
     await tool(name);
     await appears(`dialog[open]${inside}`);
-    await page.click("dialog[open] header button");
+    await click("dialog[open] header button");
     await closed();
   }
   await type("path:curl -is:again");
-  await page.click("#list .row:not([hidden]) .target");
+  await click("#list .row:not([hidden]) .target");
   await sees(".request .startline", "POST");
-  await page.click("#tab-times");
+  await click("#tab-times");
   await sees("#panel", "Waiting for the answer");
-  await page.click("[role=tab]");
-  await page.click("#detail-mark");
+  await click("[role=tab]");
+  await click("#detail-mark");
   await until(() => document.getElementById("detail-mark").getAttribute("aria-pressed") === "false");
-  await page.click("#detail-secrets");
+  await click("#detail-secrets");
   await sees(".request .fields", "Bearer secret");
-  await page.click("#detail-secrets");
+  await click("#detail-secrets");
   await sees(".request .fields", "********");
   await quiet();
-  await page.click("#detail-copy");
-  await page.click(".menu [role=menuitem]:last-of-type");
+  await click("#detail-copy");
+  await click(".menu [role=menuitem]:last-of-type");
   await sees(".toast", "Copied what was sent");
-  await page.click("#detail-edit");
+  await click("#detail-edit");
   await appears("dialog.compose [name=target]");
   await press("Escape");
   await closed();
@@ -469,9 +472,9 @@ await step("each control takes the mouse", async () => {
   await page.mouse.move(x - 80, y + 100);
   await page.mouse.up();
   await until((was) => document.getElementById("splitter").getAttribute("aria-valuenow") !== was, before);
-  await page.click("#detail-again");
+  await click("#detail-again");
   await sees("[role=tab][aria-selected=true]", "Compare");
-  await page.click("#detail-close");
+  await click("#detail-close");
   await until(() => document.getElementById("detail").hidden);
 });
 
@@ -553,7 +556,7 @@ await step("a WebSocket and a dialogue are sent again, edited", async () => {
   await appears("dialog.compose [name=messages]");
   await page.focus("dialog.compose [name=messages]");
   await page.keyboard.type("one more\n");
-  await page.click("dialog.compose .primary");
+  await click("dialog.compose .primary");
   await closed();
   await sees(".title .target", "/npm");
   await press("[", "[", "[");
@@ -563,7 +566,7 @@ await step("a WebSocket and a dialogue are sent again, edited", async () => {
   await appears("dialog.compose [name=octets]");
   await page.focus("dialog.compose [name=octets]");
   await page.keyboard.type("edited ");
-  await page.click("dialog.compose .primary");
+  await click("dialog.compose .primary");
   await closed();
   await type("is:again is:tcp");
   await sees("#list .row:not([hidden]) .service", "sent again");
