@@ -6,7 +6,7 @@ under way.
 from __future__ import annotations
 
 import signal
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -82,9 +82,14 @@ class ListeningService(MultiService):
         @param grace: for how many seconds open connections may go on when the service stops.
         @param reactor: what listens; the global reactor by default.
         @raise ValueError: a description is no endpoint string, or C{grace} out of range.
+        @raise TypeError: the factory makes no protocols.
         """
         super().__init__()
         checkSeconds("grace", grace)
+        if not callable(getattr(factory, "buildProtocol", None)):
+            raise TypeError(
+                f"the factory makes protocols, as HTTPFactory(handler) does, not {factory!r}"
+            )
         if reactor is None:
             from twisted.internet import reactor as globalReactor
 
@@ -97,7 +102,9 @@ class ListeningService(MultiService):
         self._reactor = reactor
         self.clock = IReactorTime(reactor)
         listening = self.wrapped(factory)
-        for each in [descriptions] if isinstance(descriptions, str) else descriptions:
+        if isinstance(descriptions, str) or not isinstance(descriptions, Iterable):
+            descriptions = [descriptions]
+        for each in descriptions:
             endpoint = serverEndpoint(self.supervisor.sockets, each)
             self.prepare(endpoint)
             announced = AnnouncedEndpoint(self, each, endpoint)

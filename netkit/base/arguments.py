@@ -106,3 +106,10 @@ def checkReactor(value: object, name: str = "reactor") -> None:
     """
     if value is not None and not IReactorTime.providedBy(value):
         raise TypeError(f"{name} is a reactor, or None for the global one, not {value!r}")
+
+
+def callableName(value: Callable[..., object]) -> str:
+    """
+    Tell what whoever wrote a function calls it, for messages and logs.
+    """
+    return getattr(value, "__qualname__", type(value).__name__)

@@ -18,6 +18,11 @@ from twisted.python.failure import Failure
 
 T = TypeVar("T")
 
+_WRONG_REACTOR = (
+    "cannot be awaited here, where Deferreds can: what is asyncio's takes a reactor that runs on "
+    "its loop, as by netkit.aio.run() or twistd --reactor=asyncio"
+)
+
 
 def startCoroutine(coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
     """
@@ -142,6 +147,20 @@ def maybeCoroutine(function: Callable[..., Any], *args: object) -> Deferred[Any]
     return maybeDeferred(call)
 
 
+def explain(failure: Failure) -> None:
+    """
+    Have a failure say what to do, where its coroutine awaited what is asyncio's, and was run by
+    Twisted, which knows nothing of that.
+
+    @param failure: what it ended with.
+    """
+    error = failure.value
+    if type(error) is RuntimeError and error.args == ("await wasn't used with future",):
+        failure.value = TypeError(f"a future of asyncio's {_WRONG_REACTOR}").with_traceback(
+            error.__traceback__
+        )
+
+
 @coroutine
 def drive(
     inner: Coroutine[Any, Any, T], wait: Callable[[Any], Generator[Any, Any, Any]]
@@ -197,10 +216,7 @@ def _deferred(awaited: Any) -> Deferred[Any]:
         awaited._asyncio_future_blocking = False
         return Deferred.fromFuture(awaited)
     if awaited is not None or asyncio._get_running_loop() is None:
-        raise TypeError(
-            f"{awaited!r} cannot be awaited here, where Deferreds can, and what is asyncio's on a "
-            "reactor that runs on its loop: netkit.aio.run(), or twistd --reactor=asyncio"
-        )
+        raise TypeError(f"{awaited!r} {_WRONG_REACTOR}")
     turn: Deferred[None] = Deferred()
     # Nothing is what asyncio.sleep(0) waits for: the next turn.
     asyncio.get_running_loop().call_soon(_fire, turn)

@@ -71,6 +71,10 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     @param description: the string, such as C{tcp:8080:interface=127.0.0.1}.
     @raise ValueError: it is none; the message, of one line, has it and says how to write it.
     """
+    if not isinstance(description, str):
+        raise _Refused(
+            f"{description!r} is not a server endpoint string: write tcp:3200 or the like"
+        )
     try:
         reactor = UNIXReactor(reactor)
         if "backlog" not in splitEndpoint(description)[1]:
@@ -90,6 +94,10 @@ def clientEndpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
     @param description: the string, such as C{tcp:localhost:8080}.
     @raise ValueError: it is none; the message, of one line, has it and says how to write it.
     """
+    if not isinstance(description, str):
+        raise _Refused(
+            f"{description!r} is not a client endpoint string: write tcp:localhost:80 or the like"
+        )
     try:
         _checkPath(description)
         _checkPort(description, _CLIENT_PORTS)

@@ -58,9 +58,12 @@ class RequestContent:
         @param limit: how many octets there may be.
         @param length: how many there will be at least, as far as is known.
         @raise HTTPProtocolError: as L{Request.read <netkit.http.Request.read>}.
+        @raise RuntimeError: it was read before.
         """
         if limit is not None and length > limit:
             raise _tooLarge(limit)
+        if self._whole is not None and self.complete:
+            raise RuntimeError("the content was read already: keep what the first read returned")
         return b"" if self.complete else await self._next(_Whole(self.budget, limit))
 
     async def pieces(self, limit: int | None = None, length: int = 0) -> AsyncIterator[bytes]:

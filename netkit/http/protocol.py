@@ -15,8 +15,9 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..base.arguments import callableName
 from ..base.budget import BudgetExceededError, Share
-from ..base.coroutines import startCoroutine
+from ..base.coroutines import explain, startCoroutine
 from ..base.deadlines import Deadline
 from ..base.failures import releaseFrames
 from ..base.notes import note, tell
@@ -47,6 +48,9 @@ _exchange: Callable[[tuple[Any, ...]], Exchange] = partial(tuple.__new__, Exchan
 
 # A member of an Enum is looked up more slowly than a name.
 _HEAD = Reading.HEAD
+
+# A handler that keeps the reactor this many seconds to itself is told of.
+_BLOCKED = 1.0
 
 # While nobody wants what arrives, reading goes on until this many octets wait: only so is it
 # noticed that the client leaves.
@@ -80,6 +84,7 @@ class HTTPProtocol(ServerProtocol):
         self._result: Deferred[Any] | None = None
         self._awaiting = False
         self._processing = False
+        self._first = True
         # When this connection goes on, if it is the others' turn.
         self._next: IDelayedCall | None = None
         self._readingPaused = False
@@ -239,7 +244,29 @@ class HTTPProtocol(ServerProtocol):
         if self._settings.exchangeDone is not None:
             self._began = self.factory.clock.seconds()
             self._streamedOctets = 0
+        if self._first:
+            self._first = False
+            self._handleTimed(request)
+        else:
+            self._handle(request)
+
+    def _handleTimed(self, request: Request) -> None:
+        """
+        Have the first request of a connection handled, and tell of a handler that blocks. To look
+        at the clock for each would cost more than what else is done for a short answer.
+        """
+        clock = self.factory.clock
+        began = clock.seconds()
         self._handle(request)
+        seconds = clock.seconds() - began
+        if seconds >= _BLOCKED:
+            _log.warn(
+                "{handler} blocked all connections for {seconds:.1f} s, answering {request}: "
+                "await what takes long, or have twisted.internet.threads.deferToThread call it",
+                handler=callableName(self._settings.handler),
+                seconds=seconds,
+                request=request,
+            )
 
     def _contentWanted(self, wanted: bool) -> None:
         octets = self._server.want_content(wanted)
@@ -498,6 +525,7 @@ class HTTPProtocol(ServerProtocol):
         )
 
     def _logFailure(self, failure: Failure, request: Request) -> None:
+        explain(failure)
         _log.failure("The handler failed to answer {request}", failure, request=request)
         note(self.transport, f"the handler failed to answer {request}")
 

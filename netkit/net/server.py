@@ -20,7 +20,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
-from ..base.arguments import checkCallable, checkCount, checkFlag, checkReactor, checkSeconds
+from ..base.arguments import (
+    callableName,
+    checkCallable,
+    checkCount,
+    checkFlag,
+    checkReactor,
+    checkSeconds,
+)
 from ..base.budget import BudgetExceededError
 from ..base.coroutines import maybeCoroutine
 from ..base.endpoints import serverEndpoint
@@ -353,7 +360,7 @@ class _SocketServerFactory(ServerFactory):
         """
         As the callback is called.
         """
-        return getattr(self._callback, "__qualname__", type(self._callback).__name__)
+        return callableName(self._callback)
 
     def protocol(self) -> ServerProtocol:
         """
