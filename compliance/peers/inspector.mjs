@@ -1,5 +1,6 @@
 // Sends what is hostile through every field that a peer has, looks at all of it in the inspector's page, and says what came of that:
 // node inspector.mjs INSPECTOR HTTP WEBSOCKET ECHO (addresses) MEBIBYTES, as JSON. MEBIBYTES is the length of the long stream.
+// In Chromium, or with BROWSER=firefox in Firefox.
 import { createRequire } from "node:module";
 import { connect } from "node:net";
 import { dirname, join } from "node:path";
@@ -10,9 +11,11 @@ const puppeteer = require("puppeteer-core");
 const WebSocket = require("ws");
 const [inspector, http, websocket, echo, mebibytes] = process.argv.slice(2);
 
+const firefox = process.env.BROWSER === "firefox";
 const browser = await puppeteer.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"],
+  browser: firefox ? "firefox" : "chrome",
+  executablePath: firefox ? process.env.FIREFOX ?? "/usr/bin/firefox-esr" : process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: firefox ? [] : ["--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"],
   protocolTimeout: 600000,
 });
 const page = await browser.newPage();
