@@ -37,7 +37,7 @@ _QUEUED = 0
 _DIRECT = 1
 # It goes to the kernel, unless TLS is to say something else.
 _DIRECT_TLS = 2
-# Beside one of the last two: nothing arrived before it, so that the turn's end allows another one.
+# Beside one of the last two: nothing arrived before it, so that there is one in each turn.
 _FIRST = 4
 
 # After so many octets at once there may well be more, and libuv reads on, 32 times and more.
@@ -115,9 +115,12 @@ class StreamMixin(BufferedConnection):
     @ivar _turn: that of its reactor.
     @ivar _uv: uvloop's transport, as soon as there is one.
     @ivar _writeMode: that of the next write.
+    @ivar _wroteIn: the number of the turn in which something that was the first to be written in
+        it went to the kernel. So nothing has to be done for it when that turn ends: of those that
+        something was broadcast to there are many.
     """
 
-    __slots__ = ("_context", "_openMode", "_turn", "_uv", "_writeMode")
+    __slots__ = ("_context", "_openMode", "_turn", "_uv", "_writeMode", "_wroteIn")
 
     reactor: Any
     _context: Context
@@ -125,11 +128,13 @@ class StreamMixin(BufferedConnection):
     _uv: Any
     _openMode: int
     _writeMode: int
+    _wroteIn: int
     native = False
 
     def __init__(self, *args: Any) -> None:
         self._uv = None
         self._openMode = self._writeMode = _QUEUED
+        self._wroteIn = 0
         # Set on the instance: CPython's inline cache misses attributes that the class defines too.
         self._reading = self._resting = False
         self._scheduled = False
@@ -314,16 +319,22 @@ class StreamMixin(BufferedConnection):
 
     def write(self, data: bytes) -> None:
         mode = self._writeMode
-        if mode & _DIRECT and type(data) is bytes:
-            self._writeMode = _QUEUED
-            self._uv.write(data)
+        if mode and type(data) is bytes:
             if mode & _FIRST:
-                self._turn.flushSoon(self)
-        elif mode & _DIRECT_TLS and type(data) is bytes:
-            self._writeMode = _QUEUED
-            self._writeTls(data)
-            if mode & _FIRST:
-                self._turn.flushSoon(self)
+                turn = self._turn
+                number = turn.number
+                if self._wroteIn == number:
+                    super().write(data)
+                    return
+                self._wroteIn = number
+                if not turn.ending:
+                    turn.expectEnd()
+            else:
+                self._writeMode = _QUEUED
+            if mode & _DIRECT:
+                self._uv.write(data)
+            else:
+                self._writeTls(data)
         else:
             super().write(data)
 
@@ -331,7 +342,7 @@ class StreamMixin(BufferedConnection):
         if not streaming:
             # It is asked for more when what was written is sent: each of its writes has to be
             # seen, and one that has just gone out is to count as well.
-            if self._openMode and not self._writeMode:
+            if self._openMode and (not self._writeMode or self._wroteIn == self._turn.number):
                 self.startWriting()
             self._queueWrites()
         super().registerProducer(producer, streaming)
@@ -378,11 +389,8 @@ class StreamMixin(BufferedConnection):
             self._resting = False
             if self._reading and self.native:
                 self._uv.resume_reading()
-        if not self._scheduled:
-            if self._openMode:
-                self._writeMode = self._openMode | _FIRST
         # Without a transport it is too early: L{_handedOver} will come by.
-        elif self._uv is not None:
+        if self._scheduled and self._uv is not None:
             self._scheduled = False
             if self.native and not self.disconnected:
                 try:

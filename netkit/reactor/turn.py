@@ -52,10 +52,22 @@ class Turn:
         as under any other reactor, and not each time a copy of the one in which it was asked for.
     @ivar connecting: the context for the connection that is being made.
     @ivar current: the connection whose callback is running, or L{None}.
+    @ivar ending: whether somebody waits for the turn's end.
+    @ivar number: that of the turn, of those whose end somebody waited for.
     @ivar streams: those whose socket uvloop has.
     """
 
-    __slots__ = ("_began", "_unflushed", "connecting", "context", "current", "loop", "streams")
+    __slots__ = (
+        "_began",
+        "_unflushed",
+        "connecting",
+        "context",
+        "current",
+        "ending",
+        "loop",
+        "number",
+        "streams",
+    )
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         """
@@ -66,6 +78,8 @@ class Turn:
         self.connecting: Context = self.context
         self.current: Any = None
         self.streams: set[Any] = set()
+        self.ending = False
+        self.number = 1
         self._unflushed: list[Any] = []
         self._began = 0.0
 
@@ -109,11 +123,20 @@ class Turn:
         """
         Call C{stream.turnEnded} when this turn is over.
         """
-        if not self._unflushed:
-            self.loop.call_soon(self._ended, context=self.context)
+        if not self.ending:
+            self.expectEnd()
         self._unflushed.append(stream)
 
+    def expectEnd(self) -> None:
+        """
+        Count the next turn as another one.
+        """
+        self.ending = True
+        self.loop.call_soon(self._ended, context=self.context)
+
     def _ended(self) -> None:
+        self.ending = False
+        self.number += 1
         unflushed, self._unflushed = self._unflushed, []
         for stream in unflushed:
             stream.turnEnded()

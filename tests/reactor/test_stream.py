@@ -351,6 +351,34 @@ def test_asks_a_pull_producer_for_more(run: Run, kind: str) -> None:
     run(scenario)
 
 
+def test_asks_a_pull_producer_again_when_what_was_written_before_it_is_sent(
+    run: Run, kind: str
+) -> None:
+    class Waiting:
+        """
+        Has nothing yet when it is asked first.
+        """
+
+        def __init__(self, transport: Any) -> None:
+            self.transport = transport
+            self.asked = 0
+
+        def resumeProducing(self) -> None:
+            self.asked += 1
+            if self.asked == 2:
+                self.transport.write(b"and then")
+                self.transport.unregisterProducer()
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            await later(reactor)
+            client.transport.write(b"before ")
+            client.transport.registerProducer(Waiting(client.transport), False)
+            assert await server.receive(15) == b"before and then"
+
+    run(scenario)
+
+
 def test_stops_a_producer_with_the_connection(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):

@@ -16,9 +16,11 @@ _keys = MaskingKeys()
 class PreparedMessage:
     """
     A whole message, for any connection.
+
+    @ivar plain: its frame where nothing masks and nothing compresses, once it was asked for.
     """
 
-    __slots__ = ("_first", "_frames", "_payload", "_payloads")
+    __slots__ = ("_first", "_frames", "_payload", "_payloads", "plain")
 
     def __init__(self, message: str | bytes | bytearray | memoryview) -> None:
         """
@@ -31,6 +33,7 @@ class PreparedMessage:
         # By the size of the window, 0 for no compression.
         self._payloads: dict[int, bytes] = {0: self._payload}
         self._frames: dict[int, bytes] = {}
+        self.plain: bytes | None = None
 
     def frame(self, *, client: bool, deflate: PerMessageDeflate | None) -> bytes:
         """
@@ -51,6 +54,8 @@ class PreparedMessage:
         frame = self._frames.get(bits)
         if frame is None:
             frame = self._frames[bits] = serialize_frame(first, self._compressed(bits, deflate))
+            if deflate is None:
+                self.plain = frame
         return frame
 
     def _compressed(self, bits: int, deflate: PerMessageDeflate | None) -> bytes:

@@ -347,6 +347,8 @@ class Connection:
         """
         if not self.lifecycle.may_send or self._sending:
             raise self._cannot_send()
+        if self._as_is and message.plain is not None:
+            return message.plain
         return message.frame(client=self.lifecycle.client, deflate=self._deflate)
 
     def send_piece(self, data: str | bytes, finished: bool) -> bytes:
