@@ -79,7 +79,11 @@ await page.waitForFunction(() => document.getElementById("state").textContent ==
 const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
 console.log(`first paint ${paint?.toFixed(0)} ms`);
 
-const before = await page.metrics();
+// Processor time of the page's thread: what other programs do beside has no part in it.
+const devtools = await page.createCDPSession();
+await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
+const spent = async () => Object.fromEntries((await devtools.send("Performance.getMetrics")).metrics.map(({ name, value }) => [name, value]));
+const before = await spent();
 const begun = Date.now();
 let made = 0;
 await new Promise((resolve) => {
@@ -106,17 +110,20 @@ const told = await page.evaluate((from) => {
     events: document.getElementById("figures").textContent,
     elements: document.getElementsByTagName("*").length,
     fps: (frames.length - 1) / ((frames.at(-1) - frames[0]) / 1000),
+    frames: frames.length,
     frame99: at(gaps, 0.99),
     lag: [at(lags, 0.5), at(lags, 0.99), lags.at(-1)],
   };
 }, begun);
-const after = await page.metrics();
-const busy = (after.TaskDuration - before.TaskDuration) / (after.Timestamp - before.Timestamp);
-const devtools = await page.createCDPSession();
+const after = await spent();
+const took = (name) => after[name] - before[name];
+const busy = took("TaskDuration");
 await devtools.send("HeapProfiler.collectGarbage");
 const { usedSize } = await devtools.send("Runtime.getHeapUsage");
 console.log(`${rate} events/s for ${seconds} s: ${told.fps.toFixed(1)} frames/s, a frame p99 ${told.frame99.toFixed(0)} ms, lag p50 ${told.lag[0].toFixed(0)} p99 ${told.lag[1].toFixed(0)} max ${told.lag[2].toFixed(0)} ms`);
-console.log(`${told.events}; ${told.elements} elements; ${(busy * 100).toFixed(0)} % of a core; heap ${(usedSize / 1048576).toFixed(0)} MiB`);
+console.log(`${told.events}; ${told.elements} elements; heap ${(usedSize / 1048576).toFixed(0)} MiB`);
+const share = ["ScriptDuration", "LayoutDuration", "RecalcStyleDuration"].map((name) => `${name.replace("Duration", "").toLowerCase()} ${(took(name) / busy * 100).toFixed(0)} %`);
+console.log(`the page's thread: ${((busy / seconds) * 100).toFixed(0)} % of a core, ${((busy / (rate * seconds)) * 1e6).toFixed(1)} us an event, ${((busy / told.frames) * 1e3).toFixed(1)} ms a frame; ${share.join(", ")}`);
 
 // As many rows as there can be, then keys.
 for (let more = 210000 - number; more > 0; more--) waiting.push(row(Date.now() / 1000));
