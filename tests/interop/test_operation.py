@@ -11,13 +11,23 @@ import select
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
 
 from netkit.operation.repeats import MOST
-from tests.interop.peers import PATIENCE, SCRIPTS, Program, eventually, requirePeer, run
+from tests.interop.peers import (
+    PATIENCE,
+    SCRIPTS,
+    Program,
+    daemonCommand,
+    eventually,
+    requirePeer,
+    run,
+)
 
 COUNTING = """
 from twisted.application.service import Application
@@ -141,6 +151,69 @@ def test_a_reload_loses_nothing(start: list[Program], reactor: str, tmp_path: Pa
     assert answered(tmp_path, port) == {b"at last"}
     assert service.stop() == -signal.SIGTERM
     assert not (tmp_path / "http.sock").exists()
+
+
+@pytest.mark.parametrize(
+    ("launcher", "number"),
+    [("twistd", signal.SIGHUP), ("twist", signal.SIGHUP), ("twist", signal.SIGTERM)],
+)
+def test_uploads_and_websockets_at_a_stop_and_at_a_reload(
+    start: list[Program], tmp_path: Path, launcher: str, number: signal.Signals
+) -> None:
+    """
+    What is being uploaded is answered, WebSockets are closed with 1001.
+    """
+    curl = requirePeer("curl")
+    local = "tcp:0:interface=127.0.0.1"
+    service = Program(
+        daemonCommand(
+            *["netkit", "--http", local, "--websocket", local, "--format=none"],
+            # Nothing waits for it to be over at a stop.
+            f"--grace={1 if number == signal.SIGHUP else 60}",
+            *["--echo=unix:echo", "--print-respond=unix:print", "--without=inspector"],
+            launcher=launcher,
+        ),
+        cwd=tmp_path,
+    )
+    start.append(service)
+    (http,) = service.waitForLines(re.compile(r"http listens on 127.0.0.1:(\d+)"))
+    (websocket,) = service.waitForLines(re.compile(r"websocket listens on 127.0.0.1:(\d+)"))
+    with ExitStack() as stack:
+
+        def opened() -> ClientConnection:
+            connection = stack.enter_context(connect(f"ws://127.0.0.1:{websocket[1]}"))
+            connection.send("hello")
+            assert connection.recv() == "hello"
+            return connection
+
+        connections = [opened() for _ in range(10)]
+        os.mkfifo(tmp_path / "upload")
+        upload = os.open(tmp_path / "upload", os.O_RDWR)
+        client = Program(
+            [
+                *[curl, "-sv", "-H", "Expect: 100-continue", "-T", "upload"],
+                f"http://127.0.0.1:{http[1]}/",
+            ],
+            cwd=tmp_path,
+        )
+        start.append(client)
+        client.waitForLines(re.compile("HTTP/1.1 100"))
+        os.kill(service.pid, number)
+        if number == signal.SIGHUP:
+            service.waitForLines(re.compile("The fresh workers serve"))
+            fresh = opened()
+        # Who is silent is told last, after the grace, by a process that was replaced.
+        for connection in connections:
+            with pytest.raises(ConnectionClosed) as closed:
+                connection.recv(PATIENCE)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1001
+        os.write(upload, b"the rest")
+        os.close(upload)
+        client.waitForLines(re.compile("HTTP/1.1 200"))
+        if number == signal.SIGHUP:
+            fresh.send("hello again")
+            assert fresh.recv() == "hello again"
 
 
 def workers(service: Program, count: int) -> list[int]:
