@@ -1,4 +1,4 @@
-"""Pets as JSON and CSV, photos, news, large files: twistd -ny rest.tac; curl localhost:3212/pets"""
+"""Pets as JSON and CSV, photos, news, files: twistd -ny rest.tac; curl localhost:3212/pets"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -26,7 +26,7 @@ async def news(known: int) -> AsyncIterator[http.Event]:
     while True:
         for known in range(known + 1, len(pets) + 1):
             yield http.Event(pets[str(known)]["name"], event="pet", id=str(known))
-        waiting.append(happened := Deferred())
+        waiting.append(happened := Deferred[None]())
         await happened
 
 
@@ -35,7 +35,7 @@ async def upload(request: Request) -> Response:
     return Response(201, headers=[(b"Location", f"/files/{name}".encode())])
 
 
-async def answer(request: Request) -> Response:
+async def answer(request: Request) -> Response | http.Upgrade:
     match request.method.decode(), *map(unquote, request.path.decode().split("/")[1:]):
         case "GET", "pets":
             return Response.json(list(pets.values()))

@@ -79,22 +79,13 @@ class Form:
     """
     A form that arrived.
 
-    @ivar fields: its fields, but for files.
+    @ivar fields: its fields, but for files: C{form.fields.get("name")}.
     @ivar uploads: its files, those alone that were chosen.
     """
 
     def __init__(self, fields: Values, uploads: tuple[Upload, ...] = ()) -> None:
         self.fields = fields
         self.uploads = uploads
-
-    def get(self, name: str, default: str | None = None) -> str | None:
-        """
-        The first value of a field.
-
-        @param name: its name.
-        @param default: what to return where there is none.
-        """
-        return self.fields.get(name, default)
 
     def upload(self, name: str) -> Upload | None:
         """

@@ -5,6 +5,7 @@ Names and values in text: a query's, a form's, cookies.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import overload
 
 from ..wire.errors import HTTPProtocolError
 
@@ -33,6 +34,12 @@ class Values:
         @param pairs: the names and values.
         """
         self._pairs = tuple(pairs)
+
+    @overload
+    def get(self, name: str) -> str | None: ...
+
+    @overload
+    def get(self, name: str, default: str) -> str: ...
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """

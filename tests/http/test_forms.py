@@ -153,7 +153,7 @@ async def test_large_files_are_on_disk(listen: Listen, store: Path) -> None:
         assert big is not None
         assert small is not None
         assert form.upload("a") is None
-        assert form.get("a") == "1"
+        assert form.fields.get("a") == "1"
         assert await big.read() == BIG
         await big.save(saved)
         with pytest.raises(IsADirectoryError):

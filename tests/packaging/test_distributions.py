@@ -194,7 +194,29 @@ def installed(
     return scripts
 
 
-def test_install_run_uninstall(installed: Path, tmp_path: Path) -> None:
+def runPlugin(installed: Path, work: Path) -> None:
+    """
+    Install, run and uninstall the example of a plugin of one's own, in its own distribution.
+    """
+    # Of which the build leaves things behind.
+    shutil.copytree(ROOT / "examples" / "plugin", work / "plugin")
+    call(installed / "pip", "install", "--quiet", "--no-deps", "./plugin", cwd=work)
+    options = ("-l", "tcp:0:interface=127.0.0.1", "--marks", "2", "--max-connections", "1")
+    daemon = Daemon("upper", *options, cwd=work, scripts=installed)
+    try:
+        port = daemon.address("tcp").port
+        with socket.create_connection(("127.0.0.1", port or 0), timeout=60) as client:
+            client.sendall(b"hello")
+            with client.makefile("rb") as reply:
+                assert reply.read(7) == b"HELLO!!"
+    finally:
+        daemon.stop()
+    call(installed / "pip", "uninstall", "--quiet", "--yes", "upper-service", cwd=work)
+
+
+def test_install_run_uninstall(
+    request: pytest.FixtureRequest, installed: Path, tmp_path: Path
+) -> None:
     """
     All services are there, and run; once uninstalled, nothing of netkit is left, and Twisted is
     as it was.
@@ -221,6 +243,9 @@ def test_install_run_uninstall(installed: Path, tmp_path: Path) -> None:
                 assert reply.read() == b"hello"
     finally:
         daemon.stop()
+
+    if "wheel" in request.node.name:
+        runPlugin(installed, tmp_path)
 
     call(installed / "pip", "uninstall", "--yes", "txnetkit", cwd=tmp_path)
     call(installed / "python", "-c", "import twisted.plugins, twisted.web.server", cwd=tmp_path)
