@@ -5,27 +5,23 @@ header is served as if the client itself had connected.
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import (
     IAddress,
-    IHalfCloseableProtocol,
-    IHandshakeListener,
     IProtocolFactory,
     IReactorTime,
     ITCPTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
-from zope.interface import directlyProvides, providedBy
 
 from ..wire import proxyprotocol
 from ..wire.proxyprotocol import InvalidProxyHeader, ProxyHeader, ProxyHeaderReceiver
 from .addresses import addressText
 from .deadlines import Deadline
+from .wrapping import TransparentProtocol
 
 _log = Logger()
 
@@ -36,11 +32,8 @@ HEADER_TIMEOUT = 10.0
 #: How many connections may be without their header at a time.
 MAX_PENDING = 1000
 
-# What a protocol may provide, beside IProtocol, to be told more by its transport.
-_LISTENERS = (IHalfCloseableProtocol, IHandshakeListener)
 
-
-class ProxiedProtocol(ProtocolWrapper):
+class ProxiedProtocol(TransparentProtocol):
     """
     A proxied connection: the transport of the protocol that serves the client, on which
     C{getPeer} and C{getHost} tell the addresses that the header has. All else is passed on as it
@@ -48,8 +41,6 @@ class ProxiedProtocol(ProtocolWrapper):
     """
 
     factory: ProxiedFactory
-    transport: ITCPTransport
-    wrappedProtocol: Any
     _peer: IAddress | None = None
     _host: IAddress | None = None
 
@@ -76,10 +67,7 @@ class ProxiedProtocol(ProtocolWrapper):
         if protocol is None:
             self.transport.abortConnection()
             return
-        self.wrappedProtocol = protocol
-        listens = [listener for listener in _LISTENERS if listener.providedBy(protocol)]
-        directlyProvides(self, providedBy(self.transport), *listens)
-        protocol.makeConnection(self)
+        self.replace(protocol)
         if data and not getattr(self.transport, "disconnecting", False):
             self.dataReceived(data)
 
@@ -94,24 +82,6 @@ class ProxiedProtocol(ProtocolWrapper):
         Tell the address that the client connected to.
         """
         return self._host or self.transport.getHost()
-
-    def readConnectionLost(self) -> None:
-        """
-        The peer has closed its half.
-        """
-        self.wrappedProtocol.readConnectionLost()
-
-    def writeConnectionLost(self) -> None:
-        """
-        Our half is closed.
-        """
-        self.wrappedProtocol.writeConnectionLost()
-
-    def handshakeCompleted(self) -> None:
-        """
-        Both sides have agreed on TLS.
-        """
-        self.wrappedProtocol.handshakeCompleted()
 
 
 class _HeaderProtocol(Protocol):

@@ -22,8 +22,8 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import directlyProvides, providedBy
 from zope.interface.interface import InterfaceClass
 
-#: What a protocol may provide, beside IProtocol, to be told more by its transport.
-LISTENERS = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener)
+# What a protocol may provide, beside IProtocol, to be told more by its transport.
+_LISTENERS = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener)
 
 
 class TransparentProtocol(ProtocolWrapper):
@@ -48,11 +48,11 @@ class TransparentProtocol(ProtocolWrapper):
         """
         @param factory: what made this.
         @param wrappedProtocol: the protocol.
-        @param listens: one of L{LISTENERS} that this is even where the protocol is not.
+        @param listens: what this is told of even where the protocol is not.
         """
         super().__init__(factory, wrappedProtocol)
         self._listens = [
-            each for each in LISTENERS if each is listens or each.providedBy(wrappedProtocol)
+            each for each in _LISTENERS if each is listens or each.providedBy(wrappedProtocol)
         ]
         directlyProvides(self, *self._listens)
 
@@ -71,6 +71,15 @@ class TransparentProtocol(ProtocolWrapper):
         self.transport = transport
         self.connected = 1
         self.factory.registerProtocol(self)
+
+    def replace(self, protocol: IProtocol) -> None:
+        """
+        For subclasses: connect another protocol in the place of the one that was wrapped.
+        """
+        self.wrappedProtocol = protocol
+        self._listens = [each for each in _LISTENERS if each.providedBy(protocol)]
+        directlyProvides(self, providedBy(self.transport), *self._listens)
+        self.wrappedProtocol.makeConnection(self)
 
     def readConnectionLost(self) -> None:
         """

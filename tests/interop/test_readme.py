@@ -13,7 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.peers import PATIENCE, SCRIPTS, Program, daemonCommand, requirePeer, run
+from tests.interop.peers import (
+    PATIENCE,
+    SCRIPTS,
+    Program,
+    daemonCommand,
+    eventually,
+    requirePeer,
+    run,
+)
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -90,8 +98,14 @@ def test_example(
     assert (done.returncode, done.stderr) == (0, "")
     # The last line break of a block is the block's, where the program wrote none.
     assert CHANGING.sub("", done.stdout).rstrip("\n") == CHANGING.sub("", output).rstrip("\n")
-    news = printed.read_bytes()[start:].decode().replace("\r\n", "\n")
-    assert CHANGING.sub("", news).rstrip("\n") == CHANGING.sub("", localized(shown)).rstrip("\n")
+    wanted = CHANGING.sub("", localized(shown)).rstrip("\n")
+
+    def news() -> str:
+        found = printed.read_bytes()[start:].decode().replace("\r\n", "\n")
+        return CHANGING.sub("", found).rstrip("\n")
+
+    # A thread prints.
+    assert eventually(news, wanted.__eq__) == wanted
 
 
 def test_command_lines(folder: Path) -> None:

@@ -168,13 +168,15 @@ def test_slow_close(proxy: Any) -> None:
 
 
 def test_slicer(proxy: Any) -> None:
-    attributes = {"average_size": 10, "size_variation": 0, "delay": 1000}
+    attributes = {"average_size": 50, "size_variation": 0, "delay": 300_000}
     proxy.add_toxic(type="slicer", attributes=attributes)
     with connected(proxy) as client:
-        client.sendall(bytes(100))
-        first = client.recv(65536)
-        assert len(first) < 100
-        assert len(talk(client, b"")) == 0
+        began, received = time.monotonic(), b""
+        client.sendall(bytes(range(100)))
+        while len(received) < 100:
+            received += client.recv(65536)
+        assert received == bytes(range(100))
+        assert time.monotonic() - began >= 0.29
 
 
 def test_down(proxy: Any) -> None:

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect, unix_connect
 from websockets.typing import Subprotocol
 
-from tests.interop.peers import HERE, PATIENCE, Address, Daemon, requireNpm, run
+from tests.interop.peers import HERE, PATIENCE, Address, Daemon, eventually, requireNpm, run
 
 pytestmark = pytest.mark.parametrize("transport", ["tcp", "unix", "tls"])
 
@@ -133,8 +133,13 @@ def test_prints_messages(websocket: Daemon, transport: str, printed: Path) -> No
         for message in ("hello", b"\xff"):
             connection.send(message)
             connection.recv(PATIENCE)
-    entries = [json.loads(line) for line in printed.read_bytes()[start:].splitlines()]
-    assert [(entry["service"], entry["data"]) for entry in entries] == [
+
+    def entries() -> list[tuple[str, str]]:
+        lines = printed.read_bytes()[start:].splitlines(keepends=True)
+        whole = [json.loads(line) for line in lines if line.endswith(b"\n")]
+        return [(entry["service"], entry["data"]) for entry in whole]
+
+    assert eventually(entries, lambda found: len(found) >= 2) == [
         ("websocket", "hello"),
         ("websocket", "/w=="),
     ]
