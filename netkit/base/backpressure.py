@@ -112,6 +112,8 @@ class Backpressure:
 
     def stopProducing(self) -> None:
         """
-        The connection is lost: the transport wants to be told nothing any more.
+        The connection is lost: the transport wants to be told nothing any more, and who was called
+        is let go of, for what has this one has a method of its own in it.
         """
         self._consumer = None
+        self._onPause = self._onDrain = _nothing

@@ -15,6 +15,12 @@ from ..base.backpressure import Backpressure
 _TOGETHER = 2**13
 
 
+def _nothing() -> None:
+    """
+    What is called when there is nothing more to write.
+    """
+
+
 class WriteFlow(Backpressure):
     """
     Writes to a connection, and knows whether the client takes it.
@@ -66,6 +72,8 @@ class WriteFlow(Backpressure):
         if self.pending:
             self.flush()
         self.unregister()
+        # Nor is anything called any more.
+        self._onDrain = _nothing
 
     def pauseProducing(self) -> None:
         super().pauseProducing()

@@ -134,3 +134,19 @@ def test_nothing_outlives_the_connection(
     client.send(octets)
     client.lose(ConnectionLost())
     assert [upload() for upload in uploads] == [None]
+
+
+@pytest.mark.usefixtures("noCollection")
+@pytest.mark.parametrize("field", [b"", b"Connection: close\r\n"], ids=["lost", "closed"])
+def test_a_connection_that_is_over_is_freed_at_once(field: bytes) -> None:
+    client = Connection()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n" + field + b"\r\n")
+    # As transports do; one that was unregistered has none.
+    if client.transport.producer is not None:
+        client.transport.producer.stopProducing()
+    client.lose(ConnectionLost())
+    watched = weakref.ref(client.protocol)
+    # What this test itself has of it.
+    client.requests.clear()
+    del client.protocol
+    assert watched() is None
