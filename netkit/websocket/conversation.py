@@ -26,8 +26,15 @@ class Conversation:
     """
 
     __slots__ = (
-        *("code", "ended", "head", "messagesReceived", "messagesSent", "octets", "seconds"),
-        *("status", "transport"),
+        "code",
+        "ended",
+        "head",
+        "messagesReceived",
+        "messagesSent",
+        "octets",
+        "seconds",
+        "status",
+        "transport",
     )
 
     def __init__(
