@@ -97,6 +97,12 @@ class Backpressure:
         if self._waiters is not None:
             self._waiters.fail(error)
 
+    def forget(self) -> None:
+        """
+        Let go of who was called: what has this one has a method of its own in it.
+        """
+        self._onPause = self._onDrain = _nothing
+
     # from the transport
 
     def pauseProducing(self) -> None:
@@ -112,8 +118,7 @@ class Backpressure:
 
     def stopProducing(self) -> None:
         """
-        The connection is lost: the transport wants to be told nothing any more, and who was called
-        is let go of, for what has this one has a method of its own in it.
+        The connection is lost: the transport wants to be told nothing any more.
         """
         self._consumer = None
-        self._onPause = self._onDrain = _nothing
+        self.forget()

@@ -15,12 +15,6 @@ from ..base.backpressure import Backpressure
 _TOGETHER = 2**13
 
 
-def _nothing() -> None:
-    """
-    What is called when there is nothing more to write.
-    """
-
-
 class WriteFlow(Backpressure):
     """
     Writes to a connection, and knows whether the client takes it.
@@ -73,7 +67,7 @@ class WriteFlow(Backpressure):
             self.flush()
         self.unregister()
         # Nor is anything called any more.
-        self._onDrain = _nothing
+        self.forget()
 
     def pauseProducing(self) -> None:
         super().pauseProducing()
