@@ -7,8 +7,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
+from twisted.internet import tcp
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from ..base.listening import ListeningProxy, UNIXReactor
@@ -101,8 +103,29 @@ class Sockets(ListeningProxy):
         # The port takes a copy of the descriptor.
         with socket.socket(fileno=descriptor) as inherited:
             port: Any = self.reactor.adoptStreamPort(descriptor, inherited.family, factory)
+            _acceptOneByOne(port)
             return port
 
     def _listening(self) -> list[tuple[str, Any]]:
         self._ports = [each for each in self._ports if getattr(each[1], "connected", False)]
         return self._ports
+
+
+class _OneByOne:
+    # Twisted goes by how many there were, up to hundreds.
+    numberAccepts = property(lambda self: 1, lambda self, value: None)
+
+
+@cache
+def _oneByOne(port: Any) -> Any:
+    return type(port.__name__, (_OneByOne, port), {})
+
+
+def _acceptOneByOne(port: Any) -> None:
+    """
+    Have a port accept one connection in each turn of the reactor: the first of those who share its
+    socket would have all that come together, and serve them alone for as long as they last.
+    """
+    if isinstance(port, tcp.Port):
+        kind: Any = type(port)
+        port.__class__ = _oneByOne(kind)
