@@ -112,7 +112,10 @@ class Sockets(ListeningProxy):
 
 
 class _OneByOne:
-    # Twisted goes by how many there were, up to hundreds.
+    """
+    What Twisted's ports go by: how many there were the last time, up to hundreds.
+    """
+
     numberAccepts = property(lambda self: 1, lambda self, value: None)
 
 
@@ -126,6 +129,9 @@ def _acceptOneByOne(port: Any) -> None:
     Have a port accept one connection in each turn of the reactor: the first of those who share its
     socket would have all that come together, and serve them alone for as long as they last.
     """
-    if isinstance(port, tcp.Port):
+    if hasattr(port, "accepts"):
+        port.accepts = 1
+    elif isinstance(port, tcp.Port):
+        # It is made by the reactor, and sets the number anew after each turn.
         kind: Any = type(port)
         port.__class__ = _oneByOne(kind)

@@ -25,9 +25,6 @@ from netkit.base.twistedprivate import addressOf
 
 _log = Logger()
 
-# So many connections are accepted in one turn: the others of the reactor have theirs.
-_ACCEPTS = 100
-
 
 class Accepted(socket):
     """
@@ -71,8 +68,11 @@ class Accepting(socket):
 class PortMixin(Port):
     """
     Accepts connections, each in a context of its own.
+
+    @ivar accepts: how many in one turn, at most: the others of the reactor have theirs.
     """
 
+    accepts = 100
     reactor: Any
     factory: Any
 
@@ -88,7 +88,7 @@ class PortMixin(Port):
         Accept those that wait, so many at most.
         """
         accept, connect = self.socket.accept, self.reactor.turn.connect
-        for _ in range(_ACCEPTS):
+        for _ in range(self.accepts):
             try:
                 accepted = accept()
             except BlockingIOError:
