@@ -78,7 +78,11 @@ def test_what_handlers_do(handler: Any, octets: bytes, line: str, logged: list[L
     assert "\n" not in message
 
 
-def test_a_future_of_asyncios_on_a_reactor_that_is_not(logged: list[LogEvent]) -> None:
+def test_a_future_of_asyncios_on_a_reactor_that_is_not(
+    logged: list[LogEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whichever the tests run on.
+    monkeypatch.setattr(asyncio, "_get_running_loop", lambda: None)
     loop = asyncio.new_event_loop()
     future = loop.create_future()
     loop.close()
