@@ -21,10 +21,10 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from ..base.descriptors import writePieces
 from ..base.malloc import raiseTrimThreshold
 from ..base.worker import Worker
 from ..wire.recording import Event, PlainOctets, RecordingWriter
-from .appended import AppendedFile
 from .loss import Loss
 from .recorder import EVENT, IPlainSink
 
@@ -75,7 +75,8 @@ class SegmentFiles:
         self._size = size
         self._count = count
         self._writer = RecordingWriter(application, uuid4().hex)
-        self._file: AppendedFile | None = None
+        self._descriptor: int | None = None
+        self._written = 0
         # Whether the next events begin a section of the file: its first, or one after what the
         # disk did not take.
         self._begins = True
@@ -98,14 +99,13 @@ class SegmentFiles:
             file, in a section of its own.
         """
         try:
-            file = self._file
-            if file is None or file.length >= self._size or file.removed:
-                file = self._begin()
+            if self._ended():
+                self._open()
             made: list[bytes | memoryview] = []
             if self._begins:
-                made.append(self._writer.begin(section=file.length > 0))
+                made.append(self._writer.begin(section=self._written > 0))
             made += self._writer.write(events)
-            file.append(made)
+            self._append(made)
         except OSError:
             self._writer.retract()
             self._begins = True
@@ -116,29 +116,47 @@ class SegmentFiles:
         """
         End the file.
         """
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
-    def _begin(self) -> AppendedFile:
+    def _ended(self) -> bool:
         """
-        Begin the next file.
+        Whether nothing more goes to the file: it is long enough, or somebody removed it.
         """
+        if self._descriptor is None or self._written >= self._size:
+            return True
+        return not os.fstat(self._descriptor).st_nlink
+
+    def _open(self) -> None:
         self.close()
         # It may have been there, and be gone.
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        while self._file is None:
+        # What is recorded may be secret.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        while self._descriptor is None:
             files = segmentFiles(self.folder)
             number = segmentNumber(files[-1]) + 1 if files else 1
             now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            path = self.folder / f"netkit-{number:06}-{now}.pcapng"
             # Another process that records to the same folder may have been faster.
             with suppress(FileExistsError):
-                self._file = AppendedFile(self.folder / f"netkit-{number:06}-{now}.pcapng")
+                self._descriptor = os.open(path, flags, 0o600)
+        self._written = 0
         self._begins = True
         for oldest in files[: max(0, len(files) - self._count + 1)]:
             # Another process may record to the same folder.
             oldest.unlink(missing_ok=True)
-        return self._file
+
+    def _append(self, pieces: Sequence[bytes | memoryview]) -> None:
+        assert self._descriptor is not None
+        try:
+            writePieces(self._descriptor, pieces)
+        except OSError:
+            # A block that is cut short would be the end of what can be read.
+            os.ftruncate(self._descriptor, self._written)
+            raise
+        self._written += sum(map(len, pieces))
 
 
 @implementer(IPlainSink)

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import LogEvent
 
-from netkit.capture import appended
+from netkit.capture import segments
 from netkit.capture.reading import Recordings
 from netkit.capture.recorder import EVENT
 from netkit.capture.segments import SegmentFiles, Segments, segmentFiles
@@ -241,7 +241,7 @@ def refusing(patched: pytest.MonkeyPatch) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     # Not os.write, by which threads wake the reactor.
-    patched.setattr(appended, "writePieces", full)
+    patched.setattr(segments, "writePieces", full)
 
 
 @pytest_twisted.ensureDeferred

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect, unix_connect
 
-from netkit.capture import appended
+from netkit.capture import segments
 from netkit.capture.reading import Recordings
 from netkit.capture.segments import SegmentFiles
 from netkit.wire.recording import Direction, Octets
@@ -461,7 +461,7 @@ def test_a_disk_that_was_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(appended, "writePieces", full)
+        patched.setattr(segments, "writePieces", full)
         with pytest.raises(OSError, match="No space"):
             files.write([made.events[1]])
     made.dropped(3, 0)
