@@ -7,10 +7,8 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
-from twisted.internet import tcp
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from ..base.listening import ListeningProxy, UNIXReactor
@@ -111,19 +109,6 @@ class Sockets(ListeningProxy):
         return self._ports
 
 
-class _OneByOne:
-    """
-    What Twisted's ports go by: how many there were the last time, up to hundreds.
-    """
-
-    numberAccepts = property(lambda self: 1, lambda self, value: None)
-
-
-@cache
-def _oneByOne(port: Any) -> Any:
-    return type(port.__name__, (_OneByOne, port), {})
-
-
 def _acceptOneByOne(port: Any) -> None:
     """
     Have a port accept one connection in each turn of the reactor: the first of those who share its
@@ -131,7 +116,12 @@ def _acceptOneByOne(port: Any) -> None:
     """
     if hasattr(port, "accepts"):
         port.accepts = 1
-    elif isinstance(port, tcp.Port):
-        # It is made by the reactor, and sets the number anew after each turn.
-        kind: Any = type(port)
-        port.__class__ = _oneByOne(kind)
+        return
+    accept = port.doRead
+
+    def acceptOne() -> None:
+        # Twisted goes by how many there were the last time, up to hundreds.
+        port.numberAccepts = 1
+        accept()
+
+    port.doRead = acceptOne
