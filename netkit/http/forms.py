@@ -208,6 +208,7 @@ class FormReader:
             )
         if len(self._arrived) >= PIECE:
             await self._spill(upload)
+        self._count(self._kept + len(self._arrived))
 
     async def _end(self) -> None:
         upload, self._upload = self._upload, None
@@ -221,7 +222,8 @@ class FormReader:
             if len(self._uploads) == self._maxUploads:
                 raise self._tooMany("files", self._maxUploads)
             if upload.size <= _IN_MEMORY and self._kept + arrived < self._maxMemory:
-                self._kept += arrived
+                self._kept += arrived + _OVERHEAD
+                self._count(self._kept)
                 upload.file.write(self._arrived)
                 self._arrived.clear()
             else:
@@ -232,6 +234,7 @@ class FormReader:
     async def _spill(self, upload: Upload) -> None:
         await deferToThread(_append, upload, bytes(self._arrived), self._folder)
         self._arrived.clear()
+        self._count(self._kept)
 
     def _keep(self, size: int) -> None:
         """
@@ -241,6 +244,12 @@ class FormReader:
             raise HTTPProtocolError(
                 f"the fields of the form are larger than {self._maxMemory} octets", 413
             )
+        self._count(size)
+
+    def _count(self, size: int) -> None:
+        """
+        Say how much is in memory, among that of all connections.
+        """
         try:
             self._share.keep(size)
         except BudgetExceededError as error:

@@ -111,16 +111,17 @@ def test_what_is_no_form_or_too_much(octets: bytes, limits: dict[str, int], stat
     assert taken(octets, **limits)[0] == status
 
 
-def test_all_connections_together() -> None:
+@pytest.mark.parametrize("filename", [None, "small"])
+def test_all_connections_together(filename: str | None) -> None:
     async def handler(request: Request) -> Response:
         await request.form()
         return Response()
 
     connection = Connection(handler, maxBuffered=100_000)
     for _ in range(3):
-        connection.send(form(part("a", b"x" * 50_000)))
+        connection.send(form(part("a", b"x" * 50_000, filename)))
         assert connection.statuses() == [200]
-    connection.send(form(part("a", b"x" * 50_000) * 2))
+    connection.send(form(part("a", b"x" * 50_000, filename) * 2))
     assert connection.statuses() == [503]
 
 
