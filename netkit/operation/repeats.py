@@ -13,6 +13,9 @@ from zope.interface import implementer
 #: So many messages of a kind are logged in L{SECONDS}; of more, how many there were.
 MOST = 20
 
+# Of so many kinds at a time; what is of others is logged.
+_KINDS = 1000
+
 #: For how many seconds messages are counted together.
 SECONDS = 10.0
 
@@ -36,8 +39,8 @@ class Summed:
         self._reactor = reactor
         # Any thread may log.
         self._lock = Lock()
-        # By kind: how many there were, and the last one.
-        self._counts: dict[object, tuple[int, LogEvent]] = {}
+        # By kind: how many there were, and the last of those that were not passed on.
+        self._counts: dict[object, tuple[int, LogEvent | None]] = {}
         self._counting = False
         reactor.addSystemEventTrigger("after", "shutdown", self._tell)
 
@@ -49,7 +52,8 @@ class Summed:
         if kind is not None and not event.get(RELAYED):
             with self._lock:
                 count = self._counts.get(kind, (0,))[0] + 1
-                self._counts[kind] = count, event
+                if count > 1 or len(self._counts) < _KINDS:
+                    self._counts[kind] = count, event if count > MOST else None
                 begins, self._counting = not self._counting, True
             if begins:
                 self._reactor.callFromThread(self._reactor.callLater, SECONDS, self._tell)
@@ -62,7 +66,7 @@ class Summed:
             counts, self._counts = self._counts, {}
             self._counting = False
         for count, event in counts.values():
-            if count > MOST:
+            if event is not None:
                 self._observer(_summary(event, count - MOST))
 
 

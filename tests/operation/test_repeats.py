@@ -4,6 +4,8 @@ Tests for L{netkit.operation.repeats}.
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -73,3 +75,32 @@ def test_texts_without_values_are_told_apart_and_what_was_summed_up_is_passed_on
         log.logger.info("{line}", line="relayed", **{RELAYED: True})
     log.reactor.advance(SECONDS)
     assert len(log.texts) == 4 * MOST
+
+
+def test_any_number_of_kinds_takes_little_memory() -> None:
+    """
+    Nothing of what was passed on is kept, and beyond a thousand kinds not even their numbers.
+    """
+    log = Log()
+    for number in range(3000):
+        log.logger.warn(f"of the kind {number}")
+    assert len(log.texts) == 3000
+    watched = weakref.ref(value := Value())
+    log.logger.warn("{value}", value=value)
+    log.events.clear()
+    del value
+    gc.collect()
+    assert watched() is None
+    for _ in range(MOST + 2):
+        log.logger.warn("of the kind 7")
+        log.logger.warn("of the kind 2999")
+    # The one is counted, the other is not.
+    assert log.texts.count("of the kind 7") == MOST - 1
+    assert log.texts.count("of the kind 2999") == MOST + 2
+    log.reactor.advance(SECONDS)
+
+
+class Value:
+    """
+    Something that is logged.
+    """
