@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 
 from twisted.internet.defer import Deferred
@@ -52,6 +52,10 @@ class Selection(StrEnum):
 # What a peer says, as opposed to how.
 _CONTENTS = {Kind.OCTETS, Kind.CONTENT, Kind.REQUEST, Kind.RESPONSE, Kind.MESSAGE}
 
+# How much of a record is one write: what others write to the same place, as the log does to a
+# terminal or a file that has both, does not get in between.
+_GATHERED = 2**16
+
 
 def isSelected(item: Item, selection: Selection) -> bool:
     """
@@ -62,6 +66,20 @@ def isSelected(item: Item, selection: Selection) -> bool:
     if item.kind not in _CONTENTS and not item.wrong:
         return False
     return selection is Selection.BOTH or item.direction == selection.value
+
+
+def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes | bytearray]:
+    """
+    The same octets, in few pieces.
+    """
+    gathered = bytearray()
+    for piece in pieces:
+        gathered += piece
+        if len(gathered) >= _GATHERED:
+            yield gathered
+            gathered = bytearray()
+    if gathered:
+        yield gathered
 
 
 class Stream:
@@ -254,8 +272,8 @@ class PrintedStream:
                 # The record that a full disk cut short is no part of this one.
                 self._stream.write(b"\n")
             self._broken = True
-            for piece in format(item):
-                self._stream.write(piece)
+            for part in _gathered(format(item)):
+                self._stream.write(part)
             self._broken = False
             if self._failed:
                 failed, self._failed = self._failed, 0

@@ -311,6 +311,31 @@ async def test_a_reader_that_never_goes_on(tmp_path: Path, logged: list[LogEvent
 
 
 @pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("format", ["json", "hex"])
+async def test_a_record_is_one_write(
+    format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    What others write to the same place, as the log to a file that has both, never splits it.
+    """
+    real = os.write
+    path = tmp_path / "out"
+    path.touch()
+    writes: list[bytes] = []
+
+    def write(descriptor: int, data: bytes) -> int:
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            writes.append(bytes(data))
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
+    await printed(path, format, script(b"some text", b"x" * 1000, bytes(1000)).events)
+    assert all(written.endswith(b"\n") for written in writes)
+    assert b"".join(writes) == path.read_bytes()
+    assert writes
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_full_disk(
     tmp_path: Path, logged: list[LogEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
