@@ -23,8 +23,9 @@ class Worker(Generic[T]):
     While much waits for the thread, C{full} is true: whoever has more had better wait until
     told that this is over.
 
+    The reactor is woken up for that alone, and not for each thing that is done.
+
     @ivar full: whether it has to be waited for.
-    @ivar queued: how many octets wait.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class Worker(Generic[T]):
         @param maxQueued: how many octets may wait before C{full} is true; any number by default.
         """
         self.full = False
-        self.queued = 0
+        # How many octets were handed over, and how many of them the thread is through with.
+        self._put = 0
+        self._done = 0
         self._drained: list[Callable[[], None]] = []
         self._work = work
         self._finish = finish
@@ -55,6 +58,13 @@ class Worker(Generic[T]):
         # Not the reactor's: one that a stalled reader holds up would keep its pool from ending.
         # A daemon: it does not keep the process from ending either.
         self._thread = Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def queued(self) -> int:
+        """
+        How many octets wait.
+        """
+        return self._put - self._done
 
     def onDrain(self, call: Callable[[], None]) -> None:
         """
@@ -95,8 +105,9 @@ class Worker(Generic[T]):
         Whether so much more can wait within the bound, as it can where nothing does. Where it
         cannot, C{full} is true from here on, until half of what waits is done.
         """
-        if self.queued and self.queued + size > self._maxQueued:
-            self.full = True
+        queued = self.queued
+        if queued and queued + size > self._maxQueued:
+            self._fill()
         return not self.full
 
     def put(self, thing: T, size: int) -> None:
@@ -106,10 +117,18 @@ class Worker(Generic[T]):
         @param thing: not to be changed afterwards.
         @param size: about how much memory it takes, in octets.
         """
-        self.queued += size
+        self._put += size
         self._queue.put((thing, size))
         if self.queued > self._maxQueued:
-            self.full = True
+            self._fill()
+
+    def _fill(self) -> None:
+        self.full = True
+        # With the last thing, the thread may have been done before that, and will tell nobody.
+        self.full = self.queued > 0
+
+    def _isDrained(self) -> bool:
+        return self.queued <= self._maxQueued // 2
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -117,14 +136,16 @@ class Worker(Generic[T]):
             self._work(thing)
             # Not kept while the next one is waited for.
             del item, thing
-            self._reactor.callFromThread(self._done, size)
+            self._done += size
+            if self.full and self._isDrained():
+                self._reactor.callFromThread(self._drain)
         if self._finish is not None:
             self._finish()
         self._reactor.callFromThread(self._ended)
 
-    def _done(self, size: int) -> None:
-        self.queued -= size
-        if self.full and self.queued <= self._maxQueued // 2:
+    def _drain(self) -> None:
+        # It may be full again, and the thread may have told more than once.
+        if self.full and self._isDrained():
             self.full = False
             for call in self._drained:
                 call()

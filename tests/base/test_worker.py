@@ -80,6 +80,25 @@ async def test_there_is_no_room_until_half_is_done() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_each_wait_ends() -> None:
+    """
+    However the thread and whoever has more get in between each other.
+    """
+    work = Work(maxQueued=3)
+    work.go.set()
+    waits: list[Deferred[None]] = []
+    work.worker.onDrain(lambda: waits.pop().callback(None))
+    for _ in range(1000):
+        while not work.worker.full:
+            work.worker.put("a", 1)
+        drained: Deferred[None] = Deferred()
+        waits.append(drained)
+        await drained
+    await work.worker.stop()
+    assert work.worker.queued == 0
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_thread_that_is_given_up() -> None:
     work = Work()
     work.worker.put("a", 1)
