@@ -13,6 +13,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 
 from .. import __version__
+from .passing import EventSender
 from .printed import PrintedStream
 from .recorder import DELAY, ISink, Recorder
 from .ring import Ring
@@ -49,6 +50,7 @@ class Capture:
     What a program records of its connections: files, a printed stream, a ring in memory, or all.
 
     @ivar ring: the ring, if there is one.
+    @ivar watched: whether somebody may look at it: here, or where it is passed on to.
     """
 
     def __init__(
@@ -57,17 +59,24 @@ class Capture:
         settings: CaptureSettings | None = None,
         printed: PrintedStream | None = None,
         ring: Ring | None = None,
+        *,
+        sender: EventSender | None = None,
+        numbers: Iterator[int] | None = None,
     ) -> None:
         """
         @param reactor: in whose thread this is used.
         @param settings: what is kept in files; nothing by default.
         @param printed: what is printed; nothing by default.
         @param ring: what keeps the last of it in memory; nothing by default.
+        @param sender: what passes it on to another process; nothing by default.
+        @param numbers: those of the connections; 1, 2, 3 by default.
         """
         self.ring = ring
+        self.watched = ring is not None or sender is not None
+        self._sender = sender
         self._reactor = reactor
         self._snaplen = 0 if settings is None else settings.snaplen
-        self._numbers: Iterator[int] = count(1)
+        self._numbers = numbers or count(1)
         self._recorders: list[Recorder] = []
         self._printed = printed
         self._shown = False
@@ -92,10 +101,11 @@ class Capture:
         sinks: list[ISink] = []
         if self._segments is not None:
             sinks.append(ISink(self._segments))
-        delay = DELAY
+        delay = _WATCHED_DELAY if self.watched else DELAY
         if self.ring is not None:
             sinks.append(ISink(self.ring))
-            delay = _WATCHED_DELAY
+        if self._sender is not None:
+            sinks.append(ISink(self._sender))
         if printing and self._printed is not None:
             sinks.append(ISink(self._printed))
             # Somebody looks at it: it is printed by the time that the client has its answer.
@@ -161,6 +171,13 @@ class Capture:
         """
         return 0 if self._segments is None else self._segments.unrecorded
 
+    @property
+    def unshown(self) -> int:
+        """
+        How many octets were not passed on, since the other process was too slow.
+        """
+        return 0 if self._sender is None else self._sender.dropped
+
     def start(self) -> None:
         """
         Begin to record. Whoever calls this calls L{stop} as well, and the last to do so ends it.
@@ -192,10 +209,12 @@ class Capture:
         if self._segments is not None:
             self._segments.finish(_PATIENCE)
 
-    def _sinks(self) -> Sequence[Segments | PrintedStream]:
-        sinks: list[Segments | PrintedStream] = []
+    def _sinks(self) -> Sequence[Segments | PrintedStream | EventSender]:
+        sinks: list[Segments | PrintedStream | EventSender] = []
         if self._segments is not None:
             sinks.append(self._segments)
         if self._printed is not None and self._shown:
             sinks.append(self._printed)
+        if self._sender is not None:
+            sinks.append(self._sender)
         return sinks

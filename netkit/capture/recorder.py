@@ -161,7 +161,7 @@ class Recorder:
         for plain in self._plainSinks:
             plain.take(batch, size)
         if self._otherSinks:
-            events = [_event(each) for each in batch]
+            events = [asEvent(each) for each in batch]
             for sink in self._otherSinks:
                 sink.take(events, size)
         self.full = any(sink.full for sink in self._sinks)
@@ -187,6 +187,9 @@ class Recorder:
             call()
 
 
-def _event(recorded: Event | PlainOctets) -> Event:
+def asEvent(recorded: Event | PlainOctets) -> Event:
+    """
+    Make of what L{IPlainSink} takes what L{ISink} does.
+    """
     # Without the call in Python that a named tuple's class makes.
     return _new(Octets, recorded) if isinstance(recorded, tuple) else recorded

@@ -4,7 +4,7 @@ Faults that are added and removed by the API.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from reprlib import repr as shortened
 from typing import Any
 
@@ -22,17 +22,19 @@ class FaultControl:
     Adds and removes faults of a service.
     """
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, elsewhere: Callable[[str], float] = lambda name: 0) -> None:
         """
         @param faults: those of the service.
+        @param elsewhere: tells how often one of them, by name, struck in other processes.
         """
         self._faults = faults
+        self._elsewhere = elsewhere
 
     def faultsJSON(self) -> list[dict[str, Any]]:
         """
         The faults, as the API has them.
         """
-        return [_json(armed) for armed in self._faults]
+        return [self._json(armed) for armed in self._faults]
 
     def addFault(self, fault: Mapping[str, Any]) -> dict[str, Any]:
         """
@@ -53,7 +55,7 @@ class FaultControl:
             raise ValueError(f"there are {_MOST} faults, the limit")
         made = _read(fault)
         try:
-            return _json(self._faults.add(made, name))
+            return self._json(self._faults.add(made, name))
         except KeyError as error:
             raise FileExistsError(f"there is a fault called {name!r} already") from error
 
@@ -67,7 +69,7 @@ class FaultControl:
         armed = next((each for each in self._faults if each.name == name), None)
         if armed is None:
             raise LookupError(name)
-        before = _json(armed)
+        before = self._json(armed)
         del before["specification"], before["struck"]
         if "specification" not in change:
             attributes = change.get("attributes", {})
@@ -76,7 +78,7 @@ class FaultControl:
             change = {**before, **change, "attributes": {**before["attributes"], **attributes}}
         made = _read({**change, "name": name})
         self._faults.remove(name)
-        return _json(self._faults.add(made, name))
+        return self._json(self._faults.add(made, name))
 
     def removeFault(self, name: str) -> None:
         """
@@ -91,6 +93,9 @@ class FaultControl:
         Remove all faults.
         """
         self._faults.clear()
+
+    def _json(self, armed: ArmedFault) -> dict[str, Any]:
+        return {**_json(armed), "struck": armed.struck + int(self._elsewhere(armed.name))}
 
 
 def _json(armed: ArmedFault) -> dict[str, Any]:
@@ -109,7 +114,6 @@ def _json(armed: ArmedFault) -> dict[str, Any]:
         "toxicity": fault.probability,
         "attributes": attributes,
         "specification": str(fault),
-        "struck": armed.struck,
     }
 
 

@@ -73,6 +73,7 @@ class Inspector:
         services: Iterable[InspectedService] = (),
         recording: str | None = None,
         readOnly: bool = False,
+        changed: Callable[[], object] = lambda: None,
     ) -> None:
         """
         @param ring: the ring.
@@ -83,8 +84,10 @@ class Inspector:
         @param services: the services whose connections are in the ring.
         @param recording: the path of the recording, where it is one.
         @param readOnly: whether nothing can be changed.
+        @param changed: called when something of a service was.
         """
         self.access = access
+        self._changed = changed
         self._services = services
         self._session = secrets.token_hex(8)
         self._readOnly = readOnly
@@ -183,6 +186,7 @@ class Inspector:
         return since, session, filter
 
     def _serviceChanged(self) -> None:
+        self._changed()
         services = [service.json() for service in self._services]
         for feed in list(self._feeds):
             feed.send({"type": "services", "services": services})

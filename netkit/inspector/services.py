@@ -101,6 +101,8 @@ class InspectedService:
 
     @ivar addresses: tells where it listens.
     @ivar connections: tells how many connections are open.
+    @ivar answerChanged: whether it answers something else than at the start.
+    @ivar faultsChanged: whether its faults are not those that it had at the start.
     """
 
     name: str
@@ -108,6 +110,8 @@ class InspectedService:
     connections: Callable[[], int]
     answer: Answering | None = None
     faults: Faulty | None = None
+    answerChanged: bool = False
+    faultsChanged: bool = False
 
     def json(self) -> dict[str, Any]:
         """

@@ -157,7 +157,7 @@ def captureFigures(capture: Any) -> Figures:
     """
     Tell what a L{Capture <netkit.capture.capture.Capture>} counts.
     """
-    names = ("events", "octets", "queued", "dropped", "unrecorded")
+    names = ("events", "octets", "queued", "dropped", "unrecorded", "unshown")
     return {("capture", name): getattr(capture, name) for name in names}
 
 

@@ -65,6 +65,11 @@ _COUNTERS = {
         "Connections that were left out as a whole.",
         [],
     ),
+    "capture unshown": (
+        "netkit_capture_unshown_octets",
+        "Octets of workers that did not get to the inspector, since that was too slow.",
+        [],
+    ),
     "ended": ("netkit_workers_ended", "Workers that ended and were started again.", []),
 }
 

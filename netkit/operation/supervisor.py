@@ -22,13 +22,14 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..base.deadlines import Deadline
+from ..base.deadlines import Deadline, Ticker
 from .child import instructions
-from .figures import Figures, Source, merge, past, toJSON
+from .figures import LAG, Figures, Source, merge, past, toJSON
 from .notify import Notifier
+from .numbers import Numbers
 from .signals import addSignalCall, hasSignalCalls
 from .sockets import Sockets
-from .workers import WorkerProcess
+from .workers import Recorded, WorkerProcess
 
 _log = Logger()
 
@@ -43,6 +44,9 @@ _LIVED = 1.0
 
 # How many seconds a connection takes, at most, from being accepted to being known.
 _ACCEPTED = 0.5
+
+# How often workers are asked for their figures where they are watched, in seconds.
+_LOOK = 1.0
 
 # So many seconds after their grace, workers that do not stop are killed.
 _STUCK = 5.0
@@ -73,6 +77,9 @@ class Supervisor:
     serve whom they have to the end, and go on to serve all where a fresh one does not come up.
 
     @ivar sockets: what to listen with.
+    @ivar numbers: those of connections, for all processes.
+    @ivar events: the descriptor to pass on to the parent what is recorded; C{None} where it does
+        not want it, and where there is none.
     @ivar metered: whether figures of the process as a whole are among its figures.
     @ivar holding: whether this process serves nobody.
     """
@@ -103,6 +110,13 @@ class Supervisor:
         told = instructions()
         self.sockets = Sockets(reactor, [tuple(each) for each in told["sockets"]] if told else ())
         self._isWorker = told is not None
+        self.numbers = Numbers(told["numbers"] if told else None)
+        self.events: int | None = told.get("events") if told else None
+        self._recorded: Callable[[], Recorded] | None = None
+        self._watching = Ticker(reactor, self._look)
+        # What is shared with workers, and what is done with that in one.
+        self._shared: Any = None
+        self._onShared: Callable[[Any], object] | None = None
         if told:
             # The one that mypy sees is that of Windows.
             connect: Any = StandardIO
@@ -188,7 +202,58 @@ class Supervisor:
         if self._count:
             serving = sum(map(_serves, self._current.values()))
             found.append({("workers",): serving, ("ended",): self._restarts})
-        return merge(found)
+        merged = merge(found)
+        for worker in self._all:
+            worker.told.pop((LAG,), None)
+        return merged
+
+    def told(self, *key: str) -> float:
+        """
+        Tell what workers told of a figure, all of them together, and those that have ended: a
+        second ago at most, where they are watched.
+        """
+        return sum(worker.told.get(key, 0) for worker in self._all) + self._past.get(key, 0)
+
+    def watch(self, recorded: Callable[[], Recorded]) -> None:
+        """
+        Have the workers pass on what they record, and tell their figures each second.
+
+        @param recorded: makes what takes that of one.
+        """
+        self._recorded = recorded
+
+    def share(self, what: Any) -> None:
+        """
+        Have the workers, and those that are started later, take something.
+
+        @param what: something of which JSON can be made. It takes the place of what was shared
+            before.
+        """
+        self._shared = what
+        for worker in self._all:
+            self._tellShared(worker)
+
+    def onShared(self, call: Callable[[Any], object]) -> None:
+        """
+        Have something called with what the parent of this worker shares.
+        """
+        self._onShared = call
+
+    def shared(self, what: Any) -> None:
+        """
+        The parent shares something.
+        """
+        if self._onShared is not None:
+            self._onShared(what)
+
+    def _tellShared(self, worker: WorkerProcess) -> None:
+        if self._shared is not None:
+            worker.tell(f"shared {json.dumps(self._shared)}")
+
+    def _look(self) -> None:
+        for worker in self._all:
+            if _serves(worker):
+                worker.figures().addErrback(lambda _: None)
 
     def onReopen(self, call: Callable[[], object]) -> None:
         """
@@ -300,7 +365,12 @@ class Supervisor:
         worker = WorkerProcess(f"worker {slot + 1}", self._reactor)
         self._all.add(worker)
         worker.ended.addCallback(lambda _: self._ended(slot, worker))
-        worker.start(self.sockets.descriptors())
+        recorded = None
+        if self._recorded is not None:
+            recorded = self._recorded()
+            self._watching.start(_LOOK)
+        worker.start(self.sockets.descriptors(), self.numbers.descriptor(), recorded)
+        self._tellShared(worker)
         return worker
 
     def _replace(self, slot: int) -> None:
@@ -405,6 +475,8 @@ class _Control(StreamProtocol):
                 self.transport.write(f"{told}\n".encode())
             elif line == b"reopen":
                 self._supervisor.reopen()
+            elif line.startswith(b"shared "):
+                self._supervisor.shared(json.loads(line.partition(b" ")[2]))
             elif line == b"drain":
                 self._supervisor.drain().addCallback(lambda _: self._drained())
 

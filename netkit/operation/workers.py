@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from ..base.waiters import Waiters
 from .child import ENVIRONMENT
-from .figures import Figures, fromJSON
+from .figures import LAG, Figures, fromJSON
 from .repeats import RELAYED
 
 _log = Logger()
@@ -29,6 +29,22 @@ _FIRST = 3
 
 # For how many seconds to wait for a worker's figures.
 _ANSWER = 1.0
+
+
+class Recorded(Protocol):
+    """
+    What takes what a worker records.
+    """
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Some of it has come.
+        """
+
+    def ended(self) -> None:
+        """
+        The worker has ended.
+        """
 
 
 class WorkerProcess(ProcessProtocol):
@@ -57,23 +73,34 @@ class WorkerProcess(ProcessProtocol):
         self._reactor = reactor
         self._lines: dict[int, bytes] = {}
         self._said: dict[int, Callable[[str], None]] = {2: self._logged}
+        self._recorded: Recorded | None = None
+        self._events = -1
 
-    def start(self, sockets: Sequence[tuple[str, int]]) -> None:
+    def start(
+        self, sockets: Sequence[tuple[str, int]], numbers: int, recorded: Recorded | None = None
+    ) -> None:
         """
         Start it: the same command line as that of this process.
 
         @param sockets: what it is to listen on: what each is for, and its descriptor.
+        @param numbers: the descriptor that all count their connections with.
+        @param recorded: takes what it records; nothing is passed on by default.
         """
         passed, environment = _systemdSockets()
         childFDs: dict[int, Any] = {0: "w", 1: 1, 2: "r", **_places(passed, dict(sockets))}
         control = _FIRST + len(passed)
         childFDs[control] = "r"
         self._said[control] = self._told
-        listening = []
-        for number, (key, descriptor) in enumerate(sockets, control + 1):
+        childFDs[control + 1] = numbers
+        told: dict[str, Any] = {"argv": sys.argv, "control": control, "numbers": control + 1}
+        if recorded is not None:
+            self._recorded = recorded
+            self._events = told["events"] = control + 2
+            childFDs[self._events] = "r"
+        listening = told["sockets"] = []
+        for number, (key, descriptor) in enumerate(sockets, control + 3):
             childFDs[number] = descriptor
             listening.append((key, number))
-        told = {"argv": sys.argv, "control": control, "sockets": listening}
         environment[ENVIRONMENT] = json.dumps(told)
         command = [sys.executable, "-m", "netkit.operation.child"]
         if passed:
@@ -86,7 +113,7 @@ class WorkerProcess(ProcessProtocol):
 
     def tell(self, what: str) -> None:
         """
-        Have it C{stop}, C{drain} or C{reopen} its files.
+        Have it C{stop}, C{drain}, C{reopen} its files, or take what is C{shared}.
         """
         if self.transport is not None and self.transport.pid is not None:
             self.transport.write(f"{what}\n".encode())
@@ -109,8 +136,11 @@ class WorkerProcess(ProcessProtocol):
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """
-        It logged something, or tells something.
+        It logged, recorded or tells something.
         """
+        if childFD == self._events and self._recorded is not None:
+            self._recorded.dataReceived(data)
+            return
         *lines, self._lines[childFD] = (self._lines.get(childFD, b"") + data).split(b"\n")
         for line in lines:
             self._said[childFD](line.decode(errors="backslashreplace"))
@@ -120,6 +150,8 @@ class WorkerProcess(ProcessProtocol):
         It has ended.
         """
         self.serves = False
+        if self._recorded is not None:
+            self._recorded.ended()
         if not self.ready.called:
             self.ready.errback(reason)
         self.ended.callback(None)
@@ -129,7 +161,11 @@ class WorkerProcess(ProcessProtocol):
 
     def _told(self, line: str) -> None:
         if line != "ready":
+            # The worst of all times is told to who looks at it, whoever asked in between.
+            before = self.told.get((LAG,), 0.0)
             self.told = fromJSON(json.loads(line))
+            if (LAG,) in self.told:
+                self.told[LAG,] = max(before, self.told[LAG,])
             self._asked.succeed(None)
         elif not self.ready.called:
             self.serves = True
@@ -140,9 +176,18 @@ class WorkerProcess(ProcessProtocol):
 
 def _places(passed: range, sockets: dict[str, int]) -> dict[int, int]:
     """
-    Where systemd's sockets are by now: a port has a copy, and closes what it was made of.
+    Where systemd's sockets are by now: a port has a copy, and closes what it was made of. In the
+    place of one that is for this process alone, standard error keeps the others' numbers.
     """
-    return {each: sockets.get(f"adopted {each}", each) for each in passed}
+    places = {}
+    for each in passed:
+        descriptor = sockets.get(f"adopted {each}", each)
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            descriptor = 2
+        places[each] = descriptor
+    return places
 
 
 def _systemdSockets() -> tuple[range, dict[str, str]]:

@@ -83,6 +83,11 @@ class Options(ServiceOptions):
         super().postOptions()
         listen, to = self["listen"], self["to"]
         if self["control"] is not None:
+            if self["workers"]:
+                raise UsageError(
+                    "--control makes the relays of one process, and --workers has several: "
+                    "give one of them"
+                )
             checkEndpoint(self["control"], "control")
             if not to:
                 listen.clear()

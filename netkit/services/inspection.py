@@ -25,7 +25,9 @@ from ..base.addresses import addressText
 from ..base.endpoints import serverEndpoint
 from ..base.twistedprivate import endpointService, splitEndpoint
 from ..capture.capture import Capture
+from ..capture.passing import EventReceiver
 from ..inspector.access import TOKEN_PARAMETER, Access
+from ..inspector.changes import changesJSON
 from ..inspector.inspector import Inspector
 from ..inspector.services import InspectedService
 from ..operation.supervisor import supervisor
@@ -74,16 +76,12 @@ class InspectorService(MultiService):
         self._secure = splitEndpoint(description)[0][0].lower() in ("ssl", "tls")
         self._tell = tell or _logged
         self._clock = IReactorTime(reactor)
-        sockets = supervisor(reactor).sockets
         endpoints = [
-            (
-                each,
-                AnnouncedEndpoint(self, each, serverEndpoint(sockets, each)),
-            )
+            AnnouncedEndpoint(self, each, serverEndpoint(reactor, each))
             for each in (description, otherwise)
             if each is not None
         ]
-        listening = _Listening([endpoint for _, endpoint in endpoints], self._listens)
+        listening = _Listening(endpoints, self._listens)
         endpointService(listening, inspector.factory).setServiceParent(self)
 
     def stopService(self) -> Deferred[Any]:
@@ -169,7 +167,8 @@ def makeInspector(
     otherwise: str | None = None,
 ) -> InspectorService:
     """
-    Make the inspector that options ask for.
+    Make the inspector that options ask for. It shows what workers record as well, and they take
+    what is changed by it.
 
     @param options: the parsed options.
     @param capture: what records the connections, in a ring too.
@@ -178,14 +177,19 @@ def makeInspector(
     """
     from twisted.internet import reactor
 
-    assert capture.ring is not None
+    ring = capture.ring
+    assert ring is not None
+    its = supervisor(reactor)
+    its.watch(lambda: EventReceiver(ring))
+    services = list(services)
     inspector = Inspector(
-        capture.ring,
+        ring,
         reactor,
         access=Access(options["inspect-host"]),
         flush=capture.flush,
         recorder=capture.recorder(),
         services=services,
         readOnly=bool(options["inspect-read-only"]),
+        changed=lambda: its.share(changesJSON(services)),
     )
     return InspectorService(inspector, options["inspect"], reactor, otherwise=otherwise)

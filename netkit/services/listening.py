@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 
 from ..base.keylog import KeyLog
 from ..capture.capture import Capture, CaptureSettings
+from ..capture.passing import EventSender
 from ..capture.printed import PrintedStream, Selection
 from ..capture.recorded import RecordedFactory
 from ..capture.ring import Ring
@@ -87,13 +88,11 @@ class PluginService(ListeningService):
         @param grace: for how many seconds open connections may go on when the service stops.
         @param reactor: what listens; the global reactor by default.
         """
-        self.inspected = InspectedService(
-            service, lambda: self.addresses, lambda: len(factory.connections)
-        )
+        self.inspected = InspectedService(service, lambda: self.addresses, self._connections)
         self._capture = capture
         self._printing = printing
         self._keyLog = keyLog
-        if faults is None and capture.ring is not None:
+        if faults is None and capture.watched:
             # They can be added later.
             faults = Faults()
         self.faults = faults
@@ -112,8 +111,11 @@ class PluginService(ListeningService):
         if recorder is not None:
             factory = RecordedFactory(factory, recorder, self.service)
         if self.faults is not None:
-            if self._capture.ring is not None:
-                self.inspected.faults = FaultControl(self.faults)
+            if self._capture.watched:
+                self.inspected.faults = FaultControl(
+                    self.faults,
+                    lambda name: self.supervisor.told("faults", self.service, name),
+                )
             factory = _FaultyFactory(factory, self.faults, self.clock)
         return factory if self._counted is None else self._counted(factory)
 
@@ -142,8 +144,13 @@ class PluginService(ListeningService):
                 raise CannotStart(
                     f"metrics: {failure.getErrorMessage()}; choose another --metrics"
                 )
-        if self._recording or self.supervisor.holding:
+        if self._recording:
             return
+        if self.supervisor.holding:
+            # Workers serve; what the inspector sends is recorded here.
+            self._keyLog = self._accessLog = None
+            if self._capture.ring is None:
+                return
         try:
             if self._keyLog is not None:
                 self._keyLog.start()
@@ -158,6 +165,9 @@ class PluginService(ListeningService):
         self._recording = True
         if self._accessLog is not None:
             self.supervisor.onReopen(self._accessLog.reopen)
+
+    def _connections(self) -> int:
+        return len(self.factory.connections) + int(self.supervisor.told("open", self.service))
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
@@ -218,9 +228,14 @@ def makeCapture(options: CommonOptions) -> Capture:
         )
     selection = Selection(options["print"])
     printed = PrintedStream(options["output"], IReactorFromThreads(reactor), selection=selection)
-    supervisor(reactor).onReopen(printed.reopen)
-    ring = None if options["inspect"] is None else Ring(options["inspect-buffer"])
-    return Capture(reactor, settings, printed, ring)
+    its = supervisor(reactor)
+    its.onReopen(printed.reopen)
+    ring = sender = None
+    if its.events is not None:
+        sender = EventSender(its.events, IReactorFromThreads(reactor))
+    elif options["inspect"] is not None and not its.isWorker:
+        ring = Ring(options["inspect-buffer"])
+    return Capture(reactor, settings, printed, ring, sender=sender, numbers=its.numbers)
 
 
 def listeningService(
@@ -320,14 +335,13 @@ def _counting(
 
 
 def _addMetrics(service: PluginService, options: ServiceOptions, capture: Capture) -> None:
-    if options["metrics"] is None:
-        return
     its = service.supervisor
     name, factory = service.service, service.factory
-    its.addFigures(lambda: serviceFigures(name, factory))
-    if (faults := service.faults) is not None:
-        its.addFigures(lambda: faultFigures(name, faults))
-    if its.metered:
+    if options["metrics"] is not None or capture.watched:
+        its.addFigures(lambda: serviceFigures(name, factory))
+        if (faults := service.faults) is not None:
+            its.addFigures(lambda: faultFigures(name, faults))
+    if options["metrics"] is None or its.metered:
         return
     its.metered = True
     from twisted.internet import reactor
@@ -355,7 +369,8 @@ def addInspector(
     otherwise: str | None = None,
 ) -> None:
     """
-    Add the inspector that options ask for, if they do.
+    Add the inspector that options ask for, if they do. A worker has none: it takes what is changed
+    by that of its parent.
 
     @param parent: what it is to start and stop with.
     @param options: the parsed options.
@@ -369,6 +384,12 @@ def addInspector(
 
         made = makeInspector(options, capture, services, otherwise=otherwise)
         made.setServiceParent(parent)
+    elif capture.watched:
+        from twisted.internet import reactor
+
+        from ..inspector.changes import takeChanges
+
+        supervisor(reactor).onShared(lambda changes: takeChanges(services, changes))
 
 
 def _faults(options: ServiceOptions) -> Faults | None:

@@ -262,11 +262,6 @@ class CommonOptions(Options):
             raise UsageError(f"--access-log-format: {error}") from error
         if self["metrics"] is not None:
             checkEndpoint(self["metrics"], "metrics")
-        if self["inspect"] is not None and self["workers"]:
-            raise UsageError(
-                "--inspect shows the connections of one process, and --workers has several: "
-                "give one of them"
-            )
         if self["inspect"] is not None:
             checkEndpoint(self["inspect"], "inspect")
 

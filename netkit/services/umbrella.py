@@ -84,7 +84,7 @@ class Options(CommonOptions):
         if InspectorService.service in self["without"]:
             if self["inspect"] is not None:
                 raise UsageError("--inspect and --without inspector exclude each other")
-        elif self["inspect"] is None and not self["workers"]:
+        elif self["inspect"] is None:
             self["inspect"] = DEFAULT_ENDPOINT
         super().postOptions()
         for options in self["services"]:

@@ -10,15 +10,19 @@ import re
 import select
 import signal
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from netkit.capture.reading import Recordings
 from netkit.operation.repeats import MOST
+from netkit.wire.recording import Opened, Role
 from tests.interop.peers import (
     PATIENCE,
     SCRIPTS,
@@ -248,6 +252,81 @@ def test_workers(start: list[Program], reactor: str, tmp_path: Path) -> None:
         os.close(descriptor)
     start.remove(service)
     service.stop()
+
+
+def test_one_inspector_shows_all_workers(start: list[Program], tmp_path: Path) -> None:
+    """
+    What it changes reaches them, and those that take their place.
+    """
+    curl = requirePeer("curl")
+    service = Program(
+        daemonCommand(
+            *["netkit", "--workers=1", "--inspect=tcp:0:interface=127.0.0.1", "--format=none"],
+            *["--echo=unix:echo", "--http=unix:http", "--print-respond=unix:print"],
+            *["--without=websocket", "--capture=recorded"],
+        ),
+        cwd=tmp_path,
+    )
+    start.append(service)
+    (killed,) = workers(service, 1)
+    (found,) = service.waitForLines(re.compile(r"inspector is at (http://127.0.0.1:\d+)"))
+
+    def api(path: str, *options: str, given: object = None) -> Any:
+        if given is not None:
+            options = (*options, "-H", "Content-Type: application/json", "-d", json.dumps(given))
+        return json.loads(run([curl, "-s", *options, f"{found[1]}/api{path}"]).output)
+
+    def connections(count: int, ended: int) -> dict[int, Any]:
+        def closed(found: dict[int, Any]) -> int:
+            return sum(each["closed"] is not None for each in found.values())
+
+        return eventually(
+            lambda: {each["id"]: each for each in api("/connections")["connections"]},
+            lambda found: (len(found), closed(found)) == (count, ended),
+        )
+
+    def struck() -> int:
+        return int(api("/services/http")["faults"][0]["struck"])
+
+    def asked(path: str, status: int) -> None:
+        done = run([curl, "-s", "-i", "--unix-socket", str(tmp_path / "http"), f"http://x{path}"])
+        assert done.output.split()[1] == b"%d" % status
+
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "echo"))
+        client.sendall(b"hello")
+        assert client.recv(5) == b"hello"
+        for number in range(3):
+            asked(f"/{number}", 200)
+        assert set(connections(4, ended=3)) == {1, 2, 3, 4}
+        fault = {"name": "mine", "type": "status", "attributes": {"status": 503, "path": "/bad"}}
+        assert api("/services/http/faults", given=fault)["struck"] == 0
+        assert api("/services/http/answer", "-X", "PUT", given={"status": 201})["status"] == 201
+        asked("/bad", 503)
+        asked("/good", 201)
+        # Told in time, by who is to be killed.
+        assert eventually(struck, lambda count: count == 1) == 1
+        connections(6, ended=5)
+        os.kill(killed, signal.SIGKILL)
+        assert client.recv(1) == b""
+    workers(service, 2)
+    asked("/bad", 503)
+    asked("/good", 201)
+    known = connections(8, ended=8)
+    assert set(known) == set(range(1, 9))
+    assert (known[1]["how"], known[1]["reason"]) == (
+        *("aborted", "the process that served it has ended"),
+    )
+    assert eventually(struck, lambda count: count == 2) == 2
+    # The parent is a client as well, and records that.
+    assert api("/send", given={"exchange": "8.0"})["connection"] in (9, 10)
+    assert set(connections(10, ended=10)) == set(range(1, 11))
+    service.stop()
+    with Recordings(tmp_path / "recorded") as recordings:
+        roles = Counter(each.role for each in recordings.read() if isinstance(each, Opened))
+    # That of the killed one may not have been written in time.
+    assert roles[Role.CLIENT] == 1
+    assert roles[Role.SERVER] >= 3
 
 
 def test_workers_that_cannot_start(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_several_pairs() -> None:
         ([*TLS, "--ca", __file__], ["--ca", "no certificate"]),
         ([*TLS, "--alpn", "h2,,h3"], ["--alpn", "'h2,,h3'"]),
         ([*TO, "--connect-timeout", "soon"], ["--connect-timeout", "'soon'"]),
+        (["--control", "tcp:0", "--workers", "2"], ["--control", "--workers"]),
     ],
 )
 def test_mistakes(arguments: list[str], names: list[str]) -> None:

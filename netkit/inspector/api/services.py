@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ...http import Response
+from ..changes import readAnswer
 from ..faulting import kindsJSON
-from ..parameters import APIError, Members, readFields
-from ..services import AnswerChange, Answering, Faulty, InspectedService
+from ..parameters import APIError
+from ..services import Answering, Faulty, InspectedService
 from .responses import emptyResponse, jsonResponse
 from .router import Asked, Route
 
@@ -59,37 +60,23 @@ class Services:
 
     async def _changeAnswer(self, asked: Asked) -> Response:
         asked.query.end()
-        answering = self._answering(asked)
-        members = Members(await asked.json())
-        status, delay = members.take("status"), members.take("delay")
-        if status is not None and (isinstance(status, bool) or not isinstance(status, int)):
-            raise APIError(400, "status is a whole number")
-        if delay is not None and (
-            isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay <= 3600
-        ):
-            raise APIError(400, "delay is a number of seconds from 0 to 3600")
-        fields = members.take("fields")
-        pairs = None
-        if fields is not None:
-            pairs = [
-                (name.encode("latin-1"), (value or "").encode("latin-1"))
-                for name, value in readFields(fields)
-            ]
-        echo = "content" in members
-        content = members.octets("content")
-        members.end()
-        change = AnswerChange(status, pairs, content, echo and content is None, delay)
+        service = self._named(asked)
+        answering = self._answering(service)
+        change = readAnswer(await asked.json())
         try:
             answering.changeAnswer(change)
         except ValueError as error:
             raise APIError(400, str(error)) from error
+        service.answerChanged = True
         self._changed()
         return jsonResponse(answering.answerJSON())
 
     async def _resetAnswer(self, asked: Asked) -> Response:
         asked.query.end()
-        answering = self._answering(asked)
+        service = self._named(asked)
+        answering = self._answering(service)
         answering.resetAnswer()
+        service.answerChanged = False
         self._changed()
         return jsonResponse(answering.answerJSON())
 
@@ -114,7 +101,7 @@ class Services:
             raise APIError(409, str(error)) from error
         except ValueError as error:
             raise APIError(400, str(error)) from error
-        self._changed()
+        self._faultsChanged(asked)
         return jsonResponse(added, status=201)
 
     async def _changeFault(self, asked: Asked) -> Response:
@@ -129,7 +116,7 @@ class Services:
             raise APIError(404, f"there is no fault {asked.arguments[1]!r}") from error
         except ValueError as error:
             raise APIError(400, str(error)) from error
-        self._changed()
+        self._faultsChanged(asked)
         return jsonResponse(changed)
 
     async def _removeFault(self, asked: Asked) -> Response:
@@ -138,17 +125,21 @@ class Services:
             self._faulty(asked).removeFault(asked.arguments[1])
         except LookupError as error:
             raise APIError(404, f"there is no fault {asked.arguments[1]!r}") from error
-        self._changed()
+        self._faultsChanged(asked)
         return emptyResponse()
 
     async def _removeFaults(self, asked: Asked) -> Response:
         asked.query.end()
         self._faulty(asked).removeFaults()
-        self._changed()
+        self._faultsChanged(asked)
         return emptyResponse()
 
-    def _answering(self, asked: Asked) -> Answering:
-        service = self._named(asked)
+    def _faultsChanged(self, asked: Asked) -> None:
+        self._named(asked).faultsChanged = True
+        self._changed()
+
+    @staticmethod
+    def _answering(service: InspectedService) -> Answering:
         if service.answer is None:
             raise APIError(409, f"the answer of {service.name} cannot be changed")
         return service.answer
