@@ -36,7 +36,7 @@ def parseServer(
     @raise ValueError: it is none.
     """
     armed = _faults(seed, faults)
-    wrap = partial(FaultyFactory, faults=armed, clock=IReactorTime(reactor))
+    wrap = partial(FaultyFactory, faults=armed, clock=IReactorTime(reactor), changing=False)
     return WrappingServerEndpoint(serverEndpoint(reactor, endpoint), wrap)
 
 
@@ -47,7 +47,9 @@ def parseClient(
     Make the endpoint of a client's string; as L{parseServer}.
     """
     armed = _faults(seed, faults)
-    wrap = partial(FaultyFactory, faults=armed, clock=IReactorTime(reactor), server=False)
+    wrap = partial(
+        FaultyFactory, faults=armed, clock=IReactorTime(reactor), server=False, changing=False
+    )
     return WrappingClientEndpoint(clientEndpoint(reactor, endpoint), wrap)
 
 

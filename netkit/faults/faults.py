@@ -10,7 +10,11 @@ from random import Random
 from secrets import randbelow
 from typing import Protocol
 
+from twisted.logger import Logger
+
 from .specification import Fault, Unit
+
+_log = Logger()
 
 
 class Watcher(Protocol):
@@ -99,6 +103,8 @@ class Faults:
         self.seed = randbelow(2**32) if seed is None else seed
         self._armed: dict[str, ArmedFault] = {}
         self._watchers: dict[Watcher, None] = {}
+        # Whether the seed is to be told still, once there is something that it decides.
+        self._untold = False
         for fault in faults:
             self.add(fault)
 
@@ -107,6 +113,18 @@ class Faults:
 
     def __len__(self) -> int:
         return len(self._armed)
+
+    def start(self) -> None:
+        """
+        Have the seed told, now or as soon as there are faults.
+        """
+        self._untold = True
+        self._tellSeed()
+
+    def _tellSeed(self) -> None:
+        if self._untold and self._armed:
+            self._untold = False
+            _log.info("Faults strike by the seed {seed}", seed=self.seed)
 
     def add(self, fault: Fault, name: str | None = None) -> ArmedFault:
         """
@@ -122,6 +140,7 @@ class Faults:
         elif name in self._armed:
             raise KeyError(name)
         armed = self._armed[name] = ArmedFault(fault, name, self.seed)
+        self._tellSeed()
         for watcher in list(self._watchers):
             watcher.faultAdded(armed)
         return armed

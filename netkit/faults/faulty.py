@@ -130,6 +130,8 @@ class FaultyProtocol(TransparentProtocol):
 
     def makeConnection(self, transport: ITransport) -> None:
         self.connect(transport)
+        if self.factory.changing:
+            self._exchanges = self._follow()
         for armed in self.factory.faults:
             self._arm(armed, opening=True)
         self.factory.faults.watch(self)
@@ -154,8 +156,7 @@ class FaultyProtocol(TransparentProtocol):
         """
         removed = [way.remove(armed.name) for way in (self._in, self._out)]
         if self._exchanges is not None:
-            self._exchanges.faults.pop(armed.name, None)
-            self._exchanges.gated.pop(armed.name, None)
+            self._exchanges.remove(armed)
         self.moved()
         if close and any(removed):
             self.close()
@@ -175,13 +176,15 @@ class FaultyProtocol(TransparentProtocol):
             if not opening:
                 # What is spoken here was not followed from its start.
                 return
-            self._exchanges = exchanges = Exchanges(self)
-            self._way(Side.UPSTREAM).add(exchanges.requests, first=True)
-            self._way(Side.DOWNSTREAM).add(exchanges.pace, first=True)
-            self._way(Side.DOWNSTREAM).add(exchanges.responses, first=True)
-        self._exchanges.faults[armed.name] = armed
-        if fault.kind in STAGES:
-            self._exchanges.gated[armed.name] = self._addStage(armed)
+            self._exchanges = self._follow()
+        self._exchanges.add(armed, self._addStage(armed) if fault.kind in STAGES else None)
+
+    def _follow(self) -> Exchanges:
+        exchanges = Exchanges(self)
+        self._way(Side.UPSTREAM).add(exchanges.requests, first=True)
+        self._way(Side.DOWNSTREAM).add(exchanges.pace, first=True)
+        self._way(Side.DOWNSTREAM).add(exchanges.responses, first=True)
+        return exchanges
 
     def _addStage(self, armed: ArmedFault) -> Stage:
         fault = armed.fault
@@ -413,12 +416,16 @@ class FaultyFactory(TransparentFactory[FaultyProtocol]):
         clock: IReactorTime | None = None,
         *,
         server: bool = True,
+        changing: bool = True,
     ) -> None:
         """
         @param wrappedFactory: makes the protocols.
         @param faults: which ones.
         @param clock: what tells the time; the reactor by default.
         @param server: whether the connections are those of a server, which its clients make.
+        @param changing: whether faults come and go while connections are open. What is spoken on
+            those is then followed from the start, so that the faults of HTTP and of WebSocket
+            strike them from the next message on.
         """
         super().__init__(wrappedFactory)
         if clock is None:
@@ -428,9 +435,10 @@ class FaultyFactory(TransparentFactory[FaultyProtocol]):
         self.faults = faults
         self.clock = clock
         self.server = server
+        self.changing = changing
         self.numbers = count(1)
 
     def doStart(self) -> None:
         if not self.numPorts:
-            _log.info("Faults strike by the seed {seed}", seed=self.faults.seed)
+            self.faults.start()
         super().doStart()

@@ -69,33 +69,36 @@ class Frame:
 
 class FrameSplitter:
     """
-    Cuts what is sent into frames.
-
-    @ivar held: how many octets there are of a frame that is not whole.
+    Cuts what is sent into frames, or follows it without holding it back.
     """
 
     def __init__(self) -> None:
+        # What there is of a frame that is not whole.
         self._pieces: list[bytes] = []
-        self.held = 0
+        self._held = 0
         # How many octets there have to be for a look to be worth it.
         self._wanted = 0
-        # How many octets of a large frame are still to come.
-        self._large = 0
+        # How many octets are still to come of a frame that goes on as it comes.
+        self._open = 0
+        # How many of the octets that are held went on already.
+        self._passed = 0
 
     def split(self, data: bytes) -> Iterator[Frame]:
         """
         Take what was sent.
+
+        @return: the frames that are whole; and the octets of those which are too large, or had
+            begun to go on.
         """
         self._pieces.append(data)
-        self.held += len(data)
-        if self.held < self._wanted:
+        self._held += len(data)
+        if self._held < self._wanted:
             return
-        self._wanted = 0
-        buffer, at = self.rest(), 0
+        buffer, at = self._rest(), 0
         while at < len(buffer):
-            if self._large:
-                piece = buffer[at : at + self._large]
-                self._large -= len(piece)
+            if self._open:
+                piece = buffer[at : at + self._open]
+                self._open -= len(piece)
                 at += len(piece)
                 yield Frame(piece)
                 continue
@@ -103,25 +106,58 @@ class FrameSplitter:
             if header is None:
                 break
             start, length, key = header
-            if length > _LARGEST:
-                self._large = start - at + length
+            if self._passed or length > _LARGEST:
+                self._open = start - at + length - self._passed
+                at += self._passed
+                self._passed = 0
             elif start + length > len(buffer):
                 self._wanted = start + length - at
                 break
             else:
                 yield Frame(buffer[at : start + length], buffer[at], start - at, key)
                 at = start + length
-        if at < len(buffer):
-            self._pieces.append(buffer[at:])
-            self.held = len(buffer) - at
+        self._hold(buffer[at:])
 
-    def rest(self) -> bytes:
+    def follow(self, data: bytes) -> None:
         """
-        Give up what is not whole.
+        Take what was sent, and goes on as it is.
         """
+        if self._open > len(data):
+            self._open -= len(data)
+            return
+        at, self._open = self._open, 0
+        if self._pieces:
+            data = self._rest() + data
+        while at < len(data):
+            header = _header(data, at)
+            if header is None:
+                break
+            start, length, _ = header
+            self._open = max(0, start + length - len(data))
+            at = start + length
+        self._hold(data[at:])
+        self._passed = self._held
+
+    def letGo(self) -> bytes:
+        """
+        Follow from here on.
+
+        @return: the octets that were held back.
+        """
+        passed, rest = self._passed, self._rest()
+        self._passed = 0
+        self.follow(rest)
+        return rest[passed:]
+
+    def _hold(self, rest: bytes) -> None:
+        if rest:
+            self._pieces.append(rest)
+            self._held = len(rest)
+
+    def _rest(self) -> bytes:
         rest = b"".join(self._pieces)
         self._pieces.clear()
-        self.held = 0
+        self._held = self._wanted = 0
         return rest
 
 

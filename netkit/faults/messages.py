@@ -1,24 +1,22 @@
 """
-Faults of HTTP messages and of WebSocket frames: they look for those in what goes by.
+Faults of HTTP messages: they look for those in what goes by.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ..wire.errors import HTTPProtocolError
 from ..wire.http import Limits, RequestHead, RequestReceiver, ResponseHead, ResponseReceiver
 from ..wire.http.content import EndOfMessage
 from ..wire.http.framing import has_content
 from ..wire.http.response import status_line
-from ..wire.websocket.codec import serialize_frame
-from ..wire.websocket.codes import RSV1, Opcode
 from ..wire.websocket.handshake import wants_upgrade
 from .faults import ArmedFault
-from .frames import Frame, FrameSplitter
+from .framefaults import FrameFaults
 from .specification import Fault, Side, Unit
 from .stages import Delayed, End, FaultyConnection, Piece, Stage
 
@@ -26,32 +24,44 @@ _LIMITS = Limits(content=0)
 
 _CONTENT_LENGTH = re.compile(rb"(?i)(\r\ncontent-length:[ \t]*)([0-9]+)")
 
-_DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONTINUATION)
+# What strikes by the pace of the response.
+_PACED = ("delay-head", "drip")
 
+# So many requests may wait for their responses; with more of them, it is not followed any further
+# what is spoken.
+_MOST_WAITING = 256
 
-class Teller(FaultyConnection, Protocol):
-    """
-    A connection that is told of each strike.
-    """
-
-    def tell(self, armed: ArmedFault, what: str) -> None:
-        """
-        Tell that a fault strikes.
-        """
+# So many octets may be sent behind a request for another protocol, before it is known whether they
+# are in that; with more of them, the same.
+_MOST_BEHIND = 2**16
 
 
 class Exchange:
     """
-    A request, and what its response is to suffer.
+    A request, and what it and its response are to suffer.
+
+    @ivar changes: whether it asks for another protocol.
+    @ivar handshake: whether that is WebSocket.
+    @ivar asked: the faults that there were when it went by.
+    @ivar faults: those of them that strike.
     """
 
-    __slots__ = ("faults", "handshake", "method", "path")
+    __slots__ = ("_target", "asked", "changes", "faults", "handshake", "method")
 
     def __init__(self, head: RequestHead) -> None:
         self.method = head.method
-        self.path = head.target.partition(b"?")[0].decode("latin-1")
-        self.handshake = wants_upgrade(head.fields)
+        self.changes = head.framing.upgrade or head.method == b"CONNECT"
+        self.handshake = self.changes and wants_upgrade(head.fields)
+        self.asked: tuple[ArmedFault, ...] = ()
         self.faults: list[ArmedFault] = []
+        self._target = head.target
+
+    @property
+    def path(self) -> str:
+        """
+        The path of what is asked for, without the query.
+        """
+        return self._target.partition(b"?")[0].decode("latin-1")
 
     def concernedBy(self, fault: Fault) -> bool:
         """
@@ -71,7 +81,7 @@ class Exchanges:
     @ivar gated: the stages of faults that strike all octets of some requests.
     """
 
-    def __init__(self, connection: Teller) -> None:
+    def __init__(self, connection: FaultyConnection) -> None:
         """
         @param connection: the connection.
         """
@@ -83,12 +93,65 @@ class Exchanges:
         self.responses = ResponseStage(self)
         self.pace = Pace(connection)
 
+    def add(self, armed: ArmedFault, stage: Stage | None) -> None:
+        """
+        Have a fault strike, from the next message on.
+
+        @param stage: what it does, where it strikes all octets of some requests.
+        """
+        self.faults[armed.name] = armed
+        if stage is not None:
+            self.gated[armed.name] = stage
+        self._changed()
+
+    def remove(self, armed: ArmedFault) -> None:
+        """
+        Have a fault strike no more. What it has done to a message is not undone.
+        """
+        if self.faults.pop(armed.name, None) is not None:
+            self.gated.pop(armed.name, None)
+            self.responses.spare(armed)
+            if armed.fault.kind in _PACED:
+                self.pace.release()
+            self._changed()
+
+    def _changed(self) -> None:
+        sides = {armed.fault.side for armed in self.faults.values()}
+        self.requests.arm(Side.UPSTREAM in sides)
+        self.responses.arm(Side.DOWNSTREAM in sides)
+
     def decide(self, head: RequestHead) -> Exchange:
         """
         A request goes by.
         """
         exchange = Exchange(head)
-        for armed in self.faults.values():
+        if self.faults:
+            exchange.asked = tuple(self.faults.values())
+            self._decide(exchange, exchange.asked)
+        self.waiting.append(exchange)
+        self.responses.receiver.request_sent(exchange.method)
+        return exchange
+
+    def answered(self) -> Exchange:
+        """
+        The response to the first one that waits begins: faults that came since the request strike
+        it as well, and those that went do not.
+        """
+        exchange = self.waiting.popleft()
+        if self.faults or exchange.faults:
+            came = [
+                armed
+                for armed in self.faults.values()
+                if armed not in exchange.asked and armed.fault.side is Side.DOWNSTREAM
+            ]
+            self._decide(exchange, came)
+            exchange.faults = [
+                armed for armed in exchange.faults if self.faults.get(armed.name) is armed
+            ]
+        return exchange
+
+    def _decide(self, exchange: Exchange, asked: Iterable[ArmedFault]) -> None:
+        for armed in asked:
             fault = armed.fault
             if fault.unit is Unit.HANDSHAKE and not exchange.handshake:
                 continue
@@ -96,9 +159,6 @@ class Exchanges:
                 continue
             if armed.strikes():
                 exchange.faults.append(armed)
-        self.waiting.append(exchange)
-        self.responses.receiver.request_sent(exchange.method)
-        return exchange
 
     def open(self, exchange: Exchange | None, side: Side) -> None:
         """
@@ -110,47 +170,59 @@ class Exchanges:
             if stage.fault.side is side:
                 stage.choose(name in names)
 
-    def switch(self, exchange: Exchange | None, behind: bytes) -> None:
+    def switch(self, exchange: Exchange | None) -> None:
         """
         The connection goes on in another protocol.
 
         @param exchange: the handshake, if that is WebSocket.
-        @param behind: what was sent behind the response.
         """
-        for stage, side in ((self.requests, Side.UPSTREAM), (self.responses, Side.DOWNSTREAM)):
-            stage.opaque = True
-            if exchange is not None:
-                frames = Frames(self, exchange, stage, side)
-                if any(frames.struckBy(armed.fault) for armed in self.faults.values()):
-                    stage.frames = frames
-        self.responses.put(behind)
-        self.requests.goOn()
+        for stage, side in ((self.responses, Side.DOWNSTREAM), (self.requests, Side.UPSTREAM)):
+            # Where the request is not over, nobody knows what comes.
+            followed = exchange is not None and stage.receiver.remaining == 0
+            stage.switch(
+                FrameFaults(self.connection, self.faults, exchange.concernedBy, stage, side)
+                if exchange is not None and followed
+                else None
+            )
 
     def giveUp(self) -> None:
         """
         This is not understood: let it pass.
         """
         for stage in (self.responses, self.requests):
-            stage.opaque = True
-            stage.next.put(stage.receiver.detach())
-        self.requests.goOn()
+            stage.switch(None)
 
 
 class _Messages(Stage):
     """
-    Cuts one direction into messages.
+    Cuts one direction into messages. While none of them may be struck it only looks at them, and
+    passes everything on as it comes.
 
+    @ivar receiver: what finds the messages.
+    @ivar waits: whether what comes is not looked at yet.
     @ivar opaque: whether what comes is HTTP no more.
     @ivar frames: what strikes the frames, once it is WebSocket.
     """
 
     receiver: Any
-    frames: Frames | None = None
+    waits = False
     opaque = False
+    frames: FrameFaults | None = None
+    # Whether faults may strike what comes: it is passed on once it is known what it is.
+    _strikes = False
+    # How many octets of those that the receiver has in no event yet were passed on already.
+    _passed = 0
 
     def __init__(self, exchanges: Exchanges) -> None:
         self.exchanges = exchanges
         self.name = ""
+
+    @property
+    def busy(self) -> bool:
+        """
+        Whether what comes is struck, or may be.
+        """
+        return self._strikes
 
     def put(self, data: bytes) -> None:
         if not data:
@@ -159,26 +231,126 @@ class _Messages(Stage):
             self.frames.put(data)
         elif self.opaque:
             self.next.put(data)
+        elif self.busy:
+            self.take(data)
+            if not (self.busy or self.opaque):
+                self.letGo()
         else:
-            self.receiver.receive(data)
-            self.split()
+            # First, for what is passed on may be answered at once.
+            self.follow(data)
+            self.next.put(data)
 
-    def split(self) -> None:
+    def follow(self, data: bytes) -> None:
         """
-        Go through what has arrived.
+        Go through what has arrived, and is passed on as it is.
+        """
+        receiver = self.receiver
+        receiver.receive(data)
+        self._passed = receiver.buffered
+        try:
+            while not (self.opaque or self.waits):
+                event = receiver.next_event()
+                if event is None:
+                    break
+                self.happened(event, b"", True)
+        except HTTPProtocolError:
+            self.exchanges.giveUp()
+        self._passed = receiver.buffered
+
+    def take(self, data: bytes) -> None:
+        """
+        Go through what has arrived, and pass on what was not yet.
+        """
+        receiver = self.receiver
+        receiver.receive(data)
+        before = receiver.buffered
+        try:
+            while not (self.opaque or self.waits):
+                before = receiver.buffered
+                begun = self._passed > 0
+                event = receiver.next_event()
+                octets = self._octets(event, before - receiver.buffered)
+                if event is not None:
+                    self.happened(event, octets, begun)
+                else:
+                    self._pass(octets)
+                    break
+        except HTTPProtocolError:
+            self._pass(self._octets(None, before - receiver.buffered))
+            self.exchanges.giveUp()
+
+    def happened(self, event: Any, octets: bytes, begun: bool) -> None:
+        """
+        Take an event.
+
+        @param octets: what is to be passed on of it.
+        @param begun: whether that is the rest, since it was passed on in part.
         """
         raise NotImplementedError
+
+    def _octets(self, event: Any, used: int) -> bytes:
+        """
+        The octets of an event that were not passed on yet.
+        """
+        passed = min(self._passed, used)
+        self._passed -= passed
+        if passed == used:
+            return b""
+        octets: bytes = b"" if event is None else event.raw
+        # In front of a request there may be empty lines, which are part of no event.
+        return (b"\r\n" * ((used - len(octets)) // 2) + octets)[passed:]
+
+    def _pass(self, octets: bytes) -> None:
+        if octets:
+            self.next.put(octets)
+
+    def arm(self, strikes: bool) -> None:
+        """
+        Have messages struck that begin from here on, or none.
+        """
+        was, self._strikes = self.busy, strikes
+        if self.frames is not None:
+            self.frames.changed()
+        elif was and not (self.busy or self.opaque):
+            self.letGo()
+
+    def letGo(self) -> None:
+        """
+        Pass on what is held back.
+        """
+        rest = self.receiver.detach()
+        self.receiver.receive(rest)
+        passed, self._passed = self._passed, len(rest)
+        self._pass(rest[passed:])
+
+    def switch(self, frames: FrameFaults | None) -> None:
+        """
+        What comes from here on is HTTP no more.
+
+        @param frames: what strikes its frames, if it is WebSocket.
+        """
+        if self.opaque:
+            return
+        self.opaque, self.frames, self.waits = True, frames, False
+        rest, passed = self.receiver.detach(), self._passed
+        self.held = self._passed = 0
+        if frames is not None:
+            frames.changed()
+            frames.splitter.follow(rest[:passed])
+        self.put(rest[passed:])
+        self.exchanges.connection.moved()
 
     def end(self, end: End) -> None:
         self.release()
         self.next.end(end)
 
     def release(self) -> None:
-        rest = self.receiver.detach() if not self.opaque else b""
         if self.frames is not None:
-            rest += self.frames.splitter.rest()
-        if rest:
-            self.next.put(rest)
+            rest = self.frames.splitter.letGo()
+        else:
+            rest, self._passed = self.receiver.detach()[self._passed :], 0
+        self.held = 0
+        self._pass(rest)
 
 
 class RequestStage(_Messages):
@@ -189,45 +361,52 @@ class RequestStage(_Messages):
     def __init__(self, exchanges: Exchanges) -> None:
         super().__init__(exchanges)
         self.receiver = RequestReceiver(_LIMITS)
-        # Behind a request for another protocol: what follows is not known before the response.
-        self._behind: list[bytes] | None = None
+        # The request for another protocol: before its response, nobody knows what is behind it.
+        self._changing: Exchange | None = None
 
-    def put(self, data: bytes) -> None:
-        if self._behind is None:
-            super().put(data)
-        else:
-            self._behind.append(data)
-            self.held += len(data)
+    def take(self, data: bytes) -> None:
+        super().take(data)
+        self._bound()
+
+    def follow(self, data: bytes) -> None:
+        super().follow(data)
+        self._bound()
+
+    def letGo(self) -> None:
+        super().letGo()
+        self._bound()
+
+    def happened(self, event: Any, octets: bytes, begun: bool) -> None:
+        exchanges = self.exchanges
+        over = isinstance(event, EndOfMessage)
+        if isinstance(event, RequestHead):
+            exchange = exchanges.decide(event)
+            if exchanges.gated:
+                exchanges.open(None if begun else exchange, Side.UPSTREAM)
+            over = not event.framing.has_content
+            self._changing = exchange if exchange.changes else None
+        self.waits = over and self._changing is not None
+        self._pass(octets)
+        if len(exchanges.waiting) > _MOST_WAITING:
+            exchanges.giveUp()
+
+    def _bound(self) -> None:
+        held = self.receiver.buffered if self.waits else 0
+        if held != self.held:
+            self.held = held
+            if held > _MOST_BEHIND and not self.exchanges.faults:
+                self.exchanges.giveUp()
             self.exchanges.connection.moved()
 
-    def split(self) -> None:
-        try:
-            while self._behind is None and (event := self.receiver.next_event()) is not None:
-                if isinstance(event, RequestHead):
-                    exchange = self.exchanges.decide(event)
-                    self.exchanges.open(exchange, Side.UPSTREAM)
-                    if event.framing.upgrade or event.method == b"CONNECT":
-                        self._behind = [self.receiver.detach()]
-                self.next.put(event.raw)
-        except HTTPProtocolError:
-            self.exchanges.giveUp()
-
-    def goOn(self) -> None:
+    def answered(self, exchange: Exchange) -> None:
         """
-        It is known what follows.
+        A response is there, and what follows its request is HTTP.
         """
-        if self._behind is not None:
-            behind, self._behind = self._behind, None
-            self.held = 0
-            self.put(b"".join(behind))
-            self.exchanges.connection.moved()
-
-    def release(self) -> None:
-        super().release()
-        behind, self._behind = self._behind, None
-        self.held = 0
-        if behind:
-            self.next.put(b"".join(behind))
+        if self._changing is exchange:
+            self._changing = None
+            if self.waits:
+                self.waits = False
+                self.take(b"")
 
 
 class ResponseStage(_Messages):
@@ -245,45 +424,56 @@ class ResponseStage(_Messages):
         self._exchange: Exchange | None = None
         self._dropping = False
 
-    def split(self) -> None:
-        try:
-            while not self.opaque and (event := self.receiver.next_event()) is not None:
-                if isinstance(event, ResponseHead):
-                    self._headSent(event)
-                else:
-                    self._contentSent(event.raw)
-                    if isinstance(event, EndOfMessage):
-                        self._ended()
-        except HTTPProtocolError:
-            self.exchanges.giveUp()
+    @property
+    def busy(self) -> bool:
+        return self._strikes or self._dropping
+
+    def put(self, data: bytes) -> None:
+        if not (self.opaque and self._dropping):
+            super().put(data)
+
+    def spare(self, armed: ArmedFault) -> None:
+        """
+        Strike the message under way no more.
+        """
+        if armed in self._faults:
+            self._faults.remove(armed)
+            self.exchanges.pace.slices = None
+            if self._cut is armed:
+                self._left = self._cut = None
+
+    def happened(self, event: Any, octets: bytes, begun: bool) -> None:
+        if isinstance(event, ResponseHead):
+            self._headSent(event, octets, begun)
+        else:
+            self._contentSent(octets)
+            if isinstance(event, EndOfMessage):
+                self._ended()
 
     def end(self, end: End) -> None:
         self.receiver.receive_end()
         if not self.opaque:
-            self.split()
+            self.take(b"")
         super().end(end)
 
-    def _headSent(self, head: ResponseHead) -> None:
-        exchanges = self.exchanges
+    def _headSent(self, head: ResponseHead, octets: bytes, begun: bool) -> None:
         if head.status < 200 and head.status != 101:
-            self.next.put(head.raw)
+            self._pass(octets)
             return
-        exchange = exchanges.waiting.popleft()
-        exchanges.open(exchange, Side.DOWNSTREAM)
-        octets: bytes = head.raw
-        self._dropping, self._left = False, None
-        self._faults, self._exchange = exchange.faults, exchange
-        for armed in exchange.faults:
+        exchanges = self.exchanges
+        exchange = exchanges.answered()
+        if exchanges.gated:
+            exchanges.open(None if begun else exchange, Side.DOWNSTREAM)
+        self._dropping, self._left, self._cut = False, None, None
+        self._faults, self._exchange = [] if begun else exchange.faults, exchange
+        for armed in self._faults:
             octets = self._strike(armed, exchange, head, octets)
+        self._pass(octets)
         switched = head.status == 101
-        tunnel = exchange.method == b"CONNECT" and head.status < 300
-        if octets:
-            self.next.put(octets)
-        if switched or tunnel:
-            opened = switched and exchange.handshake
-            exchanges.switch(exchange if opened else None, self.receiver.detach())
+        if switched or (exchange.method == b"CONNECT" and head.status < 300):
+            exchanges.switch(exchange if switched and exchange.handshake else None)
         else:
-            exchanges.requests.goOn()
+            exchanges.requests.answered(exchange)
 
     def _strike(
         self, armed: ArmedFault, exchange: Exchange, head: ResponseHead, octets: bytes
@@ -348,13 +538,10 @@ class ResponseStage(_Messages):
             self.next.end(self.exchanges.connection.close)
 
     def _ended(self) -> None:
-        self._faults, self._dropping, self._left = [], False, None
+        self._faults, self._dropping, self._left, self._cut = [], False, None, None
         self.exchanges.pace.slices = None
-        self.exchanges.open(None, Side.DOWNSTREAM)
-
-    def put(self, data: bytes) -> None:
-        if not (self.opaque and self._dropping):
-            super().put(data)
+        if self.exchanges.gated:
+            self.exchanges.open(None, Side.DOWNSTREAM)
 
 
 class Pace(Delayed):
@@ -376,6 +563,12 @@ class Pace(Delayed):
         self.once = 0.0
         self.slices: tuple[int, float] | None = None
 
+    def put(self, data: bytes) -> None:
+        if self.idle and self.slices is None and not self.once:
+            self.next.put(data)
+        else:
+            super().put(data)
+
     def strike(self) -> None:
         """
         Who says how long tells that, too.
@@ -392,87 +585,6 @@ def _dripped(length: int, size: int, delay: float, once: float) -> Iterator[Piec
     for at in range(0, length, size):
         yield min(size, length - at), delay + once
         once = 0.0
-
-
-class Frames:
-    """
-    Strikes the frames of one direction.
-    """
-
-    def __init__(
-        self, exchanges: Exchanges, handshake: Exchange, stage: Stage, side: Side
-    ) -> None:
-        """
-        @param exchanges: whose faults strike them.
-        @param handshake: what opened the connection.
-        @param stage: behind which stage the frames go on.
-        @param side: which direction that is.
-        """
-        self.splitter = FrameSplitter()
-        self._exchanges = exchanges
-        self._handshake = handshake
-        self._stage = stage
-        self._side = side
-        self._over = False
-
-    def put(self, data: bytes) -> None:
-        """
-        Take octets.
-        """
-        for frame in self.splitter.split(data):
-            if self._over:
-                return
-            octets = frame.raw
-            for armed in self._exchanges.faults.values():
-                fault = armed.fault
-                if self.struckBy(fault) and _concerns(fault.kind, frame) and armed.strikes():
-                    self._exchanges.connection.tell(armed, "a frame")
-                    octets = self._strike(armed, frame)
-                    break
-            if octets:
-                self._stage.next.put(octets)
-            if self._over:
-                self._stage.next.end(self._exchanges.connection.close)
-
-    def struckBy(self, fault: Fault) -> bool:
-        """
-        Whether a fault may strike them.
-        """
-        return (
-            fault.unit is Unit.MESSAGE
-            and fault.side is self._side
-            and self._handshake.concernedBy(fault)
-        )
-
-    def _strike(self, armed: ArmedFault, frame: Frame) -> bytes:
-        values = armed.fault.values
-        match armed.fault.kind:
-            case "cut-frame":
-                self._over = True
-                return frame.raw[: max(1, len(frame.raw) // 2)]
-            case "close":
-                self._over = True
-                code = values["code"].to_bytes(2, "big")
-                return serialize_frame(0x80 | Opcode.CLOSE, code, frame.key)
-            case "invalid-utf8" if frame.first & RSV1:
-                # It is compressed: another one takes its place, that is not.
-                return serialize_frame(frame.first & ~RSV1, b"\xff", frame.key)
-            case "invalid-utf8":
-                changed = bytearray(frame.raw)
-                changed[frame.start] = 0xFF ^ (frame.key[0] if frame.key else 0)
-                return bytes(changed)
-            case "fragment":
-                return frame.fragments(values["size"])
-        # no-pong
-        return b""
-
-
-def _concerns(kind: str, frame: Frame) -> bool:
-    if kind == "no-pong":
-        return frame.opcode == Opcode.PONG
-    if kind == "invalid-utf8":
-        return frame.opcode == Opcode.TEXT and len(frame.raw) > frame.start
-    return frame.opcode in _DATA
 
 
 def _substitute(status: int, method: bytes, closes: bool) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IReactorTime
 
 from ..base.deadlines import Deadline
+from .faults import ArmedFault
 from .specification import Fault, Unit
 
 #: An end that goes the way of the octets before it: called when it is there.
@@ -39,7 +40,14 @@ class FaultyConnection(Protocol):
 
     def struck(self, stage: Stage) -> None:
         """
-        Tell that a fault has struck.
+        Tell that the fault of a stage strikes.
+        """
+
+    def tell(self, armed: ArmedFault, what: str) -> None:
+        """
+        Tell that a fault strikes.
+
+        @param what: what it strikes.
         """
 
     def moved(self) -> None:
@@ -226,6 +234,13 @@ class Delayed(Stage):
         self._spared = spared
         self._running = False
 
+    @property
+    def idle(self) -> bool:
+        """
+        Whether nothing waits for its time.
+        """
+        return not (self._queue or self._running)
+
     def put(self, data: bytes) -> None:
         if self._spared:
             spared, data = data[: self._spared], data[self._spared :]
@@ -295,11 +310,15 @@ class Delayed(Stage):
     def release(self) -> None:
         queue, self._queue = self._queue, deque()
         self._stopWaiting()
+        # What comes meanwhile, for there is room again, comes behind.
+        self._running = True
         for late in queue:
             if isinstance(late.item, bytes):
                 self.next.put(late.item[late.at :])
             else:
                 self.next.end(late.item)
+        self._running = False
+        self._run()
 
     def stop(self) -> None:
         self._queue.clear()
@@ -308,6 +327,7 @@ class Delayed(Stage):
     def _stopWaiting(self) -> None:
         self._deadline.stop()
         self._length = None
+        self._last = 0.0
         self.held = 0
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import (
-    IAddress,
     IProtocolFactory,
     IReactorCore,
     IReactorFromThreads,
@@ -70,6 +69,7 @@ class PluginService(ListeningService):
         printing: bool = False,
         keyLog: KeyLog | None = None,
         faults: Faults | None = None,
+        changing: bool = False,
         accessLog: AccessLog | None = None,
         counted: Callable[[IProtocolFactory], IProtocolFactory] | None = None,
         grace: float = 5.0,
@@ -83,6 +83,7 @@ class PluginService(ListeningService):
         @param printing: whether what is recorded is printed as well.
         @param keyLog: where the secrets of TLS go; nowhere by default.
         @param faults: what goes wrong on purpose; nothing by default.
+        @param changing: whether that can be changed while connections are open.
         @param accessLog: where what is over is logged; nowhere by default.
         @param counted: has the octets of a factory's connections counted; they are not by default.
         @param grace: for how many seconds open connections may go on when the service stops.
@@ -92,10 +93,8 @@ class PluginService(ListeningService):
         self._capture = capture
         self._printing = printing
         self._keyLog = keyLog
-        if faults is None and capture.watched:
-            # They can be added later.
-            faults = Faults()
         self.faults = faults
+        self._changing = changing
         self._recording = False
         self._accessLog = accessLog
         self._counted = counted
@@ -116,7 +115,7 @@ class PluginService(ListeningService):
                     self.faults,
                     lambda name: self.supervisor.told("faults", self.service, name),
                 )
-            factory = _FaultyFactory(factory, self.faults, self.clock)
+            factory = FaultyFactory(factory, self.faults, self.clock, changing=self._changing)
         return factory if self._counted is None else self._counted(factory)
 
     def prepare(self, endpoint: IStreamServerEndpoint) -> None:
@@ -188,27 +187,6 @@ class PluginService(ListeningService):
             yield self._capture.stop().addTimeout(left, self.clock).addErrback(lambda _: None)
 
 
-class _FaultyFactory(FaultyFactory):
-    """
-    Has faults strike the connections that are made while there are any.
-    """
-
-    def doStart(self) -> None:
-        if self.faults:
-            super().doStart()
-        else:
-            # There is no seed to tell.
-            super(FaultyFactory, self).doStart()
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        """
-        Make the protocol of a new connection.
-        """
-        if self.faults:
-            return super().buildProtocol(addr)
-        return self.wrappedFactory.buildProtocol(addr)
-
-
 def makeCapture(options: CommonOptions) -> Capture:
     """
     Make what records the connections of all services that share options.
@@ -271,6 +249,10 @@ def listeningService(
         from twisted.internet import reactor
 
         keyLog = KeyLog(options["keylog"], IReactorFromThreads(reactor))
+    changing = capture.watched and not options["inspect-read-only"]
+    faults = None
+    if options["fault"] or changing:
+        faults = Faults(*options["fault"], seed=options["fault-seed"])
     connectionDone = None
     if accessLog is None and (accessLog := makeAccessLog(options)) is not None:
         connectionDone = accessLog.log
@@ -282,7 +264,8 @@ def listeningService(
         capture,
         printing=printing,
         keyLog=keyLog,
-        faults=_faults(options),
+        faults=faults,
+        changing=changing,
         accessLog=accessLog,
         counted=_counting(options, connectionDone) if counts else None,
         grace=options["grace"],
@@ -390,9 +373,3 @@ def addInspector(
         from ..inspector.changes import takeChanges
 
         supervisor(reactor).onShared(lambda changes: takeChanges(services, changes))
-
-
-def _faults(options: ServiceOptions) -> Faults | None:
-    if not options["fault"]:
-        return None
-    return Faults(*options["fault"], seed=options["fault-seed"])

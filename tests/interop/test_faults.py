@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -219,6 +220,31 @@ def test_close_codes(folder: Path, fault: str, code: int) -> None:
             # What websockets itself finds wrong it says to the server.
             sent = closed.value.sent if received is None else received
             assert (1006 if sent is None else sent.code) == code
+
+
+def test_an_open_websocket(folder: Path, tlsEndpoint: str, certificate: dict[str, str]) -> None:
+    """
+    A fault that is added by the inspector strikes it, in TLS.
+    """
+    listen = ("-l", tlsEndpoint, "--inspect", "tcp:0:interface=127.0.0.1", "--format", "none")
+    daemon = Daemon("netkit-websocket", *listen, cwd=folder, listening=2)
+    try:
+        trusted = ssl.create_default_context(cafile=certificate["cert"])
+        url = daemon.address("tls").origin("ws")
+        with connect(url, proxy=None, ssl=trusted, compression=None) as client:
+            client.send("hello")
+            assert client.recv(PATIENCE) == "hello"
+            inspector = daemon.address("tcp").origin("http")
+            add = ["--json", '{"specification": "close:code=1013"}']
+            command = [requirePeer("curl"), "--silent", "--fail", *add]
+            assert not run([*command, f"{inspector}/api/services/websocket/faults"]).status
+            client.send("hello")
+            with pytest.raises(ConnectionClosed) as closed:
+                client.recv(PATIENCE)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1013
+    finally:
+        daemon.stop()
 
 
 def test_a_refused_handshake(folder: Path) -> None:

@@ -8,7 +8,8 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,29 @@ def test_a_toxic_of_an_open_connection(proxy: Any) -> None:
         proxy.destroy_toxic("slow")
         assert talk(client) == b"hello"
     assert proxy.toxics() == {}
+
+
+def test_http_faults_of_an_open_connection(control: str, server: Any) -> None:
+    """
+    They come and go from one request to the next.
+    """
+    proxy = server.create(name="http", upstream=control)
+    host, _, port = proxy.listen.rpartition(":")
+    client = HTTPConnection(host, int(port), timeout=PATIENCE)
+
+    def ask() -> int:
+        client.request("GET", "/version")
+        response = client.getresponse()
+        response.read()
+        return response.status
+
+    with closing(client):
+        seen, socket = [ask()], client.sock
+        proxy.add_toxic(name="mine", type="status", attributes={"status": 502})
+        seen.append(ask())
+        proxy.destroy_toxic("mine")
+        seen.append(ask())
+        assert (seen, client.sock) == ([200, 502, 200], socket)
 
 
 def test_our_own_faults_beside_them(control: str, proxy: Any) -> None:
