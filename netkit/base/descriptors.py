@@ -37,6 +37,17 @@ def writeAll(descriptor: int, data: Octets | memoryview) -> None:
             _wait(descriptor)
 
 
+def writeOut(descriptor: int, data: bytearray) -> None:
+    """
+    As L{writeAll}, and take what is written out of the octets: those that are left are not.
+    """
+    while data:
+        try:
+            del data[: os.write(descriptor, data)]
+        except BlockingIOError:
+            _wait(descriptor)
+
+
 def writePieces(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
     """
     As L{writeAll}, for octets in pieces, which are not copied to make one of them.

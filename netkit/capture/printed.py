@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from enum import StrEnum
 
 from twisted.internet.defer import Deferred
@@ -15,12 +15,13 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from ..base.descriptors import writeAll
+from ..base.descriptors import writeAll, writeOut
 from ..base.worker import Worker
-from ..wire.recording import Event
+from ..wire.recording import Direction, Event
 from . import formats
 from .formats import Format, TerminalFormat
 from .recorder import ISink
+from .records import Records
 from .views import Item, Kind, Views
 
 _log = Logger()
@@ -49,12 +50,10 @@ class Selection(StrEnum):
     ALL = "all"
 
 
+_DIRECTIONS = {Selection.RECEIVED: Direction.RECEIVED, Selection.SENT: Direction.SENT}
+
 # What a peer says, as opposed to how.
 _CONTENTS = {Kind.OCTETS, Kind.CONTENT, Kind.REQUEST, Kind.RESPONSE, Kind.MESSAGE}
-
-# How much of a record is one write: what others write to the same place, as the log does to a
-# terminal or a file that has both, does not get in between.
-_GATHERED = 2**16
 
 
 def isSelected(item: Item, selection: Selection) -> bool:
@@ -65,21 +64,7 @@ def isSelected(item: Item, selection: Selection) -> bool:
         return True
     if item.kind not in _CONTENTS and not item.wrong:
         return False
-    return selection is Selection.BOTH or item.direction == selection.value
-
-
-def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes | bytearray]:
-    """
-    The same octets, in few pieces.
-    """
-    gathered = bytearray()
-    for piece in pieces:
-        gathered += piece
-        if len(gathered) >= _GATHERED:
-            yield gathered
-            gathered = bytearray()
-    if gathered:
-        yield gathered
+    return selection is Selection.BOTH or item.direction == _DIRECTIONS[selection]
 
 
 class Stream:
@@ -139,7 +124,7 @@ class Stream:
         found = os.fstat(self._descriptor)
         return stat.S_ISCHR(found.st_mode) and found.st_rdev == os.stat(os.devnull).st_rdev
 
-    def write(self, data: bytes | bytearray) -> None:
+    def write(self, data: bytes) -> None:
         """
         Write everything, however long that takes.
 
@@ -147,6 +132,15 @@ class Stream:
         """
         assert self._descriptor is not None, "the output is not open"
         writeAll(self._descriptor, data)
+
+    def writeOut(self, data: bytearray) -> None:
+        """
+        As C{write}, and take what is written out of C{data}.
+
+        @raise OSError: it does not take what is left.
+        """
+        assert self._descriptor is not None, "the output is not open"
+        writeOut(self._descriptor, data)
 
     def close(self) -> None:
         """
@@ -183,13 +177,15 @@ class PrintedStream:
         self._formats: dict[str, Format] = {}
         self._selection = selection
         self._reactor = reactor
-        self._views = Views()
+        self._views = Views(only=_DIRECTIONS.get(selection))
         self._worker: Worker[list[Event] | None] = Worker(
             "netkit output", self._print, reactor, finish=self._stream.close, maxQueued=maxQueued
         )
-        # The thread's own: whether a record was begun and not ended.
-        self._broken = False
-        self._failed = 0
+        self._records = Records(
+            self._stream,
+            lambda error: reactor.callFromThread(self._tellFailed, error),
+            lambda lost: reactor.callFromThread(self._tellAgain, lost),
+        )
         self._waitedFor = True
 
     @property
@@ -258,30 +254,13 @@ class PrintedStream:
             except OSError as error:
                 self._reactor.callFromThread(self._tellFailed, error)
             return
+        records, formats_, selection = self._records, self._formats, self._selection
         for item in self._views.feed(events):
-            try:
-                format = self._formats.get(item.connection.service)
-                if format is not None and isSelected(item, self._selection):
-                    self._record(item, format)
-            finally:
-                item.close()
-
-    def _record(self, item: Item, format: Format) -> None:
-        try:
-            if self._broken and format is not formats.text:
-                # The record that a full disk cut short is no part of this one.
-                self._stream.write(b"\n")
-            self._broken = True
-            for part in _gathered(format(item)):
-                self._stream.write(part)
-            self._broken = False
-            if self._failed:
-                failed, self._failed = self._failed, 0
-                self._reactor.callFromThread(self._tellAgain, failed)
-        except OSError as error:
-            self._failed += 1
-            if self._failed == 1:
-                self._reactor.callFromThread(self._tellFailed, error)
+            format = formats_.get(item.connection.service)
+            if format is not None and isSelected(item, selection):
+                records.add(format(item), lined=format is not formats.text)
+            item.close()
+        records.flush()
 
     def _tellFailed(self, error: OSError) -> None:
         if not self._waitedFor:
@@ -292,11 +271,11 @@ class PrintedStream:
             reason=error.strerror,
         )
 
-    def _tellAgain(self, failed: int) -> None:
+    def _tellAgain(self, lost: int) -> None:
         _log.info(
             "{path!r} is printed to again; {count} records were not printed",
             path=self._stream.path,
-            count=failed,
+            count=lost,
         )
 
     def _abandoned(self, reason: object) -> None:

@@ -312,7 +312,7 @@ async def test_a_reader_that_never_goes_on(tmp_path: Path, logged: list[LogEvent
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("format", ["json", "hex"])
-async def test_a_record_is_one_write(
+async def test_records_are_one_write(
     format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
@@ -330,9 +330,16 @@ async def test_a_record_is_one_write(
 
     monkeypatch.setattr(os, "write", write)
     await printed(path, format, script(b"some text", b"x" * 1000, bytes(1000)).events)
-    assert all(written.endswith(b"\n") for written in writes)
-    assert b"".join(writes) == path.read_bytes()
-    assert writes
+    [written] = writes
+    assert written.endswith(b"\n")
+    assert written == path.read_bytes()
+
+
+@pytest_twisted.ensureDeferred
+async def test_long_records_between_short_ones(tmp_path: Path) -> None:
+    pieces = [b"a", os.urandom(10**5), b"b", b"c", os.urandom(2**16), os.urandom(10**6), b"d"]
+    await printed(tmp_path / "out", "text", script(*pieces).events)
+    assert (tmp_path / "out").read_bytes() == b"".join(pieces)
 
 
 @pytest_twisted.ensureDeferred
@@ -369,6 +376,8 @@ async def test_a_full_disk(
     assert all(json.loads(line)["data"] == "x" for line in lines)
     told = [event for event in logged if "cannot be printed" in (event["log_format"] or "")]
     assert [event["reason"] for event in told] == ["No space left on device"]
+    again = [event for event in logged if "printed to again" in (event["log_format"] or "")]
+    assert [event["count"] for event in again] == [6 - len(lines)]
 
 
 @pytest_twisted.ensureDeferred

@@ -4,6 +4,7 @@ Tests for L{netkit.capture.views}: a recorded dialogue in, items out, however it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -56,11 +57,26 @@ class Dialogue(Script):
         The items of some kinds; of all by default, but for the connection's own.
         """
         events = byOctets(self.events) if byOctet else self.events
+        items = list(Views().feed(events))
+        for direction in Direction:
+            # Whoever looks at one direction alone sees the same of it.
+            assert seen(direction, Views(only=direction).feed(events)) == seen(direction, items)
         return [
             item
-            for item in Views().feed(events)
+            for item in items
             if (item.kind in kinds if kinds else item.kind not in (Kind.OPENED, Kind.CLOSED))
         ]
+
+
+def seen(direction: Direction, items: Iterable[Item]) -> list[object]:
+    """
+    All that there is to see of the items of a direction.
+    """
+    return [
+        (*brief(item), content(item), item.about, item.time, item.ended, item.offset)
+        for item in items
+        if item.direction is direction
+    ]
 
 
 @pytest.fixture(params=[False, True], ids=["whole", "by octet"])
@@ -404,6 +420,50 @@ UPGRADE = (
     b"GET /chat HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
+
+
+def test_answers_that_are_alike_and_those_that_are_not() -> None:
+    """
+    Each answers its request, whoever looks at them: what switches the protocol, and what follows,
+    is found at the same request.
+    """
+    dialogue = Dialogue("websocket")
+    empty = b"HTTP/1.1 204 No Content\r\n\r\n"
+    for request, response in [
+        (GET, OK),
+        (GET, OK),
+        (GET.replace(b"GET", b"HEAD"), OK[:-2]),
+        (GET.replace(b"GET", b"HEAD"), OK[:-2]),
+        (GET + GET, OK),
+        (b"", OK),
+        (GET, b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"", OK),
+        (GET + GET + GET, OK + OK),
+        (b"", OK[:-1]),
+        (b"", b"k"),
+        (GET, empty),
+        (UPGRADE, empty),
+        (GET + UPGRADE, empty),
+        (
+            b"",
+            (
+                b"HTTP/1.1 101 Switching Protocols\r\n"
+                b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+            ),
+        ),
+        (b"\x81\x82\0\0\0\0hi", b"\x81\x02ho"),
+    ]:
+        if request:
+            dialogue.received(request)
+        dialogue.sent(response)
+    kinds = [item.kind for item in dialogue.items() if item.direction is Direction.RECEIVED]
+    assert kinds == [Kind.REQUEST] * 11 + [
+        Kind.HANDSHAKE,
+        Kind.REQUEST,
+        Kind.HANDSHAKE,
+        Kind.MESSAGE,
+    ]
 
 
 def test_what_came_behind_a_handshake_that_ends_unanswered() -> None:

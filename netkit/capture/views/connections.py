@@ -44,9 +44,11 @@ class View(Protocol):
     Makes items of the events of a connection.
     """
 
-    def feed(self, event: Event) -> Iterator[Item]:
+    def feed(self, event: Event) -> Iterable[Item]:
         """
         Take the next event of the connection.
+
+        @return: what it makes, to be gone through before the next one.
         """
 
 
@@ -112,6 +114,7 @@ def viewOf(
     *,
     contents: bool = True,
     begun: Callable[[Item], None] | None = None,
+    only: Direction | None = None,
 ) -> View:
     """
     Make what looks at a connection: by what its service speaks, or by what its client says first.
@@ -120,9 +123,10 @@ def viewOf(
     @param spool: where octets wait.
     @param contents: as in L{Views}.
     @param begun: as in L{HTTPView}.
+    @param only: as in L{Views}.
     """
     if opened.service in _HTTP:
-        return HTTPView(opened, spool, begun)
+        return HTTPView(opened, spool, begun, only)
     make = _RAW.get(opened.service)
     if make is None:
         return GuessView(opened, spool, begun)
@@ -134,12 +138,15 @@ class Views:
     Makes items of the events of a recording.
     """
 
-    def __init__(self, *, contents: bool = True) -> None:
+    def __init__(self, *, contents: bool = True, only: Direction | None = None) -> None:
         """
         @param contents: whether what a side sent is one item where its service takes it as one,
             and not an item for each piece.
+        @param only: of which direction items are wanted; those of the other one may be left out.
+            All are by default.
         """
         self._contents = contents
+        self._only = only
         self._spool = Spool()
         self._connections: dict[int, tuple[Opened, View]] = {}
 
@@ -147,14 +154,21 @@ class Views:
         """
         Take the next events.
         """
+        connections = self._connections
         for event in events:
+            if isinstance(event, Octets):
+                # Nearly all are these.
+                known = connections.get(event[0])
+                if known is not None:
+                    yield from known[1].feed(event)
+                continue
             if isinstance(event, Opened):
-                view = viewOf(event, self._spool, contents=self._contents)
-                self._connections[event.connection] = event, view
+                view = viewOf(event, self._spool, contents=self._contents, only=self._only)
+                connections[event.connection] = event, view
                 about = {"host": address_text(event.host)}
                 yield Item(event, event.time, event.time, Kind.OPENED, about=about)
                 continue
-            known = self._connections.get(event.connection)
+            known = connections.get(event.connection)
             if known is None:
                 continue
             opened, view = known
@@ -171,6 +185,6 @@ class Views:
                 missing = {"received": event.received, "sent": event.sent}
                 yield Item(opened, time, time, Kind.NOTE, about={"text": text, **missing})
             elif isinstance(event, Closed):
-                del self._connections[event.connection]
+                del connections[event.connection]
                 how = {"how": event.how.value, "reason": event.reason}
                 yield Item(opened, time, time, Kind.CLOSED, about=how)

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from functools import partial
+from itertools import chain
+from typing import Any, NamedTuple
 
 from ...wire.errors import RemoteProtocolError
 from ...wire.http import (
@@ -19,6 +21,7 @@ from ...wire.http import (
     ResponseHead,
     ResponseReceiver,
 )
+from ...wire.http.head import Head
 from ...wire.recording import Closed, Direction, Dropped, Event, HalfClosed, Octets, Opened, Role
 from ...wire.websocket import handshake
 from .item import Item, Kind
@@ -59,6 +62,41 @@ class _Asked(NamedTuple):
     switches: bool
 
 
+# What most are, made once.
+_PLAIN = {
+    method: _Asked(method, False, False)
+    for method in (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE")
+}
+
+
+class _Like(NamedTuple):
+    """
+    A response that came whole, and alone.
+    """
+
+    method: bytes
+    head: bytes
+    length: int
+
+
+class _Sections:
+    """
+    What header sections are for people: most are like the one before.
+    """
+
+    __slots__ = ("_pairs", "_raw")
+
+    def __init__(self) -> None:
+        self._raw: bytes | None = None
+        self._pairs: list[tuple[str, str]] = []
+
+    def pairs(self, fields: Fields) -> list[tuple[str, str]]:
+        if fields.raw != self._raw:
+            self._raw = fields.raw
+            self._pairs = _pairs(fields)
+        return self._pairs
+
+
 class _Side:
     """
     What one side sends: messages, one after another.
@@ -70,23 +108,29 @@ class _Side:
         spool: Spool,
         direction: Direction,
         receiver: RequestReceiver | ResponseReceiver,
+        headed: Callable[[Any], Kind],
         begun: Callable[[Item], None] | None,
+        wanted: bool,
     ) -> None:
+        """
+        @param headed: called with each head; says what its message is.
+        @param wanted: whether anybody looks at its messages; if not, they have nothing in them.
+        """
         self.receiver = receiver
         self._opened = opened
         self._spool = spool
         self._direction = direction
+        self._headed = headed
         self._begun = begun
+        self.wanted = wanted
         self._began = 0
         # How many octets have come in all.
         self._position = 0
-        # The message of which the head has come and the end has not; whether nothing follows it.
+        # The message of which the head has come and the end has not.
         self._item: Item | None = None
-        self._headAlone = False
-        # The last header section: most are like the one before.
-        self._section: bytes | None = None
-        self._fields: list[tuple[str, str]] = []
-        self.wantsUpgrade = False
+        self._sections = _Sections()
+        # What stands for messages that nobody looks at.
+        self._unseen = Item(opened, 0, 0, Kind.NOTE, direction)
         # What is not HTTP any more.
         self._raw: RawView | None = None
 
@@ -100,9 +144,9 @@ class _Side:
     @property
     def idle(self) -> bool:
         """
-        Whether nothing of a message has come.
+        Whether all that has come is in messages.
         """
-        return self._item is None and not self.receiver.buffered
+        return self._item is None and not self.receiver.buffered and self._raw is None
 
     @property
     def failed(self) -> bool:
@@ -119,48 +163,54 @@ class _Side:
         """
         if self._raw is not None:
             return self._raw.feed(event)
-        if self.idle:
-            self._began = event.time
-        self._position += event.length
-        self.receiver.receive(event.data)
-        wrong = cut(event)
-        return self.fail(event.time, wrong) if wrong else ()
+        _, time, _, data, length = event
+        if self._item is None and not self.receiver.buffered:
+            self._began = time
+        self._position += length
+        self.receiver.receive(data)
+        return () if len(data) == length else self.fail(time, cut(event))
 
-    def next(self, time: int) -> Item | RequestHead | ResponseHead | None:
+    def next(self, time: int) -> Item | None:
         """
-        Take what is next: the head of a message, or the message when it is whole; L{None} when
-        more octets are needed for it.
+        Take what is next: the message when it is whole; L{None} when more octets are needed for
+        it.
         """
         if self._raw is not None:
             return None
-        if self._headAlone:
-            return self._end(time)
+        receiver = self.receiver
         while True:
             try:
-                event = self.receiver.next_event()
+                event = receiver.next_event()
             except RemoteProtocolError as error:
                 return next(iter(self.fail(time, str(error))), None)
             if event is None:
                 return None
             item = self._item
-            if isinstance(event, Content):
-                assert item is not None
-                assert item.data is not None
-                item.data.write(event.data)
+            if item is None:
+                assert isinstance(event, Head)
+                item = self._begin(event, time)
+                content = receiver.take_content()
+                if content is None:
+                    # No end is told of a request without content.
+                    if event.framing.has_content or isinstance(event, ResponseHead):
+                        self._item = item
+                        continue
+                elif item.data is not None:
+                    item.data.write(content)
+            elif isinstance(event, Content):
+                if item.data is not None:
+                    item.data.write(event.data)
                 if item.framed is not None:
                     item.framed.write(event.raw)
+                continue
             elif isinstance(event, EndOfMessage):
-                assert item is not None
                 if item.framed is not None:
                     item.framed.write(event.raw)
                 if len(event.trailers):
                     item.about["trailers"] = _pairs(event.trailers)
-                return self._end(time)
-            else:
-                self._begin(event, time)
-                # No end is told of those.
-                self._headAlone = isinstance(event, RequestHead) and not event.framing.has_content
-                return event
+            self._item = None
+            item.ended = self._began = time
+            return item
 
     def fail(self, time: int, wrong: str) -> Iterable[Item]:
         """
@@ -180,56 +230,32 @@ class _Side:
             item.offset = self._position - len(rest)
         item.understood = item.length
         body = item.data if item.framed is None else item.framed
-        assert body is not None
-        body.write(rest)
+        if body is not None:
+            body.write(rest)
         item.ended = time
         item.wrong = wrong
         return (item,)
 
-    def mark(self, kind: Kind) -> None:
-        """
-        Say what the message is whose head has come.
-        """
-        if self._item is not None:
-            self._item.kind = kind
-            if self._begun is not None:
-                self._begun(self._item)
-
-    def _begin(self, head: RequestHead | ResponseHead, time: int) -> None:
-        fields = head.fields
-        if fields.raw != self._section:
-            self._section = fields.raw
-            self._fields = _pairs(fields)
-            self.wantsUpgrade = handshake.wants_upgrade(fields)
-        about: dict[str, object]
-        if isinstance(head, RequestHead):
-            kind = Kind.REQUEST
-            about = {"method": _text(head.method), "target": _text(head.target)}
-        else:
-            kind = Kind.RESPONSE
-            about = {"status": head.status, "reason": _text(head.reason)}
-        about["version"] = _VERSIONS[head.minor]
-        about["fields"] = self._fields
+    def _begin(self, head: RequestHead | ResponseHead, time: int) -> Item:
+        kind = self._headed(head)
+        if not self.wanted:
+            return self._unseen
         raw = head.raw
-        self._item = Item(
+        framing = head.framing
+        item = Item(
             self._opened,
             self._began,
             time,
             kind,
             self._direction,
-            self._spool.data(),
+            self._spool.data() if framing.has_content else None,
             raw,
-            self._spool.data() if head.framing.chunked else None,
-            about,
+            self._spool.data() if framing.chunked else None,
+            partial(_about, head, self._sections),
             offset=self._position - self.receiver.buffered - len(raw),
         )
-
-    def _end(self, time: int) -> Item:
-        item, self._item = self._item, None
-        assert item is not None
-        self._headAlone = False
-        item.ended = time
-        self._began = time
+        if self._begun is not None:
+            self._begun(item)
         return item
 
 
@@ -240,13 +266,18 @@ class HTTPView:
     """
 
     def __init__(
-        self, opened: Opened, spool: Spool, begun: Callable[[Item], None] | None = None
+        self,
+        opened: Opened,
+        spool: Spool,
+        begun: Callable[[Item], None] | None = None,
+        only: Direction | None = None,
     ) -> None:
         """
         @param opened: the connection.
         @param spool: where octets wait.
         @param begun: called with each HTTP message whose head has come; the message itself may be
             far from whole.
+        @param only: of which direction messages are wanted; of both by default.
         """
         serving = opened.role is Role.SERVER
         self._opened = opened
@@ -254,34 +285,96 @@ class HTTPView:
         self._fromClient = Direction.RECEIVED if serving else Direction.SENT
         fromServer = Direction.SENT if serving else Direction.RECEIVED
         self._responses = ResponseReceiver(_LIMITS)
-        self._client = _Side(opened, spool, self._fromClient, RequestReceiver(_LIMITS), begun)
-        self._server = _Side(opened, spool, fromServer, self._responses, begun)
+        self._client = _Side(
+            opened,
+            spool,
+            self._fromClient,
+            RequestReceiver(_LIMITS),
+            self._request,
+            begun,
+            only is not fromServer,
+        )
+        self._server = _Side(
+            opened,
+            spool,
+            fromServer,
+            self._responses,
+            self._response,
+            begun,
+            only is not self._fromClient,
+        )
         # The requests that are not answered yet.
         self._asked: deque[_Asked] = deque()
+        # The response that switches to another protocol, and what looks at that.
+        self._switching: ResponseHead | None = None
         self._switched: RawView | WebSocketView | None = None
         # What came behind a request that may switch to another protocol.
         self._held: list[Octets] | None = None
         self._heldSize = 0
+        # The last final response; one that others are like, where nobody looks at them.
+        self._answer: ResponseHead | None = None
+        self._like: _Like | None = None
 
-    def feed(self, event: Event) -> Iterator[Item]:
+    def feed(self, event: Event) -> Iterable[Item]:
         """
         Take the next event of the connection.
+
+        @return: what it makes, to be gone through before the next one.
         """
         if self._switched is not None:
-            yield from self._switched.feed(event)
-        elif isinstance(event, Octets):
-            if event.direction is not self._fromClient:
-                yield from self._server.receive(event)
-                yield from self._answers(event.time)
-            elif self._held is not None:
-                self._held.append(event)
-                self._heldSize += len(event.data) + _EVENT
-                if self._heldSize > _HELD:
-                    yield from self._release(event.time, "it was not answered before what follows")
-            else:
-                yield from self._client.receive(event)
-                yield from self._requests(event.time)
-        elif isinstance(event, HalfClosed):
+            return self._switched.feed(event)
+        if not isinstance(event, Octets):
+            return self._other(event)
+        if event.direction is self._fromClient:
+            if self._held is not None:
+                return self._hold(event)
+            side, messages = self._client, self._requests
+        elif self._server.wanted:
+            side, messages = self._server, self._answers
+        else:
+            return self._unseen(event)
+        rest = side.receive(event)
+        return chain(rest, messages(event.time)) if rest else messages(event.time)
+
+    def _unseen(self, event: Octets) -> Iterable[Item]:
+        """
+        Take what the server sent where nobody looks at it: which requests are answered counts.
+        """
+        server, asked, data = self._server, self._asked, event.data
+        method = asked[0].method if asked else b""
+        alone = server.idle
+        like = self._like
+        if (
+            like is not None
+            and alone
+            and method == like.method
+            and len(data) == event.length == like.length
+            and data.startswith(like.head)
+            and self._held is None
+        ):
+            # What that head says was read already.
+            asked.popleft()
+            self._responses.pass_over()
+            return ()
+        self._answer = None
+        rest = server.receive(event)
+        items = self._answers(event.time)
+        answer = self._answer
+        if answer is not None and alone and server.idle:
+            head = answer.raw
+            if answer.framing.content_length == len(data) - len(head):
+                self._like = _Like(method, head, len(data))
+        return chain(rest, items)
+
+    def _hold(self, event: Octets) -> Iterator[Item]:
+        assert self._held is not None
+        self._held.append(event)
+        self._heldSize += len(event.data) + _EVENT
+        if self._heldSize > _HELD:
+            yield from self._release(event.time, "it was not answered before what follows")
+
+    def _other(self, event: Event) -> Iterator[Item]:
+        if isinstance(event, HalfClosed):
             side = self._client if event.direction is self._fromClient else self._server
             side.receiver.receive_end()
             yield from self._requests(event.time)
@@ -317,65 +410,66 @@ class HTTPView:
         for event in held:
             yield from self._client.receive(event)
 
-    def _requests(self, time: int) -> Iterator[Item]:
+    def _request(self, head: RequestHead) -> Kind:
+        # Most have no such field.
+        opens = b"upgrade" in head.fields.raw.lower() and handshake.wants_upgrade(head.fields)
+        switches = head.framing.upgrade or head.method == b"CONNECT"
+        plain = None if opens or switches else _PLAIN.get(head.method)
+        self._asked.append(plain or _Asked(head.method, opens, switches))
+        self._responses.request_sent(head.method)
+        return Kind.HANDSHAKE if opens else Kind.REQUEST
+
+    def _response(self, head: ResponseHead) -> Kind:
+        if not self._asked:
+            return Kind.RESPONSE
+        request = self._asked[0]
+        if head.status >= 200:
+            self._asked.popleft()
+            self._answer = head
+        if head.status == 101 or (request.method == b"CONNECT" and 200 <= head.status < 300):
+            self._switching = head
+        return Kind.HANDSHAKE if request.handshake else Kind.RESPONSE
+
+    def _requests(self, time: int) -> Iterable[Item]:
         client = self._client
-        asked: _Asked | None = None
+        items: list[Item] = []
         while self._held is None:
             if client.between and len(self._asked) >= _UNANSWERED:
-                yield from client.fail(time, "too many requests before it are not answered")
-                return
+                items += client.fail(time, "too many requests before it are not answered")
+                break
             found = client.next(time)
             if found is None:
-                return
-            if isinstance(found, RequestHead):
-                asked = _Asked(
-                    found.method,
-                    client.wantsUpgrade,
-                    found.framing.upgrade or found.method == b"CONNECT",
-                )
-                self._asked.append(asked)
-                self._responses.request_sent(found.method)
-                client.mark(Kind.HANDSHAKE if asked.handshake else Kind.REQUEST)
-                continue
-            assert isinstance(found, Item)
-            yield found
+                break
+            if client.wanted:
+                items.append(found)
             if found.wrong:
-                if asked is None and not self._asked:
+                if not self._asked:
                     # It is answered all the same.
                     self._responses.request_sent(b"GET")
-                return
-            last = self._asked[-1] if self._asked else asked
-            if last is not None and last.switches:
+                break
+            if self._asked and self._asked[-1].switches:
                 self._held, self._heldSize = [], 0
-            asked = None
+            if not client.receiver.buffered:
+                break
+        return items
 
-    def _answers(self, time: int) -> Iterator[Item]:
+    def _answers(self, time: int) -> Iterable[Item]:
         server = self._server
-        switching: ResponseHead | None = None
+        items: list[Item] = []
         while (found := server.next(time)) is not None:
-            if isinstance(found, ResponseHead):
-                request = self._asked[0] if self._asked else None
-                answers = request is not None and request.handshake
-                server.mark(Kind.HANDSHAKE if answers else Kind.RESPONSE)
-                if found.status >= 200 and self._asked:
-                    self._asked.popleft()
-                if request is not None and (
-                    found.status == 101
-                    or (request.method == b"CONNECT" and 200 <= found.status < 300)
-                ):
-                    switching = found
-                continue
-            assert isinstance(found, Item)
-            yield found
-            if switching is not None:
-                yield from self._switch(switching, time)
-                return
+            if server.wanted:
+                items.append(found)
+            if self._switching is not None:
+                return chain(items, self._switch(self._switching, time))
             if self._held is not None and not self._asked:
                 # Refused: the client goes on in HTTP.
                 held, self._held = self._held, None
                 for event in held:
-                    yield from self.feed(event)
-                yield from self._requests(time)
+                    items += self.feed(event)
+                items += self._requests(time)
+            elif not server.receiver.buffered:
+                break
+        return items
 
     def _switch(self, response: ResponseHead, time: int) -> Iterator[Item]:
         view: RawView | WebSocketView = RawView(self._opened, self._spool)
@@ -398,6 +492,17 @@ class HTTPView:
         held, self._held = self._held or [], None
         for event in held:
             yield from view.feed(event)
+
+
+def _about(head: RequestHead | ResponseHead, sections: _Sections) -> dict[str, Any]:
+    about: dict[str, Any]
+    if isinstance(head, RequestHead):
+        about = {"method": _text(head.method), "target": _text(head.target)}
+    else:
+        about = {"status": head.status, "reason": _text(head.reason)}
+    about["version"] = _VERSIONS[head.minor]
+    about["fields"] = sections.pairs(head.fields)
+    return about
 
 
 def _pairs(fields: Fields) -> list[tuple[str, str]]:

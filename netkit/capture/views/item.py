@@ -4,8 +4,7 @@ What views make of events.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -39,7 +38,6 @@ class Kind(StrEnum):
     NOTE = "note"
 
 
-@dataclass(slots=True)
 class Item:
     """
     Something to look at.
@@ -50,27 +48,70 @@ class Item:
     @ivar direction: which way it went; L{None} where it went none.
     @ivar head: the octets of an HTTP message's head, as they were on the wire.
     @ivar data: its octets; of an HTTP message its content, without the framing of chunks; of a
-        WebSocket's message what is left when it is unmasked and inflated.
+        WebSocket's message what is left when it is unmasked and inflated. L{None} where it can
+        have none.
     @ivar framed: the content with the framing of its chunks and with trailers, as it was on the
         wire, where that is not what C{data} is.
-    @ivar about: what else there is to know, by name.
     @ivar wrong: why it is not whole, or what is wrong with it; empty where nothing is.
     @ivar offset: of an HTTP message, at which octet of what its side sent it begins.
     @ivar understood: of an HTTP message that is wrong, how many of its octets were understood.
     """
 
-    connection: Opened
-    time: int
-    ended: int
-    kind: Kind
-    direction: Direction | None = None
-    data: Data | None = None
-    head: bytes = b""
-    framed: Data | None = None
-    about: dict[str, Any] = field(default_factory=dict)
-    wrong: str = ""
-    offset: int = 0
-    understood: int = 0
+    __slots__ = (
+        "_about",
+        "connection",
+        "data",
+        "direction",
+        "ended",
+        "framed",
+        "head",
+        "kind",
+        "offset",
+        "time",
+        "understood",
+        "wrong",
+    )
+
+    def __init__(
+        self,
+        connection: Opened,
+        time: int,
+        ended: int,
+        kind: Kind,
+        direction: Direction | None = None,
+        data: Data | None = None,
+        head: bytes = b"",
+        framed: Data | None = None,
+        about: dict[str, Any] | Callable[[], dict[str, Any]] | None = None,
+        wrong: str = "",
+        offset: int = 0,
+    ) -> None:
+        """
+        @param about: what else there is to know, or what makes that of it; nothing by default.
+        """
+        self.connection = connection
+        self.time = time
+        self.ended = ended
+        self.kind = kind
+        self.direction = direction
+        self.data = data
+        self.head = head
+        self.framed = framed
+        self.wrong = wrong
+        self.offset = offset
+        self.understood = 0
+        self._about = about
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """
+        What else there is to know, by name.
+        """
+        about = self._about
+        if not isinstance(about, dict):
+            # Of most messages nobody asks that.
+            about = self._about = {} if about is None else about()
+        return about
 
     @property
     def length(self) -> int:
@@ -108,6 +149,7 @@ class Item:
         """
         Give the octets up.
         """
-        for each in (self.data, self.framed):
-            if each is not None:
-                each.close()
+        if self.data is not None:
+            self.data.close()
+        if self.framed is not None:
+            self.framed.close()

@@ -270,8 +270,8 @@ class Sender:
         made = Conversation(opened, [Step(0, handshake, 0)], answers)
         for count, message in enumerate(messages, 1):
             made.steps.append(Step(0, _messageItem(opened, message), min(count, 1)))
-        close = Item(opened, 0, 0, Kind.CLOSE, Direction.RECEIVED)
-        close.about = {"code": 1000, "reason": ""}
+        closing = {"code": 1000, "reason": ""}
+        close = Item(opened, 0, 0, Kind.CLOSE, Direction.RECEIVED, about=closing)
         made.said = max(len(answers), 1 + len(messages))
         made.steps.append(Step(0, close, 1 + len(messages)))
         return made

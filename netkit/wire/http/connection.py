@@ -84,6 +84,22 @@ class _Receiver:
         """
         self._ended = True
 
+    def take_content(self) -> bytes | None:
+        """
+        Take all of the content of the message whose head was the last event: that ends the
+        message, and no more is told of it.
+
+        @return: L{None} where the length is not known, or not all has arrived.
+        """
+        decoder = self._decoder
+        if not isinstance(decoder, LengthDecoder) or decoder.left > self.buffered:
+            return None
+        start = len(self._buffer) - self.buffered
+        content = self._buffer[start : start + decoder.left]
+        self.buffered -= decoder.left
+        self._decoder = None
+        return content
+
     def detach(self) -> bytes:
         """
         Give up the octets that are in no event yet: after a change of protocol they belong to it.
@@ -196,6 +212,13 @@ class ResponseReceiver(_Receiver):
         Say that a request was sent: the framing of its response hangs on its method.
         """
         self._methods.append(method)
+
+    def pass_over(self) -> None:
+        """
+        Say that the response to the earliest request was read elsewhere, all of it.
+        """
+        del self._methods[0]
+        self._interim = 0
 
     def next_event(self) -> ResponseHead | Content | EndOfMessage | None:
         """

@@ -64,6 +64,37 @@ def test_the_end_of_an_empty_response_is_told() -> None:
     assert isinstance(receiver.next_event(), EndOfMessage)
 
 
+@pytest.mark.parametrize("behind", [b"", b"GET"])
+def test_a_content_that_has_arrived_is_taken_at_once(behind: bytes) -> None:
+    receiver = RequestReceiver()
+    receiver.receive(request(b"Content-Length: 3", line=b"POST / HTTP/1.1") + b"ab")
+    assert isinstance(receiver.next_event(), RequestHead)
+    assert receiver.take_content() is None
+    receiver.receive(b"c" + behind)
+    assert receiver.take_content() == b"abc"
+    assert receiver.take_content() is None
+    assert receiver.next_event() is None
+    assert receiver.detach() == behind
+
+
+def test_a_content_that_does_not_say_its_length_is_not_taken_at_once() -> None:
+    receiver = RequestReceiver()
+    receiver.receive(request(b"Transfer-Encoding: chunked") + b"0\r\n\r\n")
+    assert isinstance(receiver.next_event(), RequestHead)
+    assert receiver.take_content() is None
+    assert isinstance(receiver.next_event(), EndOfMessage)
+
+
+def test_a_response_that_was_read_elsewhere_is_passed_over() -> None:
+    receiver = ResponseReceiver()
+    receiver.request_sent(b"GET")
+    receiver.request_sent(b"HEAD")
+    receiver.pass_over()
+    receiver.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")
+    assert isinstance(receiver.next_event(), ResponseHead)
+    assert isinstance(receiver.next_event(), EndOfMessage)
+
+
 def test_requests_before_an_error_are_told() -> None:
     receiver = RequestReceiver()
     receiver.receive(request() + b"\x00")
