@@ -28,6 +28,9 @@ UPGRADE_WITH_DEFLATE = (
 
 HELLO = b"Hello, World!"
 
+# As little as there can be.
+SHORT_GET = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:3202\r\n\r\n"
+
 # What a browser sends, to about 450 octets.
 GET = (
     b"GET / HTTP/1.1\r\n"

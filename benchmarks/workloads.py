@@ -149,6 +149,11 @@ _HTTP_TARGETS = (
     Pair(onEpoll(s.NETKIT_HTTP), s.TWISTED_WEB, 3.0),
 )
 
+_RESOURCE_TARGETS = (
+    Pair(s.NETKIT_RESOURCE, s.TWISTED_WEB, 1.0),
+    Pair(onEpoll(s.NETKIT_RESOURCE), s.TWISTED_WEB, 1.0),
+)
+
 
 def _recorded(server: s.Server, toReach: float) -> tuple[Pair, ...]:
     return (Pair(s.recorded(server), server, toReach),)
@@ -327,6 +332,18 @@ WORKLOADS = (
         "HTTP GET, keep-alive, 50 connections, by wrk",
         Wrk,
         _HTTP_TARGETS,
+    ),
+    Workload(
+        "http-resource",
+        "HTTP GET, answered by a resource of twisted.web's, keep-alive, 50 connections",
+        lambda: Throughput(_http(octets.GET, octets.HELLO), "requests/s"),
+        _RESOURCE_TARGETS,
+    ),
+    Workload(
+        "http-resource-short",
+        "HTTP GET without fields, answered by a resource of twisted.web's, 50 connections",
+        lambda: Throughput(_http(octets.SHORT_GET, octets.HELLO), "requests/s"),
+        _RESOURCE_TARGETS,
     ),
     Workload(
         "http-pipelined",

@@ -48,6 +48,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
         "handshakes-resumed",
         "http-get-varied",
         "http-get",
+        "http-resource",
         "http-pipelined",
         "http-post",
         "websocket-64",

@@ -142,6 +142,12 @@ NETKIT_HTTP = Server(
     "none; printing off",
     _UVLOOP,
 )
+NETKIT_RESOURCE = Server(
+    "netkit http with a resource",
+    "netkit_resource.py",
+    "HTTPFactory with a resourceHandler on the uvloop reactor; otherwise as netkit http",
+    _UVLOOP,
+)
 NETKIT_WEBSOCKET = Server(
     "netkit websocket",
     "netkit_websocket.py",

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionAborted, ConnectionLost
 from twisted.internet.interfaces import IAddress, IConsumer, IProducer, ISSLTransport, ITransport
 from twisted.internet.task import CooperativeTask, TaskStopped, cooperate
@@ -19,6 +19,7 @@ from twisted.web.server import Site
 from zope.interface import implementer
 
 from ..wire.errors import HTTPProtocolError
+from ..wire.http import RequestHead
 from .content import NO_CONTENT
 from .request import Request
 from .response import Response
@@ -27,8 +28,8 @@ from .settings import HandlerResult
 # So much a resource may write before the connection takes it.
 _AHEAD = 2**16
 
-# What netkit writes, from the content and the connection.
-_OWN = frozenset({b"connection", b"content-length", b"keep-alive", b"transfer-encoding"})
+# What netkit writes, from the content and the connection; as C{Headers} has them.
+_OWN = frozenset({b"Connection", b"Content-Length", b"Keep-Alive", b"Transfer-Encoding"})
 
 
 class ResourceHandler:
@@ -65,17 +66,18 @@ class ResourceHandler:
         """
         Answer a request.
         """
-        self.doStart()
+        if not self._started:
+            self.doStart()
+        head = request.head
         channel = _Channel(self.site, request.transport)
-        resourceRequest = self.site.requestFactory(channel)
-        channel.request = resourceRequest
-        headers = resourceRequest.requestHeaders
-        for name, value in request.headers:
-            headers.addRawHeader(name, value)
+        channel.request = resourceRequest = self.site.requestFactory(channel)
+        addHeader = resourceRequest.requestHeaders.addRawHeader
+        for name, value in head.fields.pairs:
+            addHeader(name, value)
         resourceRequest.parseCookies()
-        resourceRequest.gotLength(request.head.framing.content_length)
+        resourceRequest.gotLength(head.framing.content_length)
         if request.content is NO_CONTENT:
-            return channel.answer(request)
+            return channel.answer(head)
         return Deferred.fromCoroutine(_withContent(channel, request))
 
 
@@ -111,7 +113,7 @@ async def _withContent(channel: _Channel, request: Request) -> HandlerResult:
     except BaseException:
         channel.request.content.close()
         raise
-    answer = channel.answer(request)
+    answer = channel.answer(request.head)
     return answer if isinstance(answer, Response) else await answer
 
 
@@ -119,34 +121,54 @@ class _Channel:
     """
     What a request of twisted.web's knows of its connection.
 
+    Most resources answer before they give the control back, and all at once: what it takes to
+    answer otherwise is made once one does.
+
     @ivar request: that request.
     @ivar site: its site.
     @ivar factory: that as well: what logs the request.
     @ivar transport: what it came by.
     """
 
-    request: Any
+    __slots__ = (
+        "_answer",
+        "_answering",
+        "_body",
+        "_done",
+        "_head",
+        "_lost",
+        "_written",
+        "factory",
+        "request",
+        "site",
+        "transport",
+    )
 
     def __init__(self, site: Site, transport: ITransport) -> None:
         self.site = self.factory = site
         self.transport = transport
-        self._body = _Body(self)
+        self.request: Any = None
+        # What is written, up to where it cannot be answered at once any more.
+        self._written: list[bytes] = []
+        self._body: _Body | None = None
+        self._answer: Deferred[HandlerResult] | None = None
         self._answering = self._done = self._lost = False
         # Of the response: status, length where it is known, and fields.
         self._head: tuple[int, int | None, list[tuple[bytes, bytes]]] | None = None
-        self._answer: Deferred[HandlerResult] = Deferred(lambda answer: self.lose())
 
-    def answer(self, request: Request) -> Response | Deferred[HandlerResult]:
+    def answer(self, head: RequestHead) -> Response | Deferred[HandlerResult]:
         """
         Have the resource answer.
 
-        @param request: what to.
+        @param head: what to.
         """
-        version = b"HTTP/%d.%d" % request.version
         self._answering = True
-        self.request.requestReceived(request.method, request.target, version)
+        self.request.requestReceived(head.method, head.target, b"HTTP/1.%d" % head.minor)
         self._answering = False
-        return self._answer if self._head is None else self._response(request.method)
+        # It may have failed already.
+        if self._head is None or self._answer is not None:
+            return self._later()
+        return self._response(head.method)
 
     def lose(self) -> None:
         """
@@ -154,16 +176,30 @@ class _Channel:
         """
         if not (self._done or self._lost):
             self._lost = True
-            self._body.stop()
+            if self._body is not None:
+                self._body.stop()
             self.request.connectionLost(Failure(ConnectionLost("the client is gone")))
 
     def _response(self, method: bytes) -> Response:
         assert self._head is not None
         status, length, fields = self._head
-        if self._done and (method != b"HEAD" or length is None):
-            # All of it is there, as it is most of the time.
-            return Response(status, self._body.take(), fields)
-        return Response(status, self._body, fields)
+        if self._done and self._body is None and method != b"HEAD":
+            return Response(status, b"".join(self._written), fields)
+        body = self._streamed()
+        body.length = UNKNOWN_LENGTH if length is None else length
+        return Response(status, body, fields)
+
+    def _later(self) -> Deferred[HandlerResult]:
+        if self._answer is None:
+            self._answer = Deferred(lambda answer: self.lose())
+        return self._answer
+
+    def _streamed(self) -> _Body:
+        if self._body is None:
+            self._body = _Body(self, self._written)
+            if self._done:
+                self._body.end()
+        return self._body
 
     # From the request
 
@@ -173,60 +209,69 @@ class _Channel:
         """
         # netkit makes the chunks.
         self.request.chunked = 0
-        lengths = headers.getRawHeaders(b"content-length")
-        length = int(lengths[0]) if lengths and lengths[0].isdigit() else None
-        fields = [
-            (name, value)
-            for name, values in headers.getAllRawHeaders()
-            if name.lower() not in _OWN
-            for value in values
-        ]
-        if b"close" in [value.lower() for value in headers.getRawHeaders(b"connection", ())]:
-            fields.append((b"connection", b"close"))
+        length = None
+        fields = []
+        for name, values in headers.getAllRawHeaders():
+            if name not in _OWN:
+                for value in values:
+                    fields.append((name, value))
+            elif name == b"Content-Length":
+                if values and values[0].isdigit():
+                    length = int(values[0])
+            elif name == b"Connection" and b"close" in [value.lower() for value in values]:
+                fields.append((name, b"close"))
         self._head = int(code), length, fields
-        self._body.length = UNKNOWN_LENGTH if length is None else length
-        if not (self._answering or self._answer.called):
-            self._answer.callback(self._response(b""))
+        if not self._answering:
+            answer, self._answer = self._later(), None
+            if not answer.called:
+                answer.callback(self._response(self.request.method))
 
     def write(self, data: bytes) -> None:
         """
         Take some of the content.
         """
-        self._body.write(data)
+        if self._body is None:
+            self._written.append(data)
+        else:
+            self._body.write(data)
 
     def writeSequence(self, data: list[bytes]) -> None:
         """
         Take some of the content.
         """
-        self._body.write(b"".join(data))
+        self.write(b"".join(data))
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
         Have a producer paused while the client does not take what was written.
         """
-        self._body.registerProducer(producer, streaming)
+        self._streamed().registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
         """
         Undo that.
         """
-        self._body.unregisterProducer()
+        self._streamed().unregisterProducer()
 
     def requestDone(self, request: IRequest) -> None:
         """
         The response is complete.
         """
         self._done = True
-        self._body.end()
+        if self._body is not None:
+            self._body.end()
+            if not self._answering:
+                # So that they are collected where they are let go of.
+                self._body = None
 
     def loseConnection(self) -> None:
         """
         The resource gives the connection up.
         """
         error = ConnectionAborted("the resource closed the connection")
-        if not self._answer.called:
-            self._answer.errback(error)
-        self._body.fail(error)
+        if self._head is None and not self._later().called:
+            self._later().errback(error)
+        self._streamed().fail(error)
 
     abortConnection = loseConnection
 
@@ -251,7 +296,7 @@ class _Channel:
     def _respondToBadRequestAndDisconnect(self) -> None:
         # How twisted.web says that it does not understand a form.
         self._done = True
-        self._answer.errback(HTTPProtocolError("the content is no form", 400))
+        self._later().errback(HTTPProtocolError("the content is no form", 400))
 
 
 @implementer(IBodyProducer)
@@ -264,20 +309,15 @@ class _Body:
 
     length: Any = UNKNOWN_LENGTH
 
-    def __init__(self, channel: _Channel) -> None:
+    def __init__(self, channel: _Channel, written: list[bytes]) -> None:
         self._channel = channel
         self._consumer: IConsumer | None = None
-        self._pieces: list[bytes] = []
-        self._size = 0
+        self._pieces = written
+        self._size = sum(map(len, written))
         self._producer: Any = None
         self._ended = False
+        self._error: Exception | None = None
         self._finished: Deferred[None] = Deferred()
-
-    def take(self) -> bytes:
-        """
-        Take what was written.
-        """
-        return b"".join(self._pieces)
 
     # From the resource
 
@@ -312,16 +352,16 @@ class _Body:
         That was all.
         """
         self._ended = True
-        if self._consumer is not None:
+        if self._consumer is not None and not self._finished.called:
             self._finished.callback(None)
 
     def fail(self, error: Exception) -> None:
         """
         There is no end to come.
         """
-        if not self._finished.called:
+        self._error = error
+        if self._consumer is not None and not self._finished.called:
             self._finished.errback(error)
-            self._finished.addErrback(lambda failure: failure if self._consumer else None)
 
     # From the connection
 
@@ -333,6 +373,8 @@ class _Body:
         pieces, self._pieces = self._pieces, []
         if pieces:
             consumer.write(b"".join(pieces))
+        if self._error is not None:
+            return fail(self._error)
         if self._ended:
             return succeed(None)
         if self._size > _AHEAD:

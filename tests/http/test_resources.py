@@ -5,6 +5,7 @@ connection.
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -204,6 +205,57 @@ def test_the_resource_closes_the_connection(
     resource.request.loseConnection()
     assert client.transport.aborted or client.statuses() == [500]
     logged.clear()
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_the_resource_closes_the_connection_at_once(
+    root: Resource, client: Connection, written: bool, logged: Any
+) -> None:
+    class Closing(Resource):
+        def render_GET(self, request: Any) -> bytes:
+            if written:
+                request.write(b"ab")
+            request.loseConnection()
+            return b"c"
+
+    root.putChild(b"closing", Closing())
+    client.send(get(b"/closing"))
+    assert client.transport.aborted if written else client.statuses() == [500]
+    logged.clear()
+
+
+def test_head_of_what_is_as_long_as_it_gets(root: Resource, client: Connection) -> None:
+    class Streaming(Resource):
+        def render_HEAD(self, request: Any) -> object:
+            request.write(b"")
+            request.finish()
+            return NOT_DONE_YET
+
+    root.putChild(b"streaming", Streaming())
+    client.send(get(b"/streaming").replace(b"GET", b"HEAD") + get(b"/hello"))
+    head, content = client.take().split(b"HTTP/1.1 ")[1:]
+    assert b"content-length" not in head
+    assert body(content) == b"hello"
+
+
+def test_requests_leave_no_reference_cycles(root: Resource, client: Connection) -> None:
+    def ask() -> None:
+        client.send(get(b"/hello"))
+        client.take()
+        resource = later(client, root)
+        resource.request.write(b"ab")
+        resource.request.finish()
+        client.take()
+
+    ask()
+    gc.collect()
+    gc.disable()
+    try:
+        ask()
+        del root.children[b"later"].request
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_push_producer(client: Connection, root: Resource) -> None:
