@@ -10,7 +10,13 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred, succeed
+from twisted.internet.defer import (
+    Deferred,
+    gatherResults,
+    inlineCallbacks,
+    maybeDeferred,
+    succeed,
+)
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IAddress,
@@ -27,6 +33,7 @@ from zope.interface import implementer
 from .base.addresses import addressText
 from .base.arguments import checkSeconds
 from .base.endpoints import serverEndpoint
+from .base.listening import SteadyReactor
 from .base.twistedprivate import endpointService
 from .operation.signals import addSignalCall
 from .operation.supervisor import supervisor
@@ -101,14 +108,15 @@ class ListeningService(MultiService):
         self._factory = factory
         self._reactor = reactor
         self.clock = IReactorTime(reactor)
-        listening = self.wrapped(factory)
+        self._listening = self.wrapped(factory)
         if isinstance(descriptions, str) or not isinstance(descriptions, Iterable):
             descriptions = [descriptions]
+        self._endpoints: list[AnnouncedEndpoint] = []
         for each in descriptions:
-            endpoint = serverEndpoint(self.supervisor.sockets, each)
+            endpoint = serverEndpoint(SteadyReactor(self.supervisor.sockets), each)
             self.prepare(endpoint)
-            announced = AnnouncedEndpoint(self, each, endpoint)
-            endpointService(announced, listening).setServiceParent(self)
+            self._endpoints.append(AnnouncedEndpoint(self, each, endpoint))
+        self._addPorts()
 
     def wrapped(self, factory: IProtocolFactory) -> IProtocolFactory:
         """
@@ -129,6 +137,34 @@ class ListeningService(MultiService):
         # twist calls this one alone.
         self.supervisor.add(self)
         super().startService()
+
+    def startListening(self) -> None:
+        """
+        Listen again, at the same places.
+
+        @raise CannotStart: that cannot be.
+        """
+        if not self.services:
+            self._addPorts()
+
+    def _addPorts(self) -> None:
+        for endpoint in self._endpoints:
+            endpointService(endpoint, self._listening).setServiceParent(self)
+
+    @inlineCallbacks
+    def stopListening(self, grace: float = 0.0) -> Generator[Deferred[Any], Any, None]:
+        """
+        Listen no more until L{startListening}, and end the connections.
+
+        @param grace: how many seconds they have to end by themselves.
+        @return: a Deferred that fires when all that is done.
+        """
+        self.addresses.clear()
+        yield gatherResults(
+            [maybeDeferred(port.disownServiceParent) for port in list(self.services)]
+        )
+        if (factory := _closing(self._factory)) is not None:
+            yield factory.closeConnections(grace)
 
     def drain(self) -> Deferred[Any]:
         """

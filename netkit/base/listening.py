@@ -141,6 +141,26 @@ def _chosenBacklog(backlog: int) -> int:
     return BACKLOG if backlog == _TWISTED_BACKLOG else backlog
 
 
+class SteadyReactor(ListeningProxy):
+    """
+    Listens on the same port again, where the system is to choose one: for a single endpoint.
+    """
+
+    _chosen: int | None = None
+
+    def listenTCP(
+        self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = ""
+    ) -> IListeningPort:
+        """
+        As L{IReactorTCP.listenTCP <twisted.internet.interfaces.IReactorTCP.listenTCP>}.
+        """
+        asked = port or self._chosen or 0
+        listening = IListeningPort(self.reactor.listenTCP(asked, factory, backlog, interface))
+        if not asked:
+            self._chosen = getattr(listening.getHost(), "port", None)
+        return listening
+
+
 class ProxiedReactor(ListeningProxy):
     """
     Expects a PROXY header in front of everything else on each connection, of TLS as well.

@@ -111,6 +111,12 @@ class Faults:
     def __iter__(self) -> Iterator[ArmedFault]:
         return iter(list(self._armed.values()))
 
+    def get(self, name: str) -> ArmedFault | None:
+        """
+        Find a fault; L{None} where none is called so.
+        """
+        return self._armed.get(name)
+
     def __len__(self) -> int:
         return len(self._armed)
 

@@ -5,7 +5,7 @@ Relays that can be made, changed and ended at run time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.error import CannotListenError
@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from ..base.addresses import addressText
 from ..base.endpoints import serverEndpoint
+from ..base.twistedprivate import splitEndpoint
 from ..faults import Faults, FaultyFactory
 from .relay import RelayFactory
 from .toxics import Toxic
@@ -25,7 +26,7 @@ class ProxyError(Exception):
     @ivar status: the status of HTTP that says so: who asked is wrong, or the system is.
     """
 
-    def __init__(self, problem: str, status: int) -> None:
+    def __init__(self, problem: str, status: int = 500) -> None:
         """
         @param problem: what is wrong.
         @param status: the status of HTTP that says so.
@@ -34,34 +35,23 @@ class ProxyError(Exception):
         self.status = status
 
 
-class Proxy:
+class Listener(Protocol):
     """
-    A relay with a name, and what goes wrong on it.
+    What listens for a proxy, and passes on.
 
-    @ivar name: what it is called.
-    @ivar listen: where it listens: C{HOST:PORT}, or an endpoint string.
-    @ivar upstream: what it connects to: the same.
-    @ivar enabled: whether it listens.
-    @ivar toxics: what goes wrong, by its name.
+    @ivar listen: where it listens, or will: C{HOST:PORT}, or an endpoint string.
+    @ivar asked: the same as it was wanted, such as C{localhost:0}.
+    @ivar upstream: what it connects to: C{HOST:PORT}, or an endpoint string.
     """
 
-    def __init__(self, proxies: Proxies, name: str, listen: str, upstream: str) -> None:
-        """
-        @param proxies: what it is one of.
-        @param name: what it is called.
-        @param listen: where it is to listen.
-        @param upstream: what it is to connect to.
-        @raise ProxyError: that cannot be understood.
-        """
-        self.name = name
-        self.listen = self._asked = listen
-        self.upstream = upstream
-        self.enabled = False
-        self.toxics: dict[str, Toxic] = {}
-        self.faults = Faults(seed=proxies.seed)
-        self._proxies = proxies
-        self._port: IListeningPort | None = None
-        self._factory: RelayFactory | None = None
+    @property
+    def listen(self) -> str: ...
+
+    @property
+    def asked(self) -> str: ...
+
+    @property
+    def upstream(self) -> str: ...
 
     async def start(self) -> None:
         """
@@ -69,23 +59,126 @@ class Proxy:
 
         @raise ProxyError: that cannot be.
         """
-        if self._port is not None:
-            return
+
+    async def stop(self, grace: float) -> None:
+        """
+        Listen no more, and end the connections.
+
+        @param grace: how many seconds they have to end by themselves.
+        """
+
+
+class RelayListener:
+    """
+    A relay that is made of what is said of it.
+    """
+
+    def __init__(
+        self, proxies: Proxies, name: str, listen: str, upstream: str, faults: Faults
+    ) -> None:
+        """
+        @param proxies: what it is one of.
+        @param name: what it is called.
+        @param listen: where it is to listen.
+        @param upstream: what it is to connect to.
+        @param faults: what strikes its connections.
+        """
+        self.listen = self.asked = listen
+        self.upstream = upstream
+        self._name = name
+        self._proxies = proxies
+        self._faults = faults
+        self._port: IListeningPort | None = None
+        self._factory: RelayFactory | None = None
+
+    async def start(self) -> None:
         proxies = self._proxies
         try:
-            factory = proxies.makeFactory(_client(self.upstream), self.name)
+            factory = proxies.makeFactory(_client(self.upstream), self._name)
             endpoint = serverEndpoint(proxies.reactor, _server(self.listen))
-            faulty = FaultyFactory(proxies.wrap(factory), self.faults, proxies.reactor)
+            faulty = FaultyFactory(proxies.wrap(factory), self._faults, proxies.reactor)
             self._port = await endpoint.listen(faulty)
         except (ValueError, OSError, CannotListenError, OverflowError) as error:
             reason = error.socketError if isinstance(error, CannotListenError) else error
             said = getattr(reason, "strerror", None) or reason
             wrong = isinstance(error, (ValueError, OverflowError))
-            raise ProxyError(f"{self.name}: {said}", 400 if wrong else 500) from error
+            raise ProxyError(f"{self._name}: {said}", 400 if wrong else 500) from error
         self._factory = factory
-        self.enabled = True
         if _isHostPort(self.listen):
             self.listen = addressText(self._port.getHost())
+
+    async def stop(self, grace: float) -> None:
+        port, self._port = self._port, None
+        factory, self._factory = self._factory, None
+        if port is not None:
+            await maybeDeferred(port.stopListening)
+        if factory is not None:
+            await factory.closeConnections(grace)
+
+
+class Proxy:
+    """
+    A relay with a name, and what goes wrong on it.
+
+    @ivar name: what it is called.
+    @ivar enabled: whether it listens.
+    @ivar faults: what goes wrong on it, which may be more than its toxics.
+    """
+
+    def __init__(
+        self, proxies: Proxies, name: str, listener: Listener, faults: Faults, enabled: bool
+    ) -> None:
+        """
+        @param proxies: what it is one of.
+        @param name: what it is called.
+        @param listener: what listens.
+        @param faults: what goes wrong on it.
+        @param enabled: whether the listener listens already.
+        """
+        self.name = name
+        self.enabled = enabled
+        self.faults = faults
+        self._toxics: dict[str, Toxic] = {}
+        self._proxies = proxies
+        self._listener = listener
+
+    @property
+    def listen(self) -> str:
+        """
+        Where it listens: C{HOST:PORT}, or an endpoint string.
+        """
+        return self._listener.listen
+
+    @property
+    def upstream(self) -> str:
+        """
+        What it connects to: the same.
+        """
+        return self._listener.upstream
+
+    @property
+    def toxics(self) -> dict[str, Toxic]:
+        """
+        What goes wrong, by its name: those of what the client sends first, as in Toxiproxy.
+        """
+        found = {}
+        for stream in ("upstream", "downstream"):
+            for name, toxic in self._toxics.items():
+                # Others may have taken it away, or changed it.
+                armed = self.faults.get(name)
+                if toxic.stream == stream and armed is not None and armed.fault is toxic.fault:
+                    found[name] = toxic
+        return found
+
+    async def start(self) -> None:
+        """
+        Listen.
+
+        @raise ProxyError: that cannot be.
+        """
+        if not self.enabled:
+            await self._listener.start()
+            self.enabled = True
 
     async def stop(self, grace: float = 0.0) -> None:
         """
@@ -94,12 +187,7 @@ class Proxy:
         @param grace: how many seconds they have to end by themselves.
         """
         self.enabled = False
-        port, self._port = self._port, None
-        factory, self._factory = self._factory, None
-        if port is not None:
-            await maybeDeferred(port.stopListening)
-        if factory is not None:
-            await factory.closeConnections(grace)
+        await self._listener.stop(grace)
 
     async def change(self, listen: str, upstream: str, enabled: bool) -> None:
         """
@@ -111,8 +199,7 @@ class Proxy:
         if not (same and enabled):
             await self.stop()
         if not same:
-            self.listen, self.upstream = listen, upstream
-            self._asked = listen
+            self._listener = RelayListener(self._proxies, self.name, listen, upstream, self.faults)
         if enabled:
             await self.start()
 
@@ -121,14 +208,20 @@ class Proxy:
         Whether it is what is wanted: the place where it listens may be said as it was at first,
         such as C{localhost:26379}.
         """
-        return listen in (self.listen, self._asked) and upstream == self.upstream
+        there = self._listener
+        return listen in (there.listen, there.asked) and upstream == there.upstream
 
     def addToxic(self, toxic: Toxic) -> None:
         """
         Have something more go wrong.
+
+        @raise ProxyError: something else is called so.
         """
-        self.toxics[toxic.name] = toxic
-        self.faults.add(toxic.fault, toxic.name)
+        try:
+            self.faults.add(toxic.fault, toxic.name)
+        except KeyError as error:
+            raise ProxyError("toxic already exists", 409) from error
+        self._toxics[toxic.name] = toxic
 
     def changedToxic(self, toxic: Toxic) -> None:
         """
@@ -141,7 +234,7 @@ class Proxy:
         """
         Have it go wrong no more.
         """
-        toxic = self.toxics.pop(name)
+        toxic = self._toxics.pop(name)
         # As Toxiproxy does: what was sent meanwhile will not come.
         self.faults.remove(name, close=toxic.type == "timeout")
 
@@ -205,7 +298,9 @@ class Proxies:
 
         @raise ProxyError: that cannot be; there is none then.
         """
-        proxy = Proxy(self, name, listen, upstream)
+        faults = Faults(seed=self.seed)
+        listener = RelayListener(self, name, listen, upstream, faults)
+        proxy = Proxy(self, name, listener, faults, enabled=False)
         for toxic in toxics:
             proxy.addToxic(toxic)
         self._proxies[name] = proxy
@@ -216,6 +311,16 @@ class Proxies:
             del self._proxies[name]
             raise
         return proxy
+
+    def adopt(self, name: str, listener: Listener, faults: Faults) -> None:
+        """
+        Have a relay be one of the proxies that others have made.
+
+        @param name: what to call it.
+        @param listener: what listens already.
+        @param faults: what goes wrong on it.
+        """
+        self._proxies[name] = Proxy(self, name, listener, faults, enabled=True)
 
     async def remove(self, name: str) -> None:
         """
@@ -233,6 +338,19 @@ class Proxies:
         await gatherResults(
             [Deferred.fromCoroutine(proxy.stop(grace)) for proxy in proxies.values()]
         )
+
+
+def shortAddress(description: str) -> str:
+    """
+    Write the string of an upstream as C{HOST:PORT}, where that says all.
+
+    @param description: a client endpoint string.
+    """
+    (kind, *parts), named = splitEndpoint(description)
+    if kind != "tcp" or len(parts) != 2 or named:
+        return description
+    host, port = parts
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _isHostPort(text: str) -> bool:

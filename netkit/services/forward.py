@@ -5,8 +5,9 @@ The twistd plugin C{netkit-forward}.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,21 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.python.usage import UsageError
 
+from ..base.addresses import addressText
 from ..base.trust import Trust, loadCertificates
+from ..base.twistedprivate import splitEndpoint
 from ..capture.capture import Capture
 from ..capture.recorded import RecordedFactory
 from ..forward import RelayFactory
 from ..forward.control import Control
 from ..forward.hostrewriting import checkHost
-from ..forward.proxies import Proxies
+from ..forward.proxies import Proxies, ProxyError, shortAddress
 from ..forward.proxyheader import VERSIONS
+from ..forward.toxics import isText
 from ..forward.upstream import Upstream
 from ..http import HTTPFactory
 from ..inspector.services import InspectedService
+from ..service import CannotStart
 from .listening import PluginService, addInspector, listeningService, makeCapture
 from .options import ServiceOptions, checkEndpoint, seconds
 
@@ -70,6 +75,7 @@ class Options(ServiceOptions):
     def __init__(self) -> None:
         super().__init__()
         self["to"] = []
+        self["name"] = []
 
     def opt_to(self, description: str) -> None:
         """
@@ -78,6 +84,17 @@ class Options(ServiceOptions):
         with the first --to, the second with the second.
         """
         self["to"].append(description)
+
+    def opt_name(self, name: str) -> None:
+        """
+        What a relay is called by --control and --inspect: the first --name is that of the first
+        --to. By default, its server's address is.
+        """
+        if not name or not isText(name):
+            raise UsageError(f"--name takes a text, not {name!r}")
+        if name in self["name"]:
+            raise UsageError(f"--name {name!r} was given twice: each relay has one of its own")
+        self["name"].append(name)
 
     def postOptions(self) -> None:
         super().postOptions()
@@ -97,6 +114,11 @@ class Options(ServiceOptions):
             raise UsageError(
                 f"each --to has a --listen of its own where there are several: "
                 f"--listen was given {_times(len(listen))}, --to {_times(len(to))}"
+            )
+        if len(self["name"]) > len(to):
+            raise UsageError(
+                f"each --name goes with a --to: --name was given {_times(len(self['name']))}, "
+                f"--to {_times(len(to))}"
             )
         if self["send-proxy"] not in (None, *VERSIONS):
             raise UsageError(
@@ -169,16 +191,24 @@ def makeService(options: Options) -> MultiService:
     """
     service = MultiService()
     options.sharedCapture = capture = makeCapture(options)
+    control = None
     if options["control"] is not None:
-        _ControlService(options).setServiceParent(service)
+        control = _ControlService(options)
+        control.setServiceParent(service)
     inspected: list[InspectedService] = []
-    for listen, upstream, description in options["pairs"]:
+    chosen = options["name"]
+    named = names([description for _, _, description in options["pairs"]], chosen)
+    for name, (listen, upstream, description) in zip(named, options["pairs"], strict=True):
         factory = _relay(options, upstream, description)
-        relay = listeningService(options, factory, listen)
+        relay = listeningService(options, factory, listen, changing=control is not None)
         # Several of them need names of their own.
         relay.inspected.name = f"forward-{len(inspected) + 1}" if inspected else "forward"
+        if name in chosen:
+            relay.inspected.name = name
         inspected.append(relay.inspected)
         relay.setServiceParent(service)
+        if control is not None:
+            control.adopt(name, relay, _ServedRelay(relay, listen[0], description))
     addInspector(service, options, capture, inspected)
     return service
 
@@ -192,6 +222,69 @@ def _relay(options: Options, upstream: Upstream, name: str) -> RelayFactory:
         acceptableProtocols=options["alpn"],
         **options.limits(),
     )
+
+
+def names(upstreams: Iterable[str], chosen: Sequence[str]) -> list[str]:
+    """
+    Call each relay by what the endpoint string of its upstream says, such as C{localhost:6379}.
+
+    @param upstreams: those strings.
+    @param chosen: what the first ones are to be called instead.
+    """
+    found: list[str] = []
+    for number, description in enumerate(upstreams):
+        (_, *parts), _ = splitEndpoint(description)
+        usual = ":".join(parts).strip("/").replace("/", "-") or "forward"
+        names = chosen[number : number + 1] or (
+            f"{usual}-{again}" if again > 1 else usual for again in count(1)
+        )
+        found.append(next(name for name in names if name not in found))
+    return found
+
+
+class _ServedRelay:
+    """
+    A relay of the command line, as one of the proxies.
+    """
+
+    def __init__(self, service: PluginService, listen: str, upstream: str) -> None:
+        """
+        @param service: the relay.
+        @param listen: the string of the endpoint where it listens, of the first one.
+        @param upstream: that of what it connects to.
+        """
+        self.asked = self._listen = listen
+        self.upstream = shortAddress(upstream)
+        self._service = service
+
+    @property
+    def listen(self) -> str:
+        """
+        Where it listens, or did before it was stopped.
+        """
+        if self._service.addresses:
+            self._listen = addressText(self._service.addresses[0])
+        return self._listen
+
+    async def start(self) -> None:
+        """
+        Listen.
+
+        @raise ProxyError: that cannot be.
+        """
+        try:
+            self._service.startListening()
+        except CannotStart as error:
+            await self._service.stopListening()
+            raise ProxyError(str(error)) from error
+
+    async def stop(self, grace: float) -> None:
+        """
+        Listen no more, and end the connections, where the service has not done so itself.
+        """
+        self._listen = self.listen
+        if self._service.running:
+            await self._service.stopListening(grace)
 
 
 class _ControlService(PluginService):
@@ -229,6 +322,13 @@ class _ControlService(PluginService):
             Capture(reactor),
             grace=options["grace"],
         )
+
+    def adopt(self, name: str, service: PluginService, relay: _ServedRelay) -> None:
+        """
+        Have a relay of the command line be one of those that can be changed.
+        """
+        assert service.faults is not None
+        self._proxies.adopt(name, relay, service.faults)
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], object, None]:

@@ -222,6 +222,7 @@ def listeningService(
     descriptions: Sequence[str] | None = None,
     *,
     answer: Answering | None = None,
+    changing: bool = False,
     accessLog: AccessLog | None = None,
     octetsLogged: bool = False,
 ) -> PluginService:
@@ -232,6 +233,7 @@ def listeningService(
     @param factory: what makes the protocols.
     @param descriptions: server endpoint strings; those of the options by default.
     @param answer: what can be told to answer something else.
+    @param changing: whether faults can come and go by something else than the inspector.
     @param accessLog: where the service itself logs what is over. Where it does not, its
         connections are logged as the options say.
     @param octetsLogged: whether it logs the octets of its connections.
@@ -249,7 +251,7 @@ def listeningService(
         from twisted.internet import reactor
 
         keyLog = KeyLog(options["keylog"], IReactorFromThreads(reactor))
-    changing = capture.watched and not options["inspect-read-only"]
+    changing = changing or (capture.watched and not options["inspect-read-only"])
     faults = None
     if options["fault"] or changing:
         faults = Faults(*options["fault"], seed=options["fault-seed"])

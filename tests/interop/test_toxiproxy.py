@@ -230,6 +230,56 @@ def test_http_faults_of_an_open_connection(control: str, server: Any) -> None:
         assert (seen, client.sock) == ([200, 502, 200], socket)
 
 
+def test_relays_of_the_command_line(tmp_path: Path, echo: str) -> None:
+    """
+    They are proxies as those are that are made by the API, and go on as what they are.
+    """
+    requireModule("toxiproxy")
+    from toxiproxy import Toxiproxy
+
+    local, host = "tcp:0:interface=127.0.0.1", echo.replace(":", "\\:")
+    daemon = Daemon(
+        *("netkit-forward", "--control", local, "--name", "named", "--fault", "latency:delay=0"),
+        *("-l", local, "--to", f"tcp:{echo}", "-l", f"unix:{tmp_path}/socket"),
+        *("--to", f"fault:tcp\\:{host}:latency=delay\\=0"),
+        cwd=tmp_path,
+        listening=3,
+    )
+    try:
+        control, listening, _ = daemon.addresses
+        api = f"127.0.0.1:{control.port}"
+        server = Toxiproxy()
+        server.update_api_consumer("127.0.0.1", control.port)
+        proxies = server.proxies()
+        named, socket_ = proxies.pop("named"), next(iter(proxies.values()))
+        assert (named.listen, named.upstream) == (f"127.0.0.1:{listening.port}", echo)
+        assert (socket_.listen, socket_.enabled) == (f"unix:{tmp_path}/socket", True)
+        named.add_toxic(name="mine", type="limit_data", attributes={"bytes": 2})
+        with connected(named) as client:
+            assert talk(client) == b"he"
+        for name in ("mine", "latency-1"):
+            again = json.dumps({"name": name, "type": "latency"})
+            assert curl(api, "--json", again, "/proxies/named/toxics")[0] == 409
+        with named.down():
+            assert not server.get_proxy("named").enabled
+            with pytest.raises(ConnectionRefusedError):
+                connected(named).__enter__()
+        with connected(named) as client:
+            assert talk(client) == b"he"
+        assert curl(api, "-X", "POST", "/reset")[0] == 204
+        with connected(named) as client:
+            assert talk(client) == b"hello"
+        moved = json.dumps({"upstream": "127.0.0.1:1"})
+        assert curl(api, "--json", moved, "/proxies/named")[1]["listen"] == named.listen
+        with connected(named) as client, pytest.raises(ConnectionResetError):
+            client.recv(1)
+        socket_.destroy()
+        assert list(server.proxies()) == ["named"]
+        assert not (tmp_path / "socket").exists()
+    finally:
+        daemon.stop()
+
+
 def test_our_own_faults_beside_them(control: str, proxy: Any) -> None:
     toxic = {"name": "mine", "type": "truncate", "attributes": {"octets": 2, "first": 1}}
     path = "/proxies/echo/toxics"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from twisted.python.usage import UsageError
 
-from netkit.services.forward import Options
+from netkit.services.forward import Options, names
 
 from ..certificates import Authority
 
@@ -63,6 +63,9 @@ def test_several_pairs() -> None:
         ([*TLS, "--ca", __file__], ["--ca", "no certificate"]),
         ([*TLS, "--alpn", "h2,,h3"], ["--alpn", "'h2,,h3'"]),
         ([*TO, "--connect-timeout", "soon"], ["--connect-timeout", "'soon'"]),
+        (["--name", "a", "--control", "tcp:0"], ["--name was given once, --to 0 times"]),
+        ([*TO, *TO, "--name", "a", "--name", "a"], ["--name", "'a'", "twice"]),
+        ([*TO, "--name", ""], ["--name", "''"]),
         (["--control", "tcp:0", "--workers", "2"], ["--control", "--workers"]),
     ],
 )
@@ -72,6 +75,20 @@ def test_mistakes(arguments: list[str], names: list[str]) -> None:
     message = str(caught.value)
     assert "\n" not in message
     assert [name for name in names if name not in message] == []
+
+
+@pytest.mark.parametrize(
+    ("to", "name"),
+    [
+        (["tcp:localhost:80"], ["localhost:80"]),
+        (["tcp:\\:\\:1:80", "tcp:localhost:80:timeout=5"], ["::1:80", "localhost:80"]),
+        (["unix:/run/x.sock", "tls:a:1", "tcp:a:1"], ["run-x.sock", "a:1", "a:1-2"]),
+        (["ws://localhost/a"], ["localhost-a"]),
+    ],
+)
+def test_names_of_relays(to: list[str], name: list[str]) -> None:
+    assert names(to, []) == name
+    assert names(to, ["mine"]) == ["mine", *name[1:]]
 
 
 @pytest.mark.parametrize(
