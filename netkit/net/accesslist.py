@@ -1,5 +1,5 @@
 """
-Who may connect.
+Who may connect, or be connected to.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _MAPPED = IPv6Network("::ffff:0:0/96")
 
 class AccessList:
     """
-    Networks whose clients are let in, or are not. IPv4 addresses and networks that are written as
-    IPv6 ones (C{::ffff:10.0.0.0/104}) mean the same as in IPv4.
+    Networks whose clients are let in, or which are connected to; or are not. IPv4 addresses and
+    networks that are written as IPv6 ones (C{::ffff:10.0.0.0/104}) mean the same as in IPv4.
     """
 
     def __init__(self, allow: Iterable[Network] | None, deny: Iterable[Network]) -> None:
@@ -40,9 +40,17 @@ class AccessList:
         self._allow = None if allow is None else _networks("allow", allow)
         self._deny = _networks("deny", deny)
 
+    @property
+    def open(self) -> bool:
+        """
+        Whether it allows everybody.
+        """
+        return self._allow is None and not self._deny
+
     def allows(self, peer: IAddress | None) -> bool:
         """
-        Tell whether a client may connect. One that has no IP address, as on a UNIX socket, may.
+        Tell whether a peer may connect, or be connected to. One that has no IP address, as on a
+        UNIX socket, may.
 
         @param peer: its address.
         """

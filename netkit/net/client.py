@@ -4,6 +4,9 @@ Connecting.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.internet.error import TimeoutError
 from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint
@@ -11,6 +14,8 @@ from twisted.internet.protocol import Factory
 
 from ..base.arguments import checkReactor, checkSeconds
 from ..base.endpoints import clientEndpoint
+from .accesslist import AccessList, Network
+from .blocking import BlockingReactor
 from .errors import withEndpoint
 from .protocol import SocketOptions, SocketProtocol
 from .socket import HIGH_WATER_MARK, Socket
@@ -26,6 +31,8 @@ def createConnection(
     keepAliveInitialDelay: float = 0.0,
     highWaterMark: int = HIGH_WATER_MARK,
     timeout: float = 0.0,
+    allow: Iterable[Network] | None = None,
+    deny: Iterable[Network] = (),
     reactor: IReactorTime | None = None,
 ) -> Deferred[Socket]:
     """
@@ -41,12 +48,17 @@ def createConnection(
     @param keepAliveInitialDelay: seconds of silence before the first probe.
     @param highWaterMark: how many bytes may wait in the socket, for each direction.
     @param timeout: seconds of idleness after which the connection is ended; 0 for none.
+    @param allow: the networks that are connected to; all of them by default. What is looked at is
+        each address before it is tried: those that a name has, and behind a proxy the proxy's. The
+        two are for endpoint strings, and a UNIX socket is always connected to.
+    @param deny: the networks that are not.
     @param reactor: what connects; the global reactor by default.
     @return: fires with the connected L{Socket}; fails with Twisted's error, its message naming the
-        endpoint, or with C{ValueError} when what is given is not one. Cancelling it ends the
-        attempt.
+        endpoint, with L{AddressBlockedError <netkit.net.AddressBlockedError>} when none of the
+        addresses may be connected to, or with C{ValueError} when what is given is not an endpoint.
+        Cancelling it ends the attempt.
     @raise TypeError: an option is of another type.
-    @raise ValueError: a number is out of range.
+    @raise ValueError: a number is out of range, an entry of C{allow} or C{deny} is not a network.
     """
     checkSeconds("connectTimeout", connectTimeout)
     checkReactor(reactor)
@@ -62,7 +74,8 @@ def createConnection(
         highWaterMark=highWaterMark,
         timeout=timeout,
     )
-    connecting = Deferred.fromCoroutine(_connect(endpoint, options, reactor))
+    accessList = AccessList(allow, deny)
+    connecting = Deferred.fromCoroutine(_connect(endpoint, options, accessList, reactor))
     if connectTimeout:
 
         def late(result: object, seconds: float) -> object:
@@ -73,15 +86,25 @@ def createConnection(
 
 
 async def _connect(
-    endpoint: str | IStreamClientEndpoint, options: SocketOptions, reactor: IReactorTime
+    endpoint: str | IStreamClientEndpoint,
+    options: SocketOptions,
+    accessList: AccessList,
+    reactor: IReactorTime,
 ) -> Socket:
     name = str(endpoint)
     if isinstance(endpoint, str):
-        endpoint = clientEndpoint(reactor, endpoint)
+        connecting: Any = reactor
+        if not accessList.open:
+            connecting = BlockingReactor(reactor, accessList)
+        endpoint = clientEndpoint(connecting, endpoint)
     elif not IStreamClientEndpoint.providedBy(endpoint):
         raise ValueError(
             f"{endpoint!r} is not a client endpoint: write tcp:localhost:3200, "
             "unix:/run/echo.sock or the like"
+        )
+    elif not accessList.open:
+        raise ValueError(
+            f"allow and deny go with an endpoint string; {endpoint!r} has its own way to connect"
         )
     factory = _SocketFactory(options, reactor, name)
     try:

@@ -1,5 +1,5 @@
 """
-What goes wrong on a socket: Twisted's own errors with the endpoint in their message, and the three
+What goes wrong on a socket: Twisted's own errors with the endpoint in their message, and the few
 that Twisted has no class for.
 """
 
@@ -59,6 +59,14 @@ class WriteAfterEndError(ConnectionClosed):
     """
     Our half of the connection was closed before this write.
     """
+
+
+class AddressBlockedError(ConnectError):
+    """
+    None of the addresses may be connected to, as C{allow} and C{deny} say.
+    """
+
+    MESSAGE = "The address is none that may be connected to"
 
 
 def withEndpoint(error: BaseException | None, endpoint: str) -> Exception:

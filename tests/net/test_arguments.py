@@ -79,6 +79,8 @@ def test_a_callback_that_is_none() -> None:
         ({"connectTimeout": -1}, ValueError),
         ({"connectTimeout": INFINITE}, ValueError),
         ({"connectTimeout": None}, TypeError),
+        ({"allow": "10.0.0.0/8"}, TypeError),
+        ({"deny": ["localhost"]}, ValueError),
     ],
     ids=named,
 )
