@@ -29,7 +29,10 @@ from twisted.internet.endpoints import (
     SSL4ClientEndpoint,
     StandardIOEndpoint,
     TCP4ClientEndpoint,
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
     UNIXClientEndpoint,
+    UNIXServerEndpoint,
     clientFromString,
     quoteStringArgument,
     serverFromString,
@@ -37,17 +40,26 @@ from twisted.internet.endpoints import (
 from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
 from twisted.python.filepath import UnlistableError
 
-from ..tls.endpoint import parseClient, parseServer, parseSSLServer
-from ..tls.openssl import negotiateStrictly, wrapClientTLS
 from .listening import BacklogReactor, ProxiedReactor, UNIXReactor
 from .systemd import unnamedSocket
 from .twistedprivate import connectionPath, connectionTarget, contextFactory, splitEndpoint
+
+# What speaks TLS is imported by the functions that are for it: it would be a tenth of the start of
+# a service that does not.
 
 # In front of the name of an abstract UNIX socket, also in a string within a string.
 _ABSTRACT = re.compile(r"(\bunix\\*:(?:\w+\\*=[^:\\]*\\*:)*(?:(?:address|path)\\*=)?)@")
 
 # How many bytes the path of a UNIX socket may have, without the zero byte behind it.
 _LONGEST_PATH = 107 if sys.platform == "linux" else 103
+
+# Those that have no TLS.
+_PLAIN = (
+    AdoptedStreamServerEndpoint,
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    UNIXServerEndpoint,
+)
 
 # Which part of a string is the port.
 _SERVER_PORTS = {"tcp": 1, "tcp6": 1, "ssl": 1, "tls": 2}
@@ -122,6 +134,8 @@ def _withNames(reactor: Any, endpoint: IStreamClientEndpoint) -> IStreamClientEn
         lower = IStreamClientEndpoint(kind(reactor, *target))
         if isinstance(endpoint, TCP4ClientEndpoint):
             return lower
+        from ..tls.openssl import wrapClientTLS
+
         return wrapClientTLS(contextFactory(endpoint), lower, reactor)
     return IStreamClientEndpoint(endpoint)
 
@@ -137,6 +151,8 @@ def tlsClient(reactor: Any, *positional: str, **named: str) -> IStreamClientEndp
     """
     Make the endpoint of a client's string C{tls:}, from its arguments.
     """
+    from ..tls.endpoint import parseClient
+
     return parseClient(reactor, partial(clientEndpoint, reactor), *positional, **named)
 
 
@@ -144,6 +160,8 @@ def tlsServer(reactor: Any, *positional: str, **named: str) -> IStreamServerEndp
     """
     Make the endpoint of a server's string C{tls:}, from its arguments.
     """
+    from ..tls.endpoint import parseServer
+
     return parseServer(reactor, partial(serverEndpoint, reactor), *positional, **named)
 
 
@@ -160,7 +178,10 @@ def _server(reactor: Any, description: str) -> IStreamServerEndpoint:
     _checkPath(description)
     _checkPort(description, _SERVER_PORTS)
     endpoint = _parsed(reactor, description)
-    negotiateStrictly(endpoint)
+    if not isinstance(endpoint, _PLAIN):
+        from ..tls.openssl import negotiateStrictly
+
+        negotiateStrictly(endpoint)
     if isinstance(endpoint, StandardIOEndpoint):
         raise _Refused(
             "standard input and output are one connection, and where a service logs and prints; "
@@ -177,6 +198,8 @@ def _parsed(reactor: Any, description: str) -> IStreamServerEndpoint:
         return tlsServer(reactor, *positional, **named)
     # Who names a method of pyOpenSSL's is served by it.
     if kind.lower() == "ssl" and "sslmethod" not in named:
+        from ..tls.endpoint import parseSSLServer
+
         return parseSSLServer(reactor, *positional, **named)
     try:
         return IStreamServerEndpoint(serverFromString(reactor, description))

@@ -6,14 +6,16 @@ which does all the rest: so it works with whatever endpoint an endpoint string n
 from __future__ import annotations
 
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from .proxied import ProxiedFactory
 from .unixport import UNIXPort
+
+if TYPE_CHECKING:
+    from .proxied import ProxiedFactory
 
 #: How many connections may wait to be accepted where nothing else is said, as in Node. With
 #: Twisted's 50 the system passes over many of the clients that come at the same time; those try
@@ -195,4 +197,7 @@ class ProxiedReactor(ListeningProxy):
         return IListeningPort(self.reactor.adoptStreamPort(fileDescriptor, addressFamily, proxied))
 
     def _proxied(self, factory: IProtocolFactory) -> ProxiedFactory:
+        # Imported by who expects the header alone, since every start of a service imports this.
+        from .proxied import ProxiedFactory
+
         return ProxiedFactory(factory, clock=self.reactor)

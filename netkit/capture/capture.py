@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IProtocolFactory
 
 from .. import __version__
 from .passing import EventSender
 from .printed import PrintedStream
+from .recorded import RecordedFactory
 from .recorder import DELAY, ISink, Recorder
 from .ring import Ring
 from .segments import SegmentFiles, Segments
@@ -117,6 +119,20 @@ class Capture:
         )
         self._recorders.append(recorder)
         return recorder
+
+    def recorded(
+        self, factory: IProtocolFactory, service: str, *, printing: bool = False
+    ) -> IProtocolFactory:
+        """
+        Have the connections of a service recorded.
+
+        @param factory: makes its protocols.
+        @param service: its name.
+        @param printing: whether the service is printed as well.
+        @return: what makes them, and records; the factory where there is nothing to record for.
+        """
+        recorder = self.recorder(printing=printing)
+        return factory if recorder is None else RecordedFactory(factory, recorder, service)
 
     def flush(self) -> None:
         """

@@ -9,8 +9,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from ..base.outputstream import OutputStream
 from ..base.worker import Worker
-from ..capture.printed import Stream
 
 _log = Logger()
 
@@ -30,7 +30,7 @@ class LogFile:
         @param reactor: in whose thread this is used.
         """
         self._path = path
-        self._stream = Stream(path)
+        self._stream = OutputStream(path)
         self._reactor = reactor
         self._worker: Worker[bytes | None] = Worker(
             "netkit access log", self._work, reactor, finish=self._stream.close, maxQueued=_MOST

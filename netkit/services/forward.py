@@ -18,7 +18,6 @@ from twisted.python.usage import UsageError
 from ..base.addresses import addressText
 from ..base.trust import Trust, loadCertificates
 from ..base.twistedprivate import splitEndpoint
-from ..capture.capture import Capture
 from ..capture.recorded import RecordedFactory
 from ..forward import RelayFactory
 from ..forward.control import Control
@@ -30,8 +29,9 @@ from ..forward.upstream import Upstream
 from ..http import HTTPFactory
 from ..inspector.services import InspectedService
 from ..service import CannotStart
-from .listening import PluginService, addInspector, listeningService, makeCapture
+from .listening import PluginService, addInspector, listeningService
 from .options import ServiceOptions, checkEndpoint, seconds
+from .recording import makeCapture
 
 
 class Options(ServiceOptions):
@@ -319,7 +319,6 @@ class _ControlService(PluginService):
             "forward control",
             factory,
             [options["control"]],
-            Capture(reactor),
             grace=options["grace"],
         )
 

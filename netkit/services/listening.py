@@ -5,7 +5,6 @@ A factory that listens on endpoint strings, as a service.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.application.service import MultiService
@@ -19,14 +18,6 @@ from twisted.internet.interfaces import (
 )
 from twisted.python.failure import Failure
 
-from ..base.keylog import KeyLog
-from ..capture.capture import Capture, CaptureSettings
-from ..capture.passing import EventSender
-from ..capture.printed import PrintedStream, Selection
-from ..capture.recorded import RecordedFactory
-from ..capture.ring import Ring
-from ..faults import Faults, FaultyFactory
-from ..inspector.faulting import FaultControl
 from ..inspector.services import Answering, InspectedService
 from ..operation.accesslog import AccessLog, parseFormat
 from ..operation.counted import CountedConnection, CountedFactory
@@ -38,7 +29,11 @@ from ..service import CannotStart, ListeningService
 from .options import CommonOptions, ServiceOptions
 
 if TYPE_CHECKING:
+    from ..base.keylog import KeyLog
+    from ..capture.capture import Capture
+    from ..faults import Faults
     from ..operation.metrics import MetricsEndpoint
+    from .faulting import Faulting
 
 T = TypeVar("T")
 
@@ -56,7 +51,6 @@ class PluginService(ListeningService):
 
     @ivar inspected: what an inspector is told of it.
     @ivar metrics: what listens for who looks at figures.
-    @ivar faults: what goes wrong on purpose; C{None} where nothing ever does.
     """
 
     def __init__(
@@ -64,12 +58,11 @@ class PluginService(ListeningService):
         service: str,
         factory: ServerFactory,
         descriptions: Sequence[str],
-        capture: Capture,
+        capture: Capture | None = None,
         *,
         printing: bool = False,
         keyLog: KeyLog | None = None,
-        faults: Faults | None = None,
-        changing: bool = False,
+        faulting: Faulting | None = None,
         accessLog: AccessLog | None = None,
         counted: Callable[[IProtocolFactory], IProtocolFactory] | None = None,
         grace: float = 5.0,
@@ -79,11 +72,10 @@ class PluginService(ListeningService):
         @param service: the service's name, for the log.
         @param factory: what makes the protocols.
         @param descriptions: server endpoint strings.
-        @param capture: what records the connections.
+        @param capture: what records the connections; nothing by default.
         @param printing: whether what is recorded is printed as well.
         @param keyLog: where the secrets of TLS go; nowhere by default.
-        @param faults: what goes wrong on purpose; nothing by default.
-        @param changing: whether that can be changed while connections are open.
+        @param faulting: what goes wrong on purpose; nothing by default.
         @param accessLog: where what is over is logged; nowhere by default.
         @param counted: has the octets of a factory's connections counted; they are not by default.
         @param grace: for how many seconds open connections may go on when the service stops.
@@ -93,8 +85,7 @@ class PluginService(ListeningService):
         self._capture = capture
         self._printing = printing
         self._keyLog = keyLog
-        self.faults = faults
-        self._changing = changing
+        self._faulting = faulting
         self._recording = False
         self._accessLog = accessLog
         self._counted = counted
@@ -102,20 +93,26 @@ class PluginService(ListeningService):
         self.factory = factory
         super().__init__(descriptions, factory, service=service, grace=grace, reactor=reactor)
 
+    @property
+    def faults(self) -> Faults | None:
+        """
+        What goes wrong on purpose; L{None} where nothing ever does.
+        """
+        return None if self._faulting is None else self._faulting.faults
+
     def wrapped(self, factory: IProtocolFactory) -> IProtocolFactory:
         """
         Have the connections recorded, and faults strike them.
         """
-        recorder = self._capture.recorder(printing=self._printing)
-        if recorder is not None:
-            factory = RecordedFactory(factory, recorder, self.service)
-        if self.faults is not None:
-            if self._capture.watched:
-                self.inspected.faults = FaultControl(
-                    self.faults,
-                    lambda name: self.supervisor.told("faults", self.service, name),
+        capture, faulting = self._capture, self._faulting
+        if capture is not None:
+            factory = capture.recorded(factory, self.service, printing=self._printing)
+        if faulting is not None:
+            if capture is not None and capture.watched:
+                self.inspected.faults = faulting.control(
+                    lambda name: self.supervisor.told("faults", self.service, name)
                 )
-            factory = FaultyFactory(factory, self.faults, self.clock, changing=self._changing)
+            factory = faulting.struck(factory, self.clock)
         return factory if self._counted is None else self._counted(factory)
 
     def prepare(self, endpoint: IStreamServerEndpoint) -> None:
@@ -148,12 +145,13 @@ class PluginService(ListeningService):
         if self.supervisor.holding:
             # Workers serve; what the inspector sends is recorded here.
             self._keyLog = self._accessLog = None
-            if self._capture.ring is None:
+            if self._capture is None or self._capture.ring is None:
                 return
         try:
             if self._keyLog is not None:
                 self._keyLog.start()
-            self._capture.start()
+            if self._capture is not None:
+                self._capture.start()
             if self._accessLog is not None:
                 self._accessLog.start()
         except OSError as error:
@@ -183,37 +181,10 @@ class PluginService(ListeningService):
             if self._accessLog is not None:
                 written = self._accessLog.stop()
                 yield written.addTimeout(_LAST, self.clock).addErrback(lambda _: None)
-            # Whoever stalls has had the time that connections have; what is lost is told.
-            yield self._capture.stop().addTimeout(left, self.clock).addErrback(lambda _: None)
-
-
-def makeCapture(options: CommonOptions) -> Capture:
-    """
-    Make what records the connections of all services that share options.
-
-    @param options: the parsed options.
-    """
-    from twisted.internet import reactor
-
-    settings = None
-    if options["capture"] is not None:
-        settings = CaptureSettings(
-            Path(options["capture"]),
-            fileSize=options["capture-file-size"],
-            files=options["capture-files"],
-            snaplen=options["capture-snaplen"],
-            drop=options["capture-when-full"] == "drop",
-        )
-    selection = Selection(options["print"])
-    printed = PrintedStream(options["output"], IReactorFromThreads(reactor), selection=selection)
-    its = supervisor(reactor)
-    its.onReopen(printed.reopen)
-    ring = sender = None
-    if its.events is not None:
-        sender = EventSender(its.events, IReactorFromThreads(reactor))
-    elif options["inspect"] is not None and not its.isWorker:
-        ring = Ring(options["inspect-buffer"])
-    return Capture(reactor, settings, printed, ring, sender=sender, numbers=its.numbers)
+            if self._capture is not None:
+                # Whoever stalls has had the time that connections have; what is lost is told.
+                stopped = self._capture.stop()
+                yield stopped.addTimeout(left, self.clock).addErrback(lambda _: None)
 
 
 def listeningService(
@@ -242,19 +213,30 @@ def listeningService(
         from twisted.internet import reactor
 
         supervisor(reactor).supervise(options["workers"])
-    capture = options.sharedCapture or makeCapture(options)
     printing = options["format"] != "none"
-    if printing:
+    # What few ask for is imported for who does, here and nowhere else: with the protocols that
+    # records and faults know it would be a third of a start.
+    capture = options.sharedCapture
+    if capture is None and (printing or _isObserved(options)):
+        from .recording import makeCapture
+
+        capture = makeCapture(options)
+    if capture is not None and printing:
         capture.show(options.service, options["format"])
     keyLog = None
     if options["keylog"] is not None:
         from twisted.internet import reactor
 
+        from ..base.keylog import KeyLog
+
         keyLog = KeyLog(options["keylog"], IReactorFromThreads(reactor))
-    changing = changing or (capture.watched and not options["inspect-read-only"])
-    faults = None
+    watched = capture is not None and capture.watched
+    changing = changing or (watched and not options["inspect-read-only"])
+    faulting = None
     if options["fault"] or changing:
-        faults = Faults(*options["fault"], seed=options["fault-seed"])
+        from .faulting import Faulting
+
+        faulting = Faulting(options, changing=changing)
     connectionDone = None
     if accessLog is None and (accessLog := makeAccessLog(options)) is not None:
         connectionDone = accessLog.log
@@ -266,17 +248,26 @@ def listeningService(
         capture,
         printing=printing,
         keyLog=keyLog,
-        faults=faults,
-        changing=changing,
+        faulting=faulting,
         accessLog=accessLog,
         counted=_counting(options, connectionDone) if counts else None,
         grace=options["grace"],
     )
     service.inspected.answer = answer
     _addMetrics(service, options, capture)
-    if options.sharedCapture is None:
+    if options.sharedCapture is None and capture is not None:
         addInspector(service, options, capture, [service.inspected])
     return service
+
+
+def _isObserved(options: ServiceOptions) -> bool:
+    """
+    Whether connections are recorded, or somebody is told how much of them is.
+    """
+    from twisted.internet import reactor
+
+    given = any(options[name] is not None for name in ("capture", "inspect", "metrics"))
+    return given or supervisor(reactor).events is not None
 
 
 def makeAccessLog(options: ServiceOptions) -> AccessLog | None:
@@ -319,10 +310,10 @@ def _counting(
     return counted
 
 
-def _addMetrics(service: PluginService, options: ServiceOptions, capture: Capture) -> None:
+def _addMetrics(service: PluginService, options: ServiceOptions, capture: Capture | None) -> None:
     its = service.supervisor
     name, factory = service.service, service.factory
-    if options["metrics"] is not None or capture.watched:
+    if options["metrics"] is not None or (capture is not None and capture.watched):
         its.addFigures(lambda: serviceFigures(name, factory))
         if (faults := service.faults) is not None:
             its.addFigures(lambda: faultFigures(name, faults))
@@ -331,7 +322,8 @@ def _addMetrics(service: PluginService, options: ServiceOptions, capture: Captur
     its.metered = True
     from twisted.internet import reactor
 
-    its.addFigures(lambda: captureFigures(capture))
+    if capture is not None:
+        its.addFigures(lambda: captureFigures(capture))
     lag = Lag(IReactorTime(reactor))
     its.addFigures(lag.figures)
     lag.start()

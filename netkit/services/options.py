@@ -6,21 +6,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from twisted.python.usage import Options, UsageError
 
 from ..base.endpoints import serverEndpoint
 from ..base.quantities import QuantityError, parseCount, parseSeconds
-from ..capture.capture import Capture
-from ..capture.printed import FORMATS, Selection
-from ..capture.ring import SIZE
-from ..faults import parseFault
 from ..operation.accesslog import parseFormat
 from ..service import CannotStart
 from .standardlog import LOG_FORMATS, LogFormatError, untroubleLog
 
+if TYPE_CHECKING:
+    from ..capture.capture import Capture
+    from ..faults import Fault
+
 T = TypeVar("T")
+
+#: The values of C{--format} and C{--print}; what they mean is loaded by who records and prints.
+FORMATS = ("text", "hex", "json", "none")
+SELECTIONS = ("received", "sent", "both", "all")
 
 
 def wholeNumber(option: str) -> Callable[[str], int]:
@@ -119,7 +123,7 @@ class CommonOptions(Options):
         [
             "inspect-buffer",
             None,
-            SIZE,
+            64 * 2**20,
             "Bytes of memory for the connections that the inspector shows.",
             wholeNumber("inspect-buffer"),
         ],
@@ -209,7 +213,7 @@ class CommonOptions(Options):
         status:status=503,first=3,path=/api/*; docs/faults.md has all. May be given several times.
         """
         try:
-            self["fault"].append(parseFault(specification))
+            self["fault"].append(_fault(specification))
         except ValueError as error:
             raise UsageError(f"--fault {error}") from error
 
@@ -226,7 +230,7 @@ class CommonOptions(Options):
         for number, line in enumerate(lines, 1):
             try:
                 if line:
-                    self["fault"].append(parseFault(line))
+                    self["fault"].append(_fault(line))
             except ValueError as error:
                 raise UsageError(f"--faults {path!r}, line {number}: {error}") from error
 
@@ -249,10 +253,10 @@ class CommonOptions(Options):
 
     def postOptions(self) -> None:
         if self["format"] is not None:
-            _checkChoice("format", self["format"], list(FORMATS))
+            _checkChoice("format", self["format"], FORMATS)
         if self["log-format"] is not None:
             _checkChoice("log-format", self["log-format"], list(LOG_FORMATS))
-        _checkChoice("print", self["print"], list(Selection))
+        _checkChoice("print", self["print"], SELECTIONS)
         _checkChoice("capture-when-full", self["capture-when-full"], ["slow", "drop"])
         if self["capture-file-size"] < 1 or self["capture-files"] < 1:
             raise UsageError("--capture-file-size and --capture-files are 1 at least")
@@ -264,6 +268,13 @@ class CommonOptions(Options):
             checkEndpoint(self["metrics"], "metrics")
         if self["inspect"] is not None:
             checkEndpoint(self["inspect"], "inspect")
+
+
+def _fault(specification: str) -> Fault:
+    # Imported where there is one: faults know the protocols that they strike.
+    from ..faults import parseFault
+
+    return parseFault(specification)
 
 
 def _checkChoice(option: str, value: str, choices: Sequence[str]) -> None:

@@ -13,8 +13,9 @@ from twisted.python.usage import UsageError
 from ..base.addresses import addressText
 from . import echo, http, printrespond, websocket
 from .inspection import DEFAULT_ENDPOINT, OTHER_ENDPOINT, InspectorService
-from .listening import PluginService, addInspector, makeCapture
+from .listening import PluginService, addInspector
 from .options import CommonOptions
+from .recording import makeCapture
 
 _log = Logger()
 

@@ -10,9 +10,10 @@ import pytest
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from netkit.capture import printed, ring
 from netkit.service import CannotStart
 from netkit.services import echo, printrespond
-from netkit.services.options import ServiceOptions
+from netkit.services.options import FORMATS, SELECTIONS, ServiceOptions
 
 
 def parsed(*arguments: str) -> ServiceOptions:
@@ -118,3 +119,12 @@ def test_response_file(tmp_path: Path) -> None:
 
 def test_help_tells_where_it_listens() -> None:
     assert "tcp:3201:interface=127.0.0.1" in str(printrespond.Options())
+
+
+def test_what_the_options_take_is_what_there_is() -> None:
+    """
+    They are known before that is loaded.
+    """
+    assert list(FORMATS) == list(printed.FORMATS)
+    assert list(SELECTIONS) == list(printed.Selection)
+    assert echo.Options()["inspect-buffer"] == ring.SIZE
