@@ -27,6 +27,13 @@ class Watcher(Protocol):
         A fault was added.
         """
 
+    def faultChanged(self, armed: ArmedFault, again: bool) -> None:
+        """
+        A fault was changed: it does the same otherwise.
+
+        @param again: whether it is to be decided again whether it strikes.
+        """
+
     def faultRemoved(self, armed: ArmedFault, close: bool) -> None:
         """
         A fault was removed.
@@ -73,10 +80,17 @@ class ArmedFault:
             or (fault.first is not None and self.struck >= fault.first)
         ):
             return False
-        if fault.probability < 1 and self._chance.random() >= fault.probability:
+        if not self.draw():
             return False
         self.struck += 1
         return True
+
+    def draw(self) -> bool:
+        """
+        Leave it to chance.
+        """
+        probability = self.fault.probability
+        return probability >= 1 or self._chance.random() < probability
 
     def chance(self, connection: int) -> Random:
         """
@@ -151,6 +165,24 @@ class Faults:
             watcher.faultAdded(armed)
         return armed
 
+    def change(self, name: str, fault: Fault) -> ArmedFault:
+        """
+        Have a fault be another one. Of the same kind and direction, it goes on where it was: what
+        it counts is not counted anew.
+
+        @param name: what it is called.
+        @raise KeyError: none is.
+        """
+        armed = self._armed[name]
+        before = armed.fault
+        if _same(before, fault):
+            armed.fault = fault
+            for watcher in list(self._watchers):
+                watcher.faultChanged(armed, fault.probability != before.probability)
+            return armed
+        self.remove(name)
+        return self.add(fault, name)
+
     def remove(self, name: str, *, close: bool = False) -> None:
         """
         Remove a fault: what it holds back goes on.
@@ -182,3 +214,12 @@ class Faults:
         Tell no more.
         """
         self._watchers.pop(watcher, None)
+
+
+def _same(one: Fault, other: Fault) -> bool:
+    """
+    Whether they strike the same connections in the same way.
+    """
+    return all(
+        getattr(one, name) == getattr(other, name) for name in ("kind", "side", "unit", "client")
+    )

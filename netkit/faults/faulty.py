@@ -27,7 +27,7 @@ from ..base.notes import note
 from ..base.wrapping import TransparentFactory, TransparentProtocol
 from .faults import ArmedFault, Faults
 from .messages import Exchanges
-from .specification import Side, Unit
+from .specification import Fault, Side, Unit
 from .stages import STAGES, End, Outlet, Stage
 
 _log = Logger()
@@ -75,6 +75,12 @@ class Way:
         """
         self._stages.insert(0 if first else len(self._stages), stage)
         self._link()
+
+    def find(self, name: str) -> Stage | None:
+        """
+        Find the stage of a fault.
+        """
+        return next((stage for stage in self._stages if stage.name == name), None)
 
     def remove(self, name: str) -> bool:
         """
@@ -148,6 +154,28 @@ class FaultyProtocol(TransparentProtocol):
         """
         self._arm(armed, opening=False)
 
+    def faultChanged(self, armed: ArmedFault, again: bool) -> None:
+        """
+        A fault was changed.
+
+        @param again: whether it is to be decided again whether it strikes.
+        """
+        fault = armed.fault
+        way = self._way(fault.side)
+        stage = way.find(armed.name)
+        if again and fault.unit is Unit.CONNECTION and fault.kind in STAGES:
+            strikes = armed.draw()
+            if stage is not None and not strikes:
+                way.remove(armed.name)
+                stage = None
+            elif stage is None and strikes and self._concerned(fault):
+                self._addStage(armed).choose(True)
+        if stage is not None:
+            stage.change(fault)
+        if self._exchanges is not None:
+            self._exchanges.changed()
+        self.moved()
+
     def faultRemoved(self, armed: ArmedFault, close: bool) -> None:
         """
         A fault was removed.
@@ -163,7 +191,7 @@ class FaultyProtocol(TransparentProtocol):
 
     def _arm(self, armed: ArmedFault, *, opening: bool) -> None:
         fault = armed.fault
-        if not fault.concerns(getattr(self._client(), "host", None)):
+        if not self._concerned(fault):
             return
         if fault.unit is Unit.CONNECTION:
             if fault.kind == "refuse":
@@ -195,8 +223,9 @@ class FaultyProtocol(TransparentProtocol):
     def _way(self, side: Side) -> Way:
         return self._in if (side is Side.UPSTREAM) is self.factory.server else self._out
 
-    def _client(self) -> object:
-        return self.getPeer() if self.factory.server else self.getHost()
+    def _concerned(self, fault: Fault) -> bool:
+        client = self.getPeer() if self.factory.server else self.getHost()
+        return fault.concerns(getattr(client, "host", None))
 
     def struck(self, stage: Stage) -> None:
         """

@@ -102,7 +102,7 @@ class Exchanges:
         self.faults[armed.name] = armed
         if stage is not None:
             self.gated[armed.name] = stage
-        self._changed()
+        self.changed()
 
     def remove(self, armed: ArmedFault) -> None:
         """
@@ -113,9 +113,12 @@ class Exchanges:
             self.responses.spare(armed)
             if armed.fault.kind in _PACED:
                 self.pace.release()
-            self._changed()
+            self.changed()
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """
+        Go by other faults, or by others than before of the same name.
+        """
         sides = {armed.fault.side for armed in self.faults.values()}
         self.requests.arm(Side.UPSTREAM in sides)
         self.responses.arm(Side.DOWNSTREAM in sides)

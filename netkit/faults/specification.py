@@ -130,6 +130,11 @@ KINDS: dict[str, Kind] = {
         "resets the connection after so many octets, or seconds",
         {"octets": (parseCount, None), "seconds": (_seconds, None)},
     ),
+    "reset-peer": Kind(
+        Unit.CONNECTION,
+        "takes everything, and resets the connection so long after the first of it",
+        {"seconds": (_seconds, 0.0)},
+    ),
     "half-close": Kind(
         Unit.CONNECTION, "ends one direction after so many octets", {"octets": _OCTETS}
     ),
@@ -137,6 +142,11 @@ KINDS: dict[str, Kind] = {
     "black-hole": Kind(
         Unit.CONNECTION,
         "takes everything and passes on nothing, and closes after the seconds, if there are any",
+        {"seconds": (_seconds, 0.0)},
+    ),
+    "timeout": Kind(
+        Unit.CONNECTION,
+        "takes everything but the end, and closes once nothing came for the seconds, if any",
         {"seconds": (_seconds, 0.0)},
     ),
     "slow-close": Kind(Unit.CONNECTION, "delays the end", {"delay": _DELAY}),

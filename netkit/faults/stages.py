@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from math import inf
 from random import Random
 from typing import Any, Protocol
 
@@ -29,6 +30,8 @@ _MOST_AT_ONCE = 1000
 
 # A clock may be late by a rounding, in seconds.
 _ROUNDING = 1e-9
+
+_NEVER = inf
 
 
 class FaultyConnection(Protocol):
@@ -113,6 +116,14 @@ class Stage:
         Have what comes from here on be struck, or not: a fault may hang on a request.
         """
         self.active = active
+
+    def change(self, fault: Fault) -> None:
+        """
+        Do the same otherwise, from here on.
+
+        @param fault: another one of the same kind.
+        """
+        self.fault = fault
 
     def strike(self) -> None:
         """
@@ -201,14 +212,22 @@ class _Late:
     What is passed on later, piece by piece.
     """
 
-    __slots__ = ("arrived", "at", "item", "plan")
+    __slots__ = ("arrived", "at", "item", "plan", "struck")
 
-    def __init__(self, item: bytes | End, arrived: float, plan: Iterator[Piece]) -> None:
+    def __init__(self, item: bytes | End, arrived: float, plan: Iterator[Piece] | None) -> None:
         self.item = item
         # How many octets of it were passed on.
         self.at = 0
         self.arrived = arrived
-        self.plan = plan
+        self.struck = plan is not None
+        self.plan = plan or iter([(self.left, 0.0)])
+
+    @property
+    def left(self) -> int:
+        """
+        How many octets of it are to be passed on still.
+        """
+        return len(self.item) - self.at if isinstance(self.item, bytes) else 0
 
 
 class Delayed(Stage):
@@ -230,7 +249,7 @@ class Delayed(Stage):
         self._deadline = Deadline(self.connection.clock, self._run)
         # How long the first piece is, once that is decided; and when it is due, or the one before.
         self._length: int | None = None
-        self._last = 0.0
+        self._last = -inf
         self._spared = spared
         self._running = False
 
@@ -266,10 +285,21 @@ class Delayed(Stage):
         self._add(end)
 
     def _add(self, item: bytes | End, plan: Iterator[Piece] | None = None) -> None:
-        length = len(item) if isinstance(item, bytes) else 0
-        late = _Late(item, self.connection.clock.seconds(), plan or iter([(length, 0.0)]))
+        late = _Late(item, self.connection.clock.seconds(), plan)
         self._queue.append(late)
-        self.held += length
+        self.held += late.left
+        self._run()
+
+    def change(self, fault: Fault) -> None:
+        super().change(fault)
+        # What waits already comes when it would have come, had this been so when it arrived.
+        self._last = min(self._last, self.connection.clock.seconds())
+        self._length = None
+        for late in self._queue:
+            late.plan = iter([(late.left, 0.0)])
+            if late.struck:
+                late.plan = self.plan(late.left, late.arrived)
+        self._deadline.stop()
         self._run()
 
     def _run(self) -> None:
@@ -284,7 +314,7 @@ class Delayed(Stage):
                 self._pass(self._queue[0])
         finally:
             self._running = False
-        if self._queue and not self._deadline.pending:
+        if self._queue and not self._deadline.pending and self._last < _NEVER:
             self._deadline.start(max(0.0, self._last - now))
         self.connection.moved()
 
@@ -327,7 +357,7 @@ class Delayed(Stage):
     def _stopWaiting(self) -> None:
         self._deadline.stop()
         self._length = None
-        self._last = 0.0
+        self._last = -inf
         self.held = 0
 
 
@@ -344,11 +374,14 @@ class Latency(Delayed):
 
 class Throttle(Delayed):
     """
-    Passes on so many octets a second.
+    Passes on so many octets a second; of 0, none, and loses none.
     """
 
     def plan(self, length: int, arrived: float) -> Iterator[Piece]:
         rate = self.fault.values["rate"]
+        if not rate:
+            yield length, _NEVER
+            return
         step = max(1, rate // _STEPS)
         for start in range(0, length, step):
             piece = min(step, length - start)
@@ -362,11 +395,14 @@ class Slicer(Delayed):
 
     def plan(self, length: int, arrived: float) -> Iterator[Piece]:
         values = self.fault.values
-        size, variation = values["size"], values["variation"]
+        size, variation, gap = values["size"], values["variation"], values["delay"]
+        # The delay is between two of them: none is before the first one.
+        delay = max(0.0, self._last + gap - max(self._last, arrived))
         while length > 0:
             piece = min(length, max(1, size + self.chance.randint(-variation, variation)))
-            yield piece, values["delay"]
+            yield piece, delay
             length -= piece
+            delay = gap
 
 
 class DelayedEnd(Stage):
@@ -384,6 +420,11 @@ class DelayedEnd(Stage):
         self._waiting.append(end)
         if not self._deadline.pending:
             self._deadline.start(self.fault.values["delay"])
+
+    def change(self, fault: Fault) -> None:
+        super().change(fault)
+        if self._waiting:
+            self._deadline.start(fault.values["delay"])
 
     def release(self) -> None:
         self._deadline.stop()
@@ -426,28 +467,40 @@ class Flip(Stage):
 
 class Until(Stage):
     """
-    Passes on so many octets, and then does what it is for.
+    Passes on so many octets, and then does what it is for: with the last of them, or where more
+    comes.
     """
+
+    withLast = False
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._left = 0
         self._over = False
 
+    @property
+    def _all(self) -> int:
+        return (self.fault.values.get("octets") or 0) + self.spared
+
     def choose(self, active: bool) -> None:
         super().choose(active)
         if active:
-            self._left = (self.fault.values.get("octets") or 0) + self.spared
+            self._left = self._all
+
+    def change(self, fault: Fault) -> None:
+        passed = self._all - self._left
+        super().change(fault)
+        self._left = self._all - passed
 
     def put(self, data: bytes) -> None:
         if not self.active and not self._over:
             self.next.put(data)
         elif not self._over:
-            passed = data[: self._left]
+            passed = data[: max(0, self._left)]
             self._left -= len(passed)
             if passed:
                 self.next.put(passed)
-            if len(passed) < len(data):
+            if len(passed) < len(data) or (self.withLast and self._left <= 0):
                 self._over = True
                 self.strike()
                 self.reached()
@@ -468,6 +521,8 @@ class Limit(Until):
     """
     Closes the connection.
     """
+
+    withLast = True
 
     def reached(self) -> None:
         self.next.end(self.connection.close)
@@ -494,12 +549,25 @@ class Reset(Until):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._deadline = Deadline(self.connection.clock, self._late)
+        self._began = 0.0
 
     def choose(self, active: bool) -> None:
         super().choose(active)
+        if active and not self._deadline.pending:
+            self._began = self.connection.clock.seconds()
+            self._wait()
+
+    def change(self, fault: Fault) -> None:
+        super().change(fault)
+        self._deadline.stop()
+        if self.active:
+            self._wait()
+
+    def _wait(self) -> None:
         seconds = self.fault.values["seconds"]
-        if active and seconds is not None and not self._deadline.pending:
-            self._deadline.start(seconds)
+        if seconds is not None:
+            now = self.connection.clock.seconds()
+            self._deadline.start(max(0.0, self._began + seconds - now))
 
     def put(self, data: bytes) -> None:
         if self.fault.values["octets"] is None:
@@ -533,8 +601,20 @@ class BlackHole(Stage):
 
     def choose(self, active: bool) -> None:
         super().choose(active)
-        seconds = self.fault.values["seconds"]
-        if active and seconds and not self._deadline.pending:
+        if active and not self._deadline.pending:
+            self.wait()
+
+    def change(self, fault: Fault) -> None:
+        super().change(fault)
+        self._deadline.stop()
+        if self.active:
+            self.wait()
+
+    def wait(self) -> None:
+        """
+        Let the time run from here on, if it is to run.
+        """
+        if seconds := self.fault.values["seconds"]:
             self._deadline.start(seconds)
 
     def put(self, data: bytes) -> None:
@@ -561,6 +641,51 @@ class BlackHole(Stage):
         self._ends.clear()
 
 
+class Timeout(BlackHole):
+    """
+    Takes everything but the end, and closes once nothing came for a time, as Toxiproxy's toxic.
+    """
+
+    def put(self, data: bytes) -> None:
+        super().put(data)
+        if self.active:
+            self.wait()
+
+    def end(self, end: End) -> None:
+        self.next.end(end)
+
+
+class ResetPeer(Stage):
+    """
+    Takes everything, and resets the connection some time after the first of it, as Toxiproxy's
+    toxic.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._deadline = Deadline(self.connection.clock, self.connection.reset)
+
+    def put(self, data: bytes) -> None:
+        if self.active:
+            self._wait()
+        else:
+            self.next.put(data)
+
+    def end(self, end: End) -> None:
+        if self.active:
+            self._wait()
+        else:
+            self.next.end(end)
+
+    def _wait(self) -> None:
+        self.strike()
+        if not self._deadline.pending:
+            self._deadline.start(self.fault.values["seconds"])
+
+    def stop(self) -> None:
+        self._deadline.stop()
+
+
 #: The stage of each kind of fault that strikes octets, whatever is spoken.
 STAGES: dict[str, type[Stage]] = {
     "latency": Latency,
@@ -570,7 +695,9 @@ STAGES: dict[str, type[Stage]] = {
     "reset": Reset,
     "half-close": HalfClose,
     "truncate": Truncate,
+    "reset-peer": ResetPeer,
     "black-hole": BlackHole,
+    "timeout": Timeout,
     "slow-close": DelayedEnd,
     "flip": Flip,
 }

@@ -117,9 +117,9 @@ class Control:
     async def _populate(self, wanted: Any) -> Response:
         if not isinstance(wanted, list) or not all(isinstance(each, dict) for each in wanted):
             raise _Refused(400, "bad request body: a list of proxies is wanted")
-        for said in wanted:
-            _text(said, "name")
-            _text(said, "upstream")
+        for number, said in enumerate(wanted, 1):
+            _text(said, "name", where=f" at proxy {number}")
+            _text(said, "upstream", where=f" at proxy {number}")
         made: list[Proxy] = []
         status, problem = 201, {}
         try:
@@ -245,10 +245,10 @@ def _object(body: bytes) -> dict[str, Any]:
     return said
 
 
-def _text(said: dict[str, Any], name: str, usual: str | None = None) -> str:
+def _text(said: dict[str, Any], name: str, usual: str | None = None, *, where: str = "") -> str:
     value = said.get(name) or usual
     if not value:
-        raise _Refused(400, f"missing required field: {name}")
+        raise _Refused(400, f"missing required field: {name}{where}")
     if not isText(value):
         raise _Refused(400, f"bad request body: {name} is a string")
     return str(value)

@@ -227,8 +227,7 @@ class Proxy:
         """
         Have it go wrong as its toxic says now.
         """
-        self.faults.remove(toxic.name)
-        self.faults.add(toxic.fault, toxic.name)
+        self.faults.change(toxic.name, toxic.fault)
 
     def removeToxic(self, name: str) -> None:
         """

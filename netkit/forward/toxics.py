@@ -13,9 +13,6 @@ from ..faults.specification import Side
 # Those of 64 bits, as in Toxiproxy.
 _NUMBERS = range(2**63)
 
-# A kind of fault holds that no more octets are passed on than none.
-_BLACK_HOLE = "black-hole"
-
 
 def isText(value: object) -> bool:
     """
@@ -36,6 +33,10 @@ class ToxicError(Exception):
     """
 
 
+def _bad(problem: str) -> ToxicError:
+    return ToxicError(f"bad request body: {problem}")
+
+
 class Toxic:
     """
     A toxic: what its maker said of it, and the fault that it is.
@@ -53,18 +54,17 @@ class Toxic:
         @raise ToxicError: something is missing, or of no use.
         """
         self.type = said.get("type") or ""
-        self.stream = said.get("stream") or "downstream"
-        if isinstance(self.stream, str):
-            self.stream = self.stream.lower()
+        stream = said.get("stream", "downstream")
+        self.stream = stream.lower() if isinstance(stream, str) else "downstream"
         self.name = said.get("name") or f"{self.type}_{self.stream}"
         self.toxicity = said.get("toxicity", 1.0)
         self.attributes: dict[str, Any] = {}
-        if not isText(self.name) or not isText(self.type):
-            raise ToxicError("name and type are strings")
-        if self.type not in _TOXICS and self.type not in KINDS:
-            raise ToxicError("invalid toxic type")
+        if not isText(self.name) or not isText(self.type) or not isinstance(stream, str | None):
+            raise _bad("name, type and stream are strings")
         if self.stream not in ("upstream", "downstream"):
             raise ToxicError("stream was invalid, can be either upstream or downstream")
+        if self.type not in _TOXICS and self.type not in KINDS:
+            raise ToxicError("invalid toxic type")
         attributes = said.get("attributes") or {}
         if self.type in _TOXICS:
             self.attributes = dict(_TOXICS[self.type][1])
@@ -78,12 +78,12 @@ class Toxic:
         """
         toxicity = said.get("toxicity", self.toxicity)
         if isinstance(toxicity, bool) or not isinstance(toxicity, (int, float)):
-            raise ToxicError("toxicity is a number from 0 to 1")
+            raise _bad("toxicity is a number from 0 to 1")
         if not 0 <= toxicity <= 1:
-            raise ToxicError("toxicity is a number from 0 to 1")
+            raise _bad("toxicity is a number from 0 to 1")
         attributes = said.get("attributes") or {}
         if not isinstance(attributes, dict):
-            raise ToxicError("attributes are an object")
+            raise _bad("attributes are an object")
         fault = self._fault({**self.attributes, **attributes}, toxicity)
         self.attributes.update(attributes)
         self.toxicity = toxicity
@@ -95,7 +95,7 @@ class Toxic:
             for name in known:
                 value = attributes[name]
                 if isinstance(value, bool) or not isinstance(value, int) or value not in _NUMBERS:
-                    raise ToxicError(f"{name} is a whole number, 0 or more")
+                    raise _bad(f"{name} is a whole number, 0 or more")
             kind, values = make(attributes)
             parameters = KINDS[kind].parameters
             usual = {name: default for name, (_, default) in parameters.items()}
@@ -105,12 +105,12 @@ class Toxic:
             said.append(f"probability={toxicity}")
         for name, value in attributes.items():
             if "," in f"{name}{value}":
-                raise ToxicError(f"{name} has a comma in it")
+                raise _bad(f"{name} has a comma in it")
             said.append(f"{name}={value}")
         try:
             return parseFault(f"{self.type}:{','.join(said)}")
         except ValueError as error:
-            raise ToxicError(str(error)) from error
+            raise _bad(str(error)) from error
 
     def described(self) -> dict[str, Any]:
         """
@@ -133,9 +133,7 @@ def _latency(said: Mapping[str, Any]) -> _Made:
 
 
 def _bandwidth(said: Mapping[str, Any]) -> _Made:
-    # Toxiproxy's kilobytes have 1000 bytes. Of none, nothing passes.
-    if not said["rate"]:
-        return _BLACK_HOLE, {"seconds": 0.0}
+    # Toxiproxy's kilobytes have 1000 bytes.
     return "throttle", {"rate": said["rate"] * 1000}
 
 
@@ -144,11 +142,11 @@ def _slowClose(said: Mapping[str, Any]) -> _Made:
 
 
 def _timeout(said: Mapping[str, Any]) -> _Made:
-    return _BLACK_HOLE, {"seconds": said["timeout"] / 1000}
+    return "timeout", {"seconds": said["timeout"] / 1000}
 
 
 def _resetPeer(said: Mapping[str, Any]) -> _Made:
-    return "reset", {"octets": None, "seconds": said["timeout"] / 1000}
+    return "reset-peer", {"seconds": said["timeout"] / 1000}
 
 
 def _slicer(said: Mapping[str, Any]) -> _Made:

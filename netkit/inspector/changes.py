@@ -76,9 +76,11 @@ def takeChanges(services: Iterable[InspectedService], changes: Iterable[dict[str
 
 def _takeFaults(faults: Faulty, wanted: dict[str, str]) -> None:
     there = {each["name"]: each["specification"] for each in faults.faultsJSON()}
-    for name, specification in there.items():
-        if wanted.get(name) != specification:
+    for name in there:
+        if name not in wanted:
             faults.removeFault(name)
     for name, specification in wanted.items():
-        if there.get(name) != specification:
+        if name not in there:
             faults.addFault({"name": name, "specification": specification})
+        elif there[name] != specification:
+            faults.changeFault(name, {"specification": specification})

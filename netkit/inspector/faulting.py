@@ -66,7 +66,7 @@ class FaultControl:
         @raise ValueError: it would be none.
         @raise LookupError: there is none of that name.
         """
-        armed = next((each for each in self._faults if each.name == name), None)
+        armed = self._faults.get(name)
         if armed is None:
             raise LookupError(name)
         before = self._json(armed)
@@ -77,8 +77,7 @@ class FaultControl:
                 raise ValueError(f"attributes is an object, not {shortened(attributes)}")
             change = {**before, **change, "attributes": {**before["attributes"], **attributes}}
         made = _read({**change, "name": name})
-        self._faults.remove(name)
-        return self._json(self._faults.add(made, name))
+        return self._json(self._faults.change(name, made))
 
     def removeFault(self, name: str) -> None:
         """

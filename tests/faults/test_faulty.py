@@ -178,12 +178,62 @@ def test_slice() -> None:
     assert len({len(piece) for piece in scene.service.pieces}) > 1
 
 
+def test_no_delay_before_the_first_piece() -> None:
+    scene = Scene("slice:size=1,delay=1")
+    scene.service.transport.write(b"ab")
+    assert scene.sent == b"a"
+    scene.clock.advance(1)
+    scene.service.transport.write(b"c")
+    assert scene.sent == b"ab"
+    scene.clock.advance(1)
+    assert scene.sent == b"abc"
+
+
 def test_limit() -> None:
     scene = Scene("limit:octets=3")
     scene.service.transport.write(b"ab")
     assert not scene.transport.disconnecting
     scene.service.transport.write(b"cd")
     assert (scene.sent, scene.transport.disconnecting) == (b"abc", True)
+
+
+def test_limit_is_reached() -> None:
+    """
+    With the last octet, and not with one behind it.
+    """
+    scene = Scene("limit:octets=3")
+    scene.service.transport.write(b"abc")
+    assert (scene.sent, scene.transport.disconnecting) == (b"abc", True)
+
+
+def test_timeout() -> None:
+    """
+    The time runs from the last that came on, and an end passes.
+    """
+    scene = Scene("timeout:upstream,seconds=2")
+    for _ in range(3):
+        scene.protocol.dataReceived(b"lost")
+        scene.clock.advance(1.5)
+    assert (scene.service.received, scene.transport.disconnecting) == (b"", False)
+    scene.protocol.readConnectionLost()
+    assert scene.service.ended
+    scene.clock.advance(0.5)
+    assert scene.transport.disconnecting
+
+
+def test_reset_peer() -> None:
+    """
+    The time runs from the first that comes on.
+    """
+    scene = Scene("reset-peer:seconds=2")
+    scene.clock.advance(3)
+    assert not scene.transport.aborted
+    scene.service.transport.write(b"lost")
+    scene.clock.advance(1.5)
+    scene.service.transport.write(b"lost")
+    assert not scene.transport.aborted
+    scene.clock.advance(0.5)
+    assert (scene.sent, scene.transport.aborted) == (b"", True)
 
 
 def test_reset_after_octets() -> None:

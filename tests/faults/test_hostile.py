@@ -177,14 +177,14 @@ def test_time_of_a_request_that_never_came(fault: str) -> None:
 
 
 def test_each_request_has_its_octets() -> None:
-    scene = Scene("limit:octets=43,path=/")
+    scene = Scene("limit:octets=44,path=/")
     for _ in range(2):
         scene.protocol.dataReceived(REQUEST % b"/")
         scene.service.transport.write(RESPONSE)
     assert (scene.sent, scene.transport.disconnecting) == (RESPONSE * 2, False)
     scene.protocol.dataReceived(REQUEST % b"/")
     scene.service.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello!")
-    assert (len(scene.sent), scene.transport.disconnecting) == (3 * 43, True)
+    assert (len(scene.sent), scene.transport.disconnecting) == (2 * 43 + 44, True)
 
 
 @pytest.mark.parametrize("fault", ["drip:size=1,delay=0.1", "slice:size=1", "throttle:rate=10"])

@@ -5,6 +5,8 @@ connection is open.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
@@ -259,6 +261,119 @@ def test_a_pause_while_messages_go_by() -> None:
     assert scene.service.received == b""
     service.resumeProducing()
     assert scene.service.received == b"".join(frames)
+
+
+def change(scene: Scene, fault: str, name: str = "it") -> None:
+    scene.faults.change(name, parseFault(fault))
+
+
+@pytest.mark.parametrize("octets", [2, 3, 4, 10])
+def test_a_limit_that_is_changed_goes_on_where_it_was(octets: int) -> None:
+    """
+    What went through counts; where that is too much already, no more does.
+    """
+    scene = Scene()
+    add(scene, "limit:octets=5", "it")
+    send(scene, b"abc")
+    change(scene, f"limit:octets={octets}")
+    assert not scene.transport.disconnecting
+    send(scene, b"defghijklm")
+    assert (len(scene.sent), scene.transport.disconnecting) == (max(3, octets), True)
+
+
+def test_what_is_held_back_goes_by_the_change() -> None:
+    scene = Scene()
+    add(scene, "latency:delay=10", "it")
+    send(scene, b"a")
+    scene.clock.advance(1)
+    change(scene, "latency:delay=3")
+    scene.clock.advance(1.5)
+    assert scene.sent == b""
+    scene.clock.advance(0.5)
+    assert scene.sent == b"a"
+    change(scene, "throttle:rate=1")
+    send(scene, b"bc")
+    scene.clock.advance(1)
+    assert scene.sent == b"ab"
+    change(scene, "throttle:rate=2")
+    scene.clock.advance(0.5)
+    assert scene.sent == b"abc"
+
+
+def test_a_rate_of_nothing_loses_nothing() -> None:
+    scene = Scene()
+    never = replace(parseFault("throttle:rate=1"), values={"rate": 0})
+    scene.faults.add(never, "it")
+    send(scene, b"abc")
+    scene.service.transport.loseConnection()
+    scene.clock.advance(1e9)
+    assert (scene.sent, scene.transport.disconnecting) == (b"", False)
+    scene.faults.remove("it")
+    assert (scene.sent, scene.transport.disconnecting) == (b"abc", True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seconds"),
+    [
+        ("reset:seconds=9", "reset:seconds=3", 2),
+        ("reset:seconds=9", "reset:seconds=0.5", 0),
+        ("black-hole:seconds=9", "black-hole:seconds=3", 3),
+        ("timeout:seconds=9", "timeout:seconds=3", 3),
+        ("timeout", "timeout:seconds=3", 3),
+        ("slow-close:delay=9", "slow-close:delay=3", 3),
+    ],
+)
+def test_times_that_are_changed(before: str, after: str, seconds: float) -> None:
+    scene = Scene()
+    add(scene, before, "it")
+    if before.startswith("slow"):
+        scene.service.transport.loseConnection()
+    scene.clock.advance(1)
+    change(scene, after)
+    scene.clock.advance(seconds - 0.1 if seconds else 0)
+    over = scene.transport.aborted or scene.transport.disconnecting
+    assert over == (not seconds)
+    scene.clock.advance(0.1)
+    assert scene.transport.aborted or scene.transport.disconnecting
+
+
+def test_chance_is_asked_again_where_it_changes() -> None:
+    scene = Scene()
+    add(scene, "truncate:probability=0", "it")
+    send(scene, b"a")
+    change(scene, "truncate:octets=1,probability=0")
+    send(scene, b"b")
+    change(scene, "truncate:octets=1")
+    send(scene, b"cd")
+    assert scene.sent == b"abc"
+    change(scene, "truncate:probability=0")
+    send(scene, b"e")
+    assert scene.sent == b"abce"
+
+
+def test_a_fault_of_messages_that_is_changed() -> None:
+    scene = Scene()
+    add(scene, "status:status=503,first=2", "it")
+    for status in (503, 500):
+        scene.protocol.dataReceived(REQUEST % b"/")
+        send(scene, RESPONSE)
+        assert scene.sent.startswith(b"HTTP/1.1 %d " % status)
+        scene.transport.clear()
+        change(scene, "status:status=500,first=2")
+    scene.protocol.dataReceived(REQUEST % b"/")
+    send(scene, RESPONSE)
+    assert scene.sent == RESPONSE
+
+
+def test_another_kind_of_fault_is_another_one() -> None:
+    scene = Scene()
+    add(scene, "truncate:octets=1", "it")
+    send(scene, b"ab")
+    change(scene, "status:status=503")
+    send(scene, b"cd")
+    assert scene.sent == b"acd"
+    with pytest.raises(KeyError):
+        change(scene, "truncate", "none")
 
 
 CONVERSATION = [

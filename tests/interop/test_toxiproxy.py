@@ -133,6 +133,32 @@ def test_limit_data(proxy: Any) -> None:
         assert len(talk(client, bytes(5000))) == 1234
 
 
+def test_limit_data_that_is_changed(control: str, proxy: Any) -> None:
+    """
+    What went through already counts.
+    """
+    proxy.add_toxic(name="limit", type="limit_data", attributes={"bytes": 5})
+    with connected(proxy) as client:
+        assert talk(client, b"abc") == b"abc"
+        change = json.dumps({"attributes": {"bytes": 7}})
+        path = "/proxies/echo/toxics/limit"
+        status, toxic = curl(control, "--json", change, path)
+        assert (status, toxic["attributes"]) == (200, {"bytes": 7})
+        assert talk(client, b"defgh") == b"defg"
+        assert client.recv(1) == b""
+
+
+def test_bandwidth_of_nothing(proxy: Any) -> None:
+    """
+    It holds back, and loses nothing.
+    """
+    proxy.add_toxic(name="none", type="bandwidth", attributes={"rate": 0})
+    with connected(proxy) as client:
+        client.sendall(bytes(1000))
+        proxy.destroy_toxic("none")
+        assert client.recv(1000, socket.MSG_WAITALL) == bytes(1000)
+
+
 def test_timeout(proxy: Any) -> None:
     proxy.add_toxic(type="timeout", attributes={"timeout": 100})
     with connected(proxy) as client:
@@ -152,11 +178,12 @@ def test_a_timeout_that_is_taken_away_closes(proxy: Any) -> None:
 
 
 def test_reset_peer(proxy: Any) -> None:
+    """
+    The time runs from the first that is sent, and nothing of that arrives.
+    """
     proxy.add_toxic(type="reset_peer", attributes={"timeout": 50})
-    with connected(proxy) as client:
-        assert talk(client) == b"hello"
-        with pytest.raises(ConnectionResetError):
-            client.recv(1)
+    with connected(proxy) as client, pytest.raises(ConnectionResetError):
+        talk(client)
 
 
 def test_slow_close(proxy: Any) -> None:
@@ -349,10 +376,10 @@ def test_made_with_its_toxics_at_once(control: str, server: Any, echo: str) -> N
         (("--json", TOXICS % '["x"]', "/proxies"), 400, "toxics is a list of objects"),
         (("--json", TOXICS % '[{"type":"refuse"},{"type":"refuse"}]', "/proxies"), 409, "toxic"),
         (("--json", '{"name":"a","upstream":"a:1","listen":"192.0.2.1:1"}', "/proxies"), 500, "a"),
-        (("--json", '[{"name":"echo"}]', "/populate"), 400, "missing required field: upstream"),
+        (("--json", '[{"name":"echo"}]', "/populate"), 400, "field: upstream at proxy 1"),
         (
             ("--json", '{"type":"refuse","name":"\\udfff"}', "/proxies/echo/toxics"),
-            *(400, "name and type are strings"),
+            *(400, "bad request body: name, type and stream are strings"),
         ),
         (
             ("--json", HUGE, "/proxies/echo/toxics"),
