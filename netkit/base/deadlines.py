@@ -113,6 +113,14 @@ class IdleTimer:
         self._seconds = 0.0
         self._deadline.stop()
 
+    def end(self) -> None:
+        """
+        Wait never again, and let go of what was to be called.
+        """
+        self.stop()
+        self._deadline.end()
+        self._expired = _nothing
+
     def moved(self) -> None:
         """
         Something moved.

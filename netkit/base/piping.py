@@ -41,6 +41,15 @@ class Pipe:
 
     def stop(self) -> None:
         """
-        Pause and resume the source no more: it has ended, or the sink is gone.
+        Pause and resume the source no more: it has ended, or the sink is gone. What arrives all
+        the same is dropped.
         """
+        self._write = _nowhere
         self._backpressure.unregister()
+        self._backpressure.forget()
+
+
+def _nowhere(data: bytes) -> None:
+    """
+    Where what comes too late goes.
+    """

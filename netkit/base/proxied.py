@@ -133,7 +133,7 @@ class _HeaderProtocol(Protocol):
 
     def _done(self) -> None:
         self._factory.pending.discard(self)
-        self._deadline.stop()
+        self._deadline.end()
 
 
 class ProxiedFactory(WrappingFactory[ProxiedProtocol]):

@@ -73,6 +73,7 @@ __all__ = [
     "plainSignalHandling",
     "portNumber",
     "queuedSize",
+    "releaseConnector",
     "removeInternalReader",
     "reserveDescriptor",
     "serverContext",
@@ -138,6 +139,26 @@ def endpointService(
     service = StreamServerEndpointService(endpoint, factory)
     service._raiseSynchronously = True
     return service
+
+
+def releaseConnector(transport: Any) -> None:
+    """
+    Have what made a client's connection let go of it, when it is lost. Connector, factory and
+    connection have each other, so all that they lead to would be freed by nobody but the collector
+    of cycles.
+
+    @param transport: the connection's transport, or what wraps it.
+    """
+    while (lower := getattr(transport, "transport", None)) is not None:
+        transport = lower
+    connector = getattr(transport, "connector", None)
+    if connector is None:
+        return
+    connector.transport = None
+    if isinstance(connector.factory, endpoints._WrappingFactory):
+        # Neither is looked at once there was a connection.
+        factory: Any = connector.factory
+        factory._connector = factory._onConnection = None
 
 
 def splitEndpoint(description: str) -> tuple[list[str], dict[str, str]]:

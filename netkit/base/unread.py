@@ -46,6 +46,20 @@ class UnreadWatch:
         """
         self._deadline.stop()
 
+    def end(self) -> None:
+        """
+        Watch never again, and let go of what was to be called.
+        """
+        self._deadline.end()
+        self._look = _nobody
+
     def _check(self) -> None:
         if self._look(self.read):
             self.start()
+
+
+def _nobody(read: bool) -> bool:
+    """
+    What looks in place of what was let go of.
+    """
+    return False

@@ -43,6 +43,7 @@ from ..base.notes import note, tell
 from ..base.piping import Pipe
 from ..base.sockopts import PeerState, peerState
 from ..base.tls import errorText, handshakeDone, tlsAgreement
+from ..base.twistedprivate import releaseConnector
 from ..base.unread import UnreadWatch
 from ..server import ServerFactory, ServerProtocol
 from .hostrewriting import HostRewriter, checkHost
@@ -152,7 +153,7 @@ class _End:
         """
         other, self._other = self._other, None
         self.pipe.stop()
-        self._unread.stop()
+        self._unread.end()
         if other is None:
             return
         other._other = None
@@ -229,7 +230,7 @@ class RelayProtocol(ServerProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
-        self._deadline.stop()
+        self._deadline.end()
         self._takeBack()
         self._stopConnecting()
         if self._unreachable is not None:
@@ -419,6 +420,9 @@ class _UpstreamProtocol(Protocol):
             self._end.writeConnectionLost()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        releaseConnector(self.transport)
+        # By which the factory that made us would be known to itself.
+        del self.transport
         end, self._end = self._end, None
         if end is None:
             self._client.upstreamFailed(reason)

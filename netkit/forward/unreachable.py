@@ -62,7 +62,7 @@ class Unreachable:
         """
         The connection is lost.
         """
-        self._deadline.stop()
+        self._deadline.end()
 
     def _answer(self, method: bytes) -> None:
         self._deadline.stop()

@@ -114,7 +114,10 @@ async def _connect(
         if told is error:
             raise
         raise told from error
-    return await factory.opened
+    # Its result is the socket, by which the factory would be known to itself.
+    opened = factory.opened
+    del factory.opened
+    return await opened
 
 
 class _SocketFactory(Factory[SocketProtocol]):

@@ -25,6 +25,7 @@ from ..base.budget import Budget
 from ..base.deadlines import Deadline
 from ..base.halfclose import IHalfCloseableTLS
 from ..base.tls import handshakeDone
+from ..base.twistedprivate import releaseConnector
 from .errors import withEndpoint
 from .socket import HIGH_WATER_MARK, MOST_KEEPALIVE_DELAY, Socket
 
@@ -124,7 +125,6 @@ class SocketProtocol(Protocol):
         Both sides have agreed on TLS.
         """
         if self._handshake.pending:
-            self._handshake.stop()
             self._begin()
 
     def dataReceived(self, data: bytes) -> None:
@@ -140,11 +140,12 @@ class SocketProtocol(Protocol):
             self.socket._halfClosed()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        releaseConnector(self.transport)
         error = withEndpoint(reason.value, self.endpoint)
         if self.socket is not None:
             self.socket._connectionLost(error)
         else:
-            self._handshake.stop()
+            self._handshake.end()
             self._failed(error)
         super().connectionLost(reason)
 
@@ -152,6 +153,7 @@ class SocketProtocol(Protocol):
         self.transport.abortConnection()
 
     def _begin(self) -> None:
+        self._handshake.end()
         options = self._options
         self.socket = Socket(
             self.transport,
@@ -166,7 +168,15 @@ class SocketProtocol(Protocol):
         if options.keepAlive:
             self.socket.setKeepAlive(True, options.keepAliveInitialDelay)
         self.socket.setTimeout(options.timeout)
-        self._ready(self.socket)
+        ready, self._ready = self._ready, _nothing
+        self._failed = _nothing
+        ready(self.socket)
+
+
+def _nothing(result: object) -> None:
+    """
+    What is called in place of who was let go of.
+    """
 
 
 def peerText(transport: ITCPTransport) -> str:

@@ -16,6 +16,18 @@ from .errors import IncompleteReadError, LimitExceededError
 _Take = Callable[[], bytes | None]
 
 
+def _nothing() -> None:
+    """
+    What takes in place of a read where none waits.
+    """
+
+
+def _nobody() -> None:
+    """
+    Who is told of the peer's end in place of who was let go of.
+    """
+
+
 class ReceiveBuffer:
     """
     Bytes in their order, an end, and at most one read at a time.
@@ -32,7 +44,7 @@ class ReceiveBuffer:
         self._buffer = bytearray()
         self._error: Exception | None = None
         self._reader: Deferred[bytes] | None = None
-        self._take: _Take = lambda: None
+        self._take: _Take = _nothing
         # How many bytes at most the waiting read takes as they come; 0 for another kind of read.
         self._some = 0
         # What takes everything as it comes.
@@ -90,6 +102,12 @@ class ReceiveBuffer:
         self.ended = True
         self._error = error
         self._retry()
+
+    def forget(self) -> None:
+        """
+        Let go of who is told that a read meets the peer's end.
+        """
+        self._endSeen = _nobody
 
     # the kinds of read
 
@@ -199,6 +217,7 @@ class ReceiveBuffer:
 
     def _fire(self, result: bytes | Failure) -> None:
         reader, self._reader = self._reader, None
+        self._take = _nothing
         self._some = 0
         self._passOn = None
         if reader is not None:
@@ -209,6 +228,7 @@ class ReceiveBuffer:
 
     def _cancelled(self, reader: Deferred[bytes]) -> None:
         self._reader = None
+        self._take = _nothing
         self._some = 0
         self._passOn = None
 

@@ -20,6 +20,12 @@ from ..base.waiters import Waiters
 _PIECE = 2**16
 
 
+def _nothing() -> None:
+    """
+    What is called in place of who was let go of.
+    """
+
+
 class SendBuffer:
     """
     Feeds a transport as fast as it takes, and tells writers when there is room.
@@ -139,6 +145,8 @@ class SendBuffer:
         @param clean: whether the transport had sent what it was given.
         """
         self._error = error
+        self._backpressure.forget()
+        self._moved = self._finished = _nothing
         self.closed = self.closed or (self._ending and clean and not self._queue)
         self._ending = False
         self._queue.clear()

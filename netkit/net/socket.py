@@ -476,9 +476,9 @@ class Socket:
 
     def _connectionLost(self, reason: Exception) -> None:
         self._lost = self._over = True
-        self._idle.stop()
-        self._unread.stop()
-        self._linger.stop()
+        self._idle.end()
+        self._unread.end()
+        self._linger.end()
         if self._lingered:
             # TLS takes it for a loss, since the peer's close_notify did not come.
             reason = withEndpoint(ConnectionDone(), self.endpoint)
@@ -487,6 +487,7 @@ class Socket:
         # Whoever reads to the end may write next: by then that is known to lead nowhere.
         self._sendBuffer.lost(self._reason, clean)
         self._receiveBuffer.end(None if clean else self._reason)
+        self._receiveBuffer.forget()
         self._share.keep(0)
         self._watchers.succeed(self._reason)
 

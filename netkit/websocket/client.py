@@ -17,6 +17,7 @@ from twisted.web.http_headers import Headers
 
 from ..base.deadlines import Deadline
 from ..base.notes import tell
+from ..base.twistedprivate import releaseConnector
 from ..wire.websocket.codes import CloseCode
 from ..wire.websocket.handshake import ClientHandshake
 from .clientopening import ClientOpening, Opened
@@ -91,7 +92,8 @@ class WebSocketClientConnection(Protocol):
             self._opening.dataReceived(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._deadline.stop()
+        self._deadline.end()
+        releaseConnector(self.transport)
         self._keepalive.discard(self._connection)
         self._connection.connectionLost(reason)
         if self._opening is not None:

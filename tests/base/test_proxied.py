@@ -4,7 +4,9 @@ Tests for L{netkit.base.proxied}, and for C{haproxy:} in endpoint strings.
 
 from __future__ import annotations
 
+import gc
 import os
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from ipaddress import ip_address
 from pathlib import Path
@@ -390,3 +392,19 @@ def test_its_name_in_the_log() -> None:
     factory = ProxiedFactory(EchoFactory(clock=Clock()), clock=Clock())
     assert factory.logPrefix() == "EchoFactory (PROXY)"
     assert factory.buildProtocol(None).logPrefix() == "EchoFactory (PROXY)"
+
+
+def test_what_reads_the_header_is_freed_with_it() -> None:
+    factory = ProxiedFactory(EchoFactory(clock=Clock()), clock=Clock())
+    protocol = factory.buildProtocol(None)
+    protocol.makeConnection(StringTransport())
+    [pending] = factory.pending
+    gone: list[str] = []
+    weakref.finalize(pending, gone.append, "gone")
+    del pending
+    gc.disable()
+    try:
+        protocol.dataReceived(V1)
+        assert gone == ["gone"]
+    finally:
+        gc.enable()

@@ -48,6 +48,12 @@ def epollReactor() -> EPollReactor:
     return made
 
 
+def wrappingFactory() -> Any:
+    factory: Any = endpoints._WrappingFactory(Factory())
+    factory.startedConnecting(None)
+    return factory
+
+
 WHERE: dict[str, tuple[object | Callable[[], object], tuple[str, ...]]] = {
     "connection": (
         connection,
@@ -101,7 +107,8 @@ WHERE: dict[str, tuple[object | Callable[[], object], tuple[str, ...]]] = {
     "process": (process, ("_BaseProcess",)),
     "signals": (_signals, ("SignalHandling",)),
     "reserved descriptor": (tcp, ("_reservedFD",)),
-    "endpoints": (endpoints, ("_parse",)),
+    "endpoints": (endpoints, ("_WrappingFactory", "_parse")),
+    "client's factory": (wrappingFactory, ("_connector", "_onConnection")),
     "accepted connection": (tcp.Server, ("_addressType",)),
     "tcp endpoint": (
         lambda: endpoints.TCP4ClientEndpoint(reactor(), "", 0),
