@@ -45,6 +45,7 @@ def serving(folder: Path, name: str, *options: str) -> Iterator[Daemon]:
 def http(folder: Path, tlsEndpoint: str) -> Iterator[Daemon]:
     faults = [
         *("status:path=/status", "cut:octets=3,path=/cut", "wrong-length:by=9,path=/length"),
+        "wrong-length:by=-9,path=/short",
         *("drop-head:path=/headless", "reset:octets=0,path=/reset"),
         *("truncate:octets=20,path=/truncated", "drip:size=1,delay=1ms,path=/drip"),
         *("delay-head:delay=10ms,path=/late", "black-hole:path=/nothing"),
@@ -73,6 +74,8 @@ def test_node(http: Daemon, transport: str) -> None:
         "/cut": [200, "ECONNRESET"],
         "/headless": [0, "HPE_INVALID_CONSTANT"],
         "/reset": [0, "ECONNRESET"],
+        "/length": [200, "ECONNRESET"],
+        "/short": [0, "HPE_CLOSED_CONNECTION"],
         "/limit": [0, "ECONNRESET"],
         "/hole": [0, "ECONNRESET"],
         "/drip": [200, 13],
@@ -93,10 +96,31 @@ const closed = (url) => new Promise((resolve) => {
     socket.onmessage = () => socket.close(4999);
     socket.onclose = ({ code, wasClean }) => resolve([opened, code, wasClean]);
 });
+const fetched = async (url) => {
+    try {
+        const response = await fetch(url, { cache: "no-store" });
+        return [response.status, (await response.arrayBuffer()).byteLength];
+    } catch (error) {
+        return [0, error.name];
+    }
+};
 const seen = {};
-for (const path of PATHS) seen[path] = await closed("ORIGIN" + path);
+for (const path of PATHS) seen[path] = await closed("WS" + path);
+for (const path of HTTP_PATHS) seen[path] = await fetched("HTTP" + path);
 report(seen);
 """
+
+# What Chromium sees of the faults of HTTP: the status and how many octets, or an error.
+FETCHED = {
+    "/none": [200, 13],
+    "/status": [503, 8],
+    "/cut": [0, "TypeError"],
+    "/short": [200, 4],
+    "/headless": [0, "TypeError"],
+    "/reset": [0, "TypeError"],
+    "/drip": [200, 13],
+    "/late": [200, 13],
+}
 
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
@@ -105,10 +129,11 @@ def test_chromium(
     tmp_path: Path,
     tlsEndpoint: str,
     certificate: dict[str, str],
+    http: Daemon,
     transport: str,
 ) -> None:
     """
-    A browser, which has messages compressed, tells each close code.
+    A browser, which has messages compressed, tells each close code; and what it fetched.
     """
     struck = {
         "close:code=1011": [True, 1011, True],
@@ -131,13 +156,51 @@ def test_chromium(
     ]
     options = [word for fault in faults for word in ("--fault", fault)]
     with serving(folder, "netkit-websocket", *options, "-l", tlsEndpoint) as daemon:
-        origin = daemon.address(transport).origin("ws")
+        script = SCRIPT.replace("HTTP_PATHS", json.dumps(list(FETCHED)))
+        script = script.replace("PATHS", json.dumps(paths))
+        script = script.replace("WS", daemon.address(transport).origin("ws"))
         seen = browse(
-            SCRIPT.replace("PATHS", json.dumps(paths)).replace("ORIGIN", origin),
+            script.replace("HTTP", http.address(transport).origin("http")),
             tmp_path,
             f"--ignore-certificate-errors-spki-list={keyHash(certificate['cert'])}",
+            # The page is of another origin.
+            "--disable-web-security",
         )
+    assert {path: seen.pop(path) for path in FETCHED} == FETCHED
     assert dict(zip(struck, seen.values(), strict=True)) == struck
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls", "unix"])
+def test_npm_ws(folder: Path, tmp_path: Path, tlsEndpoint: str, transport: str) -> None:
+    """
+    Each fault of WebSocket as npm's ws sees it, and as the recording tells it.
+    """
+    struck: dict[str, list[object]] = {
+        "close:code=1011": ["closed", 1011],
+        "invalid-utf8": ["WS_ERR_INVALID_UTF8"],
+        "cut-frame": ["closed", 1006],
+        "refuse-handshake:status=401": ["Unexpected server response: 401"],
+        "hang-handshake": ["Opening handshake has timed out"],
+        "no-pong": ["message", "no pong"],
+        "fragment:size=1": ["message", "pong"],
+        "close:upstream,code=4001": ["closed", 4001],
+        "invalid-utf8:upstream": ["closed", 1007],
+    }
+    options = ["-l", tlsEndpoint, "-l", f"unix:{folder}/ws.sock"]
+    options += ["--capture", str(tmp_path), "--grace", "0"]
+    for number, fault in enumerate(struck):
+        options += ["--fault", f"{fault}{',' if ':' in fault else ':'}path=/{number}"]
+    with serving(folder, "netkit-websocket", *options) as daemon:
+        address = daemon.address(transport)
+        where = {"ca": address.certificate, "path": address.path, "url": None}
+        where["url"] = f"ws+unix:{address.path}:" if address.path else address.origin("ws")
+        paths = [f"/{number}" for number in range(len(struck))]
+        script = str(HERE / "websocket_faults.mjs")
+        done = run([requirePeer("node"), script, json.dumps(where), *paths])
+    seen = json.loads(done.output or b"{}")
+    assert dict(zip(struck, seen.values(), strict=True)) == struck, done.errors.decode()
+    told = " ".join(notes(tmp_path))
+    assert [fault for fault in struck if f"({fault.split(':')[0]}:" not in told] == []
 
 
 @pytest.mark.parametrize(
@@ -178,6 +241,26 @@ def notes(capture: Path) -> list[str]:
     command = [str(SCRIPTS / "netkit"), "show", "--print", "all", "--format", "json"]
     said = run([*command, str(capture)]).output.decode()
     return re.findall(r'"(fault [^"]*)"', said)
+
+
+def test_each_fault_of_http_stands_in_the_recording(folder: Path, tmp_path: Path) -> None:
+    kinds = {
+        *("status", "drop-head", "delay-head:delay=0", "wrong-length", "cut", "drip:delay=0"),
+        *("latency:delay=0", "throttle:rate=1000000", "slice:size=9", "limit", "reset"),
+        *("half-close", "truncate", "black-hole:seconds=0.1", "flip:share=1", "reset-peer"),
+        "timeout:seconds=0.1",
+    }
+    options = ["--capture", str(tmp_path), "--grace", "0"]
+    for fault in kinds:
+        path = f"path=/{fault.partition(':')[0]}"
+        options += ["--fault", f"{fault}{',' if ':' in fault else ':'}{path}"]
+    with serving(folder, "netkit-http", *options) as daemon:
+        origin = daemon.address("tcp").origin("http")
+        paths = ",".join(fault.partition(":")[0] for fault in kinds)
+        command = [requirePeer("curl"), "--silent", "--parallel", "--max-time", "1"]
+        run([*command, "--output", "/dev/null", f"{origin}/{{{paths}}}"])
+    told = " ".join(notes(tmp_path))
+    assert [fault for fault in kinds if f"({fault.partition(':')[0]}:" not in told] == []
 
 
 def test_the_same_seed_gives_the_same_run(folder: Path, tmp_path: Path) -> None:
