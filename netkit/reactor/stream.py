@@ -47,6 +47,11 @@ _DONE = Failure(CONNECTION_DONE)
 _LOST = Failure(CONNECTION_LOST)
 
 
+def _deliver(protocol: Any, data: bytes) -> None:
+    # To call a method takes less than to make a bound one of it, which C code then calls.
+    protocol.dataReceived(data)
+
+
 class LoopProtocol:
     """
     The asyncio protocol of one connection: passes on what uvloop has to tell.
@@ -296,16 +301,14 @@ class StreamMixin(BufferedConnection):
         """
         self._writeMode = self._openMode
         turn = self._turn
-        if much := len(data) >= _MUCH:
-            turn.measure()
         turn.current = self
         try:
-            # The protocol may be another one by now, or its method may have been assigned to.
-            self._context.run(self.protocol.dataReceived, data)
+            # The protocol may be another one by now.
+            self._context.run(_deliver, self.protocol, data)
         except BaseException as error:
             self._raised(error)
         turn.current = None
-        if much and turn.isLong():
+        if len(data) >= _MUCH and turn.isLong():
             self._rest()
 
     def _rest(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -59,6 +60,7 @@ class Turn:
 
     __slots__ = (
         "_began",
+        "_timed",
         "_unflushed",
         "connecting",
         "context",
@@ -81,7 +83,9 @@ class Turn:
         self.ending = False
         self.number = 1
         self._unflushed: list[Any] = []
-        self._began = 0.0
+        # When the last turn began that is timed, and whether the next one will be.
+        self._began = -inf
+        self._timed = False
 
     def update(self) -> None:
         """
@@ -101,23 +105,19 @@ class Turn:
         finally:
             self.connecting = self.context
 
-    def measure(self) -> None:
-        """
-        Something that can take long begins.
-        """
-        if not self._began:
-            self._began = monotonic()
-            self.loop.call_soon(self._measured, context=self.context)
-
     def isLong(self) -> bool:
         """
-        Whether what was L{measured <measure>} in this turn took so long that others are to have
-        theirs.
+        Whether the turn takes so long that the others are to have theirs. So it may be said of one
+        that just began, where this was not asked in the one before.
         """
+        if not self._timed:
+            self._timed = True
+            self.loop.call_soon(self._begins, context=self.context)
         return monotonic() - self._began > _LONG
 
-    def _measured(self) -> None:
-        self._began = 0.0
+    def _begins(self) -> None:
+        self._timed = False
+        self._began = monotonic()
 
     def flushSoon(self, stream: Any) -> None:
         """
