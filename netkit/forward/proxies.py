@@ -18,6 +18,11 @@ from ..faults import Faults, FaultyFactory
 from .relay import RelayFactory
 from .toxics import Toxic
 
+# How many proxies there may be, how many toxics each may have, and how long a name may be.
+_MOST_PROXIES = 1000
+_MOST_TOXICS = 100
+_LONGEST_NAME = 1000
+
 
 class ProxyError(Exception):
     """
@@ -98,10 +103,11 @@ class RelayListener:
             endpoint = serverEndpoint(proxies.reactor, _server(self.listen))
             faulty = FaultyFactory(proxies.wrap(factory), self._faults, proxies.reactor)
             self._port = await endpoint.listen(faulty)
-        except (ValueError, OSError, CannotListenError, OverflowError) as error:
+        # What an endpoint makes of a string that is none of its, nobody else can know.
+        except Exception as error:
             reason = error.socketError if isinstance(error, CannotListenError) else error
             said = getattr(reason, "strerror", None) or reason
-            wrong = isinstance(error, (ValueError, OverflowError))
+            wrong = isinstance(error, (ValueError, OverflowError, TypeError))
             raise ProxyError(f"{self._name}: {said}", 400 if wrong else 500) from error
         self._factory = factory
         if _isHostPort(self.listen):
@@ -215,8 +221,12 @@ class Proxy:
         """
         Have something more go wrong.
 
-        @raise ProxyError: something else is called so.
+        @raise ProxyError: something else is called so, or there are too many.
         """
+        if len(self.toxics) >= _MOST_TOXICS:
+            raise ProxyError(f"there are {_MOST_TOXICS} toxics, the limit", 400)
+        if len(toxic.name) > _LONGEST_NAME:
+            raise ProxyError(f"a name has {_LONGEST_NAME} characters at most", 400)
         try:
             self.faults.add(toxic.fault, toxic.name)
         except KeyError as error:
@@ -297,6 +307,10 @@ class Proxies:
 
         @raise ProxyError: that cannot be; there is none then.
         """
+        if len(self._proxies) >= _MOST_PROXIES:
+            raise ProxyError(f"there are {_MOST_PROXIES} proxies, the limit", 400)
+        if len(name) > _LONGEST_NAME:
+            raise ProxyError(f"a name has {_LONGEST_NAME} characters at most", 400)
         faults = Faults(seed=self.seed)
         listener = RelayListener(self, name, listen, upstream, faults)
         proxy = Proxy(self, name, listener, faults, enabled=False)

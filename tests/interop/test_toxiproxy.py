@@ -20,6 +20,8 @@ from tests.interop.peers import PATIENCE, Daemon, requireModule, requirePeer, ru
 HERE = Path(__file__).parent
 
 HUGE = f'{{"type":"latency","attributes":{{"latency":1{"0" * 400}}}}}'
+NUL = '{"name":"nul","upstream":"a:1","listen":"\\u0000:1"}'
+LONG = f'{{"name":"{"x" * 1001}","upstream":"a:1"}}'
 TOXICS = '{"name":"a","upstream":"a:1","toxics":%s}'
 
 
@@ -376,6 +378,8 @@ def test_made_with_its_toxics_at_once(control: str, server: Any, echo: str) -> N
         (("--json", TOXICS % '["x"]', "/proxies"), 400, "toxics is a list of objects"),
         (("--json", TOXICS % '[{"type":"refuse"},{"type":"refuse"}]', "/proxies"), 409, "toxic"),
         (("--json", '{"name":"a","upstream":"a:1","listen":"192.0.2.1:1"}', "/proxies"), 500, "a"),
+        (("--json", NUL, "/proxies"), 400, "must not contain null"),
+        (("--json", LONG, "/proxies"), 400, "1000 characters at most"),
         (("--json", '[{"name":"echo"}]', "/populate"), 400, "field: upstream at proxy 1"),
         (
             ("--json", '{"type":"refuse","name":"\\udfff"}', "/proxies/echo/toxics"),
@@ -396,6 +400,7 @@ def test_mistakes(control: str, arguments: tuple[str, ...], status: int, problem
     found, said = curl(control, *arguments)
     assert (found, said["status"]) == (status, status)
     assert problem in said["error"]
+    assert list(curl(control, "/proxies")[1]) == ["echo"]
 
 
 def test_version(server: Any) -> None:
