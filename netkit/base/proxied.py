@@ -21,6 +21,7 @@ from ..wire import proxyprotocol
 from ..wire.proxyprotocol import InvalidProxyHeader, ProxyHeader, ProxyHeaderReceiver
 from .addresses import addressText
 from .deadlines import Deadline
+from .refused import REFUSED
 from .wrapping import TransparentProtocol
 
 _log = Logger()
@@ -128,6 +129,7 @@ class _HeaderProtocol(Protocol):
         self.transport.abortConnection()
 
     def _tell(self, reason: str) -> None:
+        REFUSED["proxy"] += 1
         peer = addressText(self.transport.getPeer())
         _log.warn("{peer} refused, for want of a PROXY header: {reason}", peer=peer, reason=reason)
 
@@ -168,6 +170,7 @@ class ProxiedFactory(WrappingFactory[ProxiedProtocol]):
         full, self._full = self._full, len(self.pending) >= MAX_PENDING
         if not self._full:
             return ProxiedProtocol(self)
+        REFUSED["proxy"] += 1
         if not full:
             _log.warn(
                 "{peer} refused: {limit} connections have sent no PROXY header yet, the limit; "

@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import ILogObserver, LogEvent
+from zope.interface import implementer
 
 from ..base.deadlines import Ticker
+from ..base.refused import REFUSED
 
 if TYPE_CHECKING:
     # Not every service speaks them.
@@ -23,7 +26,7 @@ Key = tuple[str, ...]
 #: Figures: L{merge} adds those of several processes.
 Figures = dict[Key, float]
 
-#: The upper bounds of what is counted of the time that requests take, in seconds.
+#: The upper bounds of what is counted of how long something takes, in seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 # Clients make up others, and each would be a figure of its own.
@@ -33,6 +36,9 @@ _METHODS = frozenset(
 
 # How often the event loop is looked at, in seconds.
 _INTERVAL = 1.0
+
+# What Twisted logs of who gets no descriptor.
+_CLOSED = "EMFILE recovery: Closed socket from {address}"
 
 #: The figure of which the greatest counts, not the sum.
 LAG = "lag"
@@ -75,12 +81,40 @@ class Requests:
         for (method, status), number in self._counts.items():
             kind = ("requests", service, method.decode(), f"{status // 100}xx")
             found[kind] = found.get(kind, 0) + number
-        total = 0
-        for bound, number in zip((*map(str, BUCKETS), "+Inf"), self._buckets, strict=True):
-            total += number
-            found["bucket", service, bound] = total
-        found["seconds", service] = self._seconds
-        return found
+        return found | _histogram("requests", service, self._buckets, self._seconds)
+
+
+class Pings:
+    """
+    Counts how long the peers of a service's WebSockets take to answer pings.
+    """
+
+    def __init__(self) -> None:
+        self._buckets = [0] * (len(BUCKETS) + 1)
+        self._seconds = 0.0
+
+    def count(self, seconds: float) -> None:
+        """
+        Count one that was answered.
+        """
+        self._buckets[bisect_left(BUCKETS, seconds)] += 1
+        self._seconds += seconds
+
+    def figures(self, service: str) -> Figures:
+        """
+        Tell what was counted.
+        """
+        return _histogram("pings", service, self._buckets, self._seconds)
+
+
+def _histogram(name: str, service: str, buckets: Iterable[int], seconds: float) -> Figures:
+    found: Figures = {}
+    total = 0
+    for bound, number in zip((*map(str, BUCKETS), "+Inf"), buckets, strict=True):
+        total += number
+        found["bucket", name, service, bound] = total
+    found["seconds", name, service] = seconds
+    return found
 
 
 class Conversations:
@@ -175,8 +209,35 @@ def serviceFigures(service: str, factory: Any) -> Figures:
     return {
         ("open", service): len(factory.connections),
         ("accepted", service): factory.accepted,
-        ("refused", service): factory.refused,
+        ("refused", service, "limit"): factory.refused,
     }
+
+
+@implementer(ILogObserver)
+class Refusals:
+    """
+    Counts the connections that were refused before any service knew of them: an observer of the
+    log, which alone has some of them.
+    """
+
+    def __init__(self) -> None:
+        self._descriptors = 0
+
+    def __call__(self, event: LogEvent) -> None:
+        """
+        Observe something.
+        """
+        if event.get("log_format") == _CLOSED:
+            self._descriptors += 1
+
+    def figures(self) -> Figures:
+        """
+        Tell what was counted.
+        """
+        return {
+            ("refused", "", "descriptors"): self._descriptors,
+            ("refused", "", "proxy"): REFUSED["proxy"],
+        }
 
 
 def merge(several: Iterable[Figures]) -> Figures:

@@ -30,7 +30,11 @@ _log = Logger()
 
 _COUNTERS = {
     "accepted": ("netkit_connections_accepted", "Connections that were accepted.", ["service"]),
-    "refused": ("netkit_connections_refused", "Connections that were refused.", ["service"]),
+    "refused": (
+        "netkit_connections_refused",
+        "Connections that were refused, by reason; of no service where none knew of them yet.",
+        ["service", "reason"],
+    ),
     "requests": (
         "netkit_http_requests",
         "HTTP requests that are over; 4xx has those whose client left (499).",
@@ -84,6 +88,17 @@ _GAUGES = {
     ),
 }
 
+_HISTOGRAMS = {
+    "requests": (
+        "netkit_http_request_seconds",
+        "How long requests took, from their heads to the last octet of their responses.",
+    ),
+    "pings": (
+        "netkit_websocket_ping_seconds",
+        "How long the peers of WebSockets took to answer pings.",
+    ),
+}
+
 
 class _Figures(Collector):
     def __init__(self, figures: Figures) -> None:
@@ -91,11 +106,6 @@ class _Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
-        histogram = HistogramMetricFamily(
-            "netkit_http_request_seconds",
-            "How long requests took, from their heads to the last octet of their responses.",
-            labels=["service"],
-        )
         for (kind, *labels), value in sorted(self._figures.items()):
             name = kind
             if kind == "capture":
@@ -107,16 +117,21 @@ class _Figures(Collector):
                 family = families.setdefault(name, _made(GaugeMetricFamily, *_GAUGES[name]))
                 family.add_metric(labels, value)  # type: ignore[attr-defined]
             elif kind == "seconds":
-                buckets = [
-                    (key[2], number)
-                    for key, number in self._figures.items()
-                    if key[:2] == ("bucket", labels[0])
-                ]
-                buckets.sort(key=lambda each: float(each[0]))
-                histogram.add_metric(labels, buckets, value)
+                name, *labels = labels
+                family = families.setdefault(
+                    f"{name} seconds",
+                    _made(HistogramMetricFamily, *_HISTOGRAMS[name], ["service"]),
+                )
+                family.add_metric(labels, self._buckets(name, *labels), value)  # type: ignore[attr-defined]
         yield from families.values()
-        if histogram.samples:
-            yield histogram
+
+    def _buckets(self, *histogram: str) -> list[tuple[str, float]]:
+        buckets = [
+            (key[-1], number)
+            for key, number in self._figures.items()
+            if key[:-1] == ("bucket", *histogram)
+        ]
+        return sorted(buckets, key=lambda each: float(each[0]))
 
 
 def _made(kind: Any, name: str, help: str, labels: Iterable[str]) -> Metric:

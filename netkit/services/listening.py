@@ -16,12 +16,13 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamServerEndpoint,
 )
+from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from ..inspector.services import Answering, InspectedService
 from ..operation.accesslog import AccessLog, parseFormat
 from ..operation.counted import CountedConnection, CountedFactory
-from ..operation.figures import Lag, captureFigures, faultFigures, serviceFigures
+from ..operation.figures import Lag, Refusals, captureFigures, faultFigures, serviceFigures
 from ..operation.logfile import LogFile
 from ..operation.supervisor import supervisor
 from ..server import ServerFactory
@@ -324,6 +325,9 @@ def _addMetrics(service: PluginService, options: ServiceOptions, capture: Captur
 
     if capture is not None:
         its.addFigures(lambda: captureFigures(capture))
+    refusals = Refusals()
+    globalLogPublisher.addObserver(refusals)
+    its.addFigures(refusals.figures)
     lag = Lag(IReactorTime(reactor))
     its.addFigures(lag.figures)
     lag.start()

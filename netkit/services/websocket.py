@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.usage import UsageError
 
 from ..inspector.services import AnswerChange, fieldsJSON, octetsJSON
-from ..operation.figures import Conversations
+from ..operation.figures import Conversations, Pings
 from ..operation.supervisor import supervisor
 from ..websocket import (
     Acceptance,
@@ -276,6 +277,7 @@ def makeService(options: Options) -> PluginService:
     from twisted.internet import reactor
 
     path = options["path"]
+    behavior = options.webSocketOptions()
     application = EchoApplication()
     accessLog = makeAccessLog(options)
     told: list[Callable[[Conversation], None]] = []
@@ -283,6 +285,9 @@ def makeService(options: Options) -> PluginService:
         conversations = Conversations()
         supervisor(reactor).addFigures(lambda: conversations.figures(options.service))
         told.append(conversations.count)
+        pings = Pings()
+        supervisor(reactor).addFigures(lambda: pings.figures(options.service))
+        behavior = replace(behavior, pingAnswered=pings.count)
     if accessLog is not None:
         told.append(accessLog.log)
     return listeningService(
@@ -292,7 +297,7 @@ def makeService(options: Options) -> PluginService:
             path=None if path is None else os.fsencode(path),
             subprotocols=options["subprotocol"],
             origins=options["origin"] or None,
-            options=options.webSocketOptions(),
+            options=behavior,
             conversationDone=each(told),
             **options.limits(),
         ),

@@ -408,13 +408,21 @@ class WebSocketConnection:
             if latency is None:
                 application.pongReceived(event.payload)
             else:
-                self.latency = latency
+                self._answered(latency)
         elif isinstance(event, Close):
             if self._wire.lifecycle.may_send and _defines(application, "closeReceived"):
                 application.closeReceived(event.code, event.reason)
             else:
                 self._write(self._wire.answer_close())
                 self._proceed()
+
+    def _answered(self, latency: float) -> None:
+        self.latency = latency
+        if self._options.pingAnswered is not None:
+            try:
+                self._options.pingAnswered(latency)
+            except Exception:
+                _log.failure("What is told of answered pings failed")
 
     def deliverBuffered(self) -> None:
         """

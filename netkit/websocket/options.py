@@ -4,10 +4,11 @@ Settings of WebSocket connections: limits, compression, time-outs, keepalive.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from ..base.arguments import checkCount, checkFlag, checkSeconds
+from ..base.arguments import checkCallable, checkCount, checkFlag, checkSeconds
 from ..wire.http.limits import Limits
 from ..wire.websocket.deflate import DeflateSettings
 
@@ -39,6 +40,8 @@ class WebSocketOptions:
     @ivar pingTimeout: how many seconds the peer has to answer a ping; 0 for no limit. Where for
         C{pingInterval} and this together nothing arrives from it, not even a part of a message,
         and it takes nothing of what it is sent, the connection is aborted.
+    @ivar pingAnswered: called with how many seconds a peer took to answer, for each of these
+        pings, for who counts them.
     """
 
     maxMessageSize: int = 2**20
@@ -52,6 +55,7 @@ class WebSocketOptions:
     closeTimeout: float = 5.0
     pingInterval: float = 20.0
     pingTimeout: float = 20.0
+    pingAnswered: Callable[[float], object] | None = None
 
     def __post_init__(self) -> None:
         for name in ("maxMessageSize", "maxFragments"):
@@ -63,6 +67,8 @@ class WebSocketOptions:
             checkFlag(name, getattr(self, name))
         for name in ("openTimeout", "closeTimeout", "pingInterval", "pingTimeout"):
             checkSeconds(name, getattr(self, name))
+        if self.pingAnswered is not None:
+            checkCallable("pingAnswered", self.pingAnswered)
 
     def headLimits(self) -> Limits:
         """

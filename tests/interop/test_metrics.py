@@ -10,13 +10,22 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.sync.client import unix_connect
 
-from tests.interop.peers import PATIENCE, SCRIPTS, Program, eventually, requirePeer, run
+from tests.interop.peers import (
+    PATIENCE,
+    SCRIPTS,
+    Program,
+    daemonCommand,
+    eventually,
+    requirePeer,
+    run,
+)
 
 
 @pytest.fixture
@@ -171,8 +180,68 @@ def test_what_is_no_http(start: list[Program], tmp_path: Path) -> None:
         'netkit_faults_struck_total{fault="latency-1",service="echo"} 1.0',
     }
     assert counters <= set(figures())
+    # The dashboard shows nothing else than what there is.
+    assert get("http://x/", "--unix-socket", str(tmp_path / "websocket.sock"))[0] == 426
+    dashboard = (Path(__file__).parents[2] / "examples" / "grafana.json").read_text()
+    shown = set(re.findall(r"\bnetkit_(?!http)\w+", dashboard))
+    assert shown <= {re.split("[{ ]", line)[0] for line in figures()}
     os.kill(int(worker[1]), signal.SIGKILL)
     service.waitForLines(re.compile("worker 1 serves"), 2)
     after = set(figures())
     assert counters <= after
     assert "netkit_workers_ended_total 1.0" in after
+
+
+def test_refusals_and_pings(start: list[Program], tmp_path: Path, tlsEndpoint: str) -> None:
+    """
+    Connections that are refused are counted by reason, and how long answers to pings take.
+    """
+    service = Program(
+        daemonCommand(
+            *["netkit-websocket", "--metrics=unix:metrics", "--format=none"],
+            *["--max-connections=2", "--ping-interval=0.05"],
+            *["-l", "unix:plain", "-l", "haproxy:unix:proxied", "-l", tlsEndpoint],
+        ),
+        cwd=tmp_path,
+    )
+    start.append(service)
+    (found,) = service.waitForLines(re.compile(r"websocket listens on 127.0.0.1:(\d+)"))
+    service.waitForLines(re.compile("metrics are on"))
+    plain, proxied, tls = *(str(tmp_path / "plain"), str(tmp_path / "proxied")), int(found[1])
+
+    def isEnded(address: str | int, data: bytes = b"") -> None:
+        with socket.socket(
+            socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+        ) as client:
+            client.settimeout(PATIENCE)
+            # It may be before we know that we were connected.
+            with suppress(ConnectionError):
+                client.connect(address if isinstance(address, str) else ("127.0.0.1", address))
+                client.sendall(data)
+                while client.recv(1000):
+                    pass
+
+    def figures() -> dict[str, float]:
+        content = get("http://x/metrics", "--unix-socket", str(tmp_path / "metrics"))[1]
+        lines = [line.rpartition(" ") for line in content.splitlines() if line[:1] != "#"]
+        return {name: float(value) for name, _, value in lines}
+
+    def refused(found: dict[str, float]) -> list[float]:
+        reasons = [("limit", "websocket"), ("tls", "websocket"), ("proxy", "")]
+        return [
+            found[f'netkit_connections_refused_total{{reason="{reason}",service="{service}"}}']
+            for reason, service in reasons
+        ]
+
+    assert refused(figures()) == [0, 0, 0]
+    # What is no TLS; who leaves within the handshake; what is no PROXY header.
+    isEnded(tls, b"GET / HTTP/1.0\r\n\r\n")
+    socket.create_connection(("127.0.0.1", tls)).close()
+    isEnded(proxied, b"GET / HTTP/1.0\r\n\r\n")
+    assert eventually(lambda: refused(figures()), lambda found: found[1] == 2) == [0, 2, 1]
+    with unix_connect(plain, "ws://x/"), unix_connect(plain, "ws://x/"):
+        for address in (plain, plain, tls):
+            isEnded(address)
+        pings = 'netkit_websocket_ping_seconds_count{service="websocket"}'
+        assert eventually(lambda: figures()[pings], lambda number: number > 2) > 2
+    assert refused(figures()) == [3, 2, 1]

@@ -397,11 +397,12 @@ def test_logrotate(start: list[Program], reactor: str, tmp_path: Path, count: in
 def test_a_log_in_json_that_sums_up_clients_who_get_no_descriptor(
     start: list[Program], reactor: str, tmp_path: Path
 ) -> None:
-    prlimit = requirePeer("prlimit")
+    prlimit, curl = requirePeer("prlimit"), requirePeer("curl")
     service = Program(
         [
             *[prlimit, "--nofile=40", str(SCRIPTS / "twistd"), "-n", "--pidfile=", reactor],
             *["netkit-echo", "--format=none", "-l", "unix:echo.sock", "--log-format=json"],
+            "--metrics=unix:metrics.sock",
         ],
         cwd=tmp_path,
     )
@@ -417,9 +418,16 @@ def test_a_log_in_json_that_sums_up_clients_who_get_no_descriptor(
     with suppress(OSError):
         connections[-1].send(b"x")
         connections[-1].recv(1)
-    service.stop()
     for connection in connections:
         connection.close()
+
+    def refused() -> list[bytes]:
+        done = run([curl, "-s", "--unix-socket", "metrics.sock", "http://x/metrics"], cwd=tmp_path)
+        return re.findall(rb'refused_total{reason="descriptors",service=""} (\d+)', done.output)
+
+    # There are descriptors again.
+    assert int(eventually(refused, bool)[0]) > 50
+    service.stop()
     told = [json.loads(line) for line in service.output.splitlines()]
     assert {"time", "level", "namespace", "message"} == set(told[0])
     messages = [each["message"] for each in told]

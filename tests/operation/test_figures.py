@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.testing import StringTransport
 
 from netkit.faults import Faults, parseFault
-from netkit.operation.figures import Conversations, Figures, faultFigures, merge, past
+from netkit.operation.figures import Conversations, Figures, Pings, faultFigures, merge, past
 from netkit.websocket import Conversation
 
 
@@ -52,3 +52,16 @@ def test_counters_outlive_a_process_and_what_is_there_now_does_not() -> None:
     assert past(ended) == {("accepted", "echo"): 5.0, ("capture", "events"): 7.0}
     fresh: Figures = {("accepted", "echo"): 1.0, ("open", "echo"): 1.0}
     assert merge([past(ended), fresh])["accepted", "echo"] == 6.0
+
+
+def test_pings() -> None:
+    pings = Pings()
+    for seconds in (0.001, 0.002, 60.0):
+        pings.count(seconds)
+    found = pings.figures("chat")
+    assert found["seconds", "pings", "chat"] == 60.003
+    assert [found["bucket", "pings", "chat", bound] for bound in ("0.001", "0.0025", "10.0")] == [
+        *(1, 2),
+        2,
+    ]
+    assert found["bucket", "pings", "chat", "+Inf"] == 3

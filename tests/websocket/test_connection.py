@@ -514,6 +514,30 @@ def test_producers_attached_while_the_peer_does_not_read() -> None:
     assert server.transport.producerState == "producing"
 
 
+def test_answers_to_pings_are_told(logged: list[LogEvent]) -> None:
+    """
+    Whoever fails to hear it does not harm the connection.
+    """
+    told: list[float] = []
+
+    def answered(seconds: float) -> None:
+        told.append(seconds)
+        raise ValueError("told")
+
+    server = opened(options=WebSocketOptions(pingInterval=8.0, pingAnswered=answered))
+    server.clock.pump([1.0] * 8)
+    (ping,) = server.sent()
+    assert isinstance(ping, Ping)
+    server.clock.advance(0.25)
+    server.receive(server.client.send_pong(ping.payload))
+    server.receive(server.client.send_pong(b"of its own"))
+    assert told == [0.25]
+    assert server.app.events == ["open", ("pong", b"of its own")]
+    (failed,) = logged
+    assert failed["log_failure"].check(ValueError)
+    logged.clear()
+
+
 def test_keepalive() -> None:
     server = opened(options=WebSocketOptions(pingInterval=8.0, pingTimeout=16.0))
     server.clock.pump([1.0] * 7)
