@@ -10,6 +10,7 @@ import re
 import select
 import signal
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -23,6 +24,7 @@ from websockets.sync.client import ClientConnection, connect
 from netkit.capture.reading import Recordings
 from netkit.operation.repeats import MOST
 from netkit.wire.recording import Opened, Role
+from tests.certificates import Authority
 from tests.interop.peers import (
     PATIENCE,
     SCRIPTS,
@@ -339,6 +341,53 @@ def test_workers_that_cannot_start(tmp_path: Path) -> None:
     )
     assert done.status == 1
     assert b"/nowhere/x: No such file or directory" in done.output + done.errors
+
+
+def test_certificates_whose_files_change(start: list[Program], tmp_path: Path) -> None:
+    """
+    Who connects from then on is shown the new ones; where they are wrong, those before, also by
+    workers, and after a reload that cannot be.
+    """
+    authority = Authority(tmp_path)
+    pem = tmp_path / "shown.pem"
+    before, after = (authority.issue(f"{name}.example").read_text() for name in ("a", "b"))
+    pem.write_text(before)
+    services = []
+    for count in (0, 1):
+        listen = f"ssl:0:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
+        command = daemonCommand("netkit-http", "--format=none", f"--workers={count}", "-l", listen)
+        services.append(Program(command, cwd=tmp_path))
+        start.append(services[-1])
+    addresses = []
+    for service in services:
+        (found,) = service.waitForLines(re.compile(r"http listens on 127.0.0.1:(\d+)"))
+        addresses.append(("127.0.0.1", int(found[1])))
+
+    def shown() -> list[bool]:
+        """
+        Whether each service shows the new one.
+        """
+        found = list(map(ssl.get_server_certificate, addresses))
+        assert all(each in before or each in after for each in found)
+        return [each in after for each in found]
+
+    # Nobody has looked at the files since they were read.
+    services[1].waitForLines(re.compile("worker 1 serves"))
+    pem.write_text(after)
+    assert eventually(shown, all) == [True, True]
+    pem.write_text("nothing")
+    left = re.compile("certificates of TLS changed, and are left as they were: .*shown.pem")
+
+    def told() -> list[bool]:
+        assert shown() == [True, True]
+        return [bool(left.search(service.output)) for service in services]
+
+    assert eventually(told, all) == [True, True]
+    for service in services:
+        os.kill(service.pid, signal.SIGHUP)
+    for service in services:
+        service.waitForLines(re.compile("A fresh worker did not come up"))
+    assert shown() == [True, True]
 
 
 def lines(folder: Path) -> list[str]:
