@@ -11,7 +11,7 @@ from typing import Any
 
 from ..wire.errors import HTTPProtocolError
 from ..wire.http import Limits, RequestHead, RequestReceiver, ResponseHead, ResponseReceiver
-from ..wire.http.content import EndOfMessage
+from ..wire.http.content import Content, EndOfMessage
 from ..wire.http.framing import has_content
 from ..wire.http.response import status_line
 from ..wire.websocket.handshake import wants_upgrade
@@ -213,6 +213,8 @@ class _Messages(Stage):
     frames: FrameFaults | None = None
     # Whether faults may strike what comes: it is passed on once it is known what it is.
     _strikes = False
+    # Whether the rest of a message is dropped, for another one took its place.
+    _dropping = False
     # How many octets of those that the receiver has in no event yet were passed on already.
     _passed = 0
 
@@ -225,16 +227,16 @@ class _Messages(Stage):
         """
         Whether what comes is struck, or may be.
         """
-        return self._strikes
+        return self._strikes or self._dropping
 
     def put(self, data: bytes) -> None:
-        if not data:
+        if not data or (self.opaque and self._dropping):
             return
         if self.frames is not None:
             self.frames.put(data)
         elif self.opaque:
             self.next.put(data)
-        elif self.busy:
+        elif self._strikes or self._dropping:
             self.take(data)
             if not (self.busy or self.opaque):
                 self.letGo()
@@ -255,7 +257,8 @@ class _Messages(Stage):
                 event = receiver.next_event()
                 if event is None:
                     break
-                self.happened(event, b"", True)
+                if event.__class__ is not Content:
+                    self.happened(event, b"", True)
         except HTTPProtocolError:
             self.exchanges.giveUp()
         self._passed = receiver.buffered
@@ -373,7 +376,8 @@ class RequestStage(_Messages):
 
     def follow(self, data: bytes) -> None:
         super().follow(data)
-        self._bound()
+        if self.waits or self.held:
+            self._bound()
 
     def letGo(self) -> None:
         super().letGo()
@@ -425,15 +429,6 @@ class ResponseStage(_Messages):
         self._left: int | None = None
         self._cut: ArmedFault | None = None
         self._exchange: Exchange | None = None
-        self._dropping = False
-
-    @property
-    def busy(self) -> bool:
-        return self._strikes or self._dropping
-
-    def put(self, data: bytes) -> None:
-        if not (self.opaque and self._dropping):
-            super().put(data)
 
     def spare(self, armed: ArmedFault) -> None:
         """
@@ -448,6 +443,8 @@ class ResponseStage(_Messages):
     def happened(self, event: Any, octets: bytes, begun: bool) -> None:
         if isinstance(event, ResponseHead):
             self._headSent(event, octets, begun)
+        elif not (self._faults or self._dropping):
+            self._pass(octets)
         else:
             self._contentSent(octets)
             if isinstance(event, EndOfMessage):

@@ -159,6 +159,19 @@ def test_jitter_keeps_the_order() -> None:
     assert scene.sent == b"".join(b"%d " % number for number in range(50))
 
 
+def test_jitter_has_bounds() -> None:
+    scene = Scene("latency:delay=1,jitter=0.25")
+    arrived = []
+    for _ in range(100):
+        scene.service.transport.write(b"x")
+        sent, before = scene.clock.seconds(), len(scene.sent)
+        while len(scene.sent) == before:
+            scene.clock.advance(0.01)
+        arrived.append(scene.clock.seconds() - sent)
+    assert 0.75 <= min(arrived) < 0.85
+    assert 1.15 < max(arrived) <= 1.26
+
+
 def test_throttle() -> None:
     scene = Scene("throttle:rate=1000")
     scene.service.transport.write(bytes(3000))
