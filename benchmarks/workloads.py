@@ -108,6 +108,7 @@ _EVERY_WEBSOCKET = (s.AIOHTTP_WEBSOCKET, s.WEBSOCKETS, s.AUTOBAHN, s.TWISTED_WEB
 _WEBSOCKET_TARGETS = (
     *_against(
         s.NETKIT_WEBSOCKET,
+        s.UVLOOP_WEBSOCKET,
         (s.PICOWS, 1.0),
         s.BUN_WEBSOCKET,
         (s.NPM_WS, 1.4),
@@ -132,14 +133,23 @@ _ECHO_TARGETS = (
 )
 _ECHO_PEERS = _against(s.NETKIT_ECHO, s.C_ECHO, s.UVLOOP_ECHO, s.NODE_ECHO, s.TWISTED_ECHO)
 _TLS_PEERS = _against(s.NETKIT_ECHO, s.UVLOOP_ECHO, s.NODE_ECHO, s.TWISTED_ECHO)
-_HTTP_PEERS = _against(s.NETKIT_HTTP, s.NODE_HTTP, s.UVICORN, s.AIOHTTP_HTTP, s.TWISTED_WEB)
+_HTTPS_PEERS = _against(s.NETKIT_HTTP, (s.NODE_HTTP, 1.0), (s.NGINX, 0.8))
+_HTTP_PEERS = _against(
+    s.NETKIT_HTTP, s.UVLOOP_HTTP, s.NODE_HTTP, s.UVICORN, s.AIOHTTP_HTTP, s.TWISTED_WEB
+)
 _WEBSOCKET_PEERS = _against(
-    s.NETKIT_WEBSOCKET, s.PICOWS, s.BUN_WEBSOCKET, s.NPM_WS, *_EVERY_WEBSOCKET
+    s.NETKIT_WEBSOCKET,
+    s.UVLOOP_WEBSOCKET,
+    s.PICOWS,
+    s.BUN_WEBSOCKET,
+    s.NPM_WS,
+    *_EVERY_WEBSOCKET,
 )
 _FASTEST_HTTP = (s.BUN_HTTP, s.GO_HTTP, s.NGINX, s.SOCKETIFY, s.GRANIAN)
 _HTTP_TARGETS = (
     *_against(
         s.NETKIT_HTTP,
+        s.UVLOOP_HTTP,
         *_FASTEST_HTTP,
         (s.NODE_HTTP, 2.0),
         (s.UVICORN, 2.4),
@@ -266,6 +276,26 @@ WORKLOADS = (
         _TLS_PEERS,
     ),
     Workload(
+        "https",
+        "HTTPS connections, each for one GET, 50 at a time",
+        lambda: Throughput(
+            replace(_http(octets.GET, octets.HELLO), mode="reconnect"),
+            "connections/s",
+            Place(tls=True),
+        ),
+        _HTTPS_PEERS,
+    ),
+    Workload(
+        "https-resumed",
+        "HTTPS connections that resume the last session, each for one GET, 50 at a time",
+        lambda: Throughput(
+            replace(_http(octets.GET, octets.HELLO), mode="reconnect"),
+            "connections/s",
+            Place(tls=True, resume=True),
+        ),
+        _HTTPS_PEERS,
+    ),
+    Workload(
         "connections",
         "TCP connections, each for one echo of 64 B, 50 at a time",
         lambda: Throughput(_echo(64, mode="reconnect"), "connections/s"),
@@ -308,6 +338,7 @@ WORKLOADS = (
         (
             *_against(
                 s.NETKIT_HTTP,
+                s.UVLOOP_HTTP,
                 (s.NODE_HTTP, 1.7),
                 (s.GO_HTTP, 1.2),
                 (s.SOCKETIFY, 1.0),
@@ -405,6 +436,7 @@ WORKLOADS = (
         lambda: Throughput(_deflated(), "messages/s", Place(flags=("--deflate",))),
         _against(
             s.NETKIT_WEBSOCKET,
+            s.UVLOOP_WEBSOCKET,
             s.BUN_WEBSOCKET,
             s.NPM_WS,
             s.AIOHTTP_WEBSOCKET,

@@ -59,7 +59,18 @@ class Nginx(Server):
         folder.mkdir(exist_ok=True)
         configuration = folder / "nginx.conf"
         pattern = (_HERE / self.file).read_text()
-        configuration.write_text(pattern.format(folder=folder, address=address))
+        tls, certificate = "", ""
+        for flag in flags:
+            prefix = flag.removeprefix("--tls=")
+            tls = " ssl"
+            # TLS 1.3 is off by default in some versions.
+            certificate = (
+                f"ssl_certificate {prefix}.crt; ssl_certificate_key {prefix}.key; "
+                "ssl_protocols TLSv1.2 TLSv1.3;"
+            )
+        configuration.write_text(
+            pattern.format(folder=folder, address=address, tls=tls, certificate=certificate)
+        )
         return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(configuration)]
 
 
@@ -184,6 +195,9 @@ UVLOOP_ECHO = Server("asyncio on uvloop", "uvloop_echo.py", "asyncio.Protocol, w
 BUN_ECHO = Server("Bun sockets", "bun_server.js", "Bun.listen", ("echo",))
 GO_ECHO = Server("Go net", "go_server.go", "a goroutine for each connection", ("echo",))
 
+UVLOOP_HTTP = Server(
+    "bare HTTP on uvloop", "uvloop_http.py", "asyncio.Protocol that checks nothing: the floor"
+)
 BUN_HTTP = Server("Bun http", "bun_server.js", "Bun.serve", ("http",))
 GO_HTTP = Server("Go http", "go_server.go", "net/http", ("http",))
 NGINX = Nginx("nginx", "nginx.conf", "one process, return 200, no access log")
@@ -200,6 +214,11 @@ TWISTED_WEB = Server(
     "twisted.web", "twisted_web.py", f"Site {_ON_EPOLL}, no access log", ("--reactor=epoll",)
 )
 
+UVLOOP_WEBSOCKET = Server(
+    "bare WebSocket on uvloop",
+    "uvloop_websocket.py",
+    "asyncio.Protocol that checks nothing, zlib at level 6: the floor",
+)
 BUN_WEBSOCKET = Server(
     "Bun websocket",
     "bun_server.js",
@@ -302,6 +321,7 @@ ALL = (
     STOCK_TWISTD,
     NETKIT_HTTP,
     onEpoll(NETKIT_HTTP),
+    UVLOOP_HTTP,
     NODE_HTTP,
     BUN_HTTP,
     GO_HTTP,
@@ -313,6 +333,7 @@ ALL = (
     TWISTED_WEB,
     NETKIT_WEBSOCKET,
     onEpoll(NETKIT_WEBSOCKET),
+    UVLOOP_WEBSOCKET,
     PICOWS,
     BUN_WEBSOCKET,
     NPM_WS,

@@ -1,9 +1,11 @@
-// Node's http.
+// Node's http and https.
 //
-//     node node_http.js PORT
+//     node node_http.js [--tls=PREFIX] PORT
 'use strict'
 
+const fs = require('fs')
 const http = require('http')
+const https = require('https')
 
 const HELLO = Buffer.from('Hello, World!')
 
@@ -12,7 +14,7 @@ function answer (response, content) {
   response.end(content)
 }
 
-const server = http.createServer((request, response) => {
+function respond (request, response) {
   if (request.method === 'GET') {
     answer(response, HELLO)
     return
@@ -27,6 +29,19 @@ const server = http.createServer((request, response) => {
   request.on('end', () => {
     answer(response, upload ? Buffer.from(String(size)) : Buffer.concat(pieces))
   })
-})
+}
+
+const words = process.argv.slice(2)
+const port = Number(words.pop())
+let server
+if (words.length) {
+  const prefix = words[0].slice('--tls='.length)
+  server = https.createServer({
+    key: fs.readFileSync(`${prefix}.key`),
+    cert: fs.readFileSync(`${prefix}.crt`)
+  }, respond)
+} else {
+  server = http.createServer(respond)
+}
 server.keepAliveTimeout = 75000
-server.listen({ port: Number(process.argv.pop()), host: '127.0.0.1', backlog: 4096 })
+server.listen({ port, host: '127.0.0.1', backlog: 4096 })
