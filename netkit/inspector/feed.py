@@ -21,7 +21,7 @@ from .rows import Row
 
 # How many rows a message has at most, and at least where there are as many.
 _MOST = 2_000
-_LEAST = 50
+_LEAST = 10
 
 # How many messages may be under way to somebody who acknowledges them.
 _WINDOW = 8

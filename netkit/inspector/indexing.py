@@ -19,7 +19,7 @@ from .index import Index
 INTERVAL = 0.05
 
 # The share of the time that is taken where there is none to spare, and of what there is.
-_LEAST = 0.04
+_LEAST = 0.03
 _OF_SPARE = 0.7
 
 # For how many seconds at most in a row others have to wait, and how many events are looked at
