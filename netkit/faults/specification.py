@@ -108,6 +108,7 @@ class Kind:
 _DELAY = (_seconds, _REQUIRED)
 _OCTETS = (parseCount, 0)
 
+#: What can go wrong, by name, with what is to be said of each.
 KINDS: dict[str, Kind] = {
     "latency": Kind(
         Unit.CONNECTION,

@@ -166,6 +166,7 @@ class Unrecorded:
     sent: int
 
 
+#: What happens to a recorded connection.
 Event = Opened | Secured | Octets | HalfClosed | Closed | Note | Dropped | Unrecorded
 
 #: L{Octets} as a plain tuple. Python's garbage collector looks at each named tuple again and again
