@@ -43,6 +43,9 @@ def printableJSON(text: str) -> str:
     r"""
     As L{printable}, for a JSON text, which means the same after it: C{\u001b}, C{\u202e}.
     """
+    if text.isascii() and text.isprintable():
+        # As most is; that is seen in a tenth of the time.
+        return text
     return _CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 

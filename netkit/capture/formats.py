@@ -9,6 +9,7 @@ from base64 import b64encode
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import chain, islice
 
 from ..base.terminal import TerminalDecoder, printableJSON, printableLine, terminalOctets
@@ -18,6 +19,9 @@ from .views import Item, Kind
 
 #: Makes octets to be written of an item.
 Format = Callable[[Item], Iterator[bytes]]
+
+# Made once: it is asked for each item.
+_toJSON = json.JSONEncoder(ensure_ascii=False).encode
 
 # Octets as the right column of a hex dump shows them.
 _VISIBLE = bytes(octet if 0x20 <= octet < 0x7F else ord(".") for octet in range(256))
@@ -88,13 +92,13 @@ def jsonLine(item: Item) -> Iterator[bytes]:
     if item.lost:
         entry["lost"] = item.lost
     # What a peer sent may stand in any value, and must not control a terminal.
-    yield printableJSON(json.dumps(entry, ensure_ascii=False))[:-1].encode()
+    yield printableJSON(_toJSON(entry))[:-1].encode()
     if item.data is not None and len(item.data):
         if _isText(item):
             yield b', "encoding": "utf-8", "data": "'
             decoder = getincrementaldecoder("utf-8")()
             for piece in item.content():
-                part = json.dumps(decoder.decode(piece), ensure_ascii=False)[1:-1]
+                part = _toJSON(decoder.decode(piece))[1:-1]
                 yield printableJSON(part).encode()
         else:
             yield b', "encoding": "base64", "data": "'
@@ -178,9 +182,13 @@ def _remark(item: Item) -> str:
 
 
 def _time(item: Item) -> str:
-    moment = datetime.fromtimestamp(item.time // 10**9, UTC)
-    milliseconds = item.time // 10**6 % 1000
-    return moment.replace(microsecond=milliseconds * 1000).isoformat(timespec="milliseconds")
+    seconds, milliseconds = divmod(item.time // 10**6, 1000)
+    return f"{_second(seconds)}.{milliseconds:03d}+00:00"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _peer(opened: Opened) -> str:

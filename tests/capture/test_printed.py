@@ -21,7 +21,7 @@ from twisted.logger import LogEvent
 
 from netkit.base.terminal import printable
 from netkit.capture.printed import FORMATS, PrintedStream, Selection
-from netkit.wire.recording import Direction, End, Event
+from netkit.wire.recording import Direction, End, Event, Octets
 from tests.wire.recording.events import Script
 
 GET = b"GET /path HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -135,6 +135,24 @@ async def test_json_is_an_object_a_line(tmp_path: Path) -> None:
     assert (second["encoding"], second["data"]) == ("base64", "/wA=")
     assert "data" not in third
     assert rb"\u007f\u009b\u202e" in raw
+
+
+@pytest_twisted.ensureDeferred
+async def test_times_in_json(tmp_path: Path) -> None:
+    events = script(*[b"x"] * 4)
+    moments = [0, 10**9 - 1, 10**9, 1_700_000_000_123_456_789]
+    timed = [
+        event._replace(time=moment)
+        for event, moment in zip(events.events[1:], moments, strict=True)
+        if isinstance(event, Octets)
+    ]
+    await printed(tmp_path / "out", "json", [events.events[0], *timed])
+    assert [json.loads(line)["time"] for line in (tmp_path / "out").read_text().splitlines()] == [
+        "1970-01-01T00:00:00.000+00:00",
+        "1970-01-01T00:00:00.999+00:00",
+        "1970-01-01T00:00:01.000+00:00",
+        "2023-11-14T22:13:20.123+00:00",
+    ]
 
 
 @pytest_twisted.ensureDeferred

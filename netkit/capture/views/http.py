@@ -506,7 +506,7 @@ def _about(head: RequestHead | ResponseHead, sections: _Sections) -> dict[str, A
 
 
 def _pairs(fields: Fields) -> list[tuple[str, str]]:
-    return [(_text(name), _text(value)) for name, value in fields]
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
 
 
 def _text(octets: bytes) -> str:
