@@ -178,6 +178,13 @@ class WebSocketConnection:
         if self._backlog or self._events is not None:
             self.deliverBuffered()
 
+    def readConnectionLost(self) -> None:
+        """
+        The peer ended its half, and can send no Close frame any more: we end ours, behind what was
+        sent (RFC 6455 section 7.1.5).
+        """
+        self._end()
+
     def connectionLost(self, reason: Failure) -> None:
         """
         The transport is gone.
@@ -462,13 +469,12 @@ class WebSocketConnection:
         lifecycle = self._wire.lifecycle
         if lifecycle.must_close:
             self._stopClosing()
-            self._sender.flush()
-            self._sender.end()
             if lifecycle.failure is None or self._server is None:
-                self._flow.end()
-                self.transport.loseConnection()
+                self._end()
             else:
                 # It may still be sending, and is to get what we said.
+                self._sender.flush()
+                self._sender.end()
                 self._flow.close()
                 self._server.lingeringClose()
         elif lifecycle.close_expected:
@@ -478,6 +484,15 @@ class WebSocketConnection:
                 )
             # What is waited for has to be read, whoever paused us.
             self._flow.close()
+
+    def _end(self) -> None:
+        """
+        Close the transport when it has sent everything.
+        """
+        self._sender.flush()
+        self._sender.end()
+        self._flow.end()
+        self.transport.loseConnection()
 
     def _fail(self, error: WebSocketProtocolError) -> None:
         """

@@ -160,9 +160,12 @@ class Sender(Backpressure):
 
     def end(self) -> None:
         """
-        Be held up no more: the transport is to close when it has sent everything.
+        Be held up no more: the transport is to close when it has sent everything, which some do
+        not while anything is registered that produces.
         """
         self._ended = True
+        if self._attached:
+            self.detach()
         self._leave()
 
     def fail(self, error: Exception) -> None:

@@ -92,6 +92,8 @@ class WebSocketServerConnection(ServerProtocol):
     def readConnectionLost(self) -> None:
         if self._opening is not None:
             self._opening.readConnectionLost()
+        elif self._connection is not None:
+            self._connection.readConnectionLost()
         else:
             super().readConnectionLost()
 

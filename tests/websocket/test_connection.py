@@ -514,6 +514,25 @@ def test_producers_attached_while_the_peer_does_not_read() -> None:
     assert server.transport.producerState == "producing"
 
 
+@pytest.mark.parametrize("attached", [False, True])
+def test_a_client_that_ends_its_half(attached: bool) -> None:
+    """
+    It can send no Close frame any more. What was sent still goes out, and then ours is ended: no
+    producer may be in the way of that, which TLS and faults would wait for.
+    """
+    server = opened(Echo)
+    if attached:
+        server.app.transport.attachProducer(Producer())
+    server.receive(server.client.send_text("x"))
+    assert server.transport.producer is not None
+    server.protocol.readConnectionLost()
+    assert server.transport.producer is None
+    assert server.transport.disconnecting
+    assert server.sent() == ["x"]
+    server.lose(ConnectionDone())
+    assert present(server.app.lost).check(ConnectionDone)
+
+
 def test_answers_to_pings_are_told(logged: list[LogEvent]) -> None:
     """
     Whoever fails to hear it does not harm the connection.

@@ -235,6 +235,7 @@ def test_mistakes_are_told_at_once(
         ("deflateLevel", 99, ValueError),
         ("deflateWindowBits", 7, ValueError),
         ("deflateWindowBits", 16, ValueError),
+        ("pingAnswered", "seconds", TypeError),
     ],
 )
 def test_mistakes_in_options(field: str, value: object, error: type[Exception]) -> None:
@@ -243,7 +244,12 @@ def test_mistakes_in_options(field: str, value: object, error: type[Exception]) 
 
 
 def test_all_options_are_checked() -> None:
-    assert {field.name for field in fields(WebSocketOptions)} == {*COUNTS, *TIMES, *FLAGS}
+    assert {field.name for field in fields(WebSocketOptions)} == {
+        *COUNTS,
+        *TIMES,
+        *FLAGS,
+        "pingAnswered",
+    }
 
 
 @pytest.mark.parametrize(
