@@ -12,7 +12,6 @@ listen at the WebSocket service::
 from collections.abc import Callable
 
 from twisted.application.service import Application
-from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -29,7 +28,7 @@ from netkit.echo import EchoFactory
 from netkit.http import HTTPFactory, Request, Response
 from netkit.printrespond import PrintRespondFactory
 from netkit.service import ListeningService
-from netkit.websocket import WebSocketFactory, WebSocketProtocol, WebSocketTransport
+from netkit.websocket import WebSocketFactory, WebSocketProtocol, WebSocketRequest, WebSocketTransport
 
 listeners: set[WebSocketTransport] = set()
 
@@ -54,6 +53,15 @@ class Listener(WebSocketProtocol):
 
     def connectionLost(self, reason: Failure) -> None:
         listeners.discard(self._transport)
+
+
+class Listeners:
+    """
+    Makes the one who listens on a connection.
+    """
+
+    def buildProtocol(self, request: WebSocketRequest) -> Listener:
+        return Listener()
 
 
 @implementer(ISink)
@@ -98,6 +106,6 @@ for factory, endpoint in (
         "tcp:3201:interface=127.0.0.1",
     ),
     (HTTPFactory(post), "tcp:3202:interface=127.0.0.1"),
-    (WebSocketFactory(Factory.forProtocol(Listener)), "tcp:3203:interface=127.0.0.1"),
+    (WebSocketFactory(Listeners()), "tcp:3203:interface=127.0.0.1"),
 ):
     ListeningService(endpoint, factory).setServiceParent(application)

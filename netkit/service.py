@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Generator, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import (
@@ -33,6 +33,7 @@ from zope.interface import implementer
 from .base.addresses import addressText
 from .base.arguments import checkSeconds
 from .base.endpoints import serverEndpoint
+from .base.factories import AnyFactory
 from .base.listening import SteadyReactor
 from .base.twistedprivate import endpointService
 from .operation.signals import addSignalCall
@@ -74,7 +75,7 @@ class ListeningService(MultiService):
     def __init__(
         self,
         descriptions: str | Sequence[str],
-        factory: IProtocolFactory,
+        factory: AnyFactory,
         *,
         service: str | None = None,
         grace: float = 5.0,
@@ -105,7 +106,7 @@ class ListeningService(MultiService):
         self.addresses: list[IAddress] = []
         self.grace = grace
         self.supervisor = supervisor(reactor)
-        self._factory = factory
+        self._factory = factory = cast(IProtocolFactory, factory)
         self._reactor = reactor
         self.clock = IReactorTime(reactor)
         self._listening = self.wrapped(factory)

@@ -14,13 +14,14 @@ from twisted.internet.interfaces import (
     IHandshakeListener,
     ILoggingContext,
     IProtocol,
-    IProtocolFactory,
     IProtocolNegotiationFactory,
     ITransport,
 )
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import directlyProvides, providedBy
 from zope.interface.interface import InterfaceClass
+
+from .factories import AnyFactory
 
 # What a protocol may provide, beside IProtocol, to be told more by its transport.
 _LISTENERS = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener)
@@ -118,7 +119,7 @@ class TransparentFactory(WrappingFactory[P]):
 
     noisy = False
 
-    def __init__(self, wrappedFactory: IProtocolFactory) -> None:
+    def __init__(self, wrappedFactory: AnyFactory) -> None:
         """
         @param wrappedFactory: makes the protocols.
         """

@@ -17,13 +17,13 @@ from twisted.internet.error import (
 from twisted.internet.interfaces import (
     IHandshakeListener,
     IProtocol,
-    IProtocolFactory,
     ITransport,
 )
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from ..base.addresses import plainAddress
+from ..base.factories import AnyFactory
 from ..base.heldproducer import HeldProducer
 from ..base.notes import INoted
 from ..base.tls import errorText, tlsAgreement
@@ -204,7 +204,7 @@ class RecordedFactory(TransparentFactory[RecordedProtocol]):
 
     def __init__(
         self,
-        wrappedFactory: IProtocolFactory,
+        wrappedFactory: AnyFactory,
         recorder: Recorder,
         service: str,
         role: Role = Role.SERVER,

@@ -11,7 +11,6 @@ from typing import Any
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IProtocol,
-    IProtocolFactory,
     IReactorTime,
     ITransport,
 )
@@ -21,6 +20,7 @@ from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
 from ..base.deadlines import Deadline
+from ..base.factories import AnyFactory
 from ..base.halfclose import endWriting
 from ..base.heldproducer import HeldProducer
 from ..base.notes import note
@@ -440,7 +440,7 @@ class FaultyFactory(TransparentFactory[FaultyProtocol]):
 
     def __init__(
         self,
-        wrappedFactory: IProtocolFactory,
+        wrappedFactory: AnyFactory,
         faults: Faults,
         clock: IReactorTime | None = None,
         *,

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from ..base.arguments import checkCallable
+from ..base.factories import AnyFactory
 from ..server import ServerFactory, ServerProtocol
 from .acceptor import Acceptor
 from .conversation import Conversation
@@ -41,7 +42,7 @@ class WebSocketFactory(ServerFactory):
         path: bytes | None = None,
         subprotocols: Iterable[str] = (),
         origins: Iterable[str] | None = None,
-        httpFactory: IProtocolFactory | None = None,
+        httpFactory: AnyFactory | None = None,
         options: WebSocketOptions = DEFAULTS,
         conversationDone: Callable[[Conversation], object] | None = None,
         maxConnections: int = 10_000,
