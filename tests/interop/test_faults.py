@@ -192,9 +192,12 @@ def test_npm_ws(folder: Path, tmp_path: Path, tlsEndpoint: str, transport: str) 
         options += ["--fault", f"{fault}{',' if ':' in fault else ':'}path=/{number}"]
     with serving(folder, "netkit-websocket", *options) as daemon:
         address = daemon.address(transport)
-        where = {"ca": address.certificate, "path": address.path, "url": None}
-        where["url"] = f"ws+unix:{address.path}:" if address.path else address.origin("ws")
         paths = [f"/{number}" for number in range(len(struck))]
+        where = {
+            "ca": address.certificate,
+            "hanging": paths[list(struck).index("hang-handshake")],
+            "url": f"ws+unix:{address.path}:" if address.path else address.origin("ws"),
+        }
         script = str(HERE / "websocket_faults.mjs")
         done = run([requirePeer("node"), script, json.dumps(where), *paths])
     seen = json.loads(done.output or b"{}")
@@ -244,12 +247,12 @@ def notes(capture: Path) -> list[str]:
 
 
 def test_each_fault_of_http_stands_in_the_recording(folder: Path, tmp_path: Path) -> None:
-    kinds = {
+    kinds = [
         *("status", "drop-head", "delay-head:delay=0", "wrong-length", "cut", "drip:delay=0"),
         *("latency:delay=0", "throttle:rate=1000000", "slice:size=9", "limit", "reset"),
         *("half-close", "truncate", "black-hole:seconds=0.1", "flip:share=1", "reset-peer"),
         "timeout:seconds=0.1",
-    }
+    ]
     options = ["--capture", str(tmp_path), "--grace", "0"]
     for fault in kinds:
         path = f"path=/{fault.partition(':')[0]}"
@@ -257,8 +260,10 @@ def test_each_fault_of_http_stands_in_the_recording(folder: Path, tmp_path: Path
     with serving(folder, "netkit-http", *options) as daemon:
         origin = daemon.address("tcp").origin("http")
         paths = ",".join(fault.partition(":")[0] for fault in kinds)
-        command = [requirePeer("curl"), "--silent", "--parallel", "--max-time", "1"]
-        run([*command, "--output", "/dev/null", f"{origin}/{{{paths}}}"])
+        # Each on a connection of its own, none of which waits for another one.
+        command = [requirePeer("curl"), "--silent", "--parallel", "--parallel-immediate"]
+        command += ["--header", "Connection: close", "--output", "/dev/null"]
+        run([*command, f"{origin}/{{{paths}}}"])
     told = " ".join(notes(tmp_path))
     assert [fault for fault in kinds if f"({fault.partition(':')[0]}:" not in told] == []
 

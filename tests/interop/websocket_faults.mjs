@@ -3,12 +3,13 @@
 import { readFileSync } from 'node:fs'
 import WebSocket from 'ws'
 
-const { url, ca } = JSON.parse(process.argv[2])
-const options = { handshakeTimeout: 500, ca: ca ? readFileSync(ca) : undefined }
+const { url, ca, hanging } = JSON.parse(process.argv[2])
+const options = { ca: ca ? readFileSync(ca) : undefined }
 
 const talk = (path) =>
   new Promise((resolve) => {
-    const socket = new WebSocket(url + path, options)
+    const handshakeTimeout = path === hanging ? 500 : undefined
+    const socket = new WebSocket(url + path, { ...options, handshakeTimeout })
     let ponged = false
     socket.on('open', () => {
       socket.ping()
