@@ -74,6 +74,12 @@ class TLSConnection(Protocol):
     @property
     def refusal(self) -> str: ...
 
+    @property
+    def server_side(self) -> bool:
+        """
+        Whether it is the server's, which has nothing to say before the client has.
+        """
+
     def greet(self, octets: bytes) -> None:
         """
         Take what the peer sent, before the handshake is done.
@@ -255,11 +261,13 @@ class OpenSSLConnection:
 
     refusal = ""
 
-    def __init__(self, connection: SSL.Connection) -> None:
+    def __init__(self, connection: SSL.Connection, *, server_side: bool) -> None:
         """
         @param connection: one that has no socket, and knows which side it is.
+        @param server_side: which it is.
         """
         self._connection = connection
+        self.server_side = server_side
         self.incoming = _Incoming(connection)
         self.outgoing = _Outgoing(connection)
 

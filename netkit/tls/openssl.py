@@ -39,12 +39,13 @@ class OpenSSLConnections:
         @param client: whether it is the client's side.
         """
         self._make = connectionMaker(creator, client)
+        self._client = client
 
     def connection(self, transport: Any) -> TLSConnection:
         """
         Make a connection.
         """
-        return OpenSSLConnection(self._make(transport))
+        return OpenSSLConnection(self._make(transport), server_side=not self._client)
 
     def ended(self, connection: TLSConnection) -> None:
         """

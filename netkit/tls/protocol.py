@@ -154,7 +154,7 @@ class TLSProtocol(ProtocolWrapper):
         self.factory.registerProtocol(self)
         self._deadline.start(self.factory.handshakeTimeout)
         self.wrappedProtocol.makeConnection(self)
-        if self._open:
+        if self._open and not connection.server_side:
             self._handshake()
 
     # What the transport tells.
