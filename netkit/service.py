@@ -130,6 +130,14 @@ class ListeningService(MultiService):
         For subclasses: look at an endpoint before it is used.
         """
 
+    def finish(self, seconds: float) -> Deferred[Any]:
+        """
+        For subclasses: do what is to be done when all connections have ended.
+
+        @param seconds: what is left of the grace.
+        """
+        return succeed(None)
+
     def privilegedStartService(self) -> None:
         self.supervisor.add(self)
         super().privilegedStartService()
@@ -197,15 +205,18 @@ class ListeningService(MultiService):
             if factory is not None
         ]
         cut = 0
+        deadline = self.clock.seconds() + self.grace
         try:
             workers = self.supervisor.remove(self)
             yield maybeDeferred(super().stopService)
             if factory is not None:
                 cut = yield factory.closeConnections(self.grace)
             yield workers
+            yield self.finish(max(0.0, deadline - self.clock.seconds()))
         finally:
             for end in impatience:
                 end()
+            self.supervisor.removed(self)
         if cut:
             _log.warn(
                 "{service}: {count} connections did not end within {grace:g} seconds: cut",

@@ -5,6 +5,8 @@ The secrets of TLS connections, for those who look at them from outside, such as
 from __future__ import annotations
 
 import os
+import stat
+from errno import EINVAL
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IReactorFromThreads, IStreamServerEndpoint
@@ -51,10 +53,16 @@ class KeyLog:
         @raise OSError: it cannot be written to.
         """
         if self._writer is None:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            # Without O_NONBLOCK a FIFO that nobody reads would hold up the start for ever.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
             # Whoever reads it reads the connections. It stays open for as long as the process,
             # since its writer may be in the middle of a line.
-            self._writer = DescriptorWriter(self._reactor, os.open(self.path, flags, 0o600))
+            descriptor = os.open(self.path, flags, 0o600)
+            if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                # OpenSSL writes within the reactor's thread.
+                raise OSError(EINVAL, "a FIFO would hold up all connections", self.path)
+            self._writer = DescriptorWriter(self._reactor, descriptor)
 
     def _write(self, connection: SSL.Connection, line: bytes) -> None:
         if self._writer is not None:

@@ -96,6 +96,7 @@ class Supervisor:
         self._fresh: dict[int, WorkerProcess] = {}
         self._failures: dict[int, int] = {}
         self._services: list[Served] = []
+        self._ending: list[Served] = []
         self._reopened: list[Callable[[], object]] = []
         self._sources: list[Source] = []
         # What the workers told that have ended, and how many of them nobody ended.
@@ -144,7 +145,7 @@ class Supervisor:
         if len(self._services) == 1 and not self.holding:
             # Workers tell when they serve.
             self._reactor.callWhenRunning(self._notifier.ready)
-        if len(self._services) == 1 and not self._isWorker:
+        if not self._isWorker and not self._removals:
             self._removals = [addSignalCall(self._reactor, signal.SIGUSR1, self.reopen)]
             if not _hangsUp():
                 self._removals.append(addSignalCall(self._reactor, signal.SIGHUP, self.reload))
@@ -157,11 +158,20 @@ class Supervisor:
         """
         if service in self._services:
             self._services.remove(service)
-            if not self._services:
-                removals, self._removals = self._removals, []
-                for removal in removals:
-                    removal()
+            self._ending.append(service)
         return self._stopAll(service.grace)
+
+    def removed(self, service: Served) -> None:
+        """
+        Something has stopped. Until all have, however long that takes, nobody ends the process by
+        a signal that is for who serves.
+        """
+        if service in self._ending:
+            self._ending.remove(service)
+        if not (self._services or self._ending):
+            removals, self._removals = self._removals, []
+            for removal in removals:
+                removal()
 
     @property
     def isWorker(self) -> bool:
@@ -274,7 +284,7 @@ class Supervisor:
         """
         Have fresh workers serve.
         """
-        if self._stopping:
+        if self._stopping or not self._services:
             return
         if self._reloading:
             self._reloadAgain = True

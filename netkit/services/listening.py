@@ -4,11 +4,11 @@ A factory that listens on endpoint strings, as a service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IProtocolFactory,
     IReactorCore,
@@ -143,14 +143,16 @@ class PluginService(ListeningService):
                 )
         if self._recording:
             return
-        if self.supervisor.holding:
-            # Workers serve; what the inspector sends is recorded here.
-            self._keyLog = self._accessLog = None
-            if self._capture is None or self._capture.ring is None:
-                return
+        holding = self.supervisor.holding
+        if holding:
+            # Workers serve.
+            self._accessLog = None
         try:
             if self._keyLog is not None:
                 self._keyLog.start()
+            if holding and (self._capture is None or self._capture.ring is None):
+                return
+            # Where workers serve, what the inspector sends is recorded here.
             if self._capture is not None:
                 self._capture.start()
             if self._accessLog is not None:
@@ -167,25 +169,23 @@ class PluginService(ListeningService):
     def _connections(self) -> int:
         return len(self.factory.connections) + int(self.supervisor.told("open", self.service))
 
-    @inlineCallbacks
-    def stopService(self) -> Generator[Deferred[Any], Any, None]:
+    def finish(self, seconds: float) -> Deferred[Any]:
         """
-        Stop listening, end the connections, and write what was recorded.
+        Write what was recorded.
+        """
+        return Deferred.fromCoroutine(self._finish(max(_LAST, seconds)))
 
-        @return: a Deferred that fires when all that is done.
-        """
-        deadline = self.clock.seconds() + self.grace
-        yield super().stopService()
-        if self._recording:
-            self._recording = False
-            left = max(_LAST, deadline - self.clock.seconds())
-            if self._accessLog is not None:
-                written = self._accessLog.stop()
-                yield written.addTimeout(_LAST, self.clock).addErrback(lambda _: None)
-            if self._capture is not None:
-                # Whoever stalls has had the time that connections have; what is lost is told.
-                stopped = self._capture.stop()
-                yield stopped.addTimeout(left, self.clock).addErrback(lambda _: None)
+    async def _finish(self, seconds: float) -> None:
+        if not self._recording:
+            return
+        self._recording = False
+        if self._accessLog is not None:
+            written = self._accessLog.stop()
+            await written.addTimeout(_LAST, self.clock).addErrback(lambda _: None)
+        if self._capture is not None:
+            # Whoever stalls has had the time that connections have; what is lost is told.
+            stopped = self._capture.stop()
+            await stopped.addTimeout(seconds, self.clock).addErrback(lambda _: None)
 
 
 def listeningService(

@@ -331,6 +331,36 @@ def test_one_inspector_shows_all_workers(start: list[Program], tmp_path: Path) -
     assert roles[Role.SERVER] >= 3
 
 
+@pytest.mark.parametrize("count", [0, 1])
+def test_signals_while_it_drains(start: list[Program], tmp_path: Path, count: int) -> None:
+    """
+    Rotation of logs, or a reload that comes too late, does not end what waits for its clients.
+    """
+    command = ["netkit-http", "-l", "unix:http.sock", "--format=none", f"--workers={count}"]
+    service = Program(daemonCommand(*command, "--grace=60", "--access-log=access"), cwd=tmp_path)
+    start.append(service)
+    service.waitForLines(re.compile("worker 1 serves" if count else "http listens on "))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        client.connect(str(tmp_path / "http.sock"))
+        client.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n")
+        client.sendall(b"Expect: 100-continue\r\n\r\n")
+        reply = client.makefile("rb")
+        assert reply.readline() == b"HTTP/1.1 100 Continue\r\n"
+        os.kill(service.pid, signal.SIGTERM)
+        service.waitForLines(re.compile(r"Port .*Closed\)"), 1 + count)
+        for number in (signal.SIGUSR1, signal.SIGHUP) * 3:
+            os.kill(service.pid, number)
+        (tmp_path / "access").rename(tmp_path / "moved")
+        os.kill(service.pid, signal.SIGUSR1)
+        eventually((tmp_path / "access").exists, bool)
+        client.sendall(b"ab")
+        assert b"HTTP/1.1 200 OK\r\n" in reply.read()
+        reply.close()
+    assert service.stop() == -signal.SIGTERM
+    assert (tmp_path / "access").read_text().count('"PUT / HTTP/1.1" 200') == 1
+
+
 def test_workers_that_cannot_start(tmp_path: Path) -> None:
     done = run(
         [
