@@ -20,8 +20,11 @@ from .refusals import HTTPError
 from .request import Request
 from .response import Headers, Response
 
-# So much is read at once. One piece is read while another one is sent.
+# So much is read at once, and twice as much each time that the client took it, up to the largest:
+# a piece costs the way to a thread and back, and who takes none is to hold few octets in memory.
+# One piece is read while another one is sent.
 _PIECE = 2**18
+_LARGEST_PIECE = 2**20
 
 
 async def fileResponse(
@@ -135,7 +138,8 @@ class _Reader:
 
 
 async def _pieces(reader: _Reader, start: int, end: int) -> AsyncIterator[bytes]:
-    reading = deferToThread(reader.read, start, min(_PIECE, end - start))
+    size = _PIECE
+    reading = deferToThread(reader.read, start, min(size, end - start))
     try:
         while start < end:
             piece = await reading
@@ -144,7 +148,8 @@ async def _pieces(reader: _Reader, start: int, end: int) -> AsyncIterator[bytes]
                 return
             start += len(piece)
             if start < end:
-                reading = deferToThread(reader.read, start, min(_PIECE, end - start))
+                size = min(2 * size, _LARGEST_PIECE)
+                reading = deferToThread(reader.read, start, min(size, end - start))
             yield piece
     finally:
         # Whoever is told of the end is not told of what was read ahead.
