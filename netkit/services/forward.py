@@ -19,6 +19,7 @@ from ..base.addresses import addressText
 from ..base.trust import Trust, loadCertificates
 from ..base.twistedprivate import splitEndpoint
 from ..capture.recorded import RecordedFactory
+from ..faults import Faults
 from ..forward import RelayFactory
 from ..forward.control import Control
 from ..forward.hostrewriting import checkHost
@@ -191,6 +192,9 @@ def makeService(options: Options) -> MultiService:
     """
     service = MultiService()
     options.sharedCapture = capture = makeCapture(options)
+    if options["fault-seed"] is None:
+        # One for all relays, since there is one option to take it again.
+        options["fault-seed"] = Faults().seed
     control = None
     if options["control"] is not None:
         control = _ControlService(options)

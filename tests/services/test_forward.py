@@ -5,11 +5,12 @@ Tests for L{netkit.services.forward}.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from twisted.python.usage import UsageError
 
-from netkit.services.forward import Options, names
+from netkit.services.forward import Options, makeService, names
 
 from ..certificates import Authority
 
@@ -89,6 +90,13 @@ def test_mistakes(arguments: list[str], names: list[str]) -> None:
 def test_names_of_relays(to: list[str], name: list[str]) -> None:
     assert names(to, []) == name
     assert names(to, ["mine"]) == ["mine", *name[1:]]
+
+
+def test_one_seed_for_all_relays() -> None:
+    arguments = ["-l", "tcp:0", "-l", "tcp:0", *TO, *TO, "--fault", "refuse"]
+    relays: Any = makeService(parsed(*arguments)).services
+    assert len(relays) == 2
+    assert len({relay.faults.seed for relay in relays}) == 1
 
 
 @pytest.mark.parametrize(
