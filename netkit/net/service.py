@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.interfaces import IAddress, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..base.addresses import addressText
 from ..base.arguments import checkSeconds
 from .server import Server
 
@@ -73,6 +74,7 @@ class ServerService(Service):
         self._started = True
         for endpoint in self._endpoints:
             listening = self._server.listen(endpoint)
+            listening.addCallback(self._listens, endpoint)
             if listening.called:
                 failures: list[Failure] = []
                 listening.addErrback(failures.append)
@@ -80,6 +82,11 @@ class ServerService(Service):
                     failure.raiseException()
             else:
                 listening.addErrback(self._cannotListen, endpoint)
+
+    def _listens(self, address: IAddress, endpoint: object) -> None:
+        _log.info(
+            "listens on {address} ({endpoint})", address=addressText(address), endpoint=endpoint
+        )
 
     def _cannotListen(self, failure: Failure, endpoint: object) -> None:
         # Where the service was stopped meanwhile, that is why.

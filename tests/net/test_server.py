@@ -38,6 +38,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from netkit import net
+from netkit.base.addresses import addressText
 from netkit.base.listenoptions import ListenOptions
 from netkit.net.accesslist import AccessList, Network
 from tests.narrow import present, tcpAddress
@@ -608,16 +609,17 @@ def test_grace_is_over_before_there_is_a_socket(logged: list[LogEvent]) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_service(where: str) -> None:
+async def test_a_service(where: str, logged: list[LogEvent]) -> None:
     application = Application("test")
     server = net.createServer(respond, allowHalfOpen=True)
     service = net.ServerService(server, where)
     service.setServiceParent(application)
     services = IService(application)
     services.privilegedStartService()
-    address = server.address()
+    address = present(server.address())
     services.startService()
     assert server.address() == address
+    assert f"listens on {addressText(address)} ({where})" in map(formatEvent, logged)
     assert await ask(address) == b"got request"
     await maybeDeferred(services.stopService)
     assert server.address() is None
