@@ -97,6 +97,7 @@ class Supervisor:
         self._failures: dict[int, int] = {}
         self._services: list[Served] = []
         self._ending: list[Served] = []
+        self._knowsOfEnd = False
         self._reopened: list[Callable[[], object]] = []
         self._sources: list[Source] = []
         # What the workers told that have ended, and how many of them nobody ended.
@@ -142,6 +143,9 @@ class Supervisor:
         if service in self._services:
             return
         self._services.append(service)
+        if not self._knowsOfEnd:
+            self._knowsOfEnd = True
+            self._reactor.addSystemEventTrigger("before", "shutdown", self._shutsDown)
         if len(self._services) == 1 and not self.holding:
             # Workers tell when they serve.
             self._reactor.callWhenRunning(self._notifier.ready)
@@ -172,6 +176,11 @@ class Supervisor:
             removals, self._removals = self._removals, []
             for removal in removals:
                 removal()
+
+    def _shutsDown(self) -> None:
+        # A signal that comes again when all is done cannot end the reactor once more.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            addSignalCall(self._reactor, number, lambda: None)
 
     @property
     def isWorker(self) -> bool:

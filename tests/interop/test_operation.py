@@ -357,6 +357,7 @@ def test_signals_while_it_drains(start: list[Program], tmp_path: Path, count: in
         client.sendall(b"ab")
         assert b"HTTP/1.1 200 OK\r\n" in reply.read()
         reply.close()
+    service.waitForLines(re.compile("Server Shut Down"), 1 + count)
     assert service.stop() == -signal.SIGTERM
     assert (tmp_path / "access").read_text().count('"PUT / HTTP/1.1" 200') == 1
 
