@@ -147,6 +147,9 @@ def start(
     variables = {
         **os.environ,
         "PYTHONPATH": str(environment.tree),
+        # As installed: compiled before, whatever this process was told about that.
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(environment.folder / "pycache"),
         "NODE_PATH": str(environment.folder / "node_modules"),
         "NODE_ENV": "production",
     }
