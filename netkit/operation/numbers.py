@@ -37,7 +37,14 @@ class Numbers:
         Tell the descriptor that others can count with.
         """
         if self._descriptor is None:
-            with TemporaryFile() as file:
-                self._descriptor = os.dup(file.fileno())
+            self._descriptor = _file()
             os.lseek(self._descriptor, self._last, os.SEEK_SET)
         return self._descriptor
+
+
+def _file() -> int:
+    if hasattr(os, "memfd_create"):
+        # Where all is read-only, as in a container, there is this.
+        return os.memfd_create("netkit numbers")
+    with TemporaryFile() as file:
+        return os.dup(file.fileno())
