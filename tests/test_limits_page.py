@@ -43,7 +43,7 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 SERVICES = ("echo", "printrespond", "http", "websocket", "forward")
 
-IS_LIMIT = re.compile(r"max[A-Z]|.*Timeout$|timeout$|limit$|.*WaterMark$|ping|grace$")
+IS_LIMIT = re.compile(r"max[A-Z]|.*Timeout$|timeout$|limit$|.*WaterMark$|ping[IT]|grace$")
 IS_OPTION = re.compile(r"max-|.*-timeout$|ping-|grace$|capture-file|inspect-buffer")
 
 UNITS = {"": 1, "s": 1, "KiB": 2**10, "MiB": 2**20}
