@@ -180,6 +180,9 @@ def drive(
         except StopIteration as stop:
             result: T = stop.value
             return result
+        finally:
+            # An error that comes out again leads to this frame, and is not to be led to by it.
+            value = None
         try:
             value = yield from wait(awaited)
         except GeneratorExit:
