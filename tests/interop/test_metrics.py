@@ -245,3 +245,24 @@ def test_refusals_and_pings(start: list[Program], tmp_path: Path, tlsEndpoint: s
         pings = 'netkit_websocket_ping_seconds_count{service="websocket"}'
         assert eventually(lambda: figures()[pings], lambda number: number > 2) > 2
     assert refused(figures()) == [3, 2, 1]
+
+
+def test_what_the_container_runs(start: list[Program], tmp_path: Path) -> None:
+    """
+    What is built into it cannot be had here: its command, elsewhere.
+    """
+    file = (Path(__file__).parents[2] / "examples" / "Containerfile").read_text()
+    command = [
+        part.replace("/opt/netkit/bin", str(SCRIPTS))
+        .replace("=tcp:8080", "=unix:http.sock")
+        .replace("=tcp:9100", "=unix:metrics.sock")
+        for name in ("ENTRYPOINT", "CMD")
+        for part in json.loads(re.findall(rf"^{name} (.*)$", file, re.MULTILINE)[0])
+    ]
+    service = Program(command, cwd=tmp_path)
+    start.append(service)
+    service.waitForLines(re.compile("listens on unix:http.sock"))
+    for path, name in (("", "http"), ("readyz", "metrics")):
+        assert get(f"http://x/{path}", "--unix-socket", str(tmp_path / f"{name}.sock"))[0] == 200
+    assert service.stop() == -signal.SIGTERM
+    assert '"GET / HTTP/1.1" 200' in service.output
