@@ -581,7 +581,12 @@ await step("what is long is paged", async () => {
   }
   socket.close();
   await select("path:/long");
-  const go = (name) => page.evaluate((label) => [...document.querySelectorAll("#panel .pager button")].find((each) => each.textContent === label).click(), name);
+  const go = (name) =>
+    until((label) => {
+      const found = [...document.querySelectorAll("#panel .pager button")].find((each) => each.textContent === label);
+      found?.click();
+      return found;
+    }, name);
   await sees("#panel .pager", "of 24");
   await go("Latest");
   await sees(".said.client", "message 119");
@@ -592,6 +597,9 @@ await step("what is long is paged", async () => {
   await page.evaluate(() => [...document.querySelectorAll(".said button")].find((each) => each.textContent.startsWith("Show all")).click());
   await until(() => [...document.querySelectorAll(".said .text")].some((each) => each.textContent.length > 3000));
   await run("curl", ["-s", "-o", "/dev/null", `http://${http}/stream/20000`]);
+  // While more of it comes, the pages are others.
+  await type("path:/stream");
+  await until(() => /\d (ms|s)/.test(document.querySelector("#list .row:not([hidden]) .duration")?.textContent));
   await select("path:/stream");
   await sees(".response .text", "line 0");
   await go("Later");
