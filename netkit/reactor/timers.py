@@ -11,6 +11,7 @@ nothing is ever searched in it.
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, TimerHandle
+from bisect import insort
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from heapq import heapify, heappop, heappush
@@ -29,6 +30,10 @@ _log = Logger()
 _FEW = 50
 
 _time = attrgetter("time")
+
+
+def _soonestLast(call: DelayedCall) -> float:
+    return -call.time
 
 
 class Call(DelayedCall):
@@ -167,7 +172,7 @@ class TimedCalls:
                     if call.time < self._earliest:
                         self._earliest = call.time
         if due:
-            self._makeDue()
+            self._makeDue(now)
         if len(self._dead) > max(_FEW, (len(heap) + len(waiting)) // 2):
             self._forget()
         time = min(self._earliest, heap[0][0]) if heap else self._earliest
@@ -185,9 +190,11 @@ class TimedCalls:
         self._waiting.clear()
         self._earliest = inf
 
-    def _makeDue(self) -> None:
+    def _makeDue(self, now: float) -> None:
         """
         Make those that are due.
+
+        @param now: what the others were due at.
         """
         due = self._due
         if len(due) > 1:
@@ -195,10 +202,18 @@ class TimedCalls:
             due.reverse()
         while due:
             call = due.pop()
-            if call.called or call.cancelled:
+            # One that was moved may be here twice, and have been delayed meanwhile.
+            if call.called or call.cancelled or call.time > now:
                 continue
             if call.delayed_time:
-                self._renew(call)
+                # By one that was made just now: it may be late all the same, and has its place.
+                while due and due[-1] is call:
+                    due.pop()
+                call.activate_delay()
+                if call.time <= now:
+                    insort(due, call, key=_soonestLast)
+                else:
+                    self._renew(call)
                 continue
             try:
                 call.called = 1

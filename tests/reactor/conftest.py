@@ -5,8 +5,10 @@ and the main one may have that of pytest-twisted's reactor.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine
 from threading import Thread
+from traceback import format_stack
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -42,9 +44,17 @@ def onReactor(scenario: Scenario) -> None:
     thread = Thread(target=main, daemon=True)
     thread.start()
     thread.join(PATIENCE + 5)
-    assert outcome, "the scenario hangs"
+    assert outcome, f"the scenario hangs: {_stack(thread)}"
     if isinstance(outcome[0], Failure):
         outcome[0].raiseException()
+
+
+def _stack(thread: Thread) -> str:
+    """
+    Where a thread is.
+    """
+    frame = sys._current_frames().get(thread.ident or 0)
+    return "it has ended" if frame is None else "".join(format_stack(frame))
 
 
 @pytest.fixture

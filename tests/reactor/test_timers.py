@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from asyncio import TimerHandle
+from time import sleep
 from typing import Any
 from weakref import WeakSet
 
@@ -44,6 +45,46 @@ def test_runs_in_order(run: Run) -> None:
     run(scenario)
 
 
+def test_late_calls_that_are_delayed_keep_their_place(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        made: list[str] = []
+        reactor.callLater(0.001, lambda: delayed.delay(0.002))
+        delayed = reactor.callLater(1, made.append, "delayed")
+        await later(reactor)
+        # So it is known twice.
+        delayed.reset(0.002)
+        reactor.callLater(0.003, made.append, "before it")
+        reactor.callLater(0.005, made.append, "behind it")
+        # All of them are late.
+        sleep(0.02)
+        await later(reactor, 0.05)
+        assert made == ["before it", "delayed", "behind it"]
+
+    run(scenario)
+
+
+def test_a_late_call_that_is_known_twice_is_not_made_early(run: Run) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        now = reactor.seconds()
+        reactor.seconds = lambda: now  # type: ignore[method-assign]
+        made: list[str] = []
+        delayed = reactor.callLater(1, made.append, "delayed")
+        other = reactor.callLater(1, made.append, "other")
+        await later(reactor)
+        # For the same time, so that the one is between the other's two places.
+        delayed.reset(0.5)
+        other.reset(0.5)
+        reactor.callLater(0.4, delayed.delay, 10)
+        now += 1
+        await later(reactor)
+        assert made == ["other"]
+        now += 10
+        await later(reactor)
+        assert made == ["other", "delayed"]
+
+    run(scenario)
+
+
 def test_keeps_the_order_of_many_that_are_moved_and_cancelled(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         made: list[DelayedCall] = []
@@ -62,9 +103,11 @@ def test_keeps_the_order_of_many_that_are_moved_and_cancelled(run: Run) -> None:
                     waiting.cancel()
             await later(reactor, turn % 3 / 500)
         await later(reactor, 0.2)
-        assert not [call for call in calls if call.active()]
-        assert set(made) == {call for call in calls if not call.cancelled} != set()
-        assert made == sorted(made, key=lambda call: call.time)
+        # Each is an argument of itself: it has no end to be shown.
+        assert not any(call.active() for call in calls)
+        assert {*map(id, made)} == {id(call) for call in calls if not call.cancelled} != set()
+        times = [call.time for call in made]
+        assert times == sorted(times)
 
     run(scenario)
 
