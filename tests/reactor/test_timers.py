@@ -66,7 +66,7 @@ def test_late_calls_that_are_delayed_keep_their_place(run: Run) -> None:
 def test_a_late_call_that_is_known_twice_is_not_made_early(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         now = reactor.seconds()
-        reactor.seconds = lambda: now  # type: ignore[method-assign]
+        reactor.seconds = lambda: now
         made: list[str] = []
         delayed = reactor.callLater(1, made.append, "delayed")
         other = reactor.callLater(1, made.append, "other")
