@@ -85,11 +85,16 @@ tcp.Port = Reusing
 NGINX = """
 daemon off;
 pid {folder}/nginx.pid;
-error_log {folder}/nginx.log error;
+error_log stderr error;
 worker_processes 1;
 events {{ }}
 http {{
     access_log off;
+    client_body_temp_path {folder}/nginx-1;
+    proxy_temp_path {folder}/nginx-2;
+    fastcgi_temp_path {folder}/nginx-3;
+    uwsgi_temp_path {folder}/nginx-4;
+    scgi_temp_path {folder}/nginx-5;
     upstream netkit {{
         server 127.0.0.1:{behind};
         keepalive 100;

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.running import freePort
+from compliance.operation import HAPROXY, NGINX
 from tests.interop.http_peers import waitFor
 from tests.interop.peers import (
     SCRIPTS,
@@ -22,43 +23,6 @@ from tests.interop.peers import (
     eventually,
     requirePeer,
 )
-
-NGINX = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log stderr error;
-worker_processes 1;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/nginx-1;
-    proxy_temp_path {folder}/nginx-2;
-    fastcgi_temp_path {folder}/nginx-3;
-    uwsgi_temp_path {folder}/nginx-4;
-    scgi_temp_path {folder}/nginx-5;
-    upstream netkit {{ server 127.0.0.1:{behind}; keepalive 20; }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://netkit;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-        }}
-    }}
-}}
-"""
-
-HAPROXY = """
-defaults
-    mode http
-    timeout connect 10s
-    timeout client 60s
-    timeout server 60s
-    http-reuse always
-listen front
-    bind 127.0.0.1:{port}
-    server netkit 127.0.0.1:{behind}
-"""
 
 # Each request that is over has a line with its status.
 TAC = """
