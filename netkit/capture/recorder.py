@@ -19,7 +19,7 @@ from ..wire.recording import Direction, Event, Octets, PlainOctets
 DELAY = 0.05
 
 # How many octets of memory wait for that at most.
-_BATCH = 2**21
+_BATCH = 2**20
 
 _new = tuple.__new__
 

@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from ..base.descriptors import writePieces
 from ..base.malloc import raiseTrimThreshold
+from ..base.preallocation import preallocate
 from ..base.worker import Worker
 from ..wire.recording import Event, PlainOctets, RecordingWriter
 from .loss import Loss
@@ -32,6 +33,9 @@ _log = Logger()
 
 # The number comes first: clocks are set back at times.
 _NAME = re.compile(r"netkit-(\d{6,})-\d{8}T\d{6}Z\.pcapng")
+
+# For how many octets at a time a file gets the disk's blocks.
+_AHEAD = 2**24
 
 # After a write that failed, for how many seconds nothing is written.
 _RETRY_AFTER = 1.0
@@ -77,6 +81,8 @@ class SegmentFiles:
         self._writer = RecordingWriter(application, uuid4().hex)
         self._descriptor: int | None = None
         self._written = 0
+        # Up to where the file has the disk's blocks, or was not given them.
+        self._allocated = 0
         # Whether the next events begin a section of the file: its first, or one after what the
         # disk did not take.
         self._begins = True
@@ -117,6 +123,7 @@ class SegmentFiles:
         End the file.
         """
         if self._descriptor is not None:
+            self._trim(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -142,7 +149,7 @@ class SegmentFiles:
             # Another process that records to the same folder may have been faster.
             with suppress(FileExistsError):
                 self._descriptor = os.open(path, flags, 0o600)
-        self._written = 0
+        self._written = self._allocated = 0
         self._begins = True
         for oldest in files[: max(0, len(files) - self._count + 1)]:
             # Another process may record to the same folder.
@@ -150,13 +157,32 @@ class SegmentFiles:
 
     def _append(self, pieces: Sequence[bytes | memoryview]) -> None:
         assert self._descriptor is not None
+        size = sum(map(len, pieces))
+        self._allocate(self._descriptor, self._written + size)
         try:
             writePieces(self._descriptor, pieces)
         except OSError:
             # A block that is cut short would be the end of what can be read.
-            os.ftruncate(self._descriptor, self._written)
+            self._trim(self._descriptor)
             raise
-        self._written += sum(map(len, pieces))
+        self._written += size
+
+    def _allocate(self, descriptor: int, size: int) -> None:
+        """
+        Have blocks for so many octets of the file, and for some that will come.
+        """
+        if size > self._allocated:
+            ahead = max(size, min(self._allocated + _AHEAD, self._size)) - self._allocated
+            preallocate(descriptor, self._allocated, ahead)
+            self._allocated += ahead
+
+    def _trim(self, descriptor: int) -> None:
+        """
+        Take from the file what is behind the last whole block: octets, and blocks of the disk.
+        """
+        self._allocated = self._written
+        with suppress(OSError):
+            os.ftruncate(descriptor, self._written)
 
 
 @implementer(IPlainSink)

@@ -97,6 +97,23 @@ def test_the_oldest_files_make_room(tmp_path: Path) -> None:
         assert rest == [octets(10_000)]
 
 
+def test_a_file_has_the_disk_ahead_and_gives_back_what_it_did_not_take(tmp_path: Path) -> None:
+    size = 2**20
+    written = files(tmp_path, size=size)
+    written.write([opened(), octets(1000)])
+    [path] = segmentFiles(tmp_path)
+    if path.stat().st_blocks * 512 < size:
+        pytest.skip("the file system has no fallocate(2)")
+    # Whoever reads it meanwhile finds what was written, and nothing behind it.
+    assert events(tmp_path) == [[opened(), octets(1000)]]
+    assert path.stat().st_size < 10_000
+    written.write([octets(2000)])
+    assert path.stat().st_blocks * 512 < 2 * size
+    written.close()
+    assert path.stat().st_blocks * 512 < 10_000
+    assert events(tmp_path) == [[opened(), octets(1000), octets(2000)]]
+
+
 def test_another_run_goes_on_counting(tmp_path: Path) -> None:
     for _ in range(2):
         written = files(tmp_path)
