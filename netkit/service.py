@@ -17,7 +17,6 @@ from twisted.internet.defer import (
     maybeDeferred,
     succeed,
 )
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
@@ -35,21 +34,14 @@ from .base.arguments import checkSeconds
 from .base.endpoints import serverEndpoint
 from .base.factories import AnyFactory
 from .base.listening import SteadyReactor
+from .base.starting import LISTENING_ERRORS, CannotStart, cannotListen
 from .base.twistedprivate import endpointService
 from .operation.signals import addSignalCall
 from .operation.supervisor import supervisor
 
+__all__ = ["AnnouncedEndpoint", "CannotStart", "ListeningService"]
+
 _log = Logger()
-
-
-class CannotStart(SystemExit, Exception):
-    """
-    The process cannot do what it was asked to, for the reason given in one line.
-
-    As a L{SystemExit} it ends the process with status 1 and that line on standard error, where
-    another exception would show a traceback. As an L{Exception} it lets twistd clean up its PID
-    file, and tell the shell that waits for a daemon to come up.
-    """
 
 
 class ListeningService(MultiService):
@@ -266,13 +258,8 @@ class AnnouncedEndpoint:
         """
         try:
             port = yield self._endpoint.listen(factory)
-        # A backlog out of range is an OverflowError, a path too long a plain OSError.
-        except (CannotListenError, OSError, OverflowError) as error:
-            raise CannotStart(
-                # The reason first: the shell that starts a daemon gets to see 100 bytes.
-                f"{self._service.service}: cannot listen: {_reason(error)}: "
-                f"{self._description!r}; choose another endpoint, or end what listens there"
-            ) from error
+        except LISTENING_ERRORS as error:
+            raise cannotListen(self._service.service, self._description, error) from error
         address = port.getHost()
         self._service.addresses.append(address)
         _log.info(
@@ -282,11 +269,3 @@ class AnnouncedEndpoint:
             description=self._description,
         )
         return port
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, CannotListenError):
-        error = error.socketError
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error)

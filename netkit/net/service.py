@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
 from ..base.arguments import checkSeconds
+from ..base.starting import LISTENING_ERRORS, cannotListen, listeningError
 from .server import Server
 
 _log = Logger()
@@ -53,7 +54,8 @@ class ServerService(Service):
         """
         Listen, unless that was done.
 
-        @raise Exception: where an endpoint cannot be listened on, when that is known at once.
+        @raise CannotStart: an endpoint cannot be listened on, and that is known at once. Where it
+            turns out later, the log says so.
         """
         super().startService()
         self._start()
@@ -79,7 +81,10 @@ class ServerService(Service):
                 failures: list[Failure] = []
                 listening.addErrback(failures.append)
                 for failure in failures:
-                    failure.raiseException()
+                    try:
+                        failure.raiseException()
+                    except LISTENING_ERRORS as error:
+                        raise cannotListen("netkit.net server", endpoint, error) from error
             else:
                 listening.addErrback(self._cannotListen, endpoint)
 
@@ -90,5 +95,10 @@ class ServerService(Service):
 
     def _cannotListen(self, failure: Failure, endpoint: object) -> None:
         # Where the service was stopped meanwhile, that is why.
-        if self._started:
-            _log.failure("cannot listen on {endpoint}", failure, endpoint=endpoint)
+        if not self._started:
+            return
+        try:
+            failure.raiseException()
+        except LISTENING_ERRORS as error:
+            reason = listeningError(error)
+            _log.error("cannot listen on {endpoint}: {reason}", endpoint=endpoint, reason=reason)

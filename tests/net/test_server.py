@@ -5,9 +5,11 @@ Tests for L{netkit.net.server} and what it is made of.
 from __future__ import annotations
 
 import gc
+import os
 import socket as system
 import weakref
 from collections.abc import AsyncIterator, Callable
+from errno import EADDRINUSE
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, cast
@@ -33,13 +35,14 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.logger import LogEvent, formatEvent
+from twisted.logger import LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from netkit import net
 from netkit.base.addresses import addressText
 from netkit.base.listenoptions import ListenOptions
+from netkit.base.starting import CannotStart
 from netkit.net.accesslist import AccessList, Network
 from tests.narrow import present, tcpAddress
 from tests.net.results import now
@@ -630,15 +633,20 @@ async def test_a_service(where: str, logged: list[LogEvent]) -> None:
 
 
 def test_a_service_that_cannot_start(logged: list[LogEvent]) -> None:
+    """
+    One line says why, and what to do: to whoever starts it, or in the log.
+    """
     server = net.createServer(print)
-    with pytest.raises(CannotListenError):
-        net.ServerService(server, Broken(fail(CannotListenError("", 1, "taken")))).startService()
+    taken = CannotListenError("", 1, OSError(EADDRINUSE, os.strerror(EADDRINUSE)))
+    with pytest.raises(CannotStart, match="cannot listen: Address already in use"):
+        net.ServerService(server, Broken(fail(taken))).startService()
     later: Deferred[object] = Deferred()
     net.ServerService(server, Broken(later)).startService()
-    later.errback(CannotListenError("", 1, "taken"))
-    (event,) = [event for event in logged if "log_failure" in event]
+    later.errback(taken)
+    (event,) = [event for event in logged if event["log_level"] is LogLevel.error]
     logged.remove(event)
-    assert event["log_failure"].check(CannotListenError)
+    assert present(formatEvent(event)).endswith(">: Address already in use")
+    assert "log_failure" not in event
 
 
 def test_a_service_that_is_stopped_before_it_listens() -> None:
