@@ -12,9 +12,11 @@ from twisted.internet import defer
 from twisted.python import failure as failures
 from twisted.python.failure import Failure
 
+from . import coroutines
+
 # The files whose functions pass a Failure into a coroutine and out of it, and so have in their
 # variables the exception whose traceback leads to them.
-_DRIVERS = frozenset({defer.__file__, failures.__file__})
+_DRIVERS = frozenset({defer.__file__, failures.__file__, coroutines.__file__})
 
 # Since Python 3.12 a frame that is done leads to those that called it, Twisted's among them.
 _LEADS_TO_CALLERS = sys.version_info >= (3, 12)
@@ -42,9 +44,9 @@ def releaseFrames(failure: Failure) -> None:
     Cut the circle that a failed coroutine's exception is in, once it is dealt with.
 
     The exception's traceback leads to the frames that it went through, with all their variables:
-    to the coroutine's, where an upload may be, and to Twisted's, which have the exception. So all
-    of that would stay in memory until the next full collection, long after the connection. Without
-    Twisted's frames it goes with the last who has the exception.
+    to the coroutine's, where an upload may be, and to those of who drives it, which have the
+    exception. So all of that would stay in memory until the next full collection, long after the
+    connection. Without the driver's frames it goes with the last who has the exception.
 
     @param failure: the failure. Its traceback still tells where it was raised, on Pythons before
         3.12; from that on there is none, so it is to be logged before.

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from ..base.budget import Budget, BudgetExceededError
+from ..base.coroutines import Arrival
 from ..base.failures import releaseFrames
 from ..wire.errors import HTTPProtocolError
 from ..wire.http import Fields
@@ -39,7 +40,7 @@ class RequestContent:
         self.budget = budget
         self._want = want
         self._whole: _Whole | None = None
-        self._reader: Deferred[bytes] | None = None
+        self._reader: Arrival[bytes] | None = None
         self._error: Callable[[], Exception] | None = None
 
     def __aiter__(self) -> RequestContent:
@@ -89,7 +90,7 @@ class RequestContent:
             return fail(RuntimeError("another read of this content is still waiting"))
         if whole is not None:
             self._whole = whole
-        self._reader = reader = Deferred[bytes](self._stoppedWaiting)
+        self._reader = reader = Arrival[bytes](self._stoppedWaiting)
         self._want(True)
         return reader
 
@@ -109,7 +110,7 @@ class RequestContent:
             return
         if whole is None:
             self._reader = None
-            reader.callback(data)
+            reader.arrived(data)
             return
         try:
             whole.add(data)
@@ -126,7 +127,7 @@ class RequestContent:
         self.trailers = trailers
         reader, self._reader = self._reader, None
         if reader is not None:
-            reader.callback(b"" if self._whole is None else self._whole.join())
+            reader.arrived(b"" if self._whole is None else self._whole.join())
 
     def failed(self, error: Exception) -> bool:
         """
@@ -140,7 +141,7 @@ class RequestContent:
             return False
         self._forget()
         failure = Failure(error)
-        reader.errback(failure)
+        reader.failed(failure)
         # Whoever read may have caught it, and go on.
         releaseFrames(failure)
         return True

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from twisted.web.iweb import IBodyProducer
 
-from ..base.coroutines import maybeCoroutine
+from ..base.coroutines import resultOf
 from .refusals import HTTPError
 from .request import Request
 from .response import Response, Upgrade
@@ -61,7 +61,7 @@ def cors(handler: Handler, origins: Collection[str] | None = None) -> Wrapped:
                 answer.append((b"access-control-allow-headers", b", ".join(wanted)))
             return Response(204, b"", answer)
         try:
-            response = await maybeCoroutine(handler, request)
+            response = await resultOf(handler, request)
         except HTTPError as error:
             error.headers = [*error.headers, *fields(request)]
             raise
@@ -80,7 +80,7 @@ def gzipped(handler: Handler, level: int = 6) -> Wrapped:
     """
 
     async def handle(request: Request) -> HandlerResult:
-        response: HandlerResult = await maybeCoroutine(handler, request)
+        response: HandlerResult = await resultOf(handler, request)
         if not isinstance(response, Response) or not _isCompressible(response):
             return response
         vary = [(b"vary", b"accept-encoding")]
@@ -122,9 +122,9 @@ def basicAuth(
 
     async def handle(request: Request) -> HandlerResult:
         given = _credentials(request.headers.get(b"authorization", b""))
-        if given is None or not await maybeCoroutine(isRight, *given):
+        if given is None or not await resultOf(isRight, *given):
             raise HTTPError(401, headers=challenge)
-        result: HandlerResult = await maybeCoroutine(handler, request)
+        result: HandlerResult = await resultOf(handler, request)
         return result
 
     return handle

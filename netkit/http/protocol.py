@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from inspect import iscoroutine
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -17,7 +18,7 @@ from twisted.python.failure import Failure
 
 from ..base.arguments import callableName
 from ..base.budget import BudgetExceededError, Share
-from ..base.coroutines import explain, startCoroutine
+from ..base.coroutines import Runner, explain
 from ..base.deadlines import Deadline
 from ..base.failures import releaseFrames
 from ..base.notes import note, tell
@@ -81,7 +82,7 @@ class HTTPProtocol(ServerProtocol):
         # The request that is being answered; what its answer, or the rest of it, comes from; and
         # whether that is somebody else, or only waits for the client to take what is there.
         self._request: Request | None = None
-        self._result: Deferred[Any] | None = None
+        self._result: Deferred[Any] | Runner | None = None
         self._awaiting = False
         self._processing = False
         self._first = True
@@ -294,23 +295,26 @@ class HTTPProtocol(ServerProtocol):
         if isinstance(result, _RESULTS):
             self._respond(result, request)
             return
-        try:
-            deferred: Deferred[Any] = (
-                result if isinstance(result, Deferred) else startCoroutine(result)
-            )
-        except TypeError:
-            self._handlerFailed(Failure(_noResult(result)), request)
-            return
-        self._result = deferred
         self._awaiting = True
-        deferred.addCallback(self._handled, request)
-        deferred.addErrback(self._handlerFailed, request)
+        if isinstance(result, Deferred):
+            self._result = result
+            result.addCallbacks(
+                self._handled, self._handlerFailed, callbackArgs=(request,), errbackArgs=(request,)
+            )
+        elif iscoroutine(result):
+            self._result = runner = Runner(result, self._handled, self._handlerFailed, request)
+            runner.start()
+        else:
+            self._handled(result, request)
         self._endIfAbandoned()
 
-    def _handled(self, result: HandlerResult, request: Request) -> None:
-        if not isinstance(result, _RESULTS):
-            raise _noResult(result)
-        self._respond(result, request)
+    def _handled(self, result: object, request: Request) -> None:
+        try:
+            if not isinstance(result, _RESULTS):
+                raise _noResult(result)
+            self._respond(result, request)
+        except Exception:
+            self._handlerFailed(Failure(), request)
 
     def _handlerFailed(self, failure: Failure, request: Request) -> None:
         error = failure.value
@@ -388,9 +392,8 @@ class HTTPProtocol(ServerProtocol):
             return response.status
 
         self._awaiting = not isinstance(response.content, bytes)
-        self._result = sending = startCoroutine(send())
-        sending.addCallback(self._streamed, request)
-        sending.addErrback(self._streamFailed, request)
+        self._result = runner = Runner(send(), self._streamed, self._streamFailed, request)
+        runner.start()
         self._endIfAbandoned()
 
     def _streamed(self, status: int, request: Request) -> None:

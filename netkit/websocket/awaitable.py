@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
-from functools import partial
 from types import TracebackType, coroutine
 from typing import Any, TypeAlias
 
@@ -258,9 +257,8 @@ class WebSocket(WebSocketProtocol):
     def _received(self, message: Message) -> None:
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
-            if type(receiver) is Arrival and (runner := receiver.runner) is not None:
-                receiver.runner = None
-                runner.resume(message)
+            if type(receiver) is Arrival and receiver.runner is not None:
+                receiver.arrived(message)
             else:
                 self._arrival = None
                 receiver.callback(message)
@@ -330,12 +328,12 @@ class WebSocketApplication:
                 f"the handler of a WebSocket is a coroutine function, and returned {handling!r}: "
                 "write async def"
             )
-        Runner(handling, partial(self._returned, ws), partial(self._failed, ws))
+        Runner(handling, self._returned, self._failed, ws).start()
 
-    def _returned(self, ws: WebSocket, result: object) -> None:
+    def _returned(self, result: object, ws: WebSocket) -> None:
         ws.transport.loseConnection()
 
-    def _failed(self, ws: WebSocket, failure: Failure) -> None:
+    def _failed(self, failure: Failure, ws: WebSocket) -> None:
         if ws.state is State.OPEN or not failure.check(*_ENDS):
             peer = addressText(ws.getPeer())
             _log.failure(
