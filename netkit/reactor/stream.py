@@ -43,6 +43,9 @@ _FIRST = 4
 # After so many octets at once there may well be more, and libuv reads on, 32 times and more.
 _MUCH = 128 * 1024
 
+# How much a connection may give the kernel from a full buffer in one turn, in octets.
+_SHARE = 256 * 1024
+
 _DONE = Failure(CONNECTION_DONE)
 _LOST = Failure(CONNECTION_LOST)
 
@@ -108,11 +111,12 @@ class StreamMixin(BufferedConnection):
 
     Writing: the first C{write} in a turn, or after something arrived, goes to the kernel at once,
     with next to nothing in between. More of them in the same turn are queued and leave together
-    at its end, in one system call; so does everything that is not a plain write of bytes on a
-    connection that is in order.
+    at its end, in one system call, or when a producer would have to pause; so does everything that
+    is not a plain write of bytes on a connection that is in order.
 
     @ivar _context: in which its callbacks run, from when it is connected on.
     @ivar native: whether uvloop has, or is about to have, the socket.
+    @ivar _flushed: how much of its share of the turn C{_flushedIn} it gave the kernel.
     @ivar _openMode: the write mode while all is in order, as it is again when something arrives.
     @ivar _reading: whether the application wants what arrives.
     @ivar _resting: whether uvloop does not read, since this connection had its share of the turn.
@@ -143,6 +147,7 @@ class StreamMixin(BufferedConnection):
         # Set on the instance: CPython's inline cache misses attributes that the class defines too.
         self._reading = self._resting = False
         self._scheduled = False
+        self._flushed = self._flushedIn = 0
         super().__init__(*args)
 
     def takeOver(self, done: Callable[[], None]) -> None:
@@ -375,8 +380,26 @@ class StreamMixin(BufferedConnection):
     def isSendBufferFull(self) -> bool:
         if not self.native:
             return super().isSendBufferFull()
-        held = 0 if self._uv is None else self._uv.get_write_buffer_size()
-        return bool(held + queuedSize(self) > self.bufferSize)
+        uv, queued = self._uv, queuedSize(self)
+        if uv is None:
+            return queued > self.bufferSize
+        held: int = uv.get_write_buffer_size()
+        if queued > self.bufferSize and not held and self._mayFlush(queued):
+            # The producer need not wait for what the kernel takes at once.
+            uv.writelines(takeQueue(self))
+            queued, held = 0, uv.get_write_buffer_size()
+        return queued + held > self.bufferSize
+
+    def _mayFlush(self, size: int) -> bool:
+        """
+        Whether so many octets are within this connection's share of the turn; if so, count them.
+        """
+        number = self._turn.number
+        if self._flushedIn != number:
+            self._flushedIn = number
+            self._flushed = 0
+        self._flushed += size
+        return self._flushed <= _SHARE
 
     def _queueWrites(self) -> None:
         """

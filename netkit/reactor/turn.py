@@ -14,6 +14,9 @@ from typing import Any
 # In seconds.
 _LONG = 0.001
 
+# How often a producer may be asked for more when a turn ends, before the others have theirs.
+_ROUNDS = 4
+
 
 class LogContext(dict[str, str]):
     """
@@ -135,8 +138,16 @@ class Turn:
         self.loop.call_soon(self._ended, context=self.context)
 
     def _ended(self) -> None:
-        self.ending = False
-        self.number += 1
-        unflushed, self._unflushed = self._unflushed, []
-        for stream in unflushed:
-            stream.turnEnded()
+        try:
+            # Where all was sent, the next round has what was written when that was told.
+            for _ in range(_ROUNDS):
+                unflushed, self._unflushed = self._unflushed, []
+                for stream in unflushed:
+                    stream.turnEnded()
+                if not self._unflushed:
+                    break
+        finally:
+            self.ending = False
+            self.number += 1
+            if self._unflushed:
+                self.expectEnd()

@@ -336,6 +336,61 @@ def test_pauses_and_resumes_a_push_producer(run: Run, kind: str) -> None:
     run(scenario)
 
 
+def test_does_not_pause_a_producer_for_what_is_sent_at_once(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            await later(reactor)
+            producer = Producer(client.transport)
+            client.transport.registerProducer(producer, True)
+            piece = bytes(70_000)
+            client.transport.write(b"header")
+            client.transport.write(piece)
+            assert producer.asked == []
+            # In one turn the kernel is not given all that it may take.
+            for _ in range(19):
+                client.transport.write(piece)
+            assert "pause" in producer.asked
+            assert await server.receive(1_400_006) == b"header" + bytes(1_400_000)
+            await producer.resumed
+
+    run(scenario)
+
+
+def test_asks_a_pull_producer_more_than_once_in_a_turn(run: Run, kind: str) -> None:
+    class Endless:
+        def __init__(self, transport: Any) -> None:
+            self.transport = transport
+            self.asked = 0
+
+        def resumeProducing(self) -> None:
+            self.asked += 1
+            self.transport.write(b"x")
+
+        def stopProducing(self) -> None:
+            """
+            Nothing is to be done.
+            """
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            await later(reactor)
+            producer = Endless(client.transport)
+            client.transport.registerProducer(producer, False)
+            await later(reactor)
+            for _ in range(3):
+                before = producer.asked
+                turn = Deferred[None]()
+                reactor.eventloop.call_soon(turn.callback, None)
+                await turn
+                # And the others have theirs.
+                assert 1 < producer.asked - before < 10
+            client.transport.unregisterProducer()
+            expected = producer.asked
+            assert await server.receive(expected) == b"x" * expected
+
+    run(scenario)
+
+
 def test_asks_a_pull_producer_for_more(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
