@@ -243,13 +243,17 @@ async def chat(netkit: Netkit, messages: int) -> None:
 
 RECORDED = ("--capture", "recorded", "--capture-file-size", "8000000", "--capture-files", "4")
 
+# What the inspector keeps is soon as much as it may be.
+SOON_FULL = ("--inspect-buffer", "4000000")
+
 
 async def posts() -> None:
     """
     Much at once.
     """
     for service in ("http", "print-respond"):
-        async with services(*RECORDED, "--output", "printed", "--format", "text") as netkit:
+        printed = "--output", "printed", "--format", "text"
+        async with services(*RECORDED, *printed, "--without", "inspector") as netkit:
             await post(netkit, 1000, service)
             before = netkit.memory()
             netkit.forgetPeak()
@@ -262,7 +266,9 @@ async def connections() -> None:
     """
     Many, one after another and fifty at a time.
     """
-    async with services(*RECORDED, "--output", "printed", "--format", "json") as netkit:
+    async with services(
+        *RECORDED, *SOON_FULL, "--output", "printed", "--format", "json"
+    ) as netkit:
         rounds = []
         for _ in range(4):
             for _ in range(50):
@@ -280,7 +286,9 @@ async def load(seconds: float) -> None:
     """
     A bit of everything.
     """
-    async with services(*RECORDED, "--output", "printed", "--format", "json") as netkit:
+    async with services(
+        *RECORDED, *SOON_FULL, "--output", "printed", "--format", "json"
+    ) as netkit:
         end = time.monotonic() + seconds
         count = 0
 
