@@ -4,7 +4,8 @@ What became of a request, for whoever counts or logs them.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 from ..wire.http import RequestHead
 
@@ -28,3 +29,8 @@ class Exchange(NamedTuple):
     seconds: float
     ended: float
     transport: Any
+
+
+#: Who is told of exchanges: with the values of an L{Exchange} in their order, since to make one
+#: costs more than to count it.
+ExchangeDone: TypeAlias = Callable[[RequestHead | None, int, int, float, float, Any], object]

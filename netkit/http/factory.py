@@ -4,7 +4,7 @@ What makes HTTP connections.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from reprlib import repr as shortened
 
 from twisted.internet.interfaces import IProtocolNegotiationFactory, IReactorTime
@@ -14,7 +14,7 @@ from ..base.arguments import checkCallable, checkFlag, checkSeconds
 from ..server import ServerFactory, ServerProtocol
 from ..wire.http import Limits
 from .date import DateLine
-from .exchange import Exchange
+from .exchange import ExchangeDone
 from .protocol import HTTPProtocol
 from .refusals import RefusalResponse, plainRefusal
 from .settings import Handler, HTTPSettings
@@ -36,7 +36,7 @@ class HTTPFactory(ServerFactory):
         refusedMethods: frozenset[bytes] = frozenset({b"CONNECT", b"TRACE"}),
         allowHalfOpen: bool = False,
         refusal: RefusalResponse = plainRefusal,
-        exchangeDone: Callable[[Exchange], object] | None = None,
+        exchangeDone: ExchangeDone | None = None,
         maxConnections: int = 10_000,
         maxBuffered: int = 256 * 2**20,
         idleTimeout: float = 75.0,
@@ -48,8 +48,8 @@ class HTTPFactory(ServerFactory):
             fails has the client answered 500; when the client goes away, what it awaits is
             cancelled.
         @param limits: how large the parts of a request may be.
-        @param exchangeDone: called with each L{Exchange} when it is over, for who counts or logs
-            them.
+        @param exchangeDone: called when an exchange is over, for who counts or logs them, with the
+            values of an L{Exchange}.
         @param headTimeout: how many seconds a request's head may take from its first octet to its
             last; 408 is answered then.
         @param contentTimeout: how many seconds of being read from a client may take to send the

@@ -4,8 +4,6 @@ One HTTP connection on a transport.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from inspect import iscoroutine
 from typing import Any
 
@@ -32,7 +30,6 @@ from ..wire.http.response import ResponseMessage
 from ..wire.http.server import Closing, Reading, ServerConnection, Writing
 from .content import NO_CONTENT, RequestContent
 from .date import DateLine
-from .exchange import Exchange
 from .flow import WriteFlow
 from .refusals import HTTPError, Refusal, plainRefusal
 from .request import Request
@@ -43,9 +40,6 @@ from .settings import HandlerResult, HTTPSettings
 _log = Logger()
 
 _RESULTS = (Response, Upgrade)
-
-# Made of a tuple: for each request, a call of the class would cost more than all that is read.
-_exchange: Callable[[tuple[Any, ...]], Exchange] = partial(tuple.__new__, Exchange)
 
 # A member of an Enum is looked up more slowly than a name.
 _HEAD = Reading.HEAD
@@ -244,7 +238,6 @@ class HTTPProtocol(ServerProtocol):
         self._request = request = Request(head, content, self.transport)
         if self._settings.exchangeDone is not None:
             self._began = self.factory.clock.seconds()
-            self._streamedOctets = 0
         if self._first:
             self._first = False
             self._handleTimed(request)
@@ -399,6 +392,7 @@ class HTTPProtocol(ServerProtocol):
     def _streamed(self, status: int, request: Request) -> None:
         if request is self._request:
             self._exchangeDone(status, self._streamedOctets)
+            self._streamedOctets = 0
             self._endExchange()
 
     def _streamFailed(self, failure: Failure, request: Request) -> None:
@@ -465,12 +459,12 @@ class HTTPProtocol(ServerProtocol):
         tell = self._settings.exchangeDone
         if tell is None:
             return
-        head, seconds, now = None, 0.0, self.factory.clock.seconds()
-        if self._request is not None:
-            head = self._request.head
-            seconds = now - self._began
+        request, now = self._request, self.factory.clock.seconds()
         try:
-            tell(_exchange((head, status, octets, seconds, now, self.transport)))
+            if request is None:
+                tell(None, status, octets, 0.0, now, self.transport)
+            else:
+                tell(request.head, status, octets, now - self._began, now, self.transport)
         except Exception:
             _log.failure("What is told of exchanges failed")
 

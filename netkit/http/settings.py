@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from ..wire.http import Limits
-from .exchange import Exchange
+from .exchange import ExchangeDone
 from .refusals import RefusalResponse
 from .request import Request
 from .response import Response, Upgrade
@@ -44,4 +44,4 @@ class HTTPSettings:
     refusedMethods: frozenset[bytes]
     allowHalfOpen: bool
     refusal: RefusalResponse
-    exchangeDone: Callable[[Exchange], object] | None
+    exchangeDone: ExchangeDone | None

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -24,14 +24,18 @@ from .logfile import LogFile
 
 if TYPE_CHECKING:
     # Not every service speaks them.
-    from ..http.exchange import Exchange
     from ..websocket.conversation import Conversation
+    from ..wire.http import RequestHead
     from .counted import CountedConnection
+
+    #: The values of an L{Exchange <netkit.http.Exchange>}.
+    Values: TypeAlias = tuple[RequestHead | None, int, int, float, float, Any]
 
 _log = Logger()
 
-#: What a line is about.
-Entry: TypeAlias = "Exchange | Conversation | CountedConnection"
+#: What a line is about: an exchange by its values alone, as nearly all are, or something with the
+#: same values under their names.
+Entry: TypeAlias = "Values | Conversation | CountedConnection"
 
 #: What makes lines of several: it is told how far the time of day is ahead of their clock's.
 Format = Callable[[Sequence[Any], float], bytes]
@@ -64,7 +68,8 @@ def parseFormat(text: str) -> Format:
             raise ValueError(f"{{{name}}} is none of {', '.join(sorted(_VALUES))}")
 
     def line(entry: Entry, ahead: float) -> str:
-        return _FIELD.sub(lambda found: _text(_VALUES[found[1]](entry, ahead)), text) + "\n"
+        values = _values(entry)
+        return _FIELD.sub(lambda name: _text(_VALUES[name[1]](values, entry, ahead)), text) + "\n"
 
     def own(entries: Sequence[Entry], ahead: float) -> bytes:
         return "".join([line(each, ahead) for each in entries]).encode("utf-8", "backslashreplace")
@@ -78,34 +83,33 @@ def combined(entries: Sequence[Entry], ahead: float) -> bytes:
     of a request that there was not.
     """
     # One time for all, as in nginx: they are of the same moment.
-    when = _second(int(entries[-1].ended + ahead))
+    when = _second(int(_values(entries[-1])[4] + ahead))
     begins: dict[object, bytes] = {}
-    requests: dict[bytes, bytes] = {}
-    ends: dict[object, bytes] = {}
+    ends: dict[object, tuple[bytes, bytes]] = {}
     lines = []
     for entry in entries:
-        head, transport = entry.head, entry.transport
+        head, status, octets, _, _, transport = (
+            entry if isinstance(entry, tuple) else _values(entry)
+        )
         begin = begins.get(transport)
         if begin is None:
             begin = begins[transport] = b"%b - - [%b]" % (_host(transport), when)
         if head is None:
-            request, end = getattr(entry, "service", "-").encode(), b'"-" "-"'
+            line, referer, agent = getattr(entry, "service", "-").encode(), b"-", b"-"
         else:
-            request = requests.get(head.line, b"")
-            if not request:
-                request = requests[head.line] = _headQuoted(head.line.rstrip(b"\r\n"))
-            end = ends.get(head.fields, b"")
-            if not end:
-                end = ends[head.fields] = _client(head.fields.raw)
-        # What knows its octets need not be looked into.
-        octets = entry.octets or _sent(entry)
-        lines.append(b'%b "%b" %d %d %b\n' % (begin, request, entry.status, octets, end))
+            line, fields = head.line[:-2], head.fields
+            end = ends.get(fields)
+            if end is None:
+                section = b"\n" + fields.raw
+                end = ends[fields] = _value(section, _REFERER), _value(section, _AGENT)
+            referer, agent = end
+        made = b'%b "%b" %d %d "%b" "%b"\n' % (begin, line, status, octets, referer, agent)
+        if made.count(_QUOTE) != 6 or _BACKSLASH in made or _TAB in made or not made.isascii():
+            # A valid head has no other control characters.
+            line, referer, agent = map(_quoted, (line, referer, agent))
+            made = b'%b "%b" %d %d "%b" "%b"\n' % (begin, line, status, octets, referer, agent)
+        lines.append(made)
     return b"".join(lines)
-
-
-def _client(section: bytes) -> bytes:
-    section = b"\n" + section
-    return b'"%b" "%b"' % (_value(section, _REFERER), _value(section, _AGENT))
 
 
 # How most write the name of a field, and then in lower case.
@@ -121,16 +125,7 @@ def _value(section: bytes, names: tuple[bytes, bytes]) -> bytes:
         if found < 0:
             return b"-"
     start = found + len(names[1])
-    return _headQuoted(section[start : section.index(b"\r", start)].strip(b" \t"))
-
-
-def _headQuoted(octets: bytes) -> bytes:
-    """
-    Quote what is in a valid head, which has no other control characters.
-    """
-    if octets.isascii() and not (_QUOTE in octets or _BACKSLASH in octets or _TAB in octets):
-        return octets
-    return _quoted(octets)
+    return section[start : section.index(b"\r", start)].strip(b" \t")
 
 
 def jsonLines(entries: Sequence[Entry], ahead: float) -> bytes:
@@ -139,46 +134,45 @@ def jsonLines(entries: Sequence[Entry], ahead: float) -> bytes:
     """
     connections: dict[object, str] = {}
     requests: dict[bytes, str] = {}
-    fields: dict[object, str] = {}
+    sections: dict[object, str] = {}
     lines = []
     for entry in entries:
-        head, transport = entry.head, entry.transport
+        values = entry if isinstance(entry, tuple) else _values(entry)
+        head, status, octets, seconds, ended, transport = values
         connection = connections.get(transport)
         if connection is None:
-            connection = connections[transport] = _members(("connection", "peer"), entry)
+            connection = connections[transport] = _members(("connection", "peer"), values, entry)
         request = sent = ""
         if head is not None:
             request = requests.get(head.line, "")
             if not request:
-                request = requests[head.line] = _members(("method", "target"), entry)
-            found = fields.get(head.fields)
+                request = requests[head.line] = _members(("method", "target"), values, entry)
+            found = sections.get(head.fields)
             if found is None:
-                found = fields[head.fields] = _members(("referer", "agent", "traceparent"), entry)
+                found = sections[head.fields] = _members(_SENT, values, entry)
             sent = found
-        kind: Any = type(entry)
-        own = _ownNames(kind)
-        if own:
-            sent += _members(own, entry)
-        octets = entry.octets or _sent(entry)
+        if values is not entry:
+            sent += _members(_OWN, values, entry)
         lines.append(
-            f'{{"time": "{_time(entry, ahead)}"{connection}{request}, "status": {entry.status}, '
-            f'"octets": {octets}, "seconds": {entry.seconds:.6f}{sent}}}\n'
+            f'{{"time": "{_time(ended + ahead)}"{connection}{request}, "status": {status}, '
+            f'"octets": {octets}, "seconds": {seconds:.6f}{sent}}}\n'
         )
     return "".join(lines).encode()
 
 
-def _members(names: Iterable[str], entry: Entry) -> str:
+def _members(names: Iterable[str], values: Values, entry: Entry) -> str:
     """
     Make of some values what follows others in a JSON object.
     """
-    values = [(name, _VALUES[name](entry, 0.0)) for name in names]
-    return "".join(
-        [f', "{name}": {json.dumps(value)}' for name, value in values if value is not None]
-    )
+    found = [(name, _VALUES[name](values, entry, 0.0)) for name in names]
+    return "".join([f', "{name}": {_encode(value)}' for name, value in found if value is not None])
 
 
-def _time(entry: Entry, ahead: float) -> str:
-    milliseconds = int((entry.ended + ahead) * 1000)
+_encode = json.JSONEncoder().encode
+
+
+def _time(seconds: float) -> str:
+    milliseconds = int(seconds * 1000)
     return f"{_isoSecond(milliseconds // 1000)}.{milliseconds % 1000:03d}+00:00"
 
 
@@ -202,28 +196,31 @@ _OWN = {
 }
 
 
-@cache
-def _ownNames(kind: Any) -> tuple[str, ...]:
-    return tuple(name for name, own in _OWN.items() if hasattr(kind, own))
+# What a client sends for it.
+_SENT = ("referer", "agent", "traceparent")
 
 
-def _ownValue(own: str) -> Callable[[Any, float], object]:
-    return lambda entry, ahead: getattr(entry, own, None)
+def _ownValue(own: str) -> Callable[[Values, object, float], object]:
+    return lambda values, entry, ahead: getattr(entry, own, None)
 
 
-def _fieldValue(name: bytes) -> Callable[[Any, float], object]:
-    return lambda entry, ahead: _field(entry, name)
+def _fieldValue(name: bytes) -> Callable[[Values, object, float], object]:
+    def value(values: Values, entry: object, ahead: float) -> str | None:
+        found = None if values[0] is None else values[0].fields.get(name)
+        return None if found is None else found.decode("latin-1")
+
+    return value
 
 
-_VALUES: dict[str, Callable[[Any, float], object]] = {
-    "time": _time,
-    "connection": lambda entry, ahead: getattr(entry.transport, "number", None),
-    "peer": lambda entry, ahead: addressText(entry.transport.getPeer()),
-    "method": lambda entry, ahead: entry.head and entry.head.method.decode("latin-1"),
-    "target": lambda entry, ahead: entry.head and entry.head.target.decode("latin-1"),
-    "status": lambda entry, ahead: entry.status,
-    "octets": lambda entry, ahead: _sent(entry),
-    "seconds": lambda entry, ahead: round(entry.seconds, 6),
+_VALUES: dict[str, Callable[[Values, Any, float], object]] = {
+    "time": lambda values, entry, ahead: _time(values[4] + ahead),
+    "connection": lambda values, entry, ahead: getattr(values[5], "number", None),
+    "peer": lambda values, entry, ahead: addressText(values[5].getPeer()),
+    "method": lambda values, entry, ahead: values[0] and values[0].method.decode("latin-1"),
+    "target": lambda values, entry, ahead: values[0] and values[0].target.decode("latin-1"),
+    "status": lambda values, entry, ahead: values[1],
+    "octets": lambda values, entry, ahead: values[2],
+    "seconds": lambda values, entry, ahead: round(values[3], 6),
     "referer": _fieldValue(b"referer"),
     "agent": _fieldValue(b"user-agent"),
     "traceparent": _fieldValue(b"traceparent"),
@@ -231,16 +228,14 @@ _VALUES: dict[str, Callable[[Any, float], object]] = {
 }
 
 
-def _sent(entry: Entry) -> int:
-    if entry.status != 101 or not hasattr(entry, "code"):
-        return entry.octets
-    # Of a WebSocket, all that went over its connection, which is counted beneath it.
-    return int(getattr(entry.transport, "octetsSent", 0))
-
-
-def _field(entry: Entry, name: bytes) -> str | None:
-    value = None if entry.head is None else entry.head.fields.get(name)
-    return None if value is None else value.decode("latin-1")
+def _values(entry: Entry) -> Values:
+    if isinstance(entry, tuple):
+        return entry
+    octets = entry.octets
+    if entry.status == 101:
+        # Of a WebSocket, all that went over its connection, which is counted beneath it.
+        octets = int(getattr(entry.transport, "octetsSent", 0))
+    return entry.head, entry.status, octets, entry.seconds, entry.ended, entry.transport
 
 
 def _host(transport: Any) -> bytes:
@@ -271,6 +266,14 @@ class AccessLog:
         self._reactor = reactor
         self._waiting: list[Entry] = []
         self._logging: IDelayedCall | None = None
+
+    def logExchange(self, *values: Any) -> None:
+        """
+        Log an exchange, soon.
+
+        @param values: those of an L{Exchange <netkit.http.Exchange>}.
+        """
+        self.log(values)
 
     def log(self, entry: Entry) -> None:
         """

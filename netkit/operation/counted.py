@@ -56,12 +56,42 @@ class CountedConnection:
         self.transport = transport
 
 
+class _Counter:
+    """
+    Counts octets on their way through a connection. CPython looks up anew whatever is asked of
+    what has C{__getattr__}, as what wraps a transport does: this one has not.
+
+    @ivar protocol: takes what arrives.
+    @ivar transport: takes what is written.
+    @ivar received: how many octets arrived.
+    @ivar sent: how many were written.
+    """
+
+    __slots__ = ("protocol", "received", "sent", "transport")
+
+    def __init__(self, protocol: IProtocol) -> None:
+        self.protocol = protocol
+        self.transport: Any = None
+        self.received = self.sent = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Count what arrived.
+        """
+        self.received += len(data)
+        self.protocol.dataReceived(data)
+
+    def write(self, data: bytes) -> None:
+        """
+        Count what is written.
+        """
+        self.sent += len(data)
+        self.transport.write(data)
+
+
 class CountedProtocol(TransparentProtocol):
     """
     A connection whose octets are counted.
-
-    @ivar octetsReceived: how many octets arrived.
-    @ivar octetsSent: how many were written.
     """
 
     factory: CountedFactory
@@ -72,28 +102,39 @@ class CountedProtocol(TransparentProtocol):
         @param wrappedProtocol: the service's protocol.
         """
         super().__init__(factory, wrappedProtocol)
-        self.octetsReceived = self.octetsSent = 0
         self._began = 0.0
+        self._counter = counter = _Counter(wrappedProtocol)
+        # Found at once, in place of what is inherited.
+        vars(self).update(dataReceived=counter.dataReceived, write=counter.write)
+
+    @property
+    def octetsReceived(self) -> int:
+        """
+        How many octets arrived.
+        """
+        return self._counter.received
+
+    @property
+    def octetsSent(self) -> int:
+        """
+        How many were written.
+        """
+        return self._counter.sent
 
     def makeConnection(self, transport: ITransport) -> None:
         self._began = self.factory.clock.seconds()
+        self._counter.transport = transport
         super().makeConnection(transport)
-
-    def dataReceived(self, data: bytes) -> None:
-        self.octetsReceived += len(data)
-        self.wrappedProtocol.dataReceived(data)
-
-    def write(self, data: bytes) -> None:
-        self.octetsSent += len(data)
-        self.transport.write(data)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         pieces = list(data)
-        self.octetsSent += sum(map(len, pieces))
+        self._counter.sent += sum(map(len, pieces))
         self.transport.writeSequence(pieces)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
+        # It has this one, as its transport.
+        del self._counter.protocol
         self.factory.ended(self, reason, self._began)
 
 

@@ -17,8 +17,8 @@ from ..base.refused import REFUSED
 
 if TYPE_CHECKING:
     # Not every service speaks them.
-    from ..http.exchange import Exchange
     from ..websocket.conversation import Conversation
+    from ..wire.http import RequestHead
 
 #: A figure's name, then the values of its labels.
 Key = tuple[str, ...]
@@ -28,6 +28,8 @@ Figures = dict[Key, float]
 
 #: The upper bounds of what is counted of how long something takes, in seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+_FIRST = BUCKETS[0]
 
 # Clients make up others, and each would be a figure of its own.
 _METHODS = frozenset(
@@ -53,24 +55,33 @@ class Requests:
     """
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[bytes, int], int] = {}
-        self._buckets = [0] * (len(BUCKETS) + 1)
+        self._counts: dict[int, dict[bytes, int]] = {}
+        # Of those that took longer than the first bound: most do not, by far.
+        self._slow = [0] * (len(BUCKETS) + 1)
         self._seconds = 0.0
 
-    def count(self, exchange: Exchange) -> None:
+    def count(
+        self,
+        head: RequestHead | None,
+        status: int,
+        octets: int,
+        seconds: float,
+        ended: float,
+        transport: Any,
+    ) -> None:
         """
-        Count one that is over.
+        Count one that is over: the values of an L{Exchange <netkit.http.Exchange>}.
         """
-        head, status, _, seconds, _, _ = exchange
-        key = (b"other" if head is None else head.method, status)
+        method = b"other" if head is None else head.method
         try:
-            self._counts[key] += 1
+            self._counts[status][method] += 1
         except KeyError:
-            if key[0] not in _METHODS:
-                key = b"other", status
-            self._counts[key] = self._counts.get(key, 0) + 1
-        # Most take less than the first bound, by far.
-        self._buckets[bisect_left(BUCKETS, seconds) if seconds > BUCKETS[0] else 0] += 1
+            counts = self._counts.setdefault(status, {})
+            if method not in _METHODS:
+                method = b"other"
+            counts[method] = counts.get(method, 0) + 1
+        if seconds > _FIRST:
+            self._slow[bisect_left(BUCKETS, seconds)] += 1
         self._seconds += seconds
 
     def figures(self, service: str) -> Figures:
@@ -78,10 +89,14 @@ class Requests:
         Tell what was counted.
         """
         found: Figures = {}
-        for (method, status), number in self._counts.items():
-            kind = ("requests", service, method.decode(), f"{status // 100}xx")
-            found[kind] = found.get(kind, 0) + number
-        return found | _histogram("requests", service, self._buckets, self._seconds)
+        total = 0
+        for status, counts in self._counts.items():
+            for method, number in counts.items():
+                kind = ("requests", service, method.decode(), f"{status // 100}xx")
+                found[kind] = found.get(kind, 0) + number
+                total += number
+        buckets = [total - sum(self._slow), *self._slow[1:]]
+        return found | _histogram("requests", service, buckets, self._seconds)
 
 
 class Pings:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,7 +15,7 @@ from twisted.internet.task import deferLater
 from twisted.python.usage import UsageError
 
 from ..http import HTTPFactory, Request, Response
-from ..http.exchange import Exchange
+from ..http.exchange import ExchangeDone
 from ..inspector.services import AnswerChange, fieldsJSON, octetsJSON
 from ..operation.figures import Requests
 from ..operation.supervisor import supervisor
@@ -215,13 +215,13 @@ def makeService(options: Options) -> PluginService:
         clock=IReactorTime(reactor),
     )
     accessLog = makeAccessLog(options)
-    told: list[Callable[[Exchange], None]] = []
+    told: list[ExchangeDone] = []
     if options["metrics"] is not None:
         requests = Requests()
         supervisor(reactor).addFigures(lambda: requests.figures(options.service))
         told.append(requests.count)
     if accessLog is not None:
-        told.append(accessLog.log)
+        told.append(accessLog.logExchange)
     return listeningService(
         options,
         HTTPFactory(

@@ -5,7 +5,7 @@ A factory that listens on endpoint strings, as a service.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..operation.metrics import MetricsEndpoint
     from .faulting import Faulting
 
-T = TypeVar("T")
+P = ParamSpec("P")
 
 # What is recorded has so many seconds to be written in, at least, when a service stops.
 _LAST = 0.5
@@ -283,16 +283,16 @@ def makeAccessLog(options: ServiceOptions) -> AccessLog | None:
     return AccessLog(file, parseFormat(options["access-log-format"]), reactor)
 
 
-def each(calls: Sequence[Callable[[T], object]]) -> Callable[[T], object] | None:
+def each(calls: Sequence[Callable[P, object]]) -> Callable[P, object] | None:
     """
     Make one call of several; none of none.
     """
     if len(calls) < 2:
         return calls[0] if calls else None
 
-    def call(argument: T) -> None:
+    def call(*arguments: P.args, **named: P.kwargs) -> None:
         for one in calls:
-            one(argument)
+            one(*arguments, **named)
 
     return call
 

@@ -38,7 +38,7 @@ async def handler(request):
     await deferLater(reactor, 0.02)
     return Response(200, b"done")
 
-factory = HTTPFactory(handler, exchangeDone=lambda done: answered.write(f"{done.status}\\n"))
+factory = HTTPFactory(handler, exchangeDone=lambda *done: answered.write(f"{done[1]}\\n"))
 application = Application("http")
 ListeningService("tcp:0:interface=127.0.0.1", factory).setServiceParent(application)
 """

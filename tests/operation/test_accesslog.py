@@ -47,7 +47,9 @@ class Peer(StringTransport):
 def exchanges(handler: Any, octets: bytes = REQUEST, leave: bool = False) -> list[Exchange]:
     done: list[Exchange] = []
     clock = Clock()
-    factory = HTTPFactory(handler, exchangeDone=done.append, clock=clock)
+    factory = HTTPFactory(
+        handler, exchangeDone=lambda *values: done.append(Exchange(*values)), clock=clock
+    )
     protocol: Any = factory.buildProtocol(None)
     protocol.makeConnection(Peer())
     protocol.dataReceived(octets)
@@ -149,8 +151,8 @@ def test_what_is_told_of_exchanges() -> None:
         yield b"12"
         yield b"345"
 
-    (streamed,) = exchanges(lambda request: Response(200, pieces()))
-    assert (streamed.status, streamed.octets) == (200, 5)
+    (streamed, again) = exchanges(lambda request: Response(200, pieces()), REQUEST * 2)
+    assert (streamed.status, streamed.octets) == (again.status, again.octets) == (200, 5)
 
 
 @pytest.mark.parametrize(

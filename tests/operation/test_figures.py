@@ -4,12 +4,21 @@ Tests for L{netkit.operation.figures}.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.testing import StringTransport
 
 from netkit.faults import Faults, parseFault
-from netkit.operation.figures import Conversations, Figures, Pings, faultFigures, merge, past
+from netkit.operation.figures import (
+    Conversations,
+    Figures,
+    Pings,
+    Requests,
+    faultFigures,
+    merge,
+    past,
+)
 from netkit.websocket import Conversation
 
 
@@ -52,6 +61,31 @@ def test_counters_outlive_a_process_and_what_is_there_now_does_not() -> None:
     assert past(ended) == {("accepted", "echo"): 5.0, ("capture", "events"): 7.0}
     fresh: Figures = {("accepted", "echo"): 1.0, ("open", "echo"): 1.0}
     assert merge([past(ended), fresh])["accepted", "echo"] == 6.0
+
+
+def test_requests() -> None:
+    requests = Requests()
+    transport: Any = StringTransport()
+    for method, status, seconds in (
+        (b"GET", 200, 0.0),
+        (b"GET", 204, 0.001),
+        (b"GET", 404, 0.002),
+        (b"BREW", 200, 20.0),
+        (b"MAKE", 200, 0.0),
+    ):
+        head: Any = SimpleNamespace(method=method)
+        requests.count(head, status, 5, seconds, 1.0, transport)
+    requests.count(None, 400, 5, 0.0, 1.0, transport)
+    found = requests.figures("web")
+    assert {key[2:]: number for key, number in found.items() if key[0] == "requests"} == {
+        ("GET", "2xx"): 2,
+        ("GET", "4xx"): 1,
+        ("other", "2xx"): 2,
+        ("other", "4xx"): 1,
+    }
+    assert found["seconds", "requests", "web"] == 20.003
+    bounds = ("0.001", "0.0025", "10.0", "+Inf")
+    assert [found["bucket", "requests", "web", bound] for bound in bounds] == [4, 5, 5, 6]
 
 
 def test_pings() -> None:

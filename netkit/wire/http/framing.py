@@ -208,7 +208,8 @@ def has_content(method: bytes, status: int) -> bool:
     return not (
         method == b"HEAD"
         or status < 200
-        or status in (204, 304)
+        or status == 204
+        or status == 304
         or (method == b"CONNECT" and status < 300)
     )
 
