@@ -8,7 +8,7 @@ from __future__ import annotations
 from asyncio import Transport
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from operator import attrgetter
+from functools import partial
 from typing import Any
 
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
@@ -50,11 +50,6 @@ _DONE = Failure(CONNECTION_DONE)
 _LOST = Failure(CONNECTION_LOST)
 
 
-def _deliver(protocol: Any, data: bytes) -> None:
-    # To call a method takes less than to make a bound one of it, which C code then calls.
-    protocol.dataReceived(data)
-
-
 class LoopProtocol:
     """
     The asyncio protocol of one connection: passes on what uvloop has to tell.
@@ -73,8 +68,12 @@ class LoopProtocol:
     def connection_made(self, transport: Transport) -> None:
         self._stream._uv = transport
 
-    # uvloop asks for it once: no call of ours is on the way of what arrives.
-    data_received = property(attrgetter("_stream._received"))
+    @property
+    def data_received(self) -> Callable[[bytes], None]:
+        # uvloop asks for it once. What arrives gets into the connection's context and to it
+        # without any Python of ours in between.
+        run: Any = self._stream._context.run
+        return partial(run, self._stream._received)
 
     def eof_received(self) -> bool:
         self._stream._reading = False
@@ -302,14 +301,13 @@ class StreamMixin(BufferedConnection):
 
     def _received(self, data: bytes) -> None:
         """
-        Hand to the application what arrived.
+        Hand to the application what arrived. This is called in the connection's context.
         """
         self._writeMode = self._openMode
         turn = self._turn
         turn.current = self
         try:
-            # The protocol may be another one by now.
-            self._context.run(_deliver, self.protocol, data)
+            self.protocol.dataReceived(data)
         except BaseException as error:
             self._raised(error)
         turn.current = None
@@ -327,7 +325,11 @@ class StreamMixin(BufferedConnection):
 
     def write(self, data: bytes) -> None:
         mode = self._writeMode
-        if mode and type(data) is bytes:
+        if mode == _DIRECT and type(data) is bytes:
+            # Most are answers.
+            self._writeMode = _QUEUED
+            self._uv.write(data)
+        elif mode and type(data) is bytes:
             if mode & _FIRST:
                 turn = self._turn
                 number = turn.number
@@ -497,6 +499,4 @@ class StreamMixin(BufferedConnection):
         """
         failure = Failure(error)
         _log.failure("{stream}: unhandled error, the connection is closed", failure, stream=self)
-        # Its context was left by the way of the exception.
-        self._turn.current = None
         self.connectionLost(failure)
