@@ -7,6 +7,7 @@ An HTTP/1.1 server (RFC 9110, RFC 9112) for Twisted.
     - L{netkit.http.refusals}: answers that refuse, the handler's and netkit's.
     - L{netkit.http.resources}: handlers that are trees of twisted.web's resources.
     - L{netkit.http.files}, L{netkit.http.events}: files and server-sent events as responses.
+    - L{netkit.http.filecontent}: content that is in a file.
     - L{netkit.http.middleware}: functions around handlers.
     - L{netkit.http.content}: the content of a request, as it is read.
     - L{netkit.http.forms}, L{netkit.http.storing}: forms with their uploads, contents as files.

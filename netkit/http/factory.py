@@ -112,7 +112,7 @@ class HTTPFactory(ServerFactory):
         """
         What TLS clients are told that is spoken here (RFC 7301).
         """
-        return [b"http/1.1"]
+        return [b"http/1.1", b"http/1.0"]
 
     def connectionClosed(self, protocol: ServerProtocol) -> None:
         super().connectionClosed(protocol)

@@ -5,26 +5,20 @@ Files as responses. The reactor never waits for one: threads of its pool do.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
 from email.utils import formatdate
 from mimetypes import guess_type
 from os import PathLike
 from stat import S_ISREG
-from threading import Lock
 from typing import NamedTuple
 
 from twisted.internet.threads import deferToThread
 
+from ..base.filerange import FileRange
 from ..wire.http.conditional import select
+from .filecontent import FileContent
 from .refusals import HTTPError
 from .request import Request
 from .response import Headers, Response
-
-# So much is read at once, and twice as much each time that the client took it, up to the largest:
-# a piece costs the way to a thread and back, and who takes none is to hold few octets in memory.
-# One piece is read while another one is sent.
-_PIECE = 2**18
-_LARGEST_PIECE = 2**20
 
 
 async def fileResponse(
@@ -72,7 +66,7 @@ async def fileResponse(
     fields.append((b"content-type", (contentType or found.type).encode()))
     if status == 206:
         fields.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, found.size)))
-    content = _pieces(_Reader(found.path), start, end)
+    content = FileContent(FileRange(found.path, start, end))
     return Response(status, content, fields, length=end - start)
 
 
@@ -103,55 +97,3 @@ def _type(path: str) -> str:
     if kind is None:
         return "application/octet-stream"
     return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
-
-
-class _Reader:
-    """
-    Reads a file, in threads: opened by the first read, closed whenever nobody reads.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock = Lock()
-        self._descriptor: int | None = None
-        self._closed = False
-
-    def read(self, start: int, size: int) -> bytes:
-        """
-        Read some.
-        """
-        with self._lock:
-            if self._closed:
-                return b""
-            if self._descriptor is None:
-                self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            return os.pread(self._descriptor, size, start)
-
-    def close(self) -> None:
-        """
-        Close it.
-        """
-        with self._lock:
-            self._closed = True
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-
-
-async def _pieces(reader: _Reader, start: int, end: int) -> AsyncIterator[bytes]:
-    size = _PIECE
-    reading = deferToThread(reader.read, start, min(size, end - start))
-    try:
-        while start < end:
-            piece = await reading
-            if not piece:
-                # Somebody cut it: the response ends before its length.
-                return
-            start += len(piece)
-            if start < end:
-                size = min(2 * size, _LARGEST_PIECE)
-                reading = deferToThread(reader.read, start, min(size, end - start))
-            yield piece
-    finally:
-        # Whoever is told of the end is not told of what was read ahead.
-        reading.addErrback(lambda failure: None)
-        deferToThread(reader.close)

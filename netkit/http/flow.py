@@ -10,6 +10,8 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IPushProducer, ITransport
 
 from ..base.backpressure import Backpressure
+from ..base.filerange import FileRange
+from ..base.sendfile import LEAST, FileSender, socketTransport
 
 # So much is written without waiting for what follows: one more write is cheaper than a copy then.
 _TOGETHER = 2**13
@@ -58,6 +60,24 @@ class WriteFlow(Backpressure):
         """
         octets, self.pending = self.pending, b""
         self._transport.write(octets)
+
+    async def sendFile(self, file: FileRange, sent: Callable[[int], object]) -> None:
+        """
+        Have the system send a range of a file, behind all that was written before, if it is worth
+        that and the system can. What is left of the range is to be written.
+
+        @param file: the range.
+        @param sent: called with how many octets were sent since it was called last.
+        """
+        connection = socketTransport(self._transport) if file.left >= LEAST else None
+        if connection is None:
+            return
+        # Meanwhile the transport has another producer, which pauses this one.
+        self.unregister()
+        try:
+            await FileSender(connection, file, self, sent).send()
+        finally:
+            self.register(self._transport)
 
     def end(self) -> None:
         """

@@ -30,6 +30,7 @@ from ..wire.http.response import ResponseMessage
 from ..wire.http.server import Closing, Reading, ServerConnection, Writing
 from .content import NO_CONTENT, RequestContent
 from .date import DateLine
+from .filecontent import FileContent
 from .flow import WriteFlow
 from .refusals import HTTPError, Refusal, plainRefusal
 from .request import Request
@@ -379,8 +380,16 @@ class HTTPProtocol(ServerProtocol):
             self._streamedOctets += len(piece)
             return server.send_content(piece)
 
+        def sent(octets: int) -> None:
+            self.idleTicks = 0
+            self._streamedOctets += octets
+            server.content_sent(octets)
+
+        content = response.content
+        verbatim = isinstance(content, FileContent) and server.takes_verbatim(content.range.left)
+
         async def send() -> int:
-            await sendContent(response.content, encode, flow)
+            await sendContent(content, encode, flow, sent if verbatim else None)
             flow.write(server.end_response(trailers() if trailers else ()))
             return response.status
 
@@ -508,6 +517,7 @@ class HTTPProtocol(ServerProtocol):
             "closed the connection while {request} was answered",
             request=self._request,
         )
+        self._exchangeDone(499, self._streamedOctets)
         self._server.abandon()
         self._cancel()
         self._updateFlowAndTimers()

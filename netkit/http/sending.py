@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IConsumer, IProducer
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
+from .filecontent import FileContent
 from .flow import WriteFlow
 
 # How much of content that is there already is written at once.
@@ -21,6 +22,7 @@ async def sendContent(
     content: bytes | AsyncIterable[bytes] | IBodyProducer,
     encode: Callable[[bytes], bytes],
     flow: WriteFlow,
+    sent: Callable[[int], object] | None = None,
 ) -> None:
     """
     Write a content; its end is left to do.
@@ -31,6 +33,8 @@ async def sendContent(
     @param content: what to write.
     @param encode: serialises a piece.
     @param flow: writes, and knows when to.
+    @param sent: where pieces are sent as they are: called in place of C{encode} with the number of
+        octets that were sent without being written.
     """
     if isinstance(content, bytes):
         content = _sliced(content)
@@ -38,6 +42,8 @@ async def sendContent(
         await _produce(content, encode, flow)
         return
     try:
+        if sent is not None and isinstance(content, FileContent):
+            await flow.sendFile(content.range, sent)
         async for piece in content:
             flow.write(encode(piece))
             await flow.ready()

@@ -44,7 +44,9 @@ class Peer(StringTransport):
         return IPv4Address("TCP", "192.0.2.1", 1234)
 
 
-def exchanges(handler: Any, octets: bytes = REQUEST, leave: bool = False) -> list[Exchange]:
+def exchanges(
+    handler: Any, octets: bytes = REQUEST, leave: bool = False, end: bool = False
+) -> list[Exchange]:
     done: list[Exchange] = []
     clock = Clock()
     factory = HTTPFactory(
@@ -54,7 +56,9 @@ def exchanges(handler: Any, octets: bytes = REQUEST, leave: bool = False) -> lis
     protocol.makeConnection(Peer())
     protocol.dataReceived(octets)
     clock.advance(0.5)
-    if leave:
+    if end:
+        protocol.readConnectionLost()
+    if end or leave:
         protocol.connectionLost(Failure(ConnectionLost()))
     return done
 
@@ -142,6 +146,8 @@ def test_what_waits_to_be_logged_goes_before_a_file_moves_and_before_the_end(
 def test_what_is_told_of_exchanges() -> None:
     (late,) = exchanges(lambda request: Deferred(), leave=True)
     assert (late.status, late.seconds) == (499, 0.5)
+    (ended,) = exchanges(lambda request: Deferred(), end=True)
+    assert (ended.status, ended.seconds) == (499, 0.5)
     (bad,) = exchanges(lambda request: Response(), b"no HTTP\r\n\r\n")
     assert (bad.status, bad.head) == (400, None)
     (head,) = exchanges(lambda request: Response(200, b"12345"), REQUEST.replace(b"GET", b"HEAD"))

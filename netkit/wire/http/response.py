@@ -268,6 +268,12 @@ class ContentEncoder:
             return b"transfer-encoding: chunked\r\n"
         return b"" if self._left is None else b"content-length: %d\r\n" % self._left
 
+    def takes_verbatim(self, octets: int) -> bool:
+        """
+        Tell whether so many octets are sent as they are.
+        """
+        return not self._chunked and (self._left is None or octets <= self._left)
+
     def encode(self, data: bytes) -> bytes:
         """
         Serialise a piece.
@@ -276,13 +282,21 @@ class ContentEncoder:
         """
         if self._chunked:
             return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        self.count(len(data))
+        return data
+
+    def count(self, octets: int) -> None:
+        """
+        Count octets that are sent as they are.
+
+        @raise LocalProtocolError: there are more than was told.
+        """
         if self._left is not None:
-            self._left -= len(data)
+            self._left -= octets
             if self._left < 0:
                 raise LocalProtocolError(
                     f"the content is {-self._left} octets longer than its length said"
                 )
-        return data
 
     def finish(self, trailers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
         """

@@ -359,6 +359,24 @@ class ServerConnection:
             raise LocalProtocolError("the response is over, and its content with it")
         return self._encoder.encode(data)
 
+    def takes_verbatim(self, octets: int) -> bool:
+        """
+        Tell whether content can be sent as it is: in no chunks, and no more than the length said.
+
+        @param octets: how many octets.
+        """
+        return self._encoder is not None and self._encoder.takes_verbatim(octets)
+
+    def content_sent(self, octets: int) -> None:
+        """
+        Take note of content that was sent as it is, as L{takes_verbatim} allows, by other means.
+
+        @param octets: how many octets.
+        @raise LocalProtocolError: it is more than the length said.
+        """
+        if self._encoder is not None:
+            self._encoder.count(octets)
+
     def end_response(self, trailers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
         """
         Send the end of the content.
