@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from netkit.http import Form, HTTPFactory, Request, Response
@@ -172,6 +173,8 @@ async def test_large_files_are_on_disk(listen: Listen, store: Path) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_contents_are_saved(listen: Listen, store: Path) -> None:
+    from twisted.internet import reactor
+
     saved = store / "saved"
 
     async def handler(request: Request) -> Response:
@@ -184,7 +187,9 @@ async def test_contents_are_saved(listen: Listen, store: Path) -> None:
         assert b"larger than 600000 octets" in await ask(listen, handler, octets)
     assert await ask(listen, handler, post(b"")) == b"0"
     assert saved.read_bytes() == b""
-    assert list(store.iterdir()) == [saved]
+    # What was begun is removed by a thread.
+    while list(store.iterdir()) != [saved]:
+        await deferLater(reactor, 0.001)
 
 
 @pytest_twisted.ensureDeferred
