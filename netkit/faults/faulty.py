@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.addresses import addressText
+from ..base.boundaries import boundariesOf
 from ..base.deadlines import Deadline
 from ..base.factories import AnyFactory
 from ..base.halfclose import endWriting
@@ -26,6 +27,7 @@ from ..base.heldproducer import HeldProducer
 from ..base.notes import note
 from ..base.wrapping import TransparentFactory, TransparentProtocol
 from .faults import ArmedFault, Faults
+from .following import Following
 from .messages import Exchanges
 from .specification import Fault, Side, Unit
 from .stages import STAGES, End, Outlet, Stage
@@ -56,6 +58,13 @@ class Way:
         How many octets are held back.
         """
         return self.outlet.held + sum(stage.held for stage in self._stages)
+
+    @property
+    def passes(self) -> bool:
+        """
+        Whether everything comes out as it is put in, and at once.
+        """
+        return self.outlet.empty and all(stage.passes for stage in self._stages)
 
     def put(self, data: bytes) -> None:
         """
@@ -130,6 +139,9 @@ class FaultyProtocol(TransparentProtocol):
         self._reason: Failure | None = None
         self._lost = Deadline(self.clock, self._tellLost)
         self._exchanges: Exchanges | None = None
+        self._following: Following | None = None
+        # Whether nothing is done to octets, which then go no way of ours.
+        self._quiet = False
         self._refusals: list[ArmedFault] = []
         self._in = Way(self._receive)
         self._out = Way(self._write)
@@ -137,10 +149,12 @@ class FaultyProtocol(TransparentProtocol):
     def makeConnection(self, transport: ITransport) -> None:
         self.connect(transport)
         if self.factory.changing:
-            self._exchanges = self._follow()
+            service = boundariesOf(self.wrappedProtocol)
+            self._following = Following(self, service, server=self.factory.server)
         for armed in self.factory.faults:
             self._arm(armed, opening=True)
         self.factory.faults.watch(self)
+        self._settle()
         self.wrappedProtocol.makeConnection(self)
         if self._refusals and not self._gone:
             self.tell(self._refusals[0], "the connection")
@@ -153,6 +167,7 @@ class FaultyProtocol(TransparentProtocol):
         A fault was added, while this was open.
         """
         self._arm(armed, opening=False)
+        self._settle()
 
     def faultChanged(self, armed: ArmedFault, again: bool) -> None:
         """
@@ -174,6 +189,7 @@ class FaultyProtocol(TransparentProtocol):
             stage.change(fault)
         if self._exchanges is not None:
             self._exchanges.changed()
+        self._settle()
         self.moved()
 
     def faultRemoved(self, armed: ArmedFault, close: bool) -> None:
@@ -185,6 +201,7 @@ class FaultyProtocol(TransparentProtocol):
         removed = [way.remove(armed.name) for way in (self._in, self._out)]
         if self._exchanges is not None:
             self._exchanges.remove(armed)
+        self._settle()
         self.moved()
         if close and any(removed):
             self.close()
@@ -193,6 +210,8 @@ class FaultyProtocol(TransparentProtocol):
         fault = armed.fault
         if not self._concerned(fault):
             return
+        if self._following is not None:
+            self._join(self._following.begin())
         if fault.unit is Unit.CONNECTION:
             if fault.kind == "refuse":
                 if opening and armed.strikes():
@@ -204,15 +223,30 @@ class FaultyProtocol(TransparentProtocol):
             if not opening:
                 # What is spoken here was not followed from its start.
                 return
-            self._exchanges = self._follow()
+            self._join(Exchanges(self))
+            assert self._exchanges is not None
         self._exchanges.add(armed, self._addStage(armed) if fault.kind in STAGES else None)
 
-    def _follow(self) -> Exchanges:
-        exchanges = Exchanges(self)
+    def _join(self, exchanges: Exchanges) -> None:
+        """
+        Have what goes through messages do so on the way of the octets.
+        """
+        if exchanges is self._exchanges:
+            return
+        if self._exchanges is not None:
+            # By another name than faults have.
+            for way in (self._in, self._out):
+                way.remove("")
+        self._exchanges = exchanges
         self._way(Side.UPSTREAM).add(exchanges.requests, first=True)
         self._way(Side.DOWNSTREAM).add(exchanges.pace, first=True)
         self._way(Side.DOWNSTREAM).add(exchanges.responses, first=True)
-        return exchanges
+
+    def _settle(self) -> None:
+        """
+        See whether anything is to be done to octets.
+        """
+        self._quiet = not self._gone and self._in.passes and self._out.passes
 
     def _addStage(self, armed: ArmedFault) -> Stage:
         fault = armed.fault
@@ -310,6 +344,7 @@ class FaultyProtocol(TransparentProtocol):
 
     def _stop(self) -> None:
         self._gone = True
+        self._quiet = False
         self.factory.faults.unwatch(self)
         self._in.stop()
         self._out.stop()
@@ -317,7 +352,12 @@ class FaultyProtocol(TransparentProtocol):
     # What the transport tells.
 
     def dataReceived(self, data: bytes) -> None:
-        self._in.put(data)
+        if not self._quiet:
+            self._in.put(data)
+            return
+        if self._following is not None:
+            self._following.received(data)
+        self.wrappedProtocol.dataReceived(data)
 
     def _receive(self, data: bytes) -> None:
         try:
@@ -352,7 +392,11 @@ class FaultyProtocol(TransparentProtocol):
     # What the service asks of the transport.
 
     def write(self, data: bytes) -> None:
-        if not self._gone and (not self.disconnecting or self._producer is not None):
+        if self._quiet and not self.disconnecting:
+            self.transport.write(data)
+            if self._following is not None:
+                self._following.sent(data if type(data) is bytes else bytes(data))
+        elif not self._gone and (not self.disconnecting or self._producer is not None):
             self._out.put(data if type(data) is bytes else bytes(data))
 
     def _write(self, data: bytes) -> None:

@@ -54,6 +54,13 @@ class FrameFaults:
         # What is on its way, and what came meanwhile.
         self._arrived: deque[bytes] = deque()
 
+    @property
+    def passes(self) -> bool:
+        """
+        Whether the frames are only looked at.
+        """
+        return not (self._faults or self._over or self._arrived)
+
     def put(self, data: bytes) -> None:
         """
         Take octets.

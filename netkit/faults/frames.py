@@ -125,6 +125,11 @@ class FrameSplitter:
         if self._open > len(data):
             self._open -= len(data)
             return
+        if not (self._open or self._pieces) and len(data) > 1:
+            # Nearly all are small, and come alone.
+            masked, length = data[1] & MASK, data[1] & ~MASK
+            if length < 126 and len(data) == length + (6 if masked else 2):
+                return
         at, self._open = self._open, 0
         if self._pieces:
             data = self._rest() + data

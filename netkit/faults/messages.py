@@ -196,7 +196,7 @@ class Exchanges:
             stage.switch(None)
 
 
-class _Messages(Stage):
+class MessageStage(Stage):
     """
     Cuts one direction into messages. While none of them may be struck it only looks at them, and
     passes everything on as it comes.
@@ -229,6 +229,19 @@ class _Messages(Stage):
         """
         return self._strikes or self._dropping
 
+    @property
+    def passes(self) -> bool:
+        return not self.busy and (self.frames is None or self.frames.passes)
+
+    def look(self, data: bytes) -> None:
+        """
+        Take what passes this, while all passes.
+        """
+        if self.frames is not None:
+            self.frames.splitter.follow(data)
+        elif not self.opaque:
+            self.follow(data)
+
     def put(self, data: bytes) -> None:
         if not data or (self.opaque and self._dropping):
             return
@@ -250,9 +263,12 @@ class _Messages(Stage):
         Go through what has arrived, and is passed on as it is.
         """
         receiver = self.receiver
-        receiver.receive(data)
-        self._passed = receiver.buffered
         try:
+            if not self.waits and (head := receiver.receive_alone(data)) is not None:
+                self.wentBy(head)
+                return
+            receiver.receive(data)
+            self._passed = receiver.buffered
             while not (self.opaque or self.waits):
                 event = receiver.next_event()
                 if event is None:
@@ -291,6 +307,14 @@ class _Messages(Stage):
 
         @param octets: what is to be passed on of it.
         @param begun: whether that is the rest, since it was passed on in part.
+        """
+        raise NotImplementedError
+
+    def wentBy(self, head: Any) -> None:
+        """
+        Take a message that was passed on as it is.
+
+        @param head: its head.
         """
         raise NotImplementedError
 
@@ -359,7 +383,7 @@ class _Messages(Stage):
         self._pass(rest)
 
 
-class RequestStage(_Messages):
+class RequestStage(MessageStage):
     """
     Looks for the requests in what a client sends.
     """
@@ -384,18 +408,26 @@ class RequestStage(_Messages):
         self._bound()
 
     def happened(self, event: Any, octets: bytes, begun: bool) -> None:
-        exchanges = self.exchanges
-        over = isinstance(event, EndOfMessage)
         if isinstance(event, RequestHead):
-            exchange = exchanges.decide(event)
-            if exchanges.gated:
-                exchanges.open(None if begun else exchange, Side.UPSTREAM)
-            over = not event.framing.has_content
-            self._changing = exchange if exchange.changes else None
-        self.waits = over and self._changing is not None
+            self._headSent(event, begun)
+        elif isinstance(event, EndOfMessage):
+            self.waits = self._changing is not None
         self._pass(octets)
-        if len(exchanges.waiting) > _MOST_WAITING:
-            exchanges.giveUp()
+        if len(self.exchanges.waiting) > _MOST_WAITING:
+            self.exchanges.giveUp()
+
+    def wentBy(self, head: RequestHead) -> None:
+        self._headSent(head, True)
+        if len(self.exchanges.waiting) > _MOST_WAITING:
+            self.exchanges.giveUp()
+
+    def _headSent(self, head: RequestHead, begun: bool) -> None:
+        exchanges = self.exchanges
+        exchange = exchanges.decide(head)
+        if exchanges.gated:
+            exchanges.open(None if begun else exchange, Side.UPSTREAM)
+        self._changing = exchange if exchange.changes else None
+        self.waits = exchange.changes and not head.framing.has_content
 
     def _bound(self) -> None:
         held = self.receiver.buffered if self.waits else 0
@@ -416,7 +448,7 @@ class RequestStage(_Messages):
                 self.take(b"")
 
 
-class ResponseStage(_Messages):
+class ResponseStage(MessageStage):
     """
     Looks for the responses in what a server sends, and does to them what their requests say.
     """
@@ -449,6 +481,9 @@ class ResponseStage(_Messages):
             self._contentSent(octets)
             if isinstance(event, EndOfMessage):
                 self._ended()
+
+    def wentBy(self, head: ResponseHead) -> None:
+        self._headSent(head, b"", True)
 
     def end(self, end: End) -> None:
         self.receiver.receive_end()
@@ -563,8 +598,12 @@ class Pace(Delayed):
         self.once = 0.0
         self.slices: tuple[int, float] | None = None
 
+    @property
+    def passes(self) -> bool:
+        return self.idle and self.slices is None and not self.once
+
     def put(self, data: bytes) -> None:
-        if self.idle and self.slices is None and not self.once:
+        if self.passes:
             self.next.put(data)
         else:
             super().put(data)

@@ -105,6 +105,13 @@ class Stage:
         self._told = False
 
     @property
+    def passes(self) -> bool:
+        """
+        Whether what comes is passed on as it is and at once, until a fault comes or is changed.
+        """
+        return False
+
+    @property
     def spared(self) -> int:
         """
         How many octets are passed on as they are, before any is struck.

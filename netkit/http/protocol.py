@@ -13,8 +13,10 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from ..base.arguments import callableName
+from ..base.boundaries import IMessageBoundaries
 from ..base.budget import BudgetExceededError, Share
 from ..base.coroutines import Runner, explain
 from ..base.deadlines import Deadline
@@ -53,6 +55,7 @@ _BLOCKED = 1.0
 _READ_AHEAD = 65536
 
 
+@implementer(IMessageBoundaries)
 class HTTPProtocol(ServerProtocol):
     """
     Answers the requests of one connection by a handler. Whose turn it is, and what becomes of the
@@ -93,6 +96,18 @@ class HTTPProtocol(ServerProtocol):
         # For who is told of exchanges: when this one began, and what was streamed of its content.
         self._began = 0.0
         self._streamedOctets = 0
+
+    @property
+    def betweenMessages(self) -> bool:
+        """
+        Whether what is received next begins a request, and nothing is written before that.
+        """
+        server = self._server
+        return (
+            server.writing is Writing.IDLE
+            and server.reading is _HEAD
+            and not (server.receiver.buffered or self._flow.pending)
+        )
 
     def connectionMade(self) -> None:
         super().connectionMade()

@@ -78,6 +78,13 @@ class _Receiver:
         self._buffer = self._rest() + data if self.buffered else data
         self.buffered = len(self._buffer)
 
+    @property
+    def _between(self) -> bool:
+        """
+        Whether nothing of the next message has arrived, and it may.
+        """
+        return not self.buffered and self._decoder is None and self._error is None
+
     def receive_end(self) -> None:
         """
         Take the end of what arrives: the peer closed the connection, or its half of it.
@@ -157,6 +164,26 @@ class RequestReceiver(_Receiver):
         """
         return self._head.method
 
+    def receive_alone(self, data: bytes) -> RequestHead | None:
+        """
+        Take octets that are a request without content, and nothing else: for who wants to know of
+        messages, and not what is in them.
+
+        @return: its head, which is the only event of it; C{None} where they are something else:
+            it is to be received.
+        @raise HTTPProtocolError: as L{next_event} does.
+        """
+        if not data or data[0] == _CR or not self._between:
+            return None
+        try:
+            found = self._head.parse(data, 0)
+        except HTTPProtocolError as error:
+            self._error = str(error), error.status
+            raise
+        if found is None or found[1] != len(data) or found[0].framing.has_content:
+            return None
+        return found[0]
+
     def next_event(self) -> RequestHead | Content | EndOfMessage | None:
         """
         Take the next event; C{None} when more octets are needed for one.
@@ -212,6 +239,33 @@ class ResponseReceiver(_Receiver):
         Say that a request was sent: the framing of its response hangs on its method.
         """
         self._methods.append(method)
+
+    def receive_alone(self, data: bytes) -> ResponseHead | None:
+        """
+        Take octets that are a final response, and nothing else: for who wants to know of messages,
+        and not what is in them.
+
+        @return: its head, which is the only event of it; C{None} where they are something else:
+            it is to be received.
+        @raise HTTPProtocolError: as L{next_event} does.
+        """
+        if not (data and self._methods and self._between):
+            return None
+        try:
+            found = self._head.parse(data, 0, self._methods[0])
+        except HTTPProtocolError as error:
+            self._error = str(error), error.status
+            raise
+        if found is None:
+            return None
+        head, end = found
+        framing = head.framing
+        length = framing.content_length
+        if head.status < 200 or framing.chunked or length is None or end + length != len(data):
+            return None
+        check_content(length, self._limits.content)
+        self.pass_over()
+        return head
 
     def pass_over(self) -> None:
         """

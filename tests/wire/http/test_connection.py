@@ -95,6 +95,44 @@ def test_a_response_that_was_read_elsewhere_is_passed_over() -> None:
     assert isinstance(receiver.next_event(), EndOfMessage)
 
 
+def test_a_message_alone_is_received_at_once() -> None:
+    """
+    Where it is one, and nothing else: whoever receives in the usual way finds all the rest.
+    """
+    head = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+    asked, answered = RequestReceiver(), ResponseReceiver()
+    for _ in range(2):
+        for others in (head[:9], head * 2, b"\r\n" + head, b""):
+            assert asked.receive_alone(others) is None
+        found = asked.receive_alone(head)
+        assert found is not None
+        assert found.target == b"/a"
+        assert answered.receive_alone(answer + b"ok") is None
+        answered.request_sent(b"GET")
+        interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+        for others in (answer, answer + b"o", answer + b"ok!", interim, b""):
+            assert answered.receive_alone(others) is None
+        assert isinstance(answered.receive_alone(answer + b"ok"), ResponseHead)
+        answered.request_sent(b"HEAD")
+        assert answered.receive_alone(answer + b"ok") is None
+        assert isinstance(answered.receive_alone(answer), ResponseHead)
+    asked.receive(head[:9])
+    assert asked.receive_alone(head) is None
+    asked.receive(head[9:])
+    assert isinstance(asked.next_event(), RequestHead)
+    chunked = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert asked.receive_alone(chunked) is None
+    asked.receive(chunked)
+    assert isinstance(asked.next_event(), RequestHead)
+    assert asked.receive_alone(head) is None
+    other = RequestReceiver()
+    with pytest.raises(HTTPProtocolError):
+        other.receive_alone(b"\0")
+    with pytest.raises(HTTPProtocolError):
+        other.next_event()
+
+
 def test_requests_before_an_error_are_told() -> None:
     receiver = RequestReceiver()
     receiver.receive(request() + b"\x00")
