@@ -22,6 +22,7 @@ from ..base.coroutines import Runner, explain
 from ..base.deadlines import Deadline
 from ..base.failures import releaseFrames
 from ..base.notes import note, tell
+from ..base.sockopts import setNoDelay
 from ..base.switching import SwitchedProtocol
 from ..base.timeslice import TIME_SLICE
 from ..server import ServerProtocol
@@ -84,6 +85,7 @@ class HTTPProtocol(ServerProtocol):
         self._awaiting = False
         self._processing = False
         self._first = True
+        self._undelayed = False
         # When this connection goes on, if it is the others' turn.
         self._next: IDelayedCall | None = None
         self._readingPaused = False
@@ -385,6 +387,10 @@ class HTTPProtocol(ServerProtocol):
         Write a response whose content comes little by little. Meanwhile the content of the
         request can still be read.
         """
+        if not self._undelayed:
+            # Its end is not to wait until the client has acknowledged its beginning.
+            self._undelayed = True
+            setNoDelay(self.transport, True)
         server, flow = self._server, self._flow
         message = response.message
         trailers = response.trailers if request.takesTrailers else None

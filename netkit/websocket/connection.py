@@ -17,6 +17,7 @@ from ..base.budget import BudgetExceededError, Share
 from ..base.malloc import raiseTrimThreshold
 from ..base.notes import note, tell
 from ..base.progress import unsent
+from ..base.sockopts import setNoDelay
 from ..base.timeslice import TIME_SLICE
 from ..server import ServerProtocol
 from ..wire.errors import WebSocketProtocolError
@@ -128,6 +129,8 @@ class WebSocketConnection:
         @param response: octets to send before anything else.
         """
         raiseTrimThreshold()
+        # A message is not to wait until the peer has acknowledged the last one.
+        setNoDelay(self.transport, True)
         self.subprotocol = agreement.subprotocol
         self._wire.open(
             deflate=agreement.deflate,

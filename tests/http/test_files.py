@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 
 from netkit.http import Event, HTTPFactory, Request, Response, eventResponse, fileResponse
@@ -130,6 +131,22 @@ def _leadsTo(descriptor: str, root: Path) -> bool:
         return os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(root))
     except OSError:
         return False
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_waits_for_an_acknowledgement(listen: Listen, root: Path) -> None:
+    """
+    What is written after the head is not held back until the client has acknowledged the head.
+    """
+    factory = HTTPFactory(lambda request: fileResponse(request, root / "a.txt"))
+    client = await connect(await listen(factory))
+    client.transport.write(get())
+    while not client.received.endswith(b"text"):
+        await client.receive(len(client.received) + 1)
+    [connection] = factory.connections
+    if isinstance(connection.transport.getHost(), IPv4Address):
+        assert connection.transport.getTcpNoDelay()
+    client.transport.loseConnection()
 
 
 def test_events() -> None:

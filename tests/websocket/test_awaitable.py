@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -122,6 +123,10 @@ async def test_both_ends(listen: Listen) -> None:
     client = WebSocketClientEndpoint.over(endpoint, "ws://localhost/shout", subprotocols=["loud"])
     async with await client.open() as ws:
         assert (ws.state, ws.subprotocol, ws.request) == (State.OPEN, "loud", None)
+        [connection] = factory.connections
+        if isinstance(connection.transport.getHost(), IPv4Address):
+            # A message does not wait until the last one is acknowledged.
+            assert connection.transport.getTcpNoDelay()
         for word in ("a", "b" * 200_000):
             await ws.send(word)
             assert await ws.receive() == word.upper()
