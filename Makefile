@@ -49,12 +49,11 @@ lint: $(VENV)/installed-lint
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 
-# Applications are checked without mypy-zope too, which their authors need not have. A protocol of
-# one's own needs it: to mypy alone, no method of an interface can be called.
+# Applications are checked without mypy-zope too, which their authors need not have.
 types: $(VENV)/installed-check
 	$(bin)/mypy
 	$(bin)/mypy --config-file= --strict --allow-untyped-calls --scripts-are-modules \
-		--cache-dir=.mypy_cache/plain examples/rest.tac examples/chat.tac examples/net_*.py
+		--cache-dir=.mypy_cache/plain examples/*.tac examples/net_*.py examples/plugin/upper.py
 
 coverage: $(VENV)/installed-check
 	$(MAKE) test ARGS="--cov $(ARGS)"

@@ -7,7 +7,6 @@ time that one may be silent::
 """
 
 from twisted.application.service import Application
-from twisted.internet.interfaces import IConsumer, IPushProducer
 
 from netkit.server import ServerFactory, ServerProtocol
 from netkit.service import ListeningService
@@ -20,7 +19,7 @@ class Upper(ServerProtocol):
 
     def connectionMade(self) -> None:
         # A client that does not read is not read from.
-        IConsumer(self.transport).registerProducer(IPushProducer(self.transport), True)
+        self.transport.registerProducer(self.transport, True)
 
     def dataReceived(self, data: bytes) -> None:
         # Not silent: for the factory, which ends those who are.
@@ -28,7 +27,7 @@ class Upper(ServerProtocol):
         self.transport.write(data.upper())
 
     def readConnectionLost(self) -> None:
-        IConsumer(self.transport).unregisterProducer()
+        self.transport.unregisterProducer()
         self.transport.loseConnection()
 
 

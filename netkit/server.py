@@ -16,7 +16,6 @@ from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IReactorTime,
     ISSLTransport,
-    ITCPTransport,
     ITransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -32,6 +31,7 @@ from .base.halfclose import hasHalves
 from .base.notes import note, tell
 from .base.sockopts import closeAfterWrites
 from .base.tls import errorText, handshakeDone
+from .base.transports import StreamTransport
 from .base.waiters import Waiters
 
 _log = Logger()
@@ -53,7 +53,7 @@ class ServerProtocol(Protocol):
     @ivar lingering: whether L{lingeringClose} was called.
     """
 
-    transport: ITCPTransport
+    transport: StreamTransport
     factory: ServerFactory
     idleTicks = 0
     lingering = False

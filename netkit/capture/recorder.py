@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from time import time_ns
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import Attribute, Interface
@@ -48,6 +48,18 @@ class ISink(Interface):
         """
 
 
+class Sink(Protocol):
+    """
+    What type checkers take for an L{ISink}: whatever has the same names. Without a plugin
+    (mypy-zope) they know nothing of who implements an interface.
+    """
+
+    @property
+    def full(self) -> bool: ...
+    def onDrain(self, call: Callable[[], None], /) -> None: ...
+    def take(self, events: list[Event], size: int, /) -> None: ...
+
+
 class IPlainSink(ISink):
     """
     A sink of which many events wait: it takes octets as plain tuples.
@@ -73,7 +85,7 @@ class Recorder:
 
     def __init__(
         self,
-        sinks: Sequence[ISink],
+        sinks: Sequence[Sink],
         clock: IReactorTime | None = None,
         *,
         numbers: Iterator[int] | None = None,
@@ -81,7 +93,7 @@ class Recorder:
         delay: float = DELAY,
     ) -> None:
         """
-        @param sinks: what the events are for.
+        @param sinks: what the events are for, each an L{ISink}.
         @param clock: what tells when to hand them on; the global reactor by default.
         @param numbers: those of the connections, where others have numbers of the same.
         @param snaplen: how many octets of each piece are kept; 0 for all.

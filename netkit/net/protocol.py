@@ -25,6 +25,7 @@ from ..base.budget import Budget
 from ..base.deadlines import Deadline
 from ..base.halfclose import IHalfCloseableTLS
 from ..base.tls import handshakeDone
+from ..base.transports import StreamTransport
 from ..base.twistedprivate import releaseConnector
 from .errors import withEndpoint
 from .socket import HIGH_WATER_MARK, MOST_KEEPALIVE_DELAY, Socket
@@ -74,7 +75,7 @@ class SocketProtocol(Protocol):
     @ivar endpoint: what the connection is called in messages.
     """
 
-    transport: ITCPTransport
+    transport: StreamTransport
     socket: Socket | None = None
 
     def __init__(

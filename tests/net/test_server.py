@@ -31,7 +31,6 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IReactorTime,
     IStreamServerEndpoint,
-    ITCPTransport,
 )
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -43,6 +42,7 @@ from netkit import net
 from netkit.base.addresses import addressText
 from netkit.base.listenoptions import ListenOptions
 from netkit.base.starting import CannotStart
+from netkit.base.transports import StreamTransport
 from netkit.net.accesslist import AccessList, Network
 from tests.narrow import present, tcpAddress
 from tests.net.results import now
@@ -601,7 +601,7 @@ def test_grace_is_over_before_there_is_a_socket(logged: list[LogEvent]) -> None:
     factory = server._factory
     protocol = factory.buildProtocol(None)
     transport = StringTransport()
-    protocol.transport = cast(ITCPTransport, transport)
+    protocol.transport = cast(StreamTransport, transport)
     factory.connectionOpened(protocol)
     closing = server.close(1)
     clock.advance(1)
