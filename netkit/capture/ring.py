@@ -165,8 +165,10 @@ class Ring:
         return self._oldest
 
     def _evict(self) -> None:
-        batch = self._oldest.following
+        before, batch = self._oldest, self._oldest.following
         assert batch is not None
+        # Who still looks at it goes on at the oldest, and does not keep what came in between.
+        before.following = None
         self._oldest = batch
         connections = self.connections
         for event in batch.events:

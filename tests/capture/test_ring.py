@@ -4,6 +4,7 @@ The last of what was recorded, in memory.
 
 from __future__ import annotations
 
+import gc
 from itertools import islice
 
 from twisted.internet.task import Clock
@@ -134,6 +135,23 @@ def test_a_cursor_counts_what_was_gone() -> None:
     assert [event.data for event in cursor.read() if isinstance(event, Octets)] == [b"g", b"h"]
     assert cursor.skipped == 4
     assert ring.cursor().position == ring.evicted
+
+
+def test_a_cursor_that_is_not_read_keeps_nothing() -> None:
+    ring = Ring(1000)
+    cursor = ring.cursor()
+    take(ring, [opened(1)])
+
+    def kept() -> int:
+        return sum(type(each).__module__ == Ring.__module__ for each in gc.get_objects())
+
+    take(ring, *([octets(1, b"x" * 100)] for _ in range(100)))
+    before = kept()
+    take(ring, *([octets(1, b"x" * 100)] for _ in range(100)))
+    assert kept() == before
+    seen = list(cursor.read())
+    assert seen == [octets(1, b"x" * 100)] * len(seen)
+    assert len(seen) + cursor.skipped == 201
 
 
 def test_clear() -> None:
