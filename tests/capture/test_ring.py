@@ -5,6 +5,7 @@ The last of what was recorded, in memory.
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from itertools import islice
 
 from twisted.internet.task import Clock
@@ -43,9 +44,9 @@ def closed(connection: int) -> Closed:
     return Closed(connection, 3, End.DONE)
 
 
-def take(ring: Ring, *batches: list[Event]) -> None:
+def take(ring: Ring, *batches: Sequence[Event]) -> None:
     for batch in batches:
-        ring.take(batch, 100)
+        ring.take(list(batch), 100)
 
 
 def test_connections_are_found() -> None:
