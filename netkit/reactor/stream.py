@@ -5,7 +5,7 @@ tells, and what Twisted makes of it.
 
 from __future__ import annotations
 
-from asyncio import Transport
+from asyncio import BaseTransport, Protocol
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from functools import partial
@@ -50,14 +50,15 @@ _DONE = Failure(CONNECTION_DONE)
 _LOST = Failure(CONNECTION_LOST)
 
 
-class LoopProtocol:
+class LoopProtocol(Protocol):
     """
     The asyncio protocol of one connection: passes on what uvloop has to tell.
-
-    An asyncio.Protocol in all but its base class, which would give each one a C{__dict__}.
     """
 
     __slots__ = ("_stream",)
+
+    # uvloop asks each protocol for it, and an error would be made and dropped for each connection.
+    get_buffer = None
 
     def __init__(self, stream: StreamMixin) -> None:
         """
@@ -65,7 +66,7 @@ class LoopProtocol:
         """
         self._stream = stream
 
-    def connection_made(self, transport: Transport) -> None:
+    def connection_made(self, transport: BaseTransport) -> None:
         self._stream._uv = transport
 
     @property
@@ -180,7 +181,7 @@ class StreamMixin(BufferedConnection):
         protocol = LoopProtocol(self)
         # The coroutine opens the transport, then waits until its protocol knows it. It is run by
         # hand, because a task for each connection would cost more than all else that is done here.
-        opening = turn.loop.connect_accepted_socket(lambda: protocol, self.socket)  # type: ignore[type-var]
+        opening = turn.loop.connect_accepted_socket(lambda: protocol, self.socket)
         opening.send(None)
         # Both that telling and this call are in the same batch: reading has begun, and nothing was
         # read yet.
@@ -349,6 +350,9 @@ class StreamMixin(BufferedConnection):
             super().write(data)
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
+        if self.producer is None:
+            # The one before may have gone while it was paused.
+            self.producerPaused = False
         if not streaming:
             # It is asked for more when what was written is sent: each of its writes has to be
             # seen, and one that has just gone out is to count as well.
@@ -383,14 +387,13 @@ class StreamMixin(BufferedConnection):
         if not self.native:
             return super().isSendBufferFull()
         uv, queued = self._uv, queuedSize(self)
-        if uv is None:
-            return queued > self.bufferSize
-        held: int = uv.get_write_buffer_size()
-        if queued > self.bufferSize and not held and self._mayFlush(queued):
+        held: int = 0 if uv is None else uv.get_write_buffer_size()
+        if uv is not None and queued > self.bufferSize and not held and self._mayFlush(queued):
             # The producer need not wait for what the kernel takes at once.
             uv.writelines(takeQueue(self))
             queued, held = 0, uv.get_write_buffer_size()
-        return queued + held > self.bufferSize
+        # One that counts how often it is told, as a cooperative task does, is told once.
+        return queued + held > self.bufferSize and not self.producerPaused
 
     def _mayFlush(self, size: int) -> bool:
         """

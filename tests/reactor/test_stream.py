@@ -356,6 +356,30 @@ def test_does_not_pause_a_producer_for_what_is_sent_at_once(run: Run, kind: str)
     run(scenario)
 
 
+def test_pauses_a_producer_once(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            await later(reactor)
+            server.transport.pauseProducing()
+            first, second = Producer(client.transport), Producer(client.transport)
+            client.transport.registerProducer(first, True)
+            client.transport.write(b"little")
+            # Too much for its share of the turn, and then for the kernel.
+            client.transport.write(LARGE)
+            await later(reactor)
+            assert first.asked == ["pause"]
+            client.transport.unregisterProducer()
+            client.transport.registerProducer(second, True)
+            client.transport.write(b"more")
+            assert second.asked == ["pause"]
+            server.transport.resumeProducing()
+            await second.resumed
+            assert second.asked == ["pause", "resume"]
+            assert await server.receive(10 + len(LARGE)) == b"little" + LARGE + b"more"
+
+    run(scenario)
+
+
 def test_asks_a_pull_producer_more_than_once_in_a_turn(run: Run, kind: str) -> None:
     class Endless:
         def __init__(self, transport: Any) -> None:
