@@ -8,23 +8,30 @@ from __future__ import annotations
 import gc
 import socket
 import ssl
+import struct
 import weakref
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThread
 
 from netkit import net
 from netkit.base.endpoints import clientEndpoint, serverEndpoint
 from netkit.echo import EchoFactory
+from netkit.faults import Faults, FaultyFactory, parseFault
 from netkit.forward import RelayFactory
+from netkit.http import HTTPFactory, Response
 from netkit.server import ServerFactory
 from tests.certificates import Authority
+
+F = TypeVar("F", bound="Factory[Any]")
 
 _TCP = "tcp:0:interface=127.0.0.1"
 _PROXY = b"PROXY TCP4 192.0.2.1 192.0.2.2 1234 80\r\n"
@@ -66,7 +73,7 @@ def freed(thing: object) -> Deferred[None]:
     return gone.addTimeout(10, IReactorTime(reactor))
 
 
-def watched(factory: ServerFactory, gone: list[Deferred[None]]) -> ServerFactory:
+def watched(factory: F, gone: list[Deferred[None]]) -> F:
     """
     Have it told when the protocols that a factory makes are freed.
     """
@@ -127,6 +134,95 @@ async def test_a_connection_to_a_server(
     address: Any = port.getHost()
     await deferToThread(talk, address.port, first, tls)
     await gone[0]
+    await maybeDeferred(port.stopListening)
+
+
+def visit(port: int, octets: bytes, tls: bool, reset: bool) -> None:
+    """
+    Send something, wait for any answer there is, and leave.
+    """
+    client = socket.create_connection(("127.0.0.1", port), timeout=10)
+    if reset:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    # Some faults leave no chance to.
+    with suppress(ConnectionError, ssl.SSLError):
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            client = context.wrap_socket(client)
+        client.sendall(octets)
+        client.recv(65536)
+    client.close()
+
+
+_SAID = {
+    "x": b"x",
+    "GET": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n" + bytes(50_000),
+}
+_OCTETS = (
+    *("latency:delay=0", "throttle:rate=1000000", "slice:size=9", "limit:octets=99999"),
+    *("reset:seconds=99", "half-close:octets=99999", "truncate:octets=99999"),
+    *("reset-peer:after=99999,probability=0", "black-hole:upstream,seconds=99,probability=0"),
+    *("timeout:seconds=99,probability=0", "slow-close:delay=0", "flip:share=0"),
+)
+_MESSAGES = (
+    *("delay-head:delay=0", "drip:size=9,delay=0", "cut:octets=99", "close:code=1011"),
+    *("wrong-length:by=0", "latency:delay=0,path=/", "black-hole:seconds=99,path=/none"),
+)
+
+
+@pytest.mark.parametrize(
+    ("service", "faults", "said", "tls", "reset"),
+    [
+        ("echo", (), "x", False, False),
+        ("echo", (), "x", True, False),
+        ("echo", (), "x", False, True),
+        ("echo", _OCTETS, "x", False, False),
+        ("echo", _OCTETS, "x", True, False),
+        ("echo", _OCTETS, "x", False, True),
+        ("echo", ("refuse",), "x", False, False),
+        ("echo", ("reset",), "x", True, False),
+        ("echo", ("timeout:seconds=0.01",), "x", False, False),
+        ("http", (), "GET", False, False),
+        ("http", (), "POST", False, False),
+        ("http", _MESSAGES, "GET", False, False),
+        ("http", _MESSAGES, "GET", True, False),
+        ("http", ("status",), "GET", False, True),
+        ("relay", (), "x", False, False),
+        ("relay", (*_OCTETS, *_MESSAGES), "x", True, False),
+    ],
+)
+@pytest.mark.usefixtures("noCollection")
+@pytest_twisted.ensureDeferred
+async def test_a_connection_with_faults(
+    service: str,
+    faults: Sequence[str],
+    said: str,
+    tls: bool,
+    reset: bool,
+    echo: str,
+    pem: Path,
+) -> None:
+    from twisted.internet import reactor
+
+    description = _TCP
+    if tls:
+        description = f"ssl:0:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
+    factory: ServerFactory = EchoFactory()
+    if service == "http":
+        factory = HTTPFactory(lambda request: Response(200, b"x"))
+    elif service == "relay":
+        factory = RelayFactory(clientEndpoint(reactor, echo))
+    gone: list[Deferred[None]] = []
+    faulty = FaultyFactory(watched(factory, gone), Faults(*map(parseFault, faults)))
+    port = await serverEndpoint(reactor, description).listen(watched(faulty, gone))
+    address: Any = port.getHost()
+    await deferToThread(visit, address.port, _SAID[said], tls, reset)
+    for each in gone:
+        await each
+    assert len(gone) == 2
     await maybeDeferred(port.stopListening)
 
 

@@ -101,6 +101,8 @@ class Way:
         for stage in removed:
             stage.release()
             self._stages.remove(stage)
+            if not stage.waits:
+                stage.forget()
         self._link()
         return bool(removed)
 
@@ -110,6 +112,14 @@ class Way:
         """
         for stage in (*self._stages, self.outlet):
             stage.stop()
+
+    def forget(self) -> None:
+        """
+        Nothing more comes: let go of the stages.
+        """
+        for stage in (*self._stages, self.outlet):
+            stage.forget()
+        self._stages.clear()
 
     def _link(self) -> None:
         for stage, behind in pairwise([*self._stages, self.outlet]):
@@ -233,10 +243,6 @@ class FaultyProtocol(TransparentProtocol):
         """
         if exchanges is self._exchanges:
             return
-        if self._exchanges is not None:
-            # By another name than faults have.
-            for way in (self._in, self._out):
-                way.remove("")
         self._exchanges = exchanges
         self._way(Side.UPSTREAM).add(exchanges.requests, first=True)
         self._way(Side.DOWNSTREAM).add(exchanges.pace, first=True)
@@ -385,9 +391,25 @@ class FaultyProtocol(TransparentProtocol):
     def _tellLost(self) -> None:
         reason, self._reason = self._reason, None
         if reason is not None:
-            self._lost.stop()
+            self._lost.end()
             self._stop()
             super().connectionLost(reason)
+            # A stage may have asked for the end, and goes on with what it does.
+            self.clock.callLater(0, self._forget)
+
+    def _forget(self) -> None:
+        """
+        Let go of what leads back here: it would be freed by nobody but the collector of cycles.
+        """
+        exchanges, self._exchanges = self._exchanges, None
+        following, self._following = self._following, None
+        if following is not None:
+            following.forget()
+        elif exchanges is not None:
+            exchanges.forget()
+        self._in.forget()
+        self._out.forget()
+        self._producer = self._ending = None
 
     # What the service asks of the transport.
 

@@ -43,7 +43,7 @@ class Following:
         self._kept = 0
         self.exchanges: Exchanges | None = None
         if service is None:
-            self.begin()
+            self._goThrough()
 
     def received(self, data: bytes) -> None:
         """
@@ -62,7 +62,8 @@ class Following:
             if self._pieces:
                 self._pieces.clear()
                 self._kept = 0
-            self.exchanges = None
+            if self.exchanges is not None:
+                self.forget()
         elif self.exchanges is None:
             self._keep(False, data)
         else:
@@ -70,20 +71,33 @@ class Following:
 
     def begin(self) -> Exchanges:
         """
-        Go through everything from the last boundary on.
+        Go through everything from the last boundary on, for as long as the connection lasts.
+
+        @return: what does.
         """
-        if self.exchanges is None:
-            self.exchanges = exchanges = Exchanges(self._connection)
-            pieces, self._pieces, self._kept = self._pieces, [], 0
-            for received, data in pieces:
-                self._look(exchanges, received, data)
-        return self.exchanges
+        self._service = None
+        return self.exchanges or self._goThrough()
+
+    def forget(self) -> None:
+        """
+        Let go of what goes through it.
+        """
+        if self.exchanges is not None:
+            self.exchanges.forget()
+            self.exchanges = None
+
+    def _goThrough(self) -> Exchanges:
+        self.exchanges = exchanges = Exchanges(self._connection)
+        pieces, self._pieces, self._kept = self._pieces, [], 0
+        for received, data in pieces:
+            self._look(exchanges, received, data)
+        return exchanges
 
     def _keep(self, received: bool, data: bytes) -> None:
         self._pieces.append((received, data))
         self._kept += len(data)
         if self._kept > _MOST_KEPT or len(self._pieces) > _MOST_PIECES:
-            self.begin()
+            self._goThrough()
 
     def _look(self, exchanges: Exchanges, received: bool, data: bytes) -> None:
         stage = exchanges.requests if received is self._server else exchanges.responses

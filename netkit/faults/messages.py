@@ -93,6 +93,14 @@ class Exchanges:
         self.responses = ResponseStage(self)
         self.pace = Pace(connection)
 
+    def forget(self) -> None:
+        """
+        Nothing more goes by: let go of what leads back here.
+        """
+        for stage in (self.requests, self.responses, self.pace):
+            stage.forget()
+        del self.requests, self.responses, self.pace
+
     def add(self, armed: ArmedFault, stage: Stage | None) -> None:
         """
         Have a fault strike, from the next message on.
@@ -369,6 +377,10 @@ class MessageStage(Stage):
             frames.splitter.follow(rest[:passed])
         self.put(rest[passed:])
         self.exchanges.connection.moved()
+
+    def forget(self) -> None:
+        super().forget()
+        self.frames = None
 
     def end(self, end: End) -> None:
         self.release()

@@ -86,6 +86,8 @@ class Stage:
     """
 
     next: Stage
+    # What it waits for, where it does.
+    _deadline: Deadline | None = None
     held = 0
     active = False
 
@@ -162,6 +164,20 @@ class Stage:
         The connection is gone: hold nothing any more.
         """
 
+    def forget(self) -> None:
+        """
+        Nothing more comes, and nothing waits: let go of what leads back here.
+        """
+        if self._deadline is not None:
+            self._deadline.end()
+
+    @property
+    def waits(self) -> bool:
+        """
+        Whether it does something when a time is over.
+        """
+        return self._deadline is not None and self._deadline.pending
+
 
 class Outlet(Stage):
     """
@@ -213,6 +229,15 @@ class Outlet(Stage):
         self._waiting.clear()
         self.held = 0
 
+    def forget(self) -> None:
+        self._write = _nowhere
+
+
+def _nowhere(data: bytes) -> None:
+    """
+    Where what comes too late goes.
+    """
+
 
 class _Late:
     """
@@ -241,6 +266,8 @@ class Delayed(Stage):
     """
     Passes on what comes at a time of its own, in order.
     """
+
+    _deadline: Deadline
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -417,6 +444,8 @@ class DelayedEnd(Stage):
     Delays the end.
     """
 
+    _deadline: Deadline
+
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._waiting: list[End] = []
@@ -553,6 +582,8 @@ class Reset(Until):
     Resets the connection, after octets or seconds.
     """
 
+    _deadline: Deadline
+
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._deadline = Deadline(self.connection.clock, self._late)
@@ -600,6 +631,8 @@ class BlackHole(Stage):
     """
     Takes everything, the end included.
     """
+
+    _deadline: Deadline
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -667,6 +700,8 @@ class ResetPeer(Stage):
     Takes everything, and resets the connection some time after the first of it, as Toxiproxy's
     toxic.
     """
+
+    _deadline: Deadline
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
