@@ -101,29 +101,38 @@ def combined(entries: Sequence[Entry], ahead: float) -> bytes:
             end = ends.get(fields)
             if end is None:
                 section = b"\n" + fields.raw
-                end = ends[fields] = _value(section, _REFERER), _value(section, _AGENT)
+                end = ends[fields] = (
+                    b"-" if (value := _value(section, _REFERER)) is None else value,
+                    b"-" if (value := _value(section, _AGENT)) is None else value,
+                )
             referer, agent = end
-        made = b'%b "%b" %d %d "%b" "%b"\n' % (begin, line, status, octets, referer, agent)
-        if made.count(_QUOTE) != 6 or _BACKSLASH in made or _TAB in made or not made.isascii():
+        sent = b"%b%b%b" % (line, referer, agent)
+        if not sent.isascii() or _QUOTE in sent or _BACKSLASH in sent or _TAB in sent:
             # A valid head has no other control characters.
             line, referer, agent = map(_quoted, (line, referer, agent))
-            made = b'%b "%b" %d %d "%b" "%b"\n' % (begin, line, status, octets, referer, agent)
-        lines.append(made)
+        lines.append(b'%b "%b" %d %d "%b" "%b"\n' % (begin, line, status, octets, referer, agent))
     return b"".join(lines)
 
 
 # How most write the name of a field, and then in lower case.
 _REFERER = (b"\nReferer:", b"\nreferer:")
 _AGENT = (b"\nUser-Agent:", b"\nuser-agent:")
+_TRACEPARENT = (b"\ntraceparent:", b"\ntraceparent:")
 
 
-def _value(section: bytes, names: tuple[bytes, bytes]) -> bytes:
+def _value(section: bytes, names: tuple[bytes, bytes]) -> bytes | None:
+    """
+    Find a field where it was sent: to split a section of which nobody asked for a field takes
+    longer.
+
+    @param section: the section, behind a line feed.
+    """
     found = section.find(names[0])
     if found < 0:
         # A regular expression that minds no case takes ten times as long.
         found = section.lower().find(names[1])
         if found < 0:
-            return b"-"
+            return None
     start = found + len(names[1])
     return section[start : section.index(b"\r", start)].strip(b" \t")
 
@@ -204,9 +213,10 @@ def _ownValue(own: str) -> Callable[[Values, object, float], object]:
     return lambda values, entry, ahead: getattr(entry, own, None)
 
 
-def _fieldValue(name: bytes) -> Callable[[Values, object, float], object]:
+def _fieldValue(names: tuple[bytes, bytes]) -> Callable[[Values, object, float], object]:
     def value(values: Values, entry: object, ahead: float) -> str | None:
-        found = None if values[0] is None else values[0].fields.get(name)
+        head = values[0]
+        found = None if head is None else _value(b"\n" + head.fields.raw, names)
         return None if found is None else found.decode("latin-1")
 
     return value
@@ -221,9 +231,9 @@ _VALUES: dict[str, Callable[[Values, Any, float], object]] = {
     "status": lambda values, entry, ahead: values[1],
     "octets": lambda values, entry, ahead: values[2],
     "seconds": lambda values, entry, ahead: round(values[3], 6),
-    "referer": _fieldValue(b"referer"),
-    "agent": _fieldValue(b"user-agent"),
-    "traceparent": _fieldValue(b"traceparent"),
+    "referer": _fieldValue(_REFERER),
+    "agent": _fieldValue(_AGENT),
+    "traceparent": _fieldValue(_TRACEPARENT),
     **{name: _ownValue(own) for name, own in _OWN.items()},
 }
 

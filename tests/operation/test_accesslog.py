@@ -177,6 +177,9 @@ def test_who_asks_and_where_that_was_found(fields: bytes, told: bytes) -> None:
     assert parseFormat("combined")([exchange], NOON).endswith(b" 200 0 %b\n" % told)
     # Clients send the same again and again.
     assert parseFormat("combined")([exchange], NOON).endswith(b" 200 0 %b\n" % told)
+    found = json.loads(parseFormat("json")([exchange], NOON))
+    plain = [found.get(name, "-").replace("\\", "\\x5c") for name in ("referer", "agent")]
+    assert '"{}" "{}"'.format(*plain).encode() == told
 
 
 def test_a_target_with_a_backslash() -> None:
