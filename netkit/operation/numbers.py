@@ -45,6 +45,14 @@ class Numbers:
 def _file() -> int:
     if hasattr(os, "memfd_create"):
         # Where all is read-only, as in a container, there is this.
-        return os.memfd_create("netkit numbers")
+        anonymous = os.memfd_create("netkit numbers")
+        try:
+            # Linux locks the place in a file that was opened, and not that in a memfd as it is.
+            return os.open(f"/proc/self/fd/{anonymous}", os.O_RDWR)
+        except OSError:
+            # There is no /proc.
+            pass
+        finally:
+            os.close(anonymous)
     with TemporaryFile() as file:
         return os.dup(file.fileno())

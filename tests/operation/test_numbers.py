@@ -16,7 +16,7 @@ import sys
 from itertools import islice
 from netkit.operation.numbers import Numbers
 sys.stdin.read()
-print(*islice(Numbers(int(sys.argv[1])), 1000))
+print(*islice(Numbers(int(sys.argv[1])), 100_000))
 """
 
 
@@ -42,7 +42,7 @@ def test_processes_give_no_number_twice() -> None:
         # All begin together.
         assert other.stdin is not None
         other.stdin.close()
-    own += islice(numbers, 1000)
+    own += islice(numbers, 100_000)
     for other in others:
         assert other.stdout is not None
         with other.stdout:
@@ -51,4 +51,4 @@ def test_processes_give_no_number_twice() -> None:
         assert given == sorted(given)
         own += given
     os.close(descriptor)
-    assert sorted(own) == list(range(1, 3002))
+    assert sorted(own) == list(range(1, 300_002))
