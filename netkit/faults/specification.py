@@ -55,10 +55,10 @@ def _positive(text: str) -> int:
 
 
 def _share(text: str) -> float:
-    share = parseSeconds(text) if text[:1] != "-" else 2.0
-    if share > 1:
-        raise QuantityError(text, "a number from 0 to 1")
-    return share
+    try:
+        return parseSeconds(text, most=1)
+    except QuantityError:
+        raise QuantityError(text, "a number from 0 to 1") from None
 
 
 def _status(text: str) -> int:
@@ -297,8 +297,13 @@ def parseFault(text: str) -> Fault:
     known = KINDS[kind].parameters
     values = {name: default for name, (_, default) in known.items() if default is not _REQUIRED}
     conditions: dict[str, Any] = {}
+    said: set[str] = set()
     for part in rest.split(",") if rest else ():
         name, is_, value = part.partition("=")
+        what = name if is_ else "its direction"
+        if what in said:
+            raise ValueError(f"{kind}: {what} is said twice, the second time by {part!r}")
+        said.add(what)
         if not is_ and name in ("upstream", "downstream"):
             conditions["side"] = Side(name)
         elif is_ and name in known:

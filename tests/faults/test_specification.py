@@ -67,6 +67,10 @@ def test_seconds(said: str, seconds: float) -> None:
         ("cut:upstream", "cut: it strikes what the server sends, which is downstream"),
         ("refuse:path=/x", "refuse: it strikes a connection, and no single request"),
         ("refuse:sideways", "refuse: 'sideways' cannot be said of it"),
+        ("flip:share=nan", "flip: share=nan is not a number from 0 to 1"),
+        ("limit:octets=1,octets=2", "limit: octets is said twice, the second time by 'octets=2'"),
+        ("flip:first=1,first=1", "flip: first is said twice"),
+        ("flip:upstream,downstream", "flip: its direction is said twice"),
         ("refuse:every=0", "refuse: every=0 is not a whole number above 0"),
     ],
 )
