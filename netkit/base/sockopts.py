@@ -58,6 +58,15 @@ def setNoDelay(transport: ITCPTransport, enabled: bool) -> None:
         transport.setTcpNoDelay(enabled)
 
 
+def disableDelay(transport: ITCPTransport) -> None:
+    """
+    Send small writes at once, as L{setNoDelay} does. uvloop makes its sockets so, and to do it
+    again would be a part of what a handshake costs.
+    """
+    if not getattr(lowestTransport(transport), "native", False):
+        setNoDelay(transport, True)
+
+
 def setKeepAlive(transport: ITCPTransport, enabled: bool, initialDelay: float) -> None:
     """
     Have the system probe a silent peer (SO_KEEPALIVE); nothing on what is not TCP.

@@ -22,7 +22,7 @@ from ..base.coroutines import Runner, explain
 from ..base.deadlines import Deadline
 from ..base.failures import releaseFrames
 from ..base.notes import note, tell
-from ..base.sockopts import setNoDelay
+from ..base.sockopts import disableDelay
 from ..base.switching import SwitchedProtocol
 from ..base.timeslice import TIME_SLICE
 from ..server import ServerProtocol
@@ -390,7 +390,7 @@ class HTTPProtocol(ServerProtocol):
         if not self._undelayed:
             # Its end is not to wait until the client has acknowledged its beginning.
             self._undelayed = True
-            setNoDelay(self.transport, True)
+            disableDelay(self.transport)
         server, flow = self._server, self._flow
         message = response.message
         trailers = response.trailers if request.takesTrailers else None

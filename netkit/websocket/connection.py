@@ -17,7 +17,7 @@ from ..base.budget import BudgetExceededError, Share
 from ..base.malloc import raiseTrimThreshold
 from ..base.notes import note, tell
 from ..base.progress import unsent
-from ..base.sockopts import setNoDelay
+from ..base.sockopts import disableDelay
 from ..base.timeslice import TIME_SLICE
 from ..server import ServerProtocol
 from ..wire.errors import WebSocketProtocolError
@@ -130,7 +130,7 @@ class WebSocketConnection:
         """
         raiseTrimThreshold()
         # A message is not to wait until the peer has acknowledged the last one.
-        setNoDelay(self.transport, True)
+        disableDelay(self.transport)
         self.subprotocol = agreement.subprotocol
         self._wire.open(
             deflate=agreement.deflate,
