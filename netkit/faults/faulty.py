@@ -176,8 +176,9 @@ class FaultyProtocol(TransparentProtocol):
         """
         A fault was added, while this was open.
         """
-        self._arm(armed, opening=False)
-        self._settle()
+        if not self._gone:
+            self._arm(armed, opening=False)
+            self._settle()
 
     def faultChanged(self, armed: ArmedFault, again: bool) -> None:
         """
@@ -312,7 +313,11 @@ class FaultyProtocol(TransparentProtocol):
         Reset the connection.
         """
         self._stop()
-        self.transport.abortConnection()
+        if self._reason is None:
+            self.transport.abortConnection()
+        else:
+            # It is lost already, and the service is still to be told.
+            self._lost.start(0)
 
     def close(self) -> None:
         """
@@ -383,7 +388,6 @@ class FaultyProtocol(TransparentProtocol):
             self._tellLost()
             return
         self._gone = True
-        self.factory.faults.unwatch(self)
         # What was received comes first, also where it is late, and what waits for more of it.
         self._in.end(lambda: None)
         self.moved()

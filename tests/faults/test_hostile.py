@@ -70,7 +70,15 @@ def test_what_is_sent_behind_an_upgrade_is_bounded() -> None:
     assert scene.transport.producerState == "producing"
 
 
-@pytest.mark.parametrize("fault", ["black-hole:upstream", "half-close:upstream"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("black-hole:upstream", "half-close:upstream", "half-close:upstream,octets=5"),
+        *("reset:upstream,octets=5", "reset:seconds=2", "reset-peer:upstream,seconds=1"),
+        *("timeout:upstream,seconds=1", "limit:upstream,octets=5", "truncate:upstream"),
+        *("slow-close:upstream,delay=1", "slice:upstream,size=1,delay=1"),
+    ],
+)
 def test_the_service_is_told_that_the_connection_is_lost(fault: str) -> None:
     """
     No fault keeps that from it, late as it may be.
@@ -80,7 +88,19 @@ def test_the_service_is_told_that_the_connection_is_lost(fault: str) -> None:
     scene.clock.advance(1)
     scene.protocol.dataReceived(b"late")
     lose(scene)
-    scene.clock.advance(1)
+    for _ in range(9):
+        scene.clock.advance(1)
+    assert scene.service.lost is not None
+
+
+def test_a_fault_that_goes_while_a_lost_connection_waits_for_it() -> None:
+    scene = Scene("throttle:upstream,rate=1")
+    [fault] = scene.faults
+    scene.protocol.dataReceived(bytes(100_000))
+    lose(scene)
+    scene.faults.add(parseFault("black-hole:upstream"))
+    scene.faults.remove(fault.name)
+    assert scene.service.received == bytes(100_000)
     assert scene.service.lost is not None
 
 
