@@ -4,7 +4,7 @@ Connections that are recorded: a factory and a protocol that wrap those of a ser
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import time_ns
 from typing import Any
 
@@ -44,6 +44,50 @@ _RECEIVED = Direction.RECEIVED
 _SENT = Direction.SENT
 
 
+class _Octets:
+    """
+    The octets of a connection on their way through it. CPython looks up anew whatever is asked of
+    what has C{__getattr__}, as what wraps a transport does: this has not.
+
+    @ivar recorder: takes them.
+    @ivar number: the connection's.
+    @ivar hold: called when the connection is to wait.
+    @ivar protocol: takes what arrives.
+    @ivar transport: takes what is written.
+    @ivar writes: whether what is written is still sent.
+    """
+
+    __slots__ = ("hold", "number", "protocol", "recorder", "transport", "writes")
+
+    def __init__(
+        self, recorder: Recorder, number: int, protocol: IProtocol, hold: Callable[[], None]
+    ) -> None:
+        self.recorder = recorder
+        self.number = number
+        self.protocol = protocol
+        self.hold = hold
+        self.transport: Any = None
+        self.writes = True
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Record what arrived.
+        """
+        if self.recorder.octets(self.number, _RECEIVED, data):
+            self.hold()
+        self.protocol.dataReceived(data)
+
+    def write(self, data: bytes) -> None:
+        """
+        Record what is written.
+        """
+        if self.writes:
+            octets = data if type(data) is bytes else bytes(data)
+            if self.recorder.octets(self.number, _SENT, octets):
+                self.hold()
+        self.transport.write(data)
+
+
 class RecordedProtocol(TransparentProtocol):
     """
     A recorded connection: between a transport and a protocol, each of which it is to the other.
@@ -64,17 +108,19 @@ class RecordedProtocol(TransparentProtocol):
         # What TLS is spoken is recorded.
         super().__init__(factory, wrappedProtocol, listens=IHandshakeListener)
         self._recorder = factory.recorder
-        self._octets = factory.recorder.octets
         self.number = next(factory.recorder.numbers)
+        self._octets = octets = _Octets(factory.recorder, self.number, wrappedProtocol, self._hold)
+        # Found at once, in place of what is inherited.
+        vars(self).update(dataReceived=octets.dataReceived, write=octets.write)
         self._producer: HeldProducer | None = None
         # Whether the service has paused the transport, and whether we have.
         self._paused = False
         self._held = False
         self._reads = True
-        self._writes = True
 
     def makeConnection(self, transport: ITransport) -> None:
         self.connect(transport, INoted)
+        self._octets.transport = transport
         factory = self.factory
         self._recorder.event(
             Opened(
@@ -98,11 +144,6 @@ class RecordedProtocol(TransparentProtocol):
         self._recorder.event(Note(self.number, time_ns(), text))
 
     # What the transport tells.
-
-    def dataReceived(self, data: bytes) -> None:
-        if self._octets(self.number, _RECEIVED, data):
-            self._hold()
-        self.wrappedProtocol.dataReceived(data)
 
     def readConnectionLost(self) -> None:
         self._reads = False
@@ -134,23 +175,20 @@ class RecordedProtocol(TransparentProtocol):
             Closed(self.number, time_ns(), how, "" if how is End.DONE else errorText(reason.value))
         )
         self._recorder.forget(self._release)
+        octets = self._octets
+        octets.writes = False
         super().connectionLost(reason)
+        # Both have this one.
+        del octets.protocol, octets.hold
 
     # What the service asks of the transport.
-
-    def write(self, data: bytes) -> None:
-        if self._writes:
-            octets = data if type(data) is bytes else bytes(data)
-            if self._octets(self.number, _SENT, octets):
-                self._hold()
-        self.transport.write(data)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         self.write(b"".join(data))
 
     def loseWriteConnection(self) -> None:
-        if self._writes:
-            self._writes = False
+        if self._octets.writes:
+            self._octets.writes = False
             self._recorder.event(HalfClosed(self.number, time_ns(), _SENT))
         self.transport.loseWriteConnection()
 
