@@ -102,7 +102,9 @@ class Control:
         name, upstream = _text(said, "name"), _text(said, "upstream")
         listen = _text(said, "listen", "localhost:0")
         enabled = _flag(said, "enabled", usual=True)
-        wanted = said.get("toxics") or []
+        wanted = said.get("toxics")
+        if wanted is None:
+            wanted = []
         if not isinstance(wanted, list) or not all(isinstance(each, dict) for each in wanted):
             raise _Refused(400, "bad request body: toxics is a list of objects")
         toxics = {toxic.name: toxic for toxic in map(Toxic, wanted)}
@@ -246,8 +248,10 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _text(said: dict[str, Any], name: str, usual: str | None = None, *, where: str = "") -> str:
-    value = said.get(name) or usual
-    if not value:
+    value = said.get(name)
+    if value is None or value == "":
+        value = usual
+    if value is None:
         raise _Refused(400, f"missing required field: {name}{where}")
     if not isText(value):
         raise _Refused(400, f"bad request body: {name} is a string")

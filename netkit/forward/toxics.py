@@ -53,10 +53,10 @@ class Toxic:
         @param said: the object of the request.
         @raise ToxicError: something is missing, or of no use.
         """
-        self.type = said.get("type") or ""
+        self.type = _given(said, "type", "")
         stream = said.get("stream", "downstream")
         self.stream = stream.lower() if isinstance(stream, str) else "downstream"
-        self.name = said.get("name") or f"{self.type}_{self.stream}"
+        self.name = _given(said, "name", f"{self.type}_{self.stream}")
         self.toxicity = said.get("toxicity", 1.0)
         self.attributes: dict[str, Any] = {}
         if not isText(self.name) or not isText(self.type) or not isinstance(stream, str | None):
@@ -65,7 +65,7 @@ class Toxic:
             raise ToxicError("stream was invalid, can be either upstream or downstream")
         if self.type not in _TOXICS and self.type not in KINDS:
             raise ToxicError("invalid toxic type")
-        attributes = said.get("attributes") or {}
+        attributes = _given(said, "attributes", {})
         if self.type in _TOXICS:
             self.attributes = dict(_TOXICS[self.type][1])
         self.change({"attributes": attributes, "toxicity": self.toxicity})
@@ -81,7 +81,7 @@ class Toxic:
             raise _bad("toxicity is a number from 0 to 1")
         if not 0 <= toxicity <= 1:
             raise _bad("toxicity is a number from 0 to 1")
-        attributes = said.get("attributes") or {}
+        attributes = _given(said, "attributes", {})
         if not isinstance(attributes, dict):
             raise _bad("attributes are an object")
         fault = self._fault({**self.attributes, **attributes}, toxicity)
@@ -123,6 +123,14 @@ class Toxic:
             "stream": self.stream,
             "toxicity": self.toxicity,
         }
+
+
+def _given(said: Mapping[str, Any], name: str, usual: Any) -> Any:
+    """
+    Tell what is said: null and an empty text are nothing, whatever else is of no use is an error.
+    """
+    value = said.get(name)
+    return usual if value is None or value == "" else value
 
 
 _Made = tuple[str, dict[str, Any]]

@@ -371,6 +371,13 @@ def test_made_with_its_toxics_at_once(control: str, server: Any, echo: str) -> N
         (("-X", "PUT", "/proxies"), 405, "PUT is not for /proxies"),
         (("-X", "PUT", "/proxies/echo"), 405, "PUT is not for a proxy"),
         (("--json", '{"listen":5}', "/proxies/echo"), 400, "listen is a string"),
+        (("--json", '{"listen":false}', "/proxies/echo"), 400, "listen is a string"),
+        (("--json", '{"name":0,"upstream":"a:1"}', "/proxies"), 400, "name is a string"),
+        (("--json", TOXICS % "0", "/proxies"), 400, "toxics is a list of objects"),
+        (
+            ("--json", '{"type":"latency","attributes":[]}', "/proxies/echo/toxics"),
+            *(400, "attributes are an object"),
+        ),
         (("--json", '{"upstream":["a:1"]}', "/proxies/echo"), 400, "upstream is a string"),
         (("--json", '{"enabled":"no"}', "/proxies/echo"), 400, "enabled is true or false"),
         (("--json", '{"name":"\\ud800","upstream":"a:1"}', "/proxies"), 400, "name is a string"),
