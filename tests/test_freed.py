@@ -24,6 +24,8 @@ from twisted.internet.threads import deferToThread
 
 from netkit import net
 from netkit.base.endpoints import clientEndpoint, serverEndpoint
+from netkit.capture.recorded import RecordedFactory
+from netkit.capture.recorder import Recorder
 from netkit.echo import EchoFactory
 from netkit.faults import Faults, FaultyFactory, parseFault
 from netkit.forward import RelayFactory
@@ -224,6 +226,29 @@ async def test_a_connection_with_faults(
         await each
     assert len(gone) == 2
     await maybeDeferred(port.stopListening)
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize("said", ["x", "GET"])
+@pytest.mark.usefixtures("noCollection")
+@pytest_twisted.ensureDeferred
+async def test_a_connection_that_is_recorded(said: str, reset: bool) -> None:
+    from twisted.internet import reactor
+
+    factory: ServerFactory = EchoFactory()
+    if said == "GET":
+        factory = HTTPFactory(lambda request: Response(200, b"x"))
+    gone: list[Deferred[None]] = []
+    recorder = Recorder([], IReactorTime(reactor))
+    recorded = RecordedFactory(watched(factory, gone), recorder, "test")
+    port = await serverEndpoint(reactor, _TCP).listen(watched(recorded, gone))
+    address: Any = port.getHost()
+    await deferToThread(visit, address.port, _SAID[said], False, reset)
+    for each in gone:
+        await each
+    assert len(gone) == 2
+    await maybeDeferred(port.stopListening)
+    recorder.flush()
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])

@@ -178,8 +178,9 @@ class RecordedProtocol(TransparentProtocol):
         octets = self._octets
         octets.writes = False
         super().connectionLost(reason)
-        # Both have this one.
+        # They have this one, and an echo's producer is its transport.
         del octets.protocol, octets.hold
+        self._producer = None
 
     # What the service asks of the transport.
 
