@@ -124,13 +124,17 @@ def lost(suite: str) -> list[str]:
     """
     Run a suite on both reactors, and say how that went.
 
-    @return: the tests that pass on epoll, and neither on uvloop nor in L{EXCLUDED}.
+    @return: the tests that pass on epoll, and neither on uvloop nor in L{EXCLUDED}; the suite,
+        where none does.
     """
     epoll, uvloop = outcomes("epoll", suite), outcomes("uvloop", suite)
     passed = [test for test, outcome in epoll.items() if outcome == "passed"]
     differ = [test for test in passed if uvloop.get(test) != "passed"]
     passes = sum(outcome == "passed" for outcome in uvloop.values())
     print(f"{suite}: {len(passed)} pass on epoll, {passes} on uvloop", flush=True)
+    if not passed:
+        print(f"  {suite} has no tests here: give the full name of a package that is installed")
+        return [suite]
     for test in differ:
         print(f"  {test}: {EXCLUDED.get(test) or uvloop.get(test, 'not run')}", flush=True)
     return [test for test in differ if test not in EXCLUDED]
