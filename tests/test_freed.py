@@ -158,6 +158,30 @@ def visit(port: int, octets: bytes, tls: bool, reset: bool) -> None:
     client.close()
 
 
+async def leavesNothing(
+    wrapping: Factory[Any],
+    gone: list[Deferred[None]],
+    description: str,
+    octets: bytes,
+    tls: bool,
+    reset: bool,
+) -> None:
+    """
+    Have a server visited once, and see that both of the connection's protocols are freed.
+
+    @param wrapping: the factory, which wraps one that is L{watched}.
+    """
+    from twisted.internet import reactor
+
+    port = await serverEndpoint(reactor, description).listen(watched(wrapping, gone))
+    address: Any = port.getHost()
+    await deferToThread(visit, address.port, octets, tls, reset)
+    for each in gone:
+        await each
+    assert len(gone) == 2
+    await maybeDeferred(port.stopListening)
+
+
 _SAID = {
     "x": b"x",
     "GET": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -219,13 +243,7 @@ async def test_a_connection_with_faults(
         factory = RelayFactory(clientEndpoint(reactor, echo))
     gone: list[Deferred[None]] = []
     faulty = FaultyFactory(watched(factory, gone), Faults(*map(parseFault, faults)))
-    port = await serverEndpoint(reactor, description).listen(watched(faulty, gone))
-    address: Any = port.getHost()
-    await deferToThread(visit, address.port, _SAID[said], tls, reset)
-    for each in gone:
-        await each
-    assert len(gone) == 2
-    await maybeDeferred(port.stopListening)
+    await leavesNothing(faulty, gone, description, _SAID[said], tls, reset)
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
@@ -241,13 +259,7 @@ async def test_a_connection_that_is_recorded(said: str, reset: bool) -> None:
     gone: list[Deferred[None]] = []
     recorder = Recorder([], IReactorTime(reactor))
     recorded = RecordedFactory(watched(factory, gone), recorder, "test")
-    port = await serverEndpoint(reactor, _TCP).listen(watched(recorded, gone))
-    address: Any = port.getHost()
-    await deferToThread(visit, address.port, _SAID[said], False, reset)
-    for each in gone:
-        await each
-    assert len(gone) == 2
-    await maybeDeferred(port.stopListening)
+    await leavesNothing(recorded, gone, _TCP, _SAID[said], False, reset)
     recorder.flush()
 
 

@@ -30,7 +30,7 @@ def _function() -> Any:
 def preallocate(descriptor: int, start: int, length: int) -> bool:
     """
     Have the disk's blocks for a part of a file that is to be written, as fallocate(2) does with
-    C{FALLOC_FL_KEEP_SIZE}: to write there costs less than half, as no block is looked for. The
+    C{FALLOC_FL_KEEP_SIZE}: to write there costs a quarter less, as no block is looked for. The
     file is as long as before. What is not used is given back by C{os.ftruncate} to its length.
 
     @param descriptor: the file's, open for writing.

@@ -17,7 +17,9 @@ from twisted.internet.interfaces import (
     IProtocolNegotiationFactory,
     ITransport,
 )
+from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 from zope.interface.interface import InterfaceClass
 
@@ -25,6 +27,41 @@ from .factories import AnyFactory
 
 # What a protocol may provide, beside IProtocol, to be told more by its transport.
 _LISTENERS = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener)
+
+
+class Passage:
+    """
+    What the octets of a wrapped connection go through, both ways. CPython looks up anew whatever
+    is asked of what has C{__getattr__}, as a L{ProtocolWrapper} does: this has not.
+
+    A subclass does something with the octets, by extending both methods.
+
+    @ivar protocol: takes what arrives, while the connection lives.
+    @ivar transport: takes what is written, once there is a connection.
+    """
+
+    __slots__ = ("protocol", "transport")
+
+    protocol: Any
+    transport: Any
+
+    def __init__(self, protocol: IProtocol) -> None:
+        """
+        @param protocol: the protocol that is wrapped.
+        """
+        self.protocol = protocol
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Take what arrived.
+        """
+        self.protocol.dataReceived(data)
+
+    def write(self, data: bytes) -> None:
+        """
+        Take what is written.
+        """
+        self.transport.write(data)
 
 
 class TransparentProtocol(ProtocolWrapper):
@@ -38,6 +75,7 @@ class TransparentProtocol(ProtocolWrapper):
     # What each provides, the other one asks for.
     transport: Any
     wrappedProtocol: Any
+    _passage: Passage | None = None
 
     def __init__(
         self,
@@ -57,6 +95,16 @@ class TransparentProtocol(ProtocolWrapper):
         ]
         directlyProvides(self, *self._listens)
 
+    def lead(self, passage: Passage) -> None:
+        """
+        For subclasses: have the octets go through something else than this.
+
+        @param passage: what they go through.
+        """
+        self._passage = passage
+        # Found at once, in place of what is inherited.
+        vars(self).update(dataReceived=passage.dataReceived, write=passage.write)
+
     def makeConnection(self, transport: ITransport) -> None:
         self.connect(transport)
         self.wrappedProtocol.makeConnection(self)
@@ -70,6 +118,8 @@ class TransparentProtocol(ProtocolWrapper):
         """
         directlyProvides(self, providedBy(transport), *provides, *self._listens)
         self.transport = transport
+        if self._passage is not None:
+            self._passage.transport = transport
         self.connected = 1
         self.factory.registerProtocol(self)
 
@@ -78,9 +128,17 @@ class TransparentProtocol(ProtocolWrapper):
         For subclasses: connect another protocol in the place of the one that was wrapped.
         """
         self.wrappedProtocol = protocol
+        if self._passage is not None:
+            self._passage.protocol = protocol
         self._listens = [each for each in _LISTENERS if each.providedBy(protocol)]
         directlyProvides(self, providedBy(self.transport), *self._listens)
         self.wrappedProtocol.makeConnection(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        if self._passage is not None:
+            # It has this one, as its transport.
+            del self._passage.protocol
 
     def readConnectionLost(self) -> None:
         """

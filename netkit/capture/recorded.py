@@ -27,7 +27,7 @@ from ..base.factories import AnyFactory
 from ..base.heldproducer import HeldProducer
 from ..base.notes import INoted
 from ..base.tls import errorText, tlsAgreement
-from ..base.wrapping import TransparentFactory, TransparentProtocol
+from ..base.wrapping import Passage, TransparentFactory, TransparentProtocol
 from ..wire.recording import (
     Closed,
     Direction,
@@ -44,43 +44,33 @@ _RECEIVED = Direction.RECEIVED
 _SENT = Direction.SENT
 
 
-class _Octets:
+class _Recording(Passage):
     """
-    The octets of a connection on their way through it. CPython looks up anew whatever is asked of
-    what has C{__getattr__}, as what wraps a transport does: this has not.
+    Records octets on their way through a connection.
 
     @ivar recorder: takes them.
     @ivar number: the connection's.
     @ivar hold: called when the connection is to wait.
-    @ivar protocol: takes what arrives.
-    @ivar transport: takes what is written.
     @ivar writes: whether what is written is still sent.
     """
 
-    __slots__ = ("hold", "number", "protocol", "recorder", "transport", "writes")
+    __slots__ = ("hold", "number", "recorder", "writes")
 
     def __init__(
-        self, recorder: Recorder, number: int, protocol: IProtocol, hold: Callable[[], None]
+        self, protocol: IProtocol, recorder: Recorder, number: int, hold: Callable[[], None]
     ) -> None:
+        super().__init__(protocol)
         self.recorder = recorder
         self.number = number
-        self.protocol = protocol
         self.hold = hold
-        self.transport: Any = None
         self.writes = True
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Record what arrived.
-        """
         if self.recorder.octets(self.number, _RECEIVED, data):
             self.hold()
         self.protocol.dataReceived(data)
 
     def write(self, data: bytes) -> None:
-        """
-        Record what is written.
-        """
         if self.writes:
             octets = data if type(data) is bytes else bytes(data)
             if self.recorder.octets(self.number, _SENT, octets):
@@ -109,9 +99,8 @@ class RecordedProtocol(TransparentProtocol):
         super().__init__(factory, wrappedProtocol, listens=IHandshakeListener)
         self._recorder = factory.recorder
         self.number = next(factory.recorder.numbers)
-        self._octets = octets = _Octets(factory.recorder, self.number, wrappedProtocol, self._hold)
-        # Found at once, in place of what is inherited.
-        vars(self).update(dataReceived=octets.dataReceived, write=octets.write)
+        self._recording = _Recording(wrappedProtocol, self._recorder, self.number, self._hold)
+        self.lead(self._recording)
         self._producer: HeldProducer | None = None
         # Whether the service has paused the transport, and whether we have.
         self._paused = False
@@ -120,7 +109,6 @@ class RecordedProtocol(TransparentProtocol):
 
     def makeConnection(self, transport: ITransport) -> None:
         self.connect(transport, INoted)
-        self._octets.transport = transport
         factory = self.factory
         self._recorder.event(
             Opened(
@@ -175,11 +163,10 @@ class RecordedProtocol(TransparentProtocol):
             Closed(self.number, time_ns(), how, "" if how is End.DONE else errorText(reason.value))
         )
         self._recorder.forget(self._release)
-        octets = self._octets
-        octets.writes = False
+        self._recording.writes = False
         super().connectionLost(reason)
-        # They have this one, and an echo's producer is its transport.
-        del octets.protocol, octets.hold
+        # Both may lead to this one: an echo's producer is its transport.
+        del self._recording.hold
         self._producer = None
 
     # What the service asks of the transport.
@@ -188,8 +175,8 @@ class RecordedProtocol(TransparentProtocol):
         self.write(b"".join(data))
 
     def loseWriteConnection(self) -> None:
-        if self._octets.writes:
-            self._octets.writes = False
+        if self._recording.writes:
+            self._recording.writes = False
             self._recorder.event(HalfClosed(self.number, time_ns(), _SENT))
         self.transport.loseWriteConnection()
 

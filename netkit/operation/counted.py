@@ -13,7 +13,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from ..base.tls import handshakeDone
-from ..base.wrapping import TransparentFactory, TransparentProtocol
+from ..base.wrapping import Passage, TransparentFactory, TransparentProtocol
 from .figures import Figures
 
 
@@ -56,35 +56,25 @@ class CountedConnection:
         self.transport = transport
 
 
-class _Counter:
+class _Counter(Passage):
     """
-    Counts octets on their way through a connection. CPython looks up anew whatever is asked of
-    what has C{__getattr__}, as what wraps a transport does: this one has not.
+    Counts octets on their way through a connection.
 
-    @ivar protocol: takes what arrives.
-    @ivar transport: takes what is written.
     @ivar received: how many octets arrived.
     @ivar sent: how many were written.
     """
 
-    __slots__ = ("protocol", "received", "sent", "transport")
+    __slots__ = ("received", "sent")
 
     def __init__(self, protocol: IProtocol) -> None:
-        self.protocol = protocol
-        self.transport: Any = None
+        super().__init__(protocol)
         self.received = self.sent = 0
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Count what arrived.
-        """
         self.received += len(data)
         self.protocol.dataReceived(data)
 
     def write(self, data: bytes) -> None:
-        """
-        Count what is written.
-        """
         self.sent += len(data)
         self.transport.write(data)
 
@@ -103,9 +93,8 @@ class CountedProtocol(TransparentProtocol):
         """
         super().__init__(factory, wrappedProtocol)
         self._began = 0.0
-        self._counter = counter = _Counter(wrappedProtocol)
-        # Found at once, in place of what is inherited.
-        vars(self).update(dataReceived=counter.dataReceived, write=counter.write)
+        self._counter = _Counter(wrappedProtocol)
+        self.lead(self._counter)
 
     @property
     def octetsReceived(self) -> int:
@@ -123,7 +112,6 @@ class CountedProtocol(TransparentProtocol):
 
     def makeConnection(self, transport: ITransport) -> None:
         self._began = self.factory.clock.seconds()
-        self._counter.transport = transport
         super().makeConnection(transport)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
@@ -133,8 +121,6 @@ class CountedProtocol(TransparentProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
-        # It has this one, as its transport.
-        del self._counter.protocol
         self.factory.ended(self, reason, self._began)
 
 
