@@ -549,8 +549,7 @@ WORKLOADS = (
     ),
     Workload(
         "observed-http-get",
-        "HTTP GET, requests that differ, 50 connections: the plugin with what shows what it does, "
-        "and without",
+        "HTTP GET, requests that differ, 50 connections: netkit-http observed, and not",
         lambda: Throughput(Load(octets.varied(), octets.HELLO, "http"), "requests/s"),
         tuple(
             Pair(s.HTTP_PLUGIN[what], s.HTTP_PLUGIN[""], atLeast)

@@ -20,6 +20,7 @@ from benchmarks.environment import Environment, Unusable, compileAll
 from benchmarks.fairness import FLOODS, measure
 from benchmarks.measures import Bounds, Contender, Sample, Throughput
 from benchmarks.payloads import varied
+from benchmarks.plot import draw
 from benchmarks.report import write
 from benchmarks.running import Place, Running
 from benchmarks.servers import C_ECHO, NETKIT_ECHO, NETKIT_FORWARD, onEpoll
@@ -126,6 +127,20 @@ def test_a_run_is_reported(environment: Environment, tmp_path: Path) -> None:
     assert "| **2.00** (2.00 to 2.00) |  | 1.5: reached |" in report
     assert "not measured: it is away" in report
     ElementTree.parse(tmp_path / "plots" / "echo-64.svg")
+
+
+def test_all_that_was_compared_with_one_is_in_the_picture() -> None:
+    measure = BY_NAME["echo-64"].measure()
+    comparisons = [
+        Comparison(subject, "bare", measure, pairs=[(Sample(score), Sample(1000))])
+        for subject, score in (("seen", 500), ("recorded", 250))
+    ]
+    title = " ".join(["a long title"] * 10)
+    texts = [each.text or "" for each in ElementTree.fromstring(draw(title, comparisons))]
+    assert {"bare", "seen", "recorded", "1.00", "0.50", "0.25"} <= set(texts)
+    lines = [each for each in texts if each.startswith("a long") or each.endswith("title")]
+    assert len(lines) == 2
+    assert " ".join(lines) == title
 
 
 @pytest.mark.parametrize(
