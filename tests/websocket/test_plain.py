@@ -5,6 +5,7 @@ connections that may become WebSockets.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -380,6 +381,13 @@ def test_a_head_that_does_not_come() -> None:
     assert late.transport.disconnected
 
 
+def dateless(answers: bytes) -> bytes:
+    """
+    Take the dates out: a Site tells the system's, which may go on between two answers.
+    """
+    return re.sub(rb"\r\nDate: [^\r]*", b"", answers)
+
+
 @KINDS
 @pytest.mark.parametrize(
     ("octets", "status"),
@@ -400,7 +408,7 @@ def test_faults_are_for_the_other_protocol_to_answer(
     link = type(server.transport)()
     alone.makeConnection(link)
     alone.dataReceived(before + octets)
-    assert server.response() == link.value()
+    assert dateless(server.response()) == dateless(link.value())
     if status is not None:
         assert b"HTTP/1.1 %d " % status in server.response()
     server.lose(ConnectionDone())
