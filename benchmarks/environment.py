@@ -98,13 +98,11 @@ def prepare() -> Environment:
     Install the peers, and compile what is in C, netkit's own parts too. What is there already
     stays.
     """
-    python = FOLDER / "venv" / "bin" / "python"
-    if _stale("python", HERE / "peers" / "requirements.txt"):
-        print("installing the peers in Python ...", file=sys.stderr)
-        run([sys.executable, "-m", "venv", "--clear", str(FOLDER / "venv")])
-        requirements = str(HERE / "peers" / "requirements.txt")
-        run([str(python), "-m", "pip", "install", "--quiet", "--requirement", requirements])
-        _fresh("python", HERE / "peers" / "requirements.txt")
+    python = _installPython("venv", "python", HERE / "peers" / "requirements.txt")
+    try:
+        _installPython("mitmproxy", "mitmproxy", HERE / "peers" / "mitmproxy.txt")
+    except Unusable as error:
+        print(f"{error}\nit is measured without mitmproxy", file=sys.stderr)
     if shutil.which("npm") and _stale("node", HERE / "peers" / "package.json"):
         print("installing the peers in Node ...", file=sys.stderr)
         shutil.copy(HERE / "peers" / "package.json", FOLDER)
@@ -113,6 +111,26 @@ def prepare() -> Environment:
     compileAll(FOLDER)
     _buildExtensions(ROOT)
     return Environment(str(python), FOLDER)
+
+
+def _installPython(name: str, kind: str, requirements: Path) -> Path:
+    """
+    Install packages into a virtual environment of their own.
+
+    @param name: its folder's.
+    @param kind: what is installed.
+    @param requirements: the file that lists the packages.
+    @return: its Python.
+    @raise Unusable: they could not be installed.
+    """
+    python = FOLDER / name / "bin" / "python"
+    if _stale(kind, requirements):
+        print(f"installing the peers in {requirements.name} ...", file=sys.stderr)
+        run([sys.executable, "-m", "venv", "--clear", str(FOLDER / name)])
+        command = [str(python), "-m", "pip", "install", "--quiet", "--requirement"]
+        run([*command, str(requirements)])
+        _fresh(kind, requirements)
+    return python
 
 
 def compileAll(folder: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from tempfile import mkstemp
 
 HAPROXY = """
@@ -35,7 +36,8 @@ def command(program: str, to: str, port: str) -> list[str]:
     if program == "socat":
         listen = f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,backlog=4096,nodelay"
         return ["socat", "-b65536", listen, f"TCP:127.0.0.1:{to},nodelay"]
-    return ["mitmdump", "-q", "--mode", f"reverse:http://127.0.0.1:{to}", "-p", port]
+    mitmdump = Path(sys.prefix).with_name("mitmproxy") / "bin" / "mitmdump"
+    return [str(mitmdump), "-q", "--mode", f"reverse:http://127.0.0.1:{to}", "-p", port]
 
 
 program, to, port = sys.argv[1:]
