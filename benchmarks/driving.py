@@ -23,7 +23,7 @@ class Load:
 
     @ivar requests: what is sent, each in its turn, over and over. Where there is none, the
         handshake is all.
-    @ivar expected: each reply: as C{check} says.
+    @ivar expected: the reply, as C{check} says: one for each of the requests, or one for all.
     @ivar check: C{expect}: the reply is just that; C{http}: it is the content of a response;
         C{inflate}: it is the text of a compressed WebSocket message.
     @ivar replies: how many replies a request has.
@@ -34,7 +34,7 @@ class Load:
     """
 
     requests: tuple[bytes, ...] = ()
-    expected: bytes = b""
+    expected: tuple[bytes, ...] = (b"",)
     check: str = "expect"
     replies: int = 1
     connections: int = 50
@@ -137,8 +137,13 @@ def _command(running: Running, environment: Environment, load: Load) -> Iterator
         words += ["--connections", str(load.connections), "--replies", str(load.replies)]
         if load.requests:
             words += ["--request", file("request", b"".join(load.requests))]
-            words += ["--lengths", ",".join(str(len(each)) for each in load.requests)]
-            words += [f"--{load.check}", file("expected", load.expected)]
+            words += ["--lengths", _lengths(load.requests)]
+            words += [f"--{load.check}", file("expected", b"".join(load.expected))]
+            words += ["--expect-lengths", _lengths(load.expected)]
         if load.handshake:
             words += ["--handshake", file("handshake", load.handshake), "--accept", load.accept]
         yield words
+
+
+def _lengths(parts: tuple[bytes, ...]) -> str:
+    return ",".join(str(len(each)) for each in parts)

@@ -146,11 +146,13 @@ def test_all_that_was_compared_with_one_is_in_the_picture() -> None:
 @pytest.mark.parametrize(
     ("load", "said"),
     [
-        (Load((b"sent",), b"back"), "octet 0 is 73, not 62"),
+        (Load((b"sent",), (b"back",)), "octet 0 is 73, not 62"),
         # The second of two requests, and its answer.
-        (Load((b"same", b"other"), b"same"), "octet 0 is 6f, not 73"),
-        (Load((b"twotwo",), b"two"), "2 replies for 1"),
-        (Load((b"HTTP/1.1 404 Not Found\r\n\r\n",), b"", "http"), "wrong reply: HTTP/1.1 404"),
+        (Load((b"same", b"other"), (b"same",)), "octet 0 is 6f, not 73"),
+        (Load((b"one", b"two"), (b"one", b"six")), "octet 0 is 74, not 73"),
+        (Load((b"one", b"two"), (b"one", b"two", b"six")), "2 requests, and 3 replies"),
+        (Load((b"twotwo",), (b"two",)), "2 replies for 1"),
+        (Load((b"HTTP/1.1 404 Not Found\r\n\r\n",), (b"",), "http"), "wrong reply: HTTP/1.1 404"),
     ],
 )
 def test_a_wrong_answer_is_no_score(environment: Environment, load: Load, said: str) -> None:
@@ -167,7 +169,7 @@ def test_the_deflated_reply_is_inflated_and_compared(environment: Environment) -
     measure = BY_NAME["websocket-deflate"].measure()
     assert isinstance(measure, Throughput)
     server = onEpoll(BY_NAME["websocket-deflate"].pairs[0].subject)
-    wrong = replace(measure.load, expected=measure.load.expected[:-1] + b"}")
+    wrong = replace(measure.load, expected=(*measure.load.expected[1:], b""))
 
     with Running(server, measure.place, environment) as running:
         outcome = drive(running, environment, measure.load, warmup=0.0, seconds=0.02)

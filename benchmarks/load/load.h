@@ -36,7 +36,8 @@ struct options {
     const char *accept;       /* what the answer to the handshake has to contain, or NULL */
     struct bytes *requests;   /* sent in turn; none where each is a connection of its own */
     unsigned request_count;
-    struct bytes expected;    /* one reply, to each of them */
+    struct bytes *expected;   /* the reply to each of them: one for all, or as many as they are */
+    unsigned expected_count;
     enum reply_kind kind;
     unsigned replies;         /* how many a request has */
 };
@@ -52,6 +53,7 @@ void run(void);
 
 /* reply.c: is what comes back what is to come back? */
 struct reply {
+    const struct bytes *expected;
     size_t offset;    /* in the expected octets */
     bool in_content;  /* HTTP: the head is read */
     char *kept;       /* HTTP: an incomplete head; INFLATE: an incomplete frame */
@@ -60,6 +62,8 @@ struct reply {
 };
 /* Take what arrived; the number of replies that were completed. Fails at a wrong octet. */
 unsigned reply_take(struct reply *reply, const char *data, size_t length);
+/* Say which request is sent. */
+void reply_expect(struct reply *reply, unsigned request);
 /* Forget everything, for a new connection. */
 void reply_reset(struct reply *reply);
 

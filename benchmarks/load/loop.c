@@ -112,6 +112,7 @@ static void ask(struct connection *connection, uint64_t when)
     connection->state = WAITING;
     if (options.mode != BROADCAST)
         connection->answered = 0;
+    reply_expect(&connection->reply, next);
     send_bytes(connection, options.requests[next]);
     next = (next + 1) % options.request_count;
 }

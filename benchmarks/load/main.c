@@ -3,12 +3,13 @@
  * octet, with what it should be. Prints one line of JSON.
  *
  *     load (--tcp PORT | --unix PATH) --request FILE [--lengths N,N,...]
- *          [--expect FILE | --http FILE | --inflate FILE]
+ *          [--expect FILE | --http FILE | --inflate FILE] [--expect-lengths N,N,...]
  *          [--mode closed|paced|reconnect|broadcast|idle] [--connections N] [--seconds S]
  *          [--warmup S] [--rate N] [--replies N] [--handshake FILE [--accept TEXT]] [--tls|--resume] [--watch PID]
  *
  * A file of several requests, one behind the other, has their --lengths: they are sent in turn,
- * whatever connection is the next to ask.
+ * whatever connection is the next to ask. A file of replies, one for each request, has its
+ * --expect-lengths; otherwise the file is the reply to all of them.
  */
 #include "load.h"
 
@@ -63,27 +64,27 @@ static struct bytes contents(const char *path)
     return bytes;
 }
 
-/* Divide what is sent into requests. */
-static void divide(struct bytes all, const char *lengths)
+/* Divide octets into parts of these lengths, or leave them one; how many there are in *count. */
+static struct bytes *divided(struct bytes all, const char *lengths, unsigned *count)
 {
-    unsigned count = 1;
+    *count = 1;
     for (const char *comma = lengths; comma && (comma = strchr(comma, ',')); comma++)
-        count++;
-    options.requests = calloc(count, sizeof *options.requests);
-    for (size_t start = 0; start < all.length; options.request_count++) {
-        size_t length = all.length;
-        if (lengths) {
-            char *end;
-            length = strtoul(lengths, &end, 10);
-            lengths = *end ? end + 1 : end;
-        }
-        if (!length || length > all.length - start)
-            fail("--lengths: they are not those of the %zu octets of --request", all.length);
-        options.requests[options.request_count] = (struct bytes){all.data + start, length};
-        start += length;
+        ++*count;
+    struct bytes *parts = calloc(*count, sizeof *parts);
+    parts[0] = all;
+    for (unsigned i = 0; lengths && i < *count; i++) {
+        char *end;
+        size_t length = strtoul(lengths, &end, 10);
+        lengths = *end ? end + 1 : end;
+        if (length > all.length)
+            fail("the lengths that are said go beyond the end of a file");
+        parts[i] = (struct bytes){all.data, length};
+        all.data += length;
+        all.length -= length;
     }
-    if (lengths && options.request_count != count)
-        fail("--lengths: there are %u, and %u requests", count, options.request_count);
+    if (lengths && all.length)
+        fail("the lengths that are said leave %zu octets of a file", all.length);
+    return parts;
 }
 
 static void set_tcp(const char *port)
@@ -114,16 +115,16 @@ static enum mode mode_named(const char *name)
     fail("--mode %s: there is no such mode", name);
 }
 
-static void expect(enum reply_kind kind, const char *path)
+static struct bytes expect(enum reply_kind kind, const char *path)
 {
     options.kind = kind;
-    options.expected = contents(path);
+    return contents(path);
 }
 
 static void parse(int count, char **words)
 {
-    struct bytes request = {"", 0};
-    const char *lengths = NULL;
+    struct bytes request = {NULL, 0}, expected = {"", 0};
+    const char *lengths = NULL, *expected_lengths = NULL;
     for (int i = 1; i < count; i++) {
         const char *name = words[i];
         if (!strcmp(name, "--tls") || !strcmp(name, "--resume")) {
@@ -142,16 +143,18 @@ static void parse(int count, char **words)
             request = contents(value);
         else if (!strcmp(name, "--lengths"))
             lengths = value;
+        else if (!strcmp(name, "--expect-lengths"))
+            expected_lengths = value;
         else if (!strcmp(name, "--handshake"))
             options.handshake = contents(value);
         else if (!strcmp(name, "--accept"))
             options.accept = value;
         else if (!strcmp(name, "--expect"))
-            expect(EXACT, value);
+            expected = expect(EXACT, value);
         else if (!strcmp(name, "--http"))
-            expect(HTTP, value);
+            expected = expect(HTTP, value);
         else if (!strcmp(name, "--inflate"))
-            expect(INFLATE, value);
+            expected = expect(INFLATE, value);
         else if (!strcmp(name, "--mode"))
             options.mode = mode_named(value);
         else if (!strcmp(name, "--connections"))
@@ -171,9 +174,13 @@ static void parse(int count, char **words)
     }
     if (!options.address_length)
         fail("say where to connect to: --tcp PORT or --unix PATH");
-    divide(request, lengths);
+    if (request.data)
+        options.requests = divided(request, lengths, &options.request_count);
+    options.expected = divided(expected, expected_lengths, &options.expected_count);
     if (options.mode != IDLE && options.mode != RECONNECT && !options.request_count)
         fail("say what to send: --request FILE");
+    if (options.expected_count != 1 && options.expected_count != options.request_count)
+        fail("there are %u requests, and %u replies", options.request_count, options.expected_count);
     if (options.mode == PACED && options.rate <= 0)
         fail("say how often: --rate N");
     if (options.connections < 1 || options.replies < 1)

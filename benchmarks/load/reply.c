@@ -16,18 +16,18 @@ static size_t smaller(size_t a, size_t b)
 /* Compare the next part of the content; whether the content is complete with it. */
 static bool content(struct reply *reply, const char **data, size_t *length)
 {
-    size_t size = smaller(*length, options.expected.length - reply->offset);
-    if (memcmp(*data, options.expected.data + reply->offset, size)) {
+    size_t size = smaller(*length, reply->expected->length - reply->offset);
+    if (memcmp(*data, reply->expected->data + reply->offset, size)) {
         size_t i = 0;
-        while ((*data)[i] == options.expected.data[reply->offset + i])
+        while ((*data)[i] == reply->expected->data[reply->offset + i])
             i++;
         fail("wrong reply: octet %zu is %02x, not %02x", reply->offset + i,
-             (unsigned char)(*data)[i], (unsigned char)options.expected.data[reply->offset + i]);
+             (unsigned char)(*data)[i], (unsigned char)reply->expected->data[reply->offset + i]);
     }
     reply->offset += size;
     *data += size;
     *length -= size;
-    if (reply->offset < options.expected.length)
+    if (reply->offset < reply->expected->length)
         return false;
     reply->offset = 0;
     return true;
@@ -42,7 +42,7 @@ static void keep(struct reply *reply, const char *data, size_t length)
     reply->kept_length += length;
 }
 
-static void check_head(const char *head, size_t length)
+static void check_head(const struct reply *reply, const char *head, size_t length)
 {
     if (length < 13 || memcmp(head, "HTTP/1.1 200 ", 13))
         fail("wrong reply: %.*s", (int)smaller(length, 60), head);
@@ -50,8 +50,8 @@ static void check_head(const char *head, size_t length)
     while ((line = memchr(line, '\n', (size_t)(end - line))) && ++line < end) {
         if ((size_t)(end - line) > 15 && !strncasecmp(line, "content-length:", 15)) {
             size_t said = strtoul(line + 15, NULL, 10);
-            if (said != options.expected.length)
-                fail("wrong reply: Content-Length %zu, not %zu", said, options.expected.length);
+            if (said != reply->expected->length)
+                fail("wrong reply: Content-Length %zu, not %zu", said, reply->expected->length);
             return;
         }
     }
@@ -71,7 +71,7 @@ static unsigned http(struct reply *reply, const char *data, size_t length)
                 if (!end)
                     return complete;
                 size_t head = (size_t)(end - reply->kept) + 4;
-                check_head(reply->kept, head);
+                check_head(reply, reply->kept, head);
                 data += head - before;
                 length -= head - before;
                 reply->kept_length = 0;
@@ -82,7 +82,7 @@ static unsigned http(struct reply *reply, const char *data, size_t length)
                     return complete;
                 }
                 size_t head = (size_t)(end - data) + 4;
-                check_head(data, head);
+                check_head(reply, data, head);
                 data += head;
                 length -= head;
             }
@@ -135,7 +135,7 @@ static void inflate_part(struct reply *reply, const unsigned char *data, size_t 
             fail("wrong reply: it cannot be inflated: %s", stream->msg ? stream->msg : "at its end");
         const char *produced = text;
         size_t size = sizeof text - stream->avail_out;
-        if (size > options.expected.length - reply->offset)
+        if (size > reply->expected->length - reply->offset)
             fail("wrong reply: inflated, it is too long");
         if (size && content(reply, &produced, &size))
             reply->in_content = true;
@@ -216,8 +216,14 @@ unsigned reply_take(struct reply *reply, const char *data, size_t length)
     }
 }
 
+void reply_expect(struct reply *reply, unsigned request)
+{
+    reply->expected = options.expected + (options.expected_count > 1 ? request : 0);
+}
+
 void reply_reset(struct reply *reply)
 {
+    reply_expect(reply, 0);
     reply->offset = reply->kept_length = 0;
     reply->in_content = false;
     end_inflater(reply);
