@@ -15,7 +15,11 @@ setup(
             py_limited_api=True,
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
         )
-        for package in ("netkit.wire.http.scanning", "netkit.wire.websocket.codec")
+        for package in (
+            "netkit.operation.exchanges",
+            "netkit.wire.http.scanning",
+            "netkit.wire.websocket.codec",
+        )
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -23,8 +23,8 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 if os.environ.get("NETKIT_TEST_COMPILED") == "no":
     # As if there had been no compiler.
-    for package in ("http.scanning", "websocket.codec"):
-        sys.modules[f"netkit.wire.{package}.native"] = None  # type: ignore[assignment]
+    for package in ("operation.exchanges", "wire.http.scanning", "wire.websocket.codec"):
+        sys.modules[f"netkit.{package}.native"] = None  # type: ignore[assignment]
 
 if os.environ.get("NETKIT_TEST_REACTOR") == "uvloop":
     # Before pytest-twisted installs the default one, which it does when it is configured.

@@ -99,6 +99,7 @@ class HTTPFactory(ServerFactory):
             allowHalfOpen=allowHalfOpen,
             refusal=refusal,
             exchangeDone=exchangeDone,
+            seconds=self.clock.seconds,
         )
         self._date = DateLine(self.clock)
 

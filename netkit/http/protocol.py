@@ -255,7 +255,8 @@ class HTTPProtocol(ServerProtocol):
             content = RequestContent(self.factory.budget, self._contentWanted)
         self._request = request = Request(head, content, self.transport)
         if self._settings.exchangeDone is not None:
-            self._began = self.factory.clock.seconds()
+            seconds = self._settings.seconds
+            self._began = seconds()
         if self._first:
             self._first = False
             self._handleTimed(request)
@@ -364,8 +365,8 @@ class HTTPProtocol(ServerProtocol):
         self._flow.write(octets, more=server.receiver.buffered > 0)
         if self._settings.exchangeDone is not None:
             request = self._request
-            sent = has_content(request.head.method if request else b"GET", response.status)
-            self._exchangeDone(response.status, len(response.content or b"") if sent else 0)
+            method = b"GET" if request is None else request.head.method
+            self._exchangeDone(response.status, response.content_octets(method))
         self._endExchange()
 
     def _writeRefusal(self, status: int, reason: str, headers: Headers = ()) -> None:
@@ -486,10 +487,11 @@ class HTTPProtocol(ServerProtocol):
             request.content.close(_over)
 
     def _exchangeDone(self, status: int, octets: int) -> None:
-        tell = self._settings.exchangeDone
+        settings = self._settings
+        tell, seconds = settings.exchangeDone, settings.seconds
         if tell is None:
             return
-        request, now = self._request, self.factory.clock.seconds()
+        request, now = self._request, seconds()
         try:
             if request is None:
                 tell(None, status, octets, 0.0, now, self.transport)

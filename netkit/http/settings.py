@@ -45,3 +45,5 @@ class HTTPSettings:
     allowHalfOpen: bool
     refusal: RefusalResponse
     exchangeDone: ExchangeDone | None
+    # What tells the time: found here at once, as it is not where the clock is a reactor.
+    seconds: Callable[[], float]

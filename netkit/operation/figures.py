@@ -14,11 +14,12 @@ from zope.interface import implementer
 
 from ..base.deadlines import Ticker
 from ..base.refused import REFUSED
+from .exchanges import Tally
 
 if TYPE_CHECKING:
     # Not every service speaks them.
+    from ..http.exchange import ExchangeDone
     from ..websocket.conversation import Conversation
-    from ..wire.http import RequestHead
 
 #: A figure's name, then the values of its labels.
 Key = tuple[str, ...]
@@ -29,11 +30,9 @@ Figures = dict[Key, float]
 #: The upper bounds of what is counted of how long something takes, in seconds.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-_FIRST = BUCKETS[0]
-
 # Clients make up others, and each would be a figure of its own.
-_METHODS = frozenset(
-    (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE")
+_METHODS = (
+    *(b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE"),
 )
 
 # How often the event loop is looked at, in seconds.
@@ -52,51 +51,26 @@ _NOW = frozenset((("open",), ("workers",), (LAG,), ("capture", "queued")))
 class Requests:
     """
     Counts the HTTP requests of a service.
+
+    @ivar count: counts one that is over: it is called with the values of an L{Exchange
+        <netkit.http.Exchange>}.
     """
 
     def __init__(self) -> None:
-        self._counts: dict[int, dict[bytes, int]] = {}
-        # Of those that took longer than the first bound: most do not, by far.
-        self._slow = [0] * (len(BUCKETS) + 1)
-        self._seconds = 0.0
-
-    def count(
-        self,
-        head: RequestHead | None,
-        status: int,
-        octets: int,
-        seconds: float,
-        ended: float,
-        transport: Any,
-    ) -> None:
-        """
-        Count one that is over: the values of an L{Exchange <netkit.http.Exchange>}.
-        """
-        method = b"other" if head is None else head.method
-        try:
-            self._counts[status][method] += 1
-        except KeyError:
-            counts = self._counts.setdefault(status, {})
-            if method not in _METHODS:
-                method = b"other"
-            counts[method] = counts.get(method, 0) + 1
-        if seconds > _FIRST:
-            self._slow[bisect_left(BUCKETS, seconds)] += 1
-        self._seconds += seconds
+        self._tally = Tally(_METHODS, BUCKETS)
+        # Called for each: nothing is to be between.
+        self.count: ExchangeDone = self._tally.count
 
     def figures(self, service: str) -> Figures:
         """
         Tell what was counted.
         """
-        found: Figures = {}
-        total = 0
-        for status, counts in self._counts.items():
-            for method, number in counts.items():
-                kind = ("requests", service, method.decode(), f"{status // 100}xx")
-                found[kind] = found.get(kind, 0) + number
-                total += number
-        buckets = [total - sum(self._slow), *self._slow[1:]]
-        return found | _histogram("requests", service, buckets, self._seconds)
+        found: Figures = {
+            ("requests", service, (method or b"other").decode(), f"{kind}xx"): number
+            for (method, kind), number in self._tally.counts().items()
+        }
+        buckets, seconds = self._tally.buckets(), self._tally.seconds()
+        return found | _histogram("requests", service, buckets, seconds)
 
 
 class Pings:

@@ -22,11 +22,16 @@ from tests.interop.peers import Daemon
 ROOT = Path(__file__).parents[2]
 
 # What has a part in C, and a program that says which one is used of each.
-COMPILED = ("netkit/wire/http/scanning", "netkit/wire/websocket/codec")
+COMPILED = (
+    "netkit/operation/exchanges",
+    "netkit/wire/http/scanning",
+    "netkit/wire/websocket/codec",
+)
 USED = """
+from netkit.operation.exchanges import Tally
 from netkit.wire.http.scanning import scan_request
 from netkit.wire.websocket.codec import serialize_frame
-print(scan_request.__module__, serialize_frame.__module__)
+print(Tally.__module__, scan_request.__module__, serialize_frame.__module__)
 """
 
 # Far beyond what a download takes.
@@ -132,7 +137,11 @@ def test_without_a_compiler_it_is_python_alone(
         assert contents(archive) == sources()
         archive.extractall(tmp_path / "unpacked")
     used = call(sys.executable, "-c", USED, cwd=tmp_path / "unpacked")
-    assert used.split() == ["netkit.wire.http.scanning", "netkit.wire.websocket.codec.python"]
+    assert used.split() == [
+        "netkit.operation.exchanges.python",
+        "netkit.wire.http.scanning",
+        "netkit.wire.websocket.codec.python",
+    ]
 
 
 def test_name_is_the_one_that_readme_says(distributions: dict[str, Path]) -> None:
@@ -228,7 +237,8 @@ def test_install_run_uninstall(
 
     used = call(installed / "python", "-c", USED, cwd=tmp_path)
     assert used.split() == [
-        f"netkit.wire.{name}.native" for name in ("http.scanning", "websocket.codec")
+        f"netkit.{name}.native"
+        for name in ("operation.exchanges", "wire.http.scanning", "wire.websocket.codec")
     ]
 
     daemon = Daemon(

@@ -123,6 +123,7 @@ class ResponseMessage:
     __slots__ = (
         "_date_line",
         "_fields",
+        "_has_content",
         "_has_date",
         "_octets",
         "_status_line",
@@ -158,6 +159,8 @@ class ResponseMessage:
         self.length = length if content is None else len(content)
         self.closes = self._has_date = False
         self._status_line = status_line(status)
+        # In answer to GET, as nearly always.
+        self._has_content = status != 204 and status != 304
         self._fields = self._encode_fields(fields) if fields != () else b""
         # What was last sent on a connection that went on, and the date in it.
         self._octets = b""
@@ -193,7 +196,7 @@ class ResponseMessage:
         @param keep_alive: whether the connection can carry another request.
         """
         method = method or b"GET"
-        sends = has_content(method, self.status)
+        sends = self._has_content if method == b"GET" else has_content(method, self.status)
         # Cacheable: it depends on the response and the current date alone.
         cacheable = sends and keep_alive and head is not None and head.minor > 0
         if cacheable and self._date_line is date_line:
@@ -208,6 +211,15 @@ class ResponseMessage:
         if cacheable:
             self._octets, self._date_line = octets, date_line
         return octets
+
+    def content_octets(self, method: bytes) -> int:
+        """
+        How many octets of content L{encode} serialises.
+
+        @param method: the method of the request that is answered.
+        """
+        sends = self._has_content if method == b"GET" else has_content(method, self.status)
+        return len(self.content) if sends and self.content else 0
 
     def encode_head(
         self, head: RequestHead | None, date_line: bytes, keep_alive: bool, framing_line: bytes
