@@ -43,8 +43,13 @@ _FIRST = 4
 # After so many octets at once there may well be more, and libuv reads on, 32 times and more.
 _MUCH = 128 * 1024
 
-# How much a connection may give the kernel from a full buffer in one turn, in octets.
-_SHARE = 256 * 1024
+# A producer's writes are joined to pieces of so many octets. What waits for the turn's end is cold
+# by then, and where many connections have something waiting, memory grows and shrinks each turn:
+# page faults that cost more than the system calls.
+_PIECE = 32 * 1024
+
+# How much of a producer's a connection may give the kernel in one turn, in octets.
+_SHARE = 512 * 1024
 
 _DONE = Failure(CONNECTION_DONE)
 _LOST = Failure(CONNECTION_LOST)
@@ -111,7 +116,7 @@ class StreamMixin(BufferedConnection):
 
     Writing: the first C{write} in a turn, or after something arrived, goes to the kernel at once,
     with next to nothing in between. More of them in the same turn are queued and leave together
-    at its end, in one system call, or when a producer would have to pause; so does everything that
+    at its end, in one system call, or when a producer has written much; so does everything that
     is not a plain write of bytes on a connection that is in order.
 
     @ivar _context: in which its callbacks run, from when it is connected on.
@@ -388,8 +393,9 @@ class StreamMixin(BufferedConnection):
             return super().isSendBufferFull()
         uv, queued = self._uv, queuedSize(self)
         held: int = 0 if uv is None else uv.get_write_buffer_size()
-        if uv is not None and queued > self.bufferSize and not held and self._mayFlush(queued):
-            # The producer need not wait for what the kernel takes at once.
+        # The producer need not wait for what the kernel takes at once.
+        enough = queued > min(_PIECE, self.bufferSize)
+        if uv is not None and enough and not held and self._mayFlush(queued):
             uv.writelines(takeQueue(self))
             queued, held = 0, uv.get_write_buffer_size()
         # One that counts how often it is told, as a cooperative task does, is told once.

@@ -356,6 +356,22 @@ def test_does_not_pause_a_producer_for_what_is_sent_at_once(run: Run, kind: str)
     run(scenario)
 
 
+def test_does_not_keep_what_a_producer_writes(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            await later(reactor)
+            client.transport.registerProducer(Producer(client.transport), True)
+            client.transport.write(b"header")
+            for _ in range(3):
+                client.transport.write(bytes(40_000))
+                assert client.transport.getWriteBufferSize() == 0
+            client.transport.write(b"trailer")
+            assert client.transport.getWriteBufferSize() == 7
+            assert await server.receive(120_013) == b"header" + bytes(120_000) + b"trailer"
+
+    run(scenario)
+
+
 def test_pauses_a_producer_once(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
