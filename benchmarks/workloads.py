@@ -443,6 +443,13 @@ WORKLOADS = (
             s.AIOHTTP_WEBSOCKET,
             s.WEBSOCKETS,
             s.AUTOBAHN,
+        )
+        + _against(
+            s.NETKIT_FASTEST_DEFLATE,
+            (s.BUN_WEBSOCKET, 1.0),
+            s.NPM_WS,
+            (s.AIOHTTP_WEBSOCKET, 1.2),
+            s.WEBSOCKETS,
         ),
     ),
     Workload(

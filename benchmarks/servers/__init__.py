@@ -166,6 +166,12 @@ NETKIT_WEBSOCKET = Server(
     "deflate only where it is measured; broadcast()",
     _UVLOOP,
 )
+NETKIT_FASTEST_DEFLATE = Server(
+    "netkit websocket, deflate level 1",
+    "netkit_websocket.py",
+    "as netkit websocket, but for the level; isal is installed",
+    (*_UVLOOP, "--fastest"),
+)
 
 NETKIT_TWISTD = Plugin(
     "twistd netkit-echo",

@@ -68,6 +68,10 @@ class Application:
 serve(
     lambda flags: WebSocketFactory(
         Application(Broadcast if "broadcast" in flags else Echo),
-        options=WebSocketOptions(maxMessageSize=2**24, deflate="deflate" in flags),
+        options=WebSocketOptions(
+            maxMessageSize=2**24,
+            deflate="deflate" in flags,
+            deflateLevel=1 if "fastest" in flags else 6,
+        ),
     )
 )

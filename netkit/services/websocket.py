@@ -42,7 +42,7 @@ _LIMITS: tuple[tuple[str, str, Callable[[str], Any], str], ...] = (
             ("max-message-size", "maxMessageSize", "Bytes of a message; 0 for no limit."),
             ("max-fragments", "maxFragments", "Frames of a message; 0 for no limit."),
             ("max-handshake-size", "maxHandshakeSize", "Bytes of the head of a handshake."),
-            ("deflate-level", "deflateLevel", "zlib's level, 1 (fastest) to 9 (smallest)."),
+            ("deflate-level", "deflateLevel", "Compression, 1 (fastest) to 9 (smallest)."),
             (
                 "deflate-window-bits",
                 "deflateWindowBits",

@@ -5,12 +5,19 @@ permessage-deflate (RFC 7692): its negotiation, and the compression of messages.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import WebSocketProtocolError
 from .codes import CloseCode
 from .extensions import Extension
+
+# Isal's compressor has the methods of zlib's, and a type of its own.
+_fastest: Callable[..., zlib._Compress]
+try:
+    from isal.isal_zlib import compressobj as _fastest  # type: ignore[assignment]
+except ImportError:
+    _fastest = zlib.compressobj
 
 NAME = "permessage-deflate"
 
@@ -29,7 +36,7 @@ class DeflateSettings:
     """
     What we want of the compression.
 
-    @ivar level: zlib's level, 1 (fastest) to 9 (smallest).
+    @ivar level: 1 (fastest, by isal where that is installed, otherwise by zlib) to 9 (smallest).
     @ivar memory: zlib's memory level for compressing, 1 to 9.
     @ivar window_bits: the size of the windows, 8 to 15: of ours at most, and of the peer's
         where it lets us say so.
@@ -75,7 +82,7 @@ class PerMessageDeflate:
         @param in_window_bits: the size of the peer's.
         @param out_takeover: whether our messages may refer to earlier ones.
         @param in_takeover: whether the peer's may.
-        @param level: zlib's level.
+        @param level: as of L{DeflateSettings}.
         @param memory: zlib's memory level.
         """
         self.out_window_bits = out_window_bits
@@ -180,7 +187,10 @@ class PerMessageDeflate:
             return zlib.compressobj(
                 self._level, zlib.DEFLATED, -9, self._memory, strategy=zlib.Z_RLE
             )
-        return zlib.compressobj(self._level, zlib.DEFLATED, -bits, self._memory)
+        # At this level isal takes half the time of zlib, for fewer octets. What it knows of the
+        # others is no smaller than that.
+        make = _fastest if self._level == 1 else zlib.compressobj
+        return make(self._level, zlib.DEFLATED, -bits, self._memory)
 
 
 def offer(settings: DeflateSettings) -> list[Extension]:

@@ -5,6 +5,8 @@ permessage-deflate: its negotiation, and its streams.
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import tracemalloc
 import zlib
 
@@ -64,12 +66,48 @@ def test_context_takeover() -> None:
         whole(alone, bytes.fromhex("f2 00 11 00 00"))
 
 
+@pytest.mark.parametrize("level", [1, 6])
 @pytest.mark.parametrize("bits", range(8, 16))
-def test_every_window_inflates_in_awindow_of_that_size(bits: int) -> None:
-    ours = PerMessageDeflate(out_window_bits=bits)
+def test_every_window_inflates_in_awindow_of_that_size(bits: int, level: int) -> None:
+    ours = PerMessageDeflate(out_window_bits=bits, level=level)
     theirs = PerMessageDeflate(in_window_bits=bits)
-    for message in (bytes(1000), bytes(range(256)) * 300, b"abc" * 30_000):
-        assert whole(theirs, ours.compress(message, True)) == message
+    chance = random.Random(bits)
+    words = [chance.randbytes(chance.randrange(3, 20)) for _ in range(300)]
+    repeating = b"".join(chance.choices(words, k=9000))
+    # zlib has no smaller window. It goes beyond its window within what it hands out at once.
+    narrow = zlib.decompressobj(-max(bits, 9))
+    for message in (b"", bytes(1000), bytes(range(256)) * 300, b"abc" * 30_000, repeating):
+        compressed = ours.compress(message, True)
+        assert whole(theirs, compressed) == message
+        inflated, rest = b"", compressed + b"\0\0\xff\xff"
+        while rest:
+            inflated += narrow.decompress(rest, 100)
+            rest = narrow.unconsumed_tail
+        assert inflated + narrow.decompress(b"") == message
+
+
+LEVEL_1 = """
+import sys, zlib
+from netkit.wire.websocket.deflate import PerMessageDeflate
+try:
+    from isal.isal_zlib import compressobj
+except ImportError:
+    compressobj = zlib.compressobj
+text = b"".join(b"%d," % (i * i) for i in range(500))
+alone = compressobj(1, zlib.DEFLATED, -12, 5)
+alone = alone.compress(text) + alone.flush(zlib.Z_SYNC_FLUSH)
+assert PerMessageDeflate(out_window_bits=12, level=1).compress(text, True) == alone[:-4]
+print("isal.isal_zlib" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_isal_compresses_at_level_1_where_it_is_installed(installed: bool) -> None:
+    without = "" if installed else "import sys\nsys.modules['isal'] = None\n"
+    said = subprocess.run(
+        [sys.executable, "-c", without + LEVEL_1], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == f"{installed}\n"
 
 
 def test_memory_is_taken_by_the_first_message() -> None:
