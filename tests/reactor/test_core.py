@@ -173,6 +173,28 @@ def test_runs_after_a_crash() -> None:
     assert (ran.stdout, ran.stderr, ran.returncode) == ("one turn at a time\n", "", 0)
 
 
+def test_keeps_what_was_there_before_from_the_garbage_collector() -> None:
+    ran = python(
+        "import gc, netkit.reactor, weakref\n"
+        "reactor = netkit.reactor.install()\n"
+        "class Thing: pass\n"
+        "before = Thing()\n"
+        "def isWatched(): return any(each is before for each in gc.get_objects())\n"
+        "def isFreed():\n"
+        "    made = Thing()\n"
+        "    made.itself = made\n"
+        "    made = weakref.ref(made)\n"
+        "    gc.collect()\n"
+        "    return made() is None\n"
+        "reactor.callLater(0, lambda: print(isWatched(), isFreed()))\n"
+        "reactor.callLater(0, reactor.stop)\n"
+        "print(isWatched())\n"
+        "reactor.run()\n"
+        "print(isWatched())\n"
+    )
+    assert (ran.stdout, ran.stderr) == ("True\nFalse True\nTrue\n", "")
+
+
 def test_runs_on_when_asyncio_code_stops_the_loop(run: Run) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         reactor.eventloop.stop()
