@@ -1,5 +1,5 @@
 """
-Exchanges drawn at random, counted in C and in Python: both come to the same.
+Exchanges drawn at random, counted and logged in C and in Python: both come to the same.
 
     python -m tests.operation.exchanges_fuzz SECONDS [SEED]
 
@@ -23,7 +23,50 @@ BOUNDS = (0.0, 0.001, 0.5, 10.0)
 # What may be in the place of a method, a status, and a time.
 SENT = [*METHODS, b"get", b"GETS", b"G\0T", b"\xff" * 100]
 STATUSES = [0, 99, 100, 200, 204, 404, 599, 999, 1000, -1, 2**70]
-SECONDS = [*BOUNDS, 0.0005, 0.5000001, 1e300, -1.0, float("inf")]
+SECONDS = [
+    *(*BOUNDS, 0.0005, 0.5000001, 1e300, -1.0, -0.0, float("inf"), float("nan")),
+    # Halves of what is told, which a number of binary digits never is in the middle of.
+    *(0.0000005, 0.0000015, 0.0123455, 1.0000005, 999.9999995, 0.99999949999, 0.5 / 2**20),
+]
+ENDED = [*(0.0, 0.9999, 1.7e9, 1.7e9 + 0.9999999, -0.0005, -1.5, 2e15, 1e300), float("nan")]
+NUMBERS = [0, 9, 10, 2**31, 2**63 - 1, -1]
+
+NAMES = [
+    *(b"Referer", b"referer", b"REFERER", b"User-Agent", b"user-agent", b"User\rAgent"),
+    *(b"traceparent", b"TraceParent", b"User-Agents", b"X-Referer", b"Refere", b"", b"Host"),
+]
+PIECES = [
+    *(b"", b" ", b"\t", b"a", b"http://a/b?c", b'"', b"\\", b"\0", b"\x7f", b"\xff", b"\x80"),
+    *(
+        b"\b\t\n\v\f\r\x0e\x1f",
+        b"\r",
+        b"\n",
+        b":",
+        b"Mozilla/5.0 (X11; Linux x86_64)",
+        b"\xc3\xa4",
+    ),
+    *(bytes(range(256)), b"plain" * 50),
+]
+ENDS = [b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b""]
+
+
+def text(chance: Random) -> bytes:
+    """
+    Draw what may be a value, a target, or a peer.
+    """
+    return b"".join(chance.choice(PIECES) for _ in range(chance.randrange(4)))
+
+
+def section(chance: Random) -> bytes:
+    """
+    Draw what may be a header section.
+    """
+    lines = [
+        chance.choice(NAMES) + b":" + text(chance) + chance.choice(ENDS)
+        for _ in range(chance.randrange(6))
+    ]
+    drawn = b"".join(lines) + chance.choice(ENDS)
+    return drawn[chance.randrange(len(drawn)) :] if drawn and chance.random() < 0.1 else drawn
 
 
 def head(chance: Random) -> Any:
@@ -32,7 +75,12 @@ def head(chance: Random) -> Any:
     """
     if chance.random() < 0.1:
         return None
-    return SimpleNamespace(method=chance.choice(SENT))
+    return SimpleNamespace(
+        method=chance.choice(SENT),
+        target=text(chance),
+        line=text(chance) + chance.choice(ENDS),
+        fields=SimpleNamespace(raw=section(chance)),
+    )
 
 
 def outcome(call: Any, *arguments: Any) -> object:
@@ -51,17 +99,48 @@ def counted(module: Any, exchanges: list[tuple[Any, ...]]) -> list[object]:
     """
     tally = module.Tally(METHODS, BOUNDS)
     said = [outcome(tally.count, *values) for values in exchanges]
-    return [*said, tally.counts(), tally.buckets(), tally.seconds()]
+    return [*said, tally.counts(), tally.buckets(), repr(tally.seconds())]
+
+
+def logged(module: Any, name: str, exchanges: list[tuple[Any, ...]]) -> list[object]:
+    """
+    What the lines of one language say of exchanges.
+    """
+    called: list[object] = []
+
+    def peer(transport: bytes) -> bytes:
+        called.append(transport)
+        return b"<%b>" % transport
+
+    def second(seconds: int) -> bytes:
+        if abs(seconds) > 10**11:
+            raise ValueError(seconds)
+        return b"(%d)" % seconds
+
+    def begun() -> float:
+        called.append("begun")
+        return 0.25
+
+    lines = getattr(module, name)(peer, second, begun)
+    said: list[object] = []
+    for number, values in enumerate(exchanges):
+        said.append(outcome(lines.add, *values))
+        if number % 7 == 6:
+            said.append(lines.take())
+    # Who is asked is asked in another order.
+    return [*said, lines.take(), sorted(map(str, called))]
 
 
 def draw(chance: Random) -> tuple[Any, ...]:
     """
     Draw the values of an exchange.
     """
-    return (
-        *(head(chance), chance.choice(STATUSES), chance.randrange(1000)),
-        *(chance.choice(SECONDS), chance.uniform(0, 2e9), object()),
+    values = (
+        *(head(chance), chance.choice(STATUSES[:-1]), chance.choice(NUMBERS)),
+        *(chance.choice([*SECONDS, chance.uniform(0, 3), chance.expovariate(1e3)]),),
+        *(chance.choice([*ENDED, chance.uniform(0, 2e9)]), text(chance)),
     )
+    return values if chance.random() < 0.8 else (*values, text(chance))
 
 
 def compareOnce(chance: Random) -> None:
@@ -70,8 +149,12 @@ def compareOnce(chance: Random) -> None:
     """
     native: ModuleType | None = compiled("netkit.operation.exchanges")
     exchanges = [draw(chance) for _ in range(chance.randrange(20))]
-    inC, inPython = counted(native, exchanges), counted(python, exchanges)
-    assert inC == inPython, f"{exchanges}: {inC}, in Python {inPython}"
+    few = [values[:6] for values in exchanges]
+    inC, inPython = counted(native, few), counted(python, few)
+    assert inC == inPython, f"{few}: {inC}, in Python {inPython}"
+    for name in ("CombinedLines", "JSONLines"):
+        inC, inPython = logged(native, name, exchanges), logged(python, name, exchanges)
+        assert inC == inPython, f"{exchanges}: {inC}, in Python {inPython}"
 
 
 def main(seconds: float, seed: int) -> None:

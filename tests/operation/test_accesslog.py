@@ -63,9 +63,17 @@ def exchanges(
     return done
 
 
+def written(format: str, done: list[Exchange]) -> bytes:
+    lines = parseFormat(format).lines(lambda: NOON)
+    for exchange in done:
+        lines.add(*exchange)
+    taken, count = lines.take()
+    assert count == len(done)
+    return taken
+
+
 def line(format: str, response: Response) -> str:
-    (exchange,) = exchanges(lambda request: response)
-    return parseFormat(format)([exchange], NOON).decode()
+    return written(format, exchanges(lambda request: response)).decode()
 
 
 def test_combined() -> None:
@@ -110,7 +118,6 @@ def test_lines_of_many_are_those_of_each(format: str) -> None:
         REQUEST,
         b"none\r\n\r\n",
     ]
-    lines = parseFormat(format)
     done = [
         exchange
         for number, octets in enumerate(requests)
@@ -119,8 +126,8 @@ def test_lines_of_many_are_those_of_each(format: str) -> None:
         )
     ]
     assert len(done) == len(requests)
-    together = lines(done, NOON)
-    assert together == b"".join(lines([each], NOON) for each in done)
+    together = written(format, done)
+    assert together == b"".join(written(format, [each]) for each in done)
     assert len(set(together.splitlines())) == len(requests) - (format[0] == "{")
 
 
@@ -133,11 +140,11 @@ def test_what_waits_to_be_logged_goes_before_a_file_moves_and_before_the_end(
     log.start()
     [found] = exchanges(lambda request: Response(200))
     [missing] = exchanges(lambda request: Response(404))
-    log.log(found)
-    log.log(found)
+    log.logExchange(*found)
+    log.logExchange(*found)
     path.rename(tmp_path / "before")
     log.reopen()
-    log.log(missing)
+    log.logExchange(*missing)
     yield log.stop()
     assert (tmp_path / "before").read_text() == "GET 200\nGET 200\n"
     assert path.read_text() == "GET 404\n"
@@ -167,23 +174,20 @@ def test_what_is_told_of_exchanges() -> None:
         (b"", b'"-" "-"'),
         (b"USER-agent:\t a \t\r\nX-Referer: x\r\nreferer:b\r\n", b'"b" "a"'),
         (b"User-Agent: first\r\nUser-Agent: second\r\nReferer:\r\n", b'"" "first"'),
+        (b"user-agent: first\r\nUser-Agent: second\r\n", b'"-" "first"'),
         (b"User-Agent: back\\slash\r\n", rb'"-" "back\x5cslash"'),
         (b"Filler: " + b"x" * 3000 + b"\r\nUser-Agent: a\r\n", b'"-" "a"'),
     ],
 )
 def test_who_asks_and_where_that_was_found(fields: bytes, told: bytes) -> None:
     octets = b"GET / HTTP/1.1\r\nHost: x\r\n%b\r\n" % fields
-    (exchange,) = exchanges(lambda request: Response(200), octets)
-    assert parseFormat("combined")([exchange], NOON).endswith(b" 200 0 %b\n" % told)
-    # Clients send the same again and again.
-    assert parseFormat("combined")([exchange], NOON).endswith(b" 200 0 %b\n" % told)
-    found = json.loads(parseFormat("json")([exchange], NOON))
+    done = exchanges(lambda request: Response(200), octets)
+    assert written("combined", done).endswith(b" 200 0 %b\n" % told)
+    found = json.loads(written("json", done))
     plain = [found.get(name, "-").replace("\\", "\\x5c") for name in ("referer", "agent")]
     assert '"{}" "{}"'.format(*plain).encode() == told
 
 
 def test_a_target_with_a_backslash() -> None:
-    (exchange,) = exchanges(
-        lambda request: Response(200), b"GET /a?b\\c HTTP/1.1\r\nHost: x\r\n\r\n"
-    )
-    assert rb'"GET /a?b\x5cc HTTP/1.1" 200' in parseFormat("combined")([exchange], NOON)
+    done = exchanges(lambda request: Response(200), b"GET /a?b\\c HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert rb'"GET /a?b\x5cc HTTP/1.1" 200' in written("combined", done)

@@ -4,9 +4,11 @@ What is done for each exchange: in C and in Python the same.
 
 from __future__ import annotations
 
+from gc import collect
 from random import Random
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -68,6 +70,95 @@ def test_what_a_tally_cannot_hold(exchanges: ModuleType) -> None:
         exchanges.Tally((b"GET",), (1.0,) * 33)
     with pytest.raises(ValueError, match="at most 32"):
         exchanges.Tally((b"GET",) * 33, ())
+
+
+class Logged:
+    """
+    Lines in one of the formats, and what they were made with.
+    """
+
+    def __init__(self, exchanges: ModuleType, name: str) -> None:
+        self.began = 0
+        self.peers: list[object] = []
+        self.lines = getattr(exchanges, name)(self.peer, lambda second: b"%d" % second, self.begun)
+
+    def peer(self, transport: bytes) -> bytes:
+        self.peers.append(transport)
+        return transport
+
+    def begun(self) -> float:
+        self.began += 1
+        return 1000.5
+
+
+def request(section: bytes, target: bytes = b"/") -> Any:
+    return SimpleNamespace(
+        method=b"GET",
+        target=target,
+        line=b"GET %b HTTP/1.1\r\n" % target,
+        fields=SimpleNamespace(raw=section + b"\r\n"),
+    )
+
+
+def test_combined_lines(exchanges: ModuleType) -> None:
+    logged = Logged(exchanges, "CombinedLines")
+    sent = request(b'REFERER:\t http://a/ \r\nUser-agent: q"\xff\r\nuser-agent: b\r\n', b"/\\")
+    logged.lines.add(sent, 200, 5, 0.25, 1.75, b"a")
+    logged.lines.add(None, 400, 0, 0.0, 1.25, b"a")
+    logged.lines.add(None, 499, -1, 0.0, 1.5, b"b", b"echo")
+    assert logged.lines.take() == (
+        (
+            b'a - - [1002] "GET /\\x5c HTTP/1.1" 200 5 "http://a/" "q\\x22\\xff"\n'
+            b'a - - [1001] "-" 400 0 "-" "-"\n'
+            b'b - - [1002] "echo" 499 -1 "-" "-"\n'
+        ),
+        3,
+    )
+    assert (logged.began, logged.peers) == (1, [b"a", b"b"])
+    assert logged.lines.take() == (b"", 0)
+    logged.lines.add(None, 400, 0, 0.0, 1.25, b"a")
+    assert logged.lines.take()[1] == 1
+    assert (logged.began, logged.peers) == (2, [b"a", b"b", b"a"])
+
+
+def test_json_lines(exchanges: ModuleType) -> None:
+    logged = Logged(exchanges, "JSONLines")
+    sent = request(b'Traceparent: 00-1\r\nuser-agent:\r\nReferer: "\\\t\x7f\xe4\r\n', b"/\\")
+    logged.lines.add(sent, 200, 5, 0.0000015, 1.9994, b', "peer": "a"')
+    logged.lines.add(None, 499, 2**62, 12345.5, 2.0, b"", b', "service": "echo"')
+    assert logged.lines.take() == (
+        (
+            b'{"time": "1002.499+00:00", "peer": "a", "method": "GET", "target": "/\\\\", '
+            b'"status": 200, "octets": 5, "seconds": 0.000002, '
+            b'"referer": "\\"\\\\\\t\\u007f\\u00e4", "agent": "", "traceparent": "00-1"}\n'
+            b'{"time": "1002.500+00:00", "status": 499, "octets": 4611686018427387904, '
+            b'"seconds": 12345.500000, "service": "echo"}\n'
+        ),
+        2,
+    )
+
+
+@pytest.mark.parametrize("name", ["CombinedLines", "JSONLines"])
+def test_what_cannot_be_logged_leaves_nothing(exchanges: ModuleType, name: str) -> None:
+    logged = Logged(exchanges, name)
+    logged.lines.add(None, 200, 5, 0.25, 1.75, b"a")
+    for values in ((None, "200"), (object(), 200), (request(b""), 200, None)):
+        with pytest.raises((TypeError, AttributeError)):
+            logged.lines.add(*(*values, 5, 0.25, 1.75, b"a")[:6])
+    with pytest.raises(TypeError):
+        logged.lines.add(None, 200, 5, 0.25, 1.75, [])
+    with pytest.raises(OverflowError):
+        logged.lines.add(None, 200, 5, 0.25, float("inf"), b"a")
+    assert logged.lines.take()[1] == 1
+
+
+def test_lines_are_not_kept_alive_by_whom_they_tell(exchanges: ModuleType) -> None:
+    logged = Logged(exchanges, "CombinedLines")
+    logged.lines.add(None, 200, 5, 0.25, 1.75, logged.peer(b"a"))
+    found = ref(logged)
+    del logged
+    collect()
+    assert found() is None
 
 
 def test_both_languages_do_the_same() -> None:

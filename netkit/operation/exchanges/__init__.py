@@ -1,5 +1,5 @@
 """
-What is done for each exchange when it is over: it is counted.
+What is done for each exchange when it is over: it is counted, and made a line of.
 
 In C where that was built (C{native.c}), in Python else (L{python}): the same classes, which the
 same tests are run on.
@@ -7,9 +7,15 @@ same tests are run on.
 
 from __future__ import annotations
 
-try:
-    from .native import Tally
-except ImportError:
-    from .python import Tally  # type: ignore[assignment] # the same in another language
+from .python import quoted
 
-__all__ = ["Tally"]
+try:
+    from .native import CombinedLines, JSONLines, Tally
+except ImportError:
+    from .python import (  # type: ignore[assignment] # the same in another language
+        CombinedLines,
+        JSONLines,
+        Tally,
+    )
+
+__all__ = ["CombinedLines", "JSONLines", "Tally", "quoted"]
