@@ -7,6 +7,7 @@ times for each connection: by itself when one is accepted, and by uvloop when it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from socket import (
     AF_INET6,
     NI_NUMERICHOST,
@@ -20,6 +21,7 @@ from typing import Any
 
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from netkit.base.twistedprivate import addressOf
 
@@ -67,7 +69,7 @@ class Accepting(socket):
 
 class PortMixin(Port):
     """
-    Accepts connections, each in a context of its own.
+    Accepts connections, each in a context of its own. uvloop itself watches the socket.
 
     @ivar accepts: how many in one turn, at most: the others of the reactor have theirs.
     """
@@ -75,6 +77,10 @@ class PortMixin(Port):
     accepts = 100
     reactor: Any
     factory: Any
+    # How many to accept when it is ready: as many as there were, and twice as many when all of
+    # them were there, for to be told that there is no other one takes as long as to accept one.
+    _expected = 1
+    _reading = False
 
     def startListening(self) -> None:
         super().startListening()
@@ -83,21 +89,62 @@ class PortMixin(Port):
         self.socket.setblocking(False)
         self.fileno = self.socket.fileno  # type: ignore[method-assign]
 
+    def connectionLost(self, reason: Failure) -> None:
+        self.stopReading()
+        self.reactor.turn.natives.discard(self)
+        super().connectionLost(reason)
+
+    def isReading(self) -> bool:
+        """
+        Whether it accepts connections.
+        """
+        return self._reading
+
+    def isWriting(self) -> bool:
+        """
+        Never.
+        """
+        return False
+
+    def startReading(self) -> None:
+        if not self._reading:
+            self._reading = True
+            turn = self.reactor.turn
+            turn.natives.add(self)
+            # uvloop would run it in a copy of this context.
+            turn.loop.add_reader(self.fileno(), turn.context.run, self.doRead)
+
+    def stopReading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self.reactor.turn.loop.remove_reader(self.fileno())
+
     def doRead(self) -> None:
         """
         Accept those that wait, so many at most.
         """
-        accept, connect = self.socket.accept, self.reactor.turn.connect
-        for _ in range(self.accepts):
+        turn = self.reactor.turn
+        # What is logged here is about this port.
+        turn.current = self
+        try:
+            self._acceptAll(self.socket.accept, turn.connect)
+        finally:
+            turn.current = None
+
+    def _acceptAll(self, accept: Callable[[], Any], connect: Callable[..., Any]) -> None:
+        limit = min(self._expected, self.accepts)
+        for accepted in range(limit):
             try:
-                accepted = accept()
+                connection = accept()
             except BlockingIOError:
+                self._expected = accepted or 1
                 return
             except OSError:
                 # Twisted's own meets it again, and knows what to do.
                 connect(super().doRead)
                 return
-            connect(self._accepted, *accepted)
+            connect(self._accepted, *connection)
+        self._expected = min(2 * limit, self.accepts)
 
     def _accepted(self, socket: socket, address: Any) -> None:
         try:

@@ -51,11 +51,11 @@ class UvloopReactor(SignalHandlingHook, AsyncioSelectorReactor):
     """
     A reactor on a uvloop event loop.
 
-    uvloop's transports serve the stream connections, its timers the delayed calls. Whatever else
-    has a descriptor (ports, connections that are being made, UDP, processes' pipes, serial lines,
-    everything that is given to C{addReader} and C{addWriter}) is in a L{DescriptorSet}, Twisted's
-    own epoll set, which is one descriptor more that the loop watches: so all of it behaves as it
-    does there.
+    uvloop's transports serve the stream connections, itself watches their ports, its timers serve
+    the delayed calls. Whatever else has a descriptor (connections that are being made, UDP,
+    processes' pipes, serial lines, everything that is given to C{addReader} and C{addWriter}) is
+    in a L{DescriptorSet}, Twisted's own epoll set, which is one descriptor more that the loop
+    watches: so all of it behaves as it does there.
 
     It is an C{AsyncioSelectorReactor}, which programs look for before they let asyncio code run
     beside Twisted's; what that does for a loop of asyncio's own, this does in its own ways.
@@ -171,19 +171,19 @@ class UvloopReactor(SignalHandlingHook, AsyncioSelectorReactor):
     # Descriptors
 
     def addReader(self, reader: Any) -> None:
-        if reader in self.turn.streams:
+        if reader in self.turn.natives:
             reader.startReading()
         else:
             self._descriptors.addReader(reader)
 
     def removeReader(self, reader: Any) -> None:
-        if reader in self.turn.streams:
+        if reader in self.turn.natives:
             reader.stopReading()
         else:
             self._descriptors.removeReader(reader)
 
     def addWriter(self, writer: Any) -> None:
-        if writer in self.turn.streams:
+        if writer in self.turn.natives:
             writer.startWriting()
         else:
             self._descriptors.addWriter(writer)
@@ -192,17 +192,18 @@ class UvloopReactor(SignalHandlingHook, AsyncioSelectorReactor):
         self._descriptors.removeWriter(writer)
 
     def removeAll(self) -> list[Any]:
-        streams = [s for s in self.turn.streams if s.isReading() or s.isWriting()]
-        for stream in streams:
-            stream.stopReading()
-        self.turn.streams.difference_update(streams)
-        return [*self._descriptors.removeAll(), *streams]
+        natives = [each for each in self.turn.natives if each.isReading() or each.isWriting()]
+        for native in natives:
+            native.stopReading()
+        # What is left to send is nobody's any more.
+        self.turn.natives.difference_update(filter(_isWriting, natives))
+        return [*self._descriptors.removeAll(), *natives]
 
     def getReaders(self) -> list[Any]:
-        return [*self._descriptors.getReaders(), *filter(_isReading, self.turn.streams)]
+        return [*self._descriptors.getReaders(), *filter(_isReading, self.turn.natives)]
 
     def getWriters(self) -> list[Any]:
-        return [*self._descriptors.getWriters(), *filter(_isWriting, self.turn.streams)]
+        return [*self._descriptors.getWriters(), *filter(_isWriting, self.turn.natives)]
 
     # Streams
 

@@ -182,7 +182,7 @@ class StreamMixin(BufferedConnection):
         Hand the socket over to uvloop, which closes it.
         """
         turn = self._turn
-        turn.streams.add(self)
+        turn.natives.add(self)
         protocol = LoopProtocol(self)
         # The coroutine opens the transport, then waits until its protocol knows it. It is run by
         # hand, because a task for each connection would cost more than all else that is done here.
@@ -293,7 +293,7 @@ class StreamMixin(BufferedConnection):
         self._queueWrites()
         self.native = self._scheduled = False
         if hasattr(self, "_turn"):
-            self._turn.streams.discard(self)
+            self._turn.natives.discard(self)
         if reading:
             self.startReading()
         if writing:
@@ -377,7 +377,7 @@ class StreamMixin(BufferedConnection):
         if self._uv is not None:
             self._uv.abort()
         if hasattr(self, "_turn"):
-            self._turn.streams.discard(self)
+            self._turn.natives.discard(self)
             self._inContext(super().connectionLost, reason)
         else:
             super().connectionLost(reason)

@@ -55,10 +55,11 @@ class Turn:
     @ivar context: in which everything runs that is not a connection's callback: the same for all,
         as under any other reactor, and not each time a copy of the one in which it was asked for.
     @ivar connecting: the context for the connection that is being made.
-    @ivar current: the connection whose callback is running, or L{None}.
+    @ivar current: the connection whose callback is running, or the port that accepts one, or
+        L{None}.
+    @ivar natives: the connections whose socket uvloop has, and the ports whose socket it watches.
     @ivar ending: whether somebody waits for the turn's end.
     @ivar number: that of the turn, of those whose end somebody waited for.
-    @ivar streams: those whose socket uvloop has.
     """
 
     __slots__ = (
@@ -70,8 +71,8 @@ class Turn:
         "current",
         "ending",
         "loop",
+        "natives",
         "number",
-        "streams",
     )
 
     def __init__(self, loop: AbstractEventLoop) -> None:
@@ -82,7 +83,7 @@ class Turn:
         self.context = copy_context()
         self.connecting: Context = self.context
         self.current: Any = None
-        self.streams: set[Any] = set()
+        self.natives: set[Any] = set()
         self.ending = False
         self.number = 1
         self._unflushed: list[Any] = []
