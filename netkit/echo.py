@@ -4,7 +4,7 @@ The echo service of RFC 862: everything received is sent back, byte for byte.
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from .server import ServerFactory, ServerProtocol
 
@@ -21,7 +21,7 @@ class EchoProtocol(ServerProtocol):
         super().connectionMade()
         # The connection is the producer of what is written to it: Twisted stops reading while
         # the peer does not take what was read before.
-        IConsumer(self.transport).registerProducer(IPushProducer(self.transport), True)
+        self.transport.registerProducer(self.transport, True)
 
     def dataReceived(self, data: bytes) -> None:
         self.idleTicks = 0
@@ -29,7 +29,7 @@ class EchoProtocol(ServerProtocol):
 
     def readConnectionLost(self) -> None:
         # While a producer is registered, loseConnection would wait for its end for ever.
-        IConsumer(self.transport).unregisterProducer()
+        self.transport.unregisterProducer()
         self.transport.loseConnection()
 
     def serviceStopping(self) -> None:

@@ -12,7 +12,6 @@ from service_identity import VerificationError
 from twisted.internet.interfaces import ISSLTransport
 
 from . import twistedprivate
-from .halfclose import IHalfCloseableTLS
 
 # What OpenSSL says of a peer that does something else than TLS.
 _NO_TLS = frozenset(
@@ -35,9 +34,9 @@ def handshakeDone(transport: object) -> bool:
 
     @param transport: the transport, which may be wrapped as often as one likes.
     """
-    if IHalfCloseableTLS.providedBy(transport):
-        return bool(getattr(transport, "handshakeDone", True))
-    return twistedprivate.handshakeDone(transport)
+    # Of every connection this is asked, and to ask for an interface takes longer.
+    done = getattr(transport, "handshakeDone", None)
+    return twistedprivate.handshakeDone(transport) if done is None else bool(done)
 
 
 def errorText(error: BaseException | None) -> str:

@@ -8,17 +8,19 @@ underscore, of a class here that is to be subclassed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from socket import socket
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from OpenSSL import SSL
 from twisted.application.internet import StreamServerEndpointService
 from twisted.internet import endpoints, tcp, unix
 from twisted.internet._signals import SignalHandling
 from twisted.internet.abstract import FileDescriptor
-from twisted.internet.address import IPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.base import ReactorBase
 from twisted.internet.endpoints import SSL4ClientEndpoint, TCP4ClientEndpoint, UNIXClientEndpoint
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import (
     IAddress,
     IProtocol,
@@ -28,6 +30,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.posixbase import PosixReactorBase, _ContinuousPolling
 from twisted.internet.process import _BaseProcess as BaseProcess
+from twisted.internet.protocol import Protocol
 from twisted.protocols._tls_legacy import _convertToAppropriateFactory
 from twisted.python.failure import Failure
 
@@ -71,7 +74,6 @@ __all__ = [
     "logPrefix",
     "pauseProducer",
     "plainSignalHandling",
-    "portNumber",
     "queuedSize",
     "releaseConnector",
     "removeInternalReader",
@@ -204,12 +206,18 @@ def logPrefix(port: tcp.Connection | tcp.Port, logged: object) -> str:
     return prefix
 
 
-def portNumber(port: tcp.Port) -> int | None:
+def ipv4Address(host: str, port: int) -> IPv4Address:
     """
-    Tell the number of a port, which it forgets when it stops listening.
+    Make the address of a TCP connection's end, of what the system says: nothing of it is checked.
     """
-    number: int | None = port._realPortNumber
-    return number
+    address = _newAddress(IPv4Address)
+    address.type = "TCP"
+    address.host = host
+    address.port = port
+    return address
+
+
+_newAddress = IPv4Address.__new__
 
 
 def addressOf(port: tcp.Port, address: Any) -> IAddress:
@@ -248,6 +256,12 @@ class BufferedConnection(tcp.Connection):
     A connection that says itself when its buffers are full, and closes its socket itself.
     """
 
+    def lose(self, reason: Failure) -> None:
+        """
+        Clean up, and tell the protocol.
+        """
+        super().connectionLost(reason)
+
     def closeSocket(self, orderly: bool) -> None:
         """
         Close the socket.
@@ -269,33 +283,44 @@ class BufferedConnection(tcp.Connection):
         return self.isSendBufferFull()
 
 
-class AcceptedConnection(tcp.Server):
+class AcceptedConnection(BufferedConnection, tcp.Server):
     """
     A connection that a port accepted, made in one step out of the four that Twisted's classes
-    take one after the other, and without its two names: whoever inherits from this makes them
-    when they are asked for.
+    take one after the other, and without its two names: they are made when they are asked for.
+    Both name the protocol that the connection began with, whatever took its place since. It ends
+    in one step as well.
     """
 
-    def __init__(
+    # That of the protocol that the connection began with.
+    _protocolClass: type
+    # What it is called in the log, where that is not the name of its class.
+    _prefix: str | None = None
+    # The port forgets it when it stops listening.
+    _portNumber: int | None
+
+    def initAccepted(
         self,
         sock: socket,
         protocol: IProtocol,
         client: Any,
-        server: tcp.Port | None,
+        server: tcp.Port,
         sessionno: int,
         reactor: Any,
     ) -> None:
         """
-        As Twisted's own, which makes those that no port accepted.
+        In place of C{__init__}, for one that a port accepted.
+
+        @param sock: the socket, which does not block.
+        @param protocol: of the connection.
+        @param client: the peer's address, as the system has it.
+        @param server: the port.
+        @param sessionno: the number of the connection among the port's.
+        @param reactor: the reactor.
         """
-        if server is None:
-            super().__init__(sock, protocol, client, cast(tcp.Port, server), sessionno, reactor)
-            return
         self.reactor = reactor
         self._tempDataBuffer = []
         self._tempDataLen = 0
         self.socket = sock
-        sock.setblocking(False)
         self.fileno = sock.fileno
         self.protocol = protocol
         if len(client) != 2:
@@ -304,8 +329,34 @@ class AcceptedConnection(tcp.Server):
         self.client = client
         self.sessionno = sessionno
         self.hostname = client[0]
-        self.startReading()
+        self._portNumber = server._realPortNumber
+        self._protocolClass = kind = type(protocol)
+        if getattr(kind, "logPrefix", None) is not Protocol.logPrefix:
+            self._prefix = self._getLogPrefix(protocol)
         self.connected = 1
+
+    @cached_property
+    def logstr(self) -> str:  # type: ignore[override] # can be assigned to
+        prefix = self._prefix or self._protocolClass.__name__
+        return f"{prefix},{self.sessionno},{self.hostname}"
+
+    @cached_property
+    def repstr(self) -> str:  # type: ignore[override] # the same
+        return f"<{self._protocolClass.__name__} #{self.sessionno} on {self._portNumber}>"
+
+    def lose(self, reason: Failure) -> None:
+        """
+        As Twisted's classes do it, one after the other. This one reads and writes no more.
+        """
+        self.disconnected = 1
+        self.connected = 0
+        if self.producer is not None:
+            self.producer.stopProducing()
+            self.producer = None
+        self.closeSocket(not isinstance(reason.value, ConnectionAborted))
+        protocol = self.protocol
+        del self.protocol, self.socket, self.fileno
+        protocol.connectionLost(reason)
 
 
 def queuedSize(connection: FileDescriptor) -> int:

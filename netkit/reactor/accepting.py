@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from socket import (
-    AF_INET6,
-    NI_NUMERICHOST,
-    NI_NUMERICSERV,
+    SOCK_NONBLOCK,
     SOCK_STREAM,
     AddressFamily,
-    getnameinfo,
+    SocketType,
     socket,
 )
 from typing import Any
 
+from twisted.internet.interfaces import IAddress
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -36,12 +35,14 @@ class Accepted(socket):
     __slots__ = ("family",)
 
     type = SOCK_STREAM
+    # Without a note of Python's in the object.
+    detach = SocketType.detach
 
-    def __init__(self, family: AddressFamily, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, family: AddressFamily, type: int, proto: int, fileno: int) -> None:
         """
         As any socket's.
         """
-        super().__init__(family, *args, **kwargs)
+        socket.__init__(self, family, type, proto, fileno)
         self.family = family  # type: ignore[misc]
 
 
@@ -57,7 +58,8 @@ class Accepting(socket):
         As any socket's.
         """
         super().__init__(*args, **kwargs)
-        self._kind = self.family, self.type, self.proto
+        # What is accepted is to know that it does not block; whoever has it sees to that.
+        self._kind = self.family, self.type | SOCK_NONBLOCK, self.proto
 
     def accept(self) -> tuple[Accepted, Any]:
         """
@@ -146,13 +148,19 @@ class PortMixin(Port):
             connect(self._accepted, *connection)
         self._expected = min(2 * limit, self.accepts)
 
+    def peerOf(self, address: Any) -> tuple[IAddress, Any]:
+        """
+        Make the address of who was accepted.
+
+        @param address: as C{accept} has it.
+        @return: it, and what it was made of.
+        """
+        return addressOf(self, address), address
+
     def _accepted(self, socket: socket, address: Any) -> None:
         try:
-            if self.addressFamily == AF_INET6:
-                host, _ = getnameinfo(address, NI_NUMERICHOST | NI_NUMERICSERV)
-                # Now it names its scope.
-                address = (host, *address[1:])
-            protocol = self.factory.buildProtocol(addressOf(self, address))
+            peer, address = self.peerOf(address)
+            protocol = self.factory.buildProtocol(peer)
             if protocol is None:
                 socket.close()
                 return

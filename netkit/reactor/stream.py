@@ -9,8 +9,10 @@ from asyncio import BaseTransport, Protocol
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from functools import partial
+from socket import SHUT_RDWR
 from typing import Any
 
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -26,7 +28,6 @@ from netkit.base.twistedprivate import (
     takeQueue,
     unsentSize,
 )
-from netkit.reactor.turn import Turn
 
 _log = Logger()
 
@@ -138,7 +139,7 @@ class StreamMixin(BufferedConnection):
 
     reactor: Any
     _context: Context
-    _turn: Turn
+    _turn: Any
     _uv: Any
     _openMode: int
     _writeMode: int
@@ -146,14 +147,23 @@ class StreamMixin(BufferedConnection):
     native = False
 
     def __init__(self, *args: Any) -> None:
-        self._uv = None
+        self.initStream(reading=False)
+        super().__init__(*args)
+
+    def initStream(self, reading: bool) -> None:
+        """
+        Begin as one that uvloop does not have yet.
+
+        @param reading: whether the application wants what arrives.
+        """
+        self._uv = self._turn = None
         self._openMode = self._writeMode = _QUEUED
         self._wroteIn = 0
         # Set on the instance: CPython's inline cache misses attributes that the class defines too.
-        self._reading = self._resting = False
+        self._reading = reading
+        self._resting = False
         self._scheduled = False
         self._flushed = self._flushedIn = 0
-        super().__init__(*args)
 
     def takeOver(self, done: Callable[[], None]) -> None:
         """
@@ -170,27 +180,23 @@ class StreamMixin(BufferedConnection):
 
     def begin(self) -> None:
         """
-        It is connected.
+        It is connected: hand the socket over to uvloop, which closes it.
         """
-        self._turn = self.reactor.turn
-        self._context = self._turn.connecting
-        if self.native:
-            self._goNative()
-
-    def _goNative(self) -> None:
-        """
-        Hand the socket over to uvloop, which closes it.
-        """
-        turn = self._turn
+        turn = self._turn = self.reactor.turn
+        self._context = turn.connecting
+        if not self.native:
+            return
         turn.natives.add(self)
-        protocol = LoopProtocol(self)
         # The coroutine opens the transport, then waits until its protocol knows it. It is run by
         # hand, because a task for each connection would cost more than all else that is done here.
-        opening = turn.loop.connect_accepted_socket(lambda: protocol, self.socket)
+        opening = turn.loop.connect_accepted_socket(self._newLoopProtocol, self.socket)
         opening.send(None)
         # Both that telling and this call are in the same batch: reading has begun, and nothing was
         # read yet.
         turn.loop.call_soon(self._handedOver, opening, context=turn.context)
+
+    def _newLoopProtocol(self) -> LoopProtocol:
+        return LoopProtocol(self)
 
     def _handedOver(self, opening: Coroutine[Any, Any, Any]) -> None:
         """
@@ -292,7 +298,7 @@ class StreamMixin(BufferedConnection):
         self.stopReading()
         self._queueWrites()
         self.native = self._scheduled = False
-        if hasattr(self, "_turn"):
+        if self._turn is not None:
             self._turn.natives.discard(self)
         if reading:
             self.startReading()
@@ -370,20 +376,40 @@ class StreamMixin(BufferedConnection):
         self._queueWrites()
         super().startTLS(ctx, normal)
 
+    def readConnectionLost(self, reason: Failure) -> None:
+        protocol = self.protocol
+        if not IHalfCloseableProtocol.providedBy(protocol):
+            # Twisted's looks for an adapter as well.
+            super().readConnectionLost(reason)
+            return
+        try:
+            protocol.readConnectionLost()
+        except BaseException as error:
+            self._raised(error)
+
     def connectionLost(self, reason: Failure) -> None:
         if self.disconnected:
             return
         self._queueWrites()
         if self._uv is not None:
             self._uv.abort()
-        if hasattr(self, "_turn"):
-            self._turn.natives.discard(self)
-            self._inContext(super().connectionLost, reason)
+        turn = self._turn
+        if turn is None:
+            self.lose(reason)
         else:
-            super().connectionLost(reason)
+            if self.native:
+                self._reading = self._scheduled = False
+                turn.natives.discard(self)
+            self._inContext(self.lose, reason)
 
     def closeSocket(self, orderly: bool) -> None:
-        super().closeSocket(orderly)
+        if orderly and self._uv is not None:
+            try:  # noqa: SIM105 # suppress() takes longer
+                self.socket.shutdown(SHUT_RDWR)
+            except OSError:
+                pass
+        else:
+            super().closeSocket(orderly)
         if self._uv is not None:
             # It was shut down; uvloop, which is told by now, is about to close the descriptor.
             self.socket.detach()

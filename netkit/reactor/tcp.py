@@ -4,17 +4,17 @@ TCP connections, ports and connectors on uvloop's transports.
 
 from __future__ import annotations
 
-from functools import cached_property
+from socket import AF_INET, NI_NUMERICHOST, NI_NUMERICSERV, getnameinfo, socket
 from typing import Any
 
 from twisted.internet import tcp
+from twisted.internet.interfaces import IAddress, IProtocol
 
 from netkit.base.twistedprivate import (
     AcceptedConnection,
     TCPClient,
     TCPConnector,
-    logPrefix,
-    portNumber,
+    ipv4Address,
 )
 from netkit.reactor.accepting import PortMixin
 from netkit.reactor.stream import StreamMixin
@@ -22,32 +22,29 @@ from netkit.reactor.stream import StreamMixin
 
 class Server(StreamMixin, AcceptedConnection):
     """
-    A connection that a port accepted.
-
-    What it is called in the log and by C{repr} are two strings that are asked for of few
-    connections: they are made when they are first read. Both name the protocol that the connection
-    began with, whatever took its place since.
+    A connection that a port accepted, or that was adopted.
     """
 
     native = True
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        # One that was adopted is named after more than what is known here.
-        if self.server is not None:
-            self._logPrefix = logPrefix(self, self.protocol)
-            self._protocolName = type(self.protocol).__name__
-            # The port forgets it when it stops listening.
-            self._portNumber = portNumber(self.server)
+    def __init__(
+        self,
+        sock: socket,
+        protocol: IProtocol,
+        client: Any,
+        server: tcp.Port | None,
+        sessionno: int,
+        reactor: Any,
+    ) -> None:
+        """
+        As Twisted's own.
+        """
+        if server is None:
+            super().__init__(sock, protocol, client, server, sessionno, reactor)
+        else:
+            self.initStream(reading=True)
+            self.initAccepted(sock, protocol, client, server, sessionno, reactor)
         self.begin()
-
-    @cached_property
-    def logstr(self) -> str:  # type: ignore[override] # can be assigned to
-        return f"{self._logPrefix},{self.sessionno},{self.hostname}"
-
-    @cached_property
-    def repstr(self) -> str:  # type: ignore[override] # the same
-        return f"<{self._protocolName} #{self.sessionno} on {self._portNumber}>"
 
 
 class Client(StreamMixin, TCPClient):
@@ -65,6 +62,13 @@ class Port(PortMixin, tcp.Port):
     """
 
     transport: type[tcp.Server] = Server
+
+    def peerOf(self, address: Any) -> tuple[IAddress, Any]:
+        if self.addressFamily == AF_INET:
+            return ipv4Address(*address), address
+        host, _ = getnameinfo(address, NI_NUMERICHOST | NI_NUMERICSERV)
+        # Now it names its scope.
+        return super().peerOf((host, *address[1:]))
 
 
 class Connector(TCPConnector):
