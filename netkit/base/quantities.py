@@ -8,7 +8,6 @@ import re
 
 # Not what float() and int() take besides: inf, 1_000, digits of other scripts, white space.
 _NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
-_DIGITS = re.compile(r"[0-9]{1,18}")
 
 # Some 68 years: more than any clock of a reactor has trouble with.
 _MOST_SECONDS = 2**31 - 1
@@ -52,15 +51,17 @@ def parseSeconds(text: str, *, zero: bool = True, most: float = _MOST_SECONDS) -
     return seconds
 
 
-def parseCount(text: str, *, most: int | None = None) -> int:
+def parseCount(text: str, *, most: int = 10**18 - 1) -> int:
     """
     Parse a whole number, 0 or more: of octets, of connections.
 
     @param text: decimal digits.
-    @param most: the largest that it may be; any of 18 digits by default.
+    @param most: the largest that it may be.
     @raise QuantityError: it is none.
     """
-    if not _DIGITS.fullmatch(text) or (most is not None and int(text) > most):
-        upTo = ", 0 or more" if most is None else f" up to {most}"
-        raise QuantityError(text, f"a whole number{upTo}")
-    return int(text)
+    if not (text.isascii() and text.isdigit()):
+        raise QuantityError(text, "a whole number, 0 or more")
+    digits = text.lstrip("0")
+    if len(digits) > len(str(most)) or int(digits or 0) > most:
+        raise QuantityError(text, f"a whole number up to {most}")
+    return int(digits or 0)

@@ -52,7 +52,7 @@ def test_counts_as_python_writes_them(count: int) -> None:
     assert parseCount(str(count)) == count
 
 
-@pytest.mark.parametrize("text", ["", "-1", "+1", "1.0", "1_0", " 1", "\u0661", "0x1", "9" * 5000])
+@pytest.mark.parametrize("text", ["", "-1", "+1", "1.0", "1_0", " 1", "\u0661", "0x1"])
 def test_what_is_no_count(text: str) -> None:
     with pytest.raises(QuantityError, match=r"is not a whole number, 0 or more"):
         parseCount(text)
@@ -60,5 +60,10 @@ def test_what_is_no_count(text: str) -> None:
 
 def test_a_count_within_bounds() -> None:
     assert parseCount("10", most=10) == 10
-    with pytest.raises(QuantityError, match="'11' is not a whole number up to 10"):
-        parseCount("11", most=10)
+    for text in ("11", "0011"):
+        with pytest.raises(QuantityError, match=f"'{text}' is not a whole number up to 10$"):
+            parseCount(text, most=10)
+    assert parseCount("000000000000000000000010") == 10
+    for text in ("1000000000000000000", "9" * 5000):
+        with pytest.raises(QuantityError, match="up to 999999999999999999$"):
+            parseCount(text)
