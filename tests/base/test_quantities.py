@@ -65,5 +65,5 @@ def test_a_count_within_bounds() -> None:
             parseCount(text, most=10)
     assert parseCount("000000000000000000000010") == 10
     for text in ("1000000000000000000", "9" * 5000):
-        with pytest.raises(QuantityError, match="up to 999999999999999999$"):
+        with pytest.raises(QuantityError, match=r"up to 999999999999999999$"):
             parseCount(text)
