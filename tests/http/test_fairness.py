@@ -14,13 +14,13 @@ from .connected import Connection, answer, get
 CHUNKED = get(b"/", b"Transfer-Encoding: chunked")
 
 
-def slow() -> Connection:
+def slow(seconds: float = 0.001) -> Connection:
     """
-    A connection to a handler that takes a millisecond for each request.
+    A connection to a handler that takes so many seconds for each request.
     """
 
     def handler(request: Request) -> Response:
-        client.clock.rightNow += 0.001
+        client.clock.rightNow += seconds
         return Response(200, request.target)
 
     client = Connection(handler)
@@ -47,6 +47,15 @@ def test_requests_that_take_long_go_on_in_later_turns() -> None:
     assert 5 < turns < 100
     assert client.take() == answers(*range(100))
     assert client.clock.rightNow < 0.2
+
+
+def test_many_short_requests_go_on_in_later_turns() -> None:
+    client = slow(0.0001)
+    client.send(requests(*range(100)))
+    assert len(client.requests) <= 16
+    for _ in range(20):
+        turn(client.clock)
+    assert client.take() == answers(*range(100))
 
 
 def test_content_that_takes_long_goes_on_in_later_turns() -> None:
