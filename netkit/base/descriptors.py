@@ -48,20 +48,31 @@ def writeOut(descriptor: int, data: bytearray) -> None:
             _wait(descriptor)
 
 
-def writePieces(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
+def writePieces(descriptor: int, pieces: Sequence[bytes | memoryview]) -> int:
     """
     As L{writeAll}, for octets in pieces, which are not copied to make one of them.
+
+    @return: how many octets there were.
     """
+    whole = 0
     for start in range(0, len(pieces), _MOST):
         some = pieces[start : start + _MOST]
         try:
             written = os.writev(descriptor, some)
         except BlockingIOError:
             written = 0
-        for piece in some:
-            if written < len(piece):
-                writeAll(descriptor, piece[written:] if written else piece)
-            written = max(0, written - len(piece))
+        size = sum(map(len, some))
+        whole += size
+        if written < size:
+            _writeRest(descriptor, some, written)
+    return whole
+
+
+def _writeRest(descriptor: int, pieces: Sequence[bytes | memoryview], written: int) -> None:
+    for piece in pieces:
+        if written < len(piece):
+            writeAll(descriptor, piece[written:] if written else piece)
+        written = max(0, written - len(piece))
 
 
 def _wait(descriptor: int) -> None:

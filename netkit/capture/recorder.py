@@ -129,11 +129,12 @@ class Recorder:
         @param connection: the connection's number.
         @return: whether the connection is to wait.
         """
-        length = len(data)
+        kept = length = len(data)
         if self._snaplen:
             data = data[: self._snaplen]
+            kept = len(data)
         self._batch.append((connection, time_ns(), direction, data, length))
-        self._size = size = self._size + len(data) + EVENT
+        self._size = size = self._size + kept + EVENT
         if size > self._most:
             self._begunOrFull()
         return self.full

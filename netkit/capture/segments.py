@@ -34,8 +34,8 @@ _log = Logger()
 # The number comes first: clocks are set back at times.
 _NAME = re.compile(r"netkit-(\d{6,})-\d{8}T\d{6}Z\.pcapng")
 
-# For how many octets at a time a file gets the disk's blocks.
-_AHEAD = 2**24
+# For how many octets at a time a file gets the blocks of the disk, when it has no more than these.
+_AHEAD = 2**23
 
 # After a write that failed, for how many seconds nothing is written.
 _RETRY_AFTER = 1.0
@@ -157,22 +157,20 @@ class SegmentFiles:
 
     def _append(self, pieces: Sequence[bytes | memoryview]) -> None:
         assert self._descriptor is not None
-        size = sum(map(len, pieces))
-        self._allocate(self._descriptor, self._written + size)
+        self._allocate(self._descriptor)
         try:
-            writePieces(self._descriptor, pieces)
+            self._written += writePieces(self._descriptor, pieces)
         except OSError:
             # A block that is cut short would be the end of what can be read.
             self._trim(self._descriptor)
             raise
-        self._written += size
 
-    def _allocate(self, descriptor: int, size: int) -> None:
+    def _allocate(self, descriptor: int) -> None:
         """
-        Have blocks for so many octets of the file, and for some that will come.
+        Have the disk's blocks for what comes. A batch that takes more finds its blocks itself.
         """
-        if size > self._allocated:
-            ahead = max(size, min(self._allocated + _AHEAD, self._size)) - self._allocated
+        ahead = min(_AHEAD, self._size - self._allocated)
+        if ahead > 0 and self._written + _AHEAD > self._allocated:
             preallocate(descriptor, self._allocated, ahead)
             self._allocated += ahead
 

@@ -33,9 +33,11 @@ _TTL_AND_TCP = 64 << 8 | 6
 
 # What in a packet's block, up to its content, is not the same in each of a flow's packets with as
 # many octets: the time in two halves, and two sequence numbers. The first two are little-endian
-# (pcapng's), the last two are not (TCP's).
-_TIME = struct.Struct("<12sII")
-_NUMBERS = struct.Struct(">II8s")
+# (pcapng's), the last two are not (TCP's). So there are two pieces: up to the numbers, for each
+# version of IP, and from them on.
+_BEGIN_V4 = struct.Struct("<12sII32s")
+_BEGIN_V6 = struct.Struct("<12sII52s")
+_pack_numbers = struct.Struct(">II8s").pack
 
 # An enhanced packet block up to the time, and behind that: type, length and interface; captured
 # length and length.
@@ -99,7 +101,6 @@ class Flow:
     One direction of a connection, as the packets of a sender.
 
     @ivar next: the sequence number of the next octet.
-    @ivar acknowledged: up to where the other direction's numbers are acknowledged.
     @ivar unacknowledged: how many octets, at least, the other direction has not acknowledged.
     @ivar ended: whether there was a FIN.
     """
@@ -121,7 +122,6 @@ class Flow:
         """
         self._interface = interface
         self.next = _FIRST_NUMBER
-        self.acknowledged = 0
         self.unacknowledged = 0
         self.ended = False
         flags = pcapng.options([(pcapng.FLAGS, pcapng.NUMBER.pack(direction))])
@@ -130,6 +130,7 @@ class Flow:
         addresses = packed(source[0]) + packed(destination[0])
         ports = _PORTS.pack(source[1], destination[1])
         self._v4 = len(addresses) == 8
+        self._pack_begin = (_BEGIN_V4 if self._v4 else _BEGIN_V6).pack
         self._addresses = addresses + ports if self._v4 else _V6_MIDDLE + addresses + ports
         # What the checksum of IP's header sums up, without the length (RFC 791 section 3.1).
         self._sum = 0x4500 + _TTL_AND_TCP + sum(struct.unpack(">4H", addresses[:8]))
@@ -148,8 +149,9 @@ class Flow:
         @param comment: what to say about it.
         @param number: another sequence number than the next one.
         """
+        acknowledged = 0
         if flags & _ACK:
-            self.acknowledged = self.other.next
+            acknowledged = self.other.next
             self.other.unacknowledged = 0
         end = self._ends[0]
         if comment:
@@ -168,18 +170,17 @@ class Flow:
         before, between, behind = self._around(0, 0, words * 4, end)
         bits = _TCP_END.pack(words << 12 | flags, _WINDOW, 0)
         return (
-            _TIME.pack(before, time >> 32, time & _LOW),
-            between,
-            _NUMBERS.pack(number, self.acknowledged, bits),
+            self._pack_begin(before, time >> 32, time & _LOW, between),
+            _pack_numbers(number, acknowledged, bits),
             options,
             behind,
         )
 
     def content(
         self, time: int, data: Kept, length: int, *, last: bool = True
-    ) -> tuple[bytes, bytes, bytes, Kept, bytes]:
+    ) -> tuple[bytes, bytes, Kept, bytes]:
         """
-        Make the block of a packet of content, what nearly all are, in five pieces of which the
+        Make the block of a packet of content, what nearly all are, in four pieces of which the
         last but one is the content. The sequence numbers go on with it.
 
         @param time: nanoseconds since the epoch.
@@ -195,14 +196,12 @@ class Flow:
             self._length = length if kept == length else -1
         other = self.other
         number = self.next
-        acknowledged = self.acknowledged = other.next
         self.next = number + length & _LOW
         self.unacknowledged += length
         other.unacknowledged = 0
         return (
-            _TIME.pack(self._before, time >> 32, time & _LOW),
-            self._between,
-            _NUMBERS.pack(number, acknowledged, _CONTENT_END if last else _MORE_END),
+            self._pack_begin(self._before, time >> 32, time & _LOW, self._between),
+            _pack_numbers(number, other.next, _CONTENT_END if last else _MORE_END),
             data,
             self._behind,
         )

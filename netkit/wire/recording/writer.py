@@ -142,12 +142,14 @@ class RecordingWriter:
                 flow = connection.received if direction is _RECEIVED else connection.sent
                 if length < _MUCH:
                     pieces += flow.content(time, data, length)
-                elif length <= packets.MAX_CONTENT:
-                    *before, _, behind = flow.content(time, data, length)
-                    made += (b"".join((*pieces, *before)), data)
-                    pieces = [behind]
                 else:
-                    pieces = self._large(flow, event, pieces, made)
+                    if pieces:
+                        made.append(b"".join(pieces))
+                        pieces = []
+                    if length <= packets.MAX_CONTENT:
+                        made += flow.content(time, data, length)
+                    else:
+                        self._large(flow, event, made)
                 if flow.unacknowledged > packets.ACKNOWLEDGED_AFTER:
                     pieces += flow.other.packet(time, _ACK)
             elif type(event) is Opened:
@@ -168,18 +170,9 @@ class RecordingWriter:
         """
         self._over.clear()
 
-    def _large(
-        self,
-        flow: Flow,
-        event: PlainOctets,
-        pieces: list[bytes],
-        made: list[bytes | memoryview],
-    ) -> list[bytes]:
+    def _large(self, flow: Flow, event: PlainOctets, made: list[bytes | memoryview]) -> None:
         """
         Write content that takes several packets.
-
-        @param pieces: what is to be written before it.
-        @return: what is to be written behind it.
         """
         _, time, _, data, length = event
         kept = memoryview(data)
@@ -188,12 +181,7 @@ class RecordingWriter:
             # Only the last has PSH: by that the reader knows that it is one piece.
             last = rest <= packets.MAX_CONTENT
             part = kept[start : start + packets.MAX_CONTENT]
-            *before, _, behind = flow.content(
-                time, part, min(rest, packets.MAX_CONTENT), last=last
-            )
-            made += (b"".join((*pieces, *before)), part)
-            pieces = [behind]
-        return pieces
+            made += flow.content(time, part, min(rest, packets.MAX_CONTENT), last=last)
 
     def _is_open(self, number: int) -> bool:
         return number in self._known and number not in self._over
