@@ -165,6 +165,15 @@ class TransparentProtocol(ProtocolWrapper):
         self.wrappedProtocol.fileDescriptorReceived(descriptor)
 
 
+def writer(transport: ITransport) -> Any:
+    """
+    Tell what takes the octets that are written to a transport: itself, or what they are led
+    through, which is found faster.
+    """
+    passage = transport._passage if isinstance(transport, TransparentProtocol) else None
+    return transport if passage is None else passage
+
+
 P = TypeVar("P", bound=ProtocolWrapper)
 
 

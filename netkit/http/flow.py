@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IPushProducer, ITransport
 from ..base.backpressure import Backpressure
 from ..base.filerange import FileRange
 from ..base.sendfile import LEAST, FileSender, socketTransport
+from ..base.wrapping import writer
 
 # So much is written without waiting for what follows: one more write is cheaper than a copy then.
 _TOGETHER = 2**13
@@ -25,7 +26,7 @@ class WriteFlow(Backpressure):
     @ivar producer: what is paused with it, where there is something.
     """
 
-    __slots__ = ("_transport", "pending", "producer")
+    __slots__ = ("_transport", "_writer", "pending", "producer")
 
     def __init__(self, transport: ITransport, onDrain: Callable[[], None]) -> None:
         """
@@ -36,6 +37,7 @@ class WriteFlow(Backpressure):
         self.pending = b""
         self.producer: IPushProducer | None = None
         self._transport = transport
+        self._writer = writer(transport)
         self.register(transport)
 
     def write(self, octets: bytes, more: bool = False) -> None:
@@ -52,14 +54,14 @@ class WriteFlow(Backpressure):
         if more and len(octets) < _TOGETHER:
             self.pending = octets
         else:
-            self._transport.write(octets)
+            self._writer.write(octets)
 
     def flush(self) -> None:
         """
         Write what waits for something else to leave with.
         """
         octets, self.pending = self.pending, b""
-        self._transport.write(octets)
+        self._writer.write(octets)
 
     async def sendFile(self, file: FileRange, sent: Callable[[int], object]) -> None:
         """

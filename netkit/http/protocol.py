@@ -365,8 +365,10 @@ class HTTPProtocol(ServerProtocol):
         self._flow.write(octets, more=server.receiver.buffered > 0)
         if self._settings.exchangeDone is not None:
             request = self._request
-            method = b"GET" if request is None else request.head.method
-            self._exchangeDone(response.status, response.content_octets(method))
+            count = response.get_octets
+            if request is not None and request.head.method != b"GET":
+                count = response.content_octets(request.head.method)
+            self._exchangeDone(response.status, count)
         self._endExchange()
 
     def _writeRefusal(self, status: int, reason: str, headers: Headers = ()) -> None:
@@ -496,7 +498,9 @@ class HTTPProtocol(ServerProtocol):
             if request is None:
                 tell(None, status, octets, 0.0, now, self.transport)
             else:
-                tell(request.head, status, octets, now - self._began, now, self.transport)
+                # Not this one's transport: CPython's cache misses what the class has, too.
+                transport = request.transport
+                tell(request.head, status, octets, now - self._began, now, transport)
         except Exception:
             _log.failure("What is told of exchanges failed")
 

@@ -118,17 +118,18 @@ class ResponseMessage:
     @ivar content: the content; C{None} where that comes little by little.
     @ivar length: how many octets that has; C{None} where that is not known.
     @ivar closes: whether the connection ends with it.
+    @ivar get_octets: how many octets of C{content} L{encode} serialises in answer to GET.
     """
 
     __slots__ = (
         "_date_line",
         "_fields",
-        "_has_content",
         "_has_date",
         "_octets",
         "_status_line",
         "closes",
         "content",
+        "get_octets",
         "length",
         "status",
     )
@@ -159,8 +160,7 @@ class ResponseMessage:
         self.length = length if content is None else len(content)
         self.closes = self._has_date = False
         self._status_line = status_line(status)
-        # In answer to GET, as nearly always.
-        self._has_content = status != 204 and status != 304
+        self.get_octets = len(content) if content and status != 204 and status != 304 else 0
         self._fields = self._encode_fields(fields) if fields != () else b""
         # What was last sent on a connection that went on, and the date in it.
         self._octets = b""
@@ -196,7 +196,8 @@ class ResponseMessage:
         @param keep_alive: whether the connection can carry another request.
         """
         method = method or b"GET"
-        sends = self._has_content if method == b"GET" else has_content(method, self.status)
+        # What answers GET with content answers so all but a few.
+        sends = (self.get_octets > 0 and method == b"GET") or has_content(method, self.status)
         # Cacheable: it depends on the response and the current date alone.
         cacheable = sends and keep_alive and head is not None and head.minor > 0
         if cacheable and self._date_line is date_line:
@@ -218,8 +219,7 @@ class ResponseMessage:
 
         @param method: the method of the request that is answered.
         """
-        sends = self._has_content if method == b"GET" else has_content(method, self.status)
-        return len(self.content) if sends and self.content else 0
+        return self.get_octets if has_content(method, self.status) else 0
 
     def encode_head(
         self, head: RequestHead | None, date_line: bytes, keep_alive: bool, framing_line: bytes
