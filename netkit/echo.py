@@ -18,7 +18,6 @@ class EchoProtocol(ServerProtocol):
     factory: EchoFactory
 
     def connectionMade(self) -> None:
-        super().connectionMade()
         # The connection is the producer of what is written to it: Twisted stops reading while
         # the peer does not take what was read before.
         self.transport.registerProducer(self.transport, True)

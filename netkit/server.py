@@ -275,9 +275,10 @@ class ServerFactory(Factory[ServerProtocol]):
         """
         Called by a protocol of ours when its connection is made.
         """
+        if not self.connections:
+            self._idleChecks.start(self.idleTimeout / _TICKS)
         self.connections.add(protocol)
         self.accepted += 1
-        self._idleChecks.start(self.idleTimeout / _TICKS)
 
     def connectionClosed(self, protocol: ServerProtocol) -> None:
         """

@@ -8,6 +8,7 @@ times for each connection: by itself when one is accepted, and by uvloop when it
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from socket import (
     SOCK_NONBLOCK,
     SOCK_STREAM,
@@ -29,21 +30,19 @@ _log = Logger()
 
 class Accepted(socket):
     """
-    The socket of a connection that was accepted.
+    The socket of a connection that was accepted: of the family that its class is for.
     """
 
-    __slots__ = ("family",)
+    __slots__ = ()
 
     type = SOCK_STREAM
     # Without a note of Python's in the object.
     detach = SocketType.detach
 
-    def __init__(self, family: AddressFamily, type: int, proto: int, fileno: int) -> None:
-        """
-        As any socket's.
-        """
-        socket.__init__(self, family, type, proto, fileno)
-        self.family = family  # type: ignore[misc]
+
+@cache
+def _acceptedClass(family: AddressFamily) -> Callable[..., Accepted]:
+    return type("Accepted", (Accepted,), {"__slots__": (), "family": family})
 
 
 class Accepting(socket):
@@ -51,13 +50,14 @@ class Accepting(socket):
     The socket of a port.
     """
 
-    __slots__ = ("_kind",)
+    __slots__ = ("_kind", "_make")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """
         As any socket's.
         """
         super().__init__(*args, **kwargs)
+        self._make = _acceptedClass(self.family)
         # What is accepted is to know that it does not block; whoever has it sees to that.
         self._kind = self.family, self.type | SOCK_NONBLOCK, self.proto
 
@@ -66,7 +66,7 @@ class Accepting(socket):
         As any socket's that does not block.
         """
         descriptor, address = self._accept()  # type: ignore[attr-defined]
-        return Accepted(*self._kind, descriptor), address
+        return self._make(*self._kind, descriptor), address
 
 
 class PortMixin(Port):

@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from functools import partial
 from socket import SHUT_RDWR
-from typing import Any
+from typing import Any, cast
 
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProducer
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -83,8 +83,9 @@ class LoopProtocol(Protocol):
         return partial(run, self._stream._received)
 
     def eof_received(self) -> bool:
-        self._stream._reading = False
-        self._tell(self._stream.readConnectionLost, _DONE)
+        stream = self._stream
+        stream._reading = False
+        self._tell(stream.readConnectionLost, _DONE)
         # What to do about it was decided: uvloop itself is to do nothing.
         return True
 
@@ -135,8 +136,10 @@ class StreamMixin(BufferedConnection):
         something was broadcast to there are many.
     """
 
-    __slots__ = ("_context", "_openMode", "_turn", "_uv", "_writeMode", "_wroteIn")
+    __slots__ = ("_context", "_openMode", "_turn", "_uv", "_writeMode", "_wroteIn", "native")
 
+    # Whether uvloop has the socket from the start.
+    accepted = False
     reactor: Any
     _context: Context
     _turn: Any
@@ -144,19 +147,21 @@ class StreamMixin(BufferedConnection):
     _openMode: int
     _writeMode: int
     _wroteIn: int
-    native = False
+    native: bool
 
     def __init__(self, *args: Any) -> None:
-        self.initStream(reading=False)
+        self.initStream(native=self.accepted, reading=False)
         super().__init__(*args)
 
-    def initStream(self, reading: bool) -> None:
+    def initStream(self, native: bool, reading: bool) -> None:
         """
         Begin as one that uvloop does not have yet.
 
+        @param native: whether it is about to have it.
         @param reading: whether the application wants what arrives.
         """
         self._uv = self._turn = None
+        self.native = native
         self._openMode = self._writeMode = _QUEUED
         self._wroteIn = 0
         # Set on the instance: CPython's inline cache misses attributes that the class defines too.
@@ -362,6 +367,12 @@ class StreamMixin(BufferedConnection):
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
         if self.producer is None:
+            if streaming and not (self.TLS or self.disconnected):
+                # As Twisted's classes do it, one after the other.
+                self.producer = cast(IProducer, producer)
+                self.streamingProducer = True
+                self.producerPaused = False
+                return
             # The one before may have gone while it was paused.
             self.producerPaused = False
         if not streaming:

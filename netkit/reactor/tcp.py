@@ -25,7 +25,7 @@ class Server(StreamMixin, AcceptedConnection):
     A connection that a port accepted, or that was adopted.
     """
 
-    native = True
+    accepted = True
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Server(StreamMixin, AcceptedConnection):
         if server is None:
             super().__init__(sock, protocol, client, server, sessionno, reactor)
         else:
-            self.initStream(reading=True)
+            self.initStream(native=True, reading=True)
             self.initAccepted(sock, protocol, client, server, sessionno, reactor)
         self.begin()
 

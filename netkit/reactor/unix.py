@@ -43,7 +43,7 @@ class Server(_DescriptorPassing, unix.Server):
     A connection that a port accepted.
     """
 
-    native = True
+    accepted = True
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
