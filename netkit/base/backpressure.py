@@ -5,6 +5,7 @@ Writers that wait for the peer.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport
@@ -58,7 +59,8 @@ class Backpressure:
         Have a transport tell this one, unless one does.
         """
         if self._consumer is None:
-            self._consumer = IConsumer(transport)
+            # To adapt it would take longer than all else.
+            self._consumer = cast(IConsumer, transport)
             self._consumer.registerProducer(self, True)
 
     def unregister(self) -> None:

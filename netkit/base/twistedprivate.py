@@ -292,11 +292,11 @@ class AcceptedConnection(BufferedConnection, tcp.Server):
     """
 
     # That of the protocol that the connection began with.
-    _protocolClass: type
+    protocolClass: type
     # What it is called in the log, where that is not the name of its class.
-    _prefix: str | None = None
+    loggedAs: str | None = None
     # The port forgets it when it stops listening.
-    _portNumber: int | None
+    portNumber: int | None
 
     def initAccepted(
         self,
@@ -329,20 +329,20 @@ class AcceptedConnection(BufferedConnection, tcp.Server):
         self.client = client
         self.sessionno = sessionno
         self.hostname = client[0]
-        self._portNumber = server._realPortNumber
-        self._protocolClass = kind = type(protocol)
+        self.portNumber = server._realPortNumber
+        self.protocolClass = kind = type(protocol)
         if getattr(kind, "logPrefix", None) is not Protocol.logPrefix:
-            self._prefix = self._getLogPrefix(protocol)
+            self.loggedAs = self._getLogPrefix(protocol)
         self.connected = 1
 
     @cached_property
     def logstr(self) -> str:  # type: ignore[override] # can be assigned to
-        prefix = self._prefix or self._protocolClass.__name__
+        prefix = self.loggedAs or self.protocolClass.__name__
         return f"{prefix},{self.sessionno},{self.hostname}"
 
     @cached_property
     def repstr(self) -> str:  # type: ignore[override] # the same
-        return f"<{self._protocolClass.__name__} #{self.sessionno} on {self._portNumber}>"
+        return f"<{self.protocolClass.__name__} #{self.sessionno} on {self.portNumber}>"
 
     def lose(self, reason: Failure) -> None:
         """

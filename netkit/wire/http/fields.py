@@ -22,7 +22,6 @@ VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"
 # No group captures inside a possessive repeat: Python before 3.11.5 fails on that.
 _LINE = rb"(?:" + TOKEN + rb":" + VALUE + rb"\r\n)"
 _LINES = re.compile(_LINE + rb"*+")
-_PAIR = re.compile(rb"([^:\r\n]++):([^\r\n]*+)\r\n")
 _NAME_FULL = re.compile(TOKEN)
 _NOT_IN_VALUE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 
@@ -72,9 +71,9 @@ class Fields:
         Every field's name and value, without the whitespace around the value.
         """
         if self._pairs is None:
-            self._pairs = tuple(
-                (name, value.strip(b" \t")) for name, value in _PAIR.findall(self.raw)
-            )
+            # Every line has a colon and ends as the last two do: an expression takes longer.
+            parts = [line.partition(b":") for line in self.raw.split(b"\r\n")[:-2]]
+            self._pairs = tuple([(name, value.strip(b" \t")) for name, _, value in parts])
         return self._pairs
 
     def get(self, name: bytes, default: bytes | None = None) -> bytes | None:
