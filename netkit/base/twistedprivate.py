@@ -321,7 +321,6 @@ class AcceptedConnection(BufferedConnection, tcp.Server):
         self._tempDataBuffer = []
         self._tempDataLen = 0
         self.socket = sock
-        self.fileno = sock.fileno
         self.protocol = protocol
         if len(client) != 2:
             self._addressType = IPv6Address
@@ -334,6 +333,12 @@ class AcceptedConnection(BufferedConnection, tcp.Server):
         if getattr(kind, "logPrefix", None) is not Protocol.logPrefix:
             self.loggedAs = self._getLogPrefix(protocol)
         self.connected = 1
+
+    def fileno(self) -> int:
+        """
+        Tell the socket's descriptor; -1 where it is closed.
+        """
+        return -1 if self.disconnected else self.socket.fileno()
 
     @cached_property
     def logstr(self) -> str:  # type: ignore[override] # can be assigned to
@@ -355,7 +360,7 @@ class AcceptedConnection(BufferedConnection, tcp.Server):
             self.producer = None
         self.closeSocket(not isinstance(reason.value, ConnectionAborted))
         protocol = self.protocol
-        del self.protocol, self.socket, self.fileno
+        del self.protocol, self.socket
         protocol.connectionLost(reason)
 
 

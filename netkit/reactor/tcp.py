@@ -41,6 +41,7 @@ class Server(StreamMixin, AcceptedConnection):
         """
         if server is None:
             super().__init__(sock, protocol, client, server, sessionno, reactor)
+            del self.fileno
         else:
             self.initStream(native=True, reading=True)
             self.initAccepted(sock, protocol, client, server, sessionno, reactor)

@@ -5,6 +5,7 @@ Whether a server accepts a handshake: path, origin, and the application's decisi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -62,6 +63,7 @@ class Acceptor:
     @ivar subprotocols: the subprotocols that are spoken.
     @ivar origins: the web origins that browsers may connect from; L{None} for any.
     @ivar options: how the connections are to behave.
+    @ivar limits: what the head of a request may have of each of its parts.
     """
 
     def __init__(
@@ -98,6 +100,8 @@ class Acceptor:
         self.subprotocols = frozenset(checkSubprotocols(subprotocols))
         self.origins = checkOrigins(origins)
         self.options = options
+        # The content is the plain protocol's to limit.
+        self.limits = replace(options.headLimits(), content=0)
 
     def decide(self, request: Any) -> Decision | Refused | Deferred[Decision | Refused]:
         """

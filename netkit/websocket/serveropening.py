@@ -5,8 +5,6 @@ The server's opening handshake (RFC 6455 section 4.2), and plain HTTP requests b
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from functools import cache
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime, ITCPTransport
@@ -20,7 +18,6 @@ from ..base.notes import tell
 from ..wire.errors import HTTPProtocolError
 from ..wire.http.connection import RequestReceiver
 from ..wire.http.head import RequestHead
-from ..wire.http.limits import Limits
 from ..wire.websocket.handshake import Offer, read_request, refuse, wants_upgrade
 from .acceptor import Accepted, Acceptor, Refused
 from .plain import PlainHTTP
@@ -90,7 +87,7 @@ class ServerOpening:
         self._clock = clock
         self._opened = opened
         self._refused = refused
-        self._receiver = RequestReceiver(_withoutLimit(acceptor.options.headLimits()))
+        self._receiver = RequestReceiver(acceptor.limits)
         self._plain: PlainHTTP | None = None
         # The request for a WebSocket, once it arrived, and what arrived behind it.
         self._head: RequestHead | None = None
@@ -339,11 +336,3 @@ class ServerOpening:
 
 def _inWords(status: int, reason: str) -> Rejection:
     return Rejection(status=status, headers=_TEXT, body=f"{reason}\n".encode())
-
-
-@cache
-def _withoutLimit(limits: Limits) -> Limits:
-    """
-    The same limits without one on the content, which is the plain protocol's to limit.
-    """
-    return replace(limits, content=0)
