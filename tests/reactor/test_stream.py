@@ -356,18 +356,21 @@ def test_does_not_pause_a_producer_for_what_is_sent_at_once(run: Run, kind: str)
     run(scenario)
 
 
-def test_does_not_keep_what_a_producer_writes(run: Run, kind: str) -> None:
+def test_joins_what_a_producer_writes_until_it_is_much(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             await later(reactor)
-            client.transport.registerProducer(Producer(client.transport), True)
+            client.transport.bufferSize = 10_000
+            producer = Producer(client.transport)
+            client.transport.registerProducer(producer, True)
             client.transport.write(b"header")
-            for _ in range(3):
-                client.transport.write(bytes(40_000))
-                assert client.transport.getWriteBufferSize() == 0
-            client.transport.write(b"trailer")
-            assert client.transport.getWriteBufferSize() == 7
-            assert await server.receive(120_013) == b"header" + bytes(120_000) + b"trailer"
+            waiting = []
+            for _ in range(6):
+                client.transport.write(bytes(10_000))
+                waiting.append(client.transport.getWriteBufferSize())
+            assert waiting == [10_000, 20_000, 0, 10_000, 20_000, 0]
+            assert producer.asked == []
+            assert await server.receive(60_006) == b"header" + bytes(60_000)
 
     run(scenario)
 
