@@ -72,10 +72,10 @@ class Stalling(SegmentFiles):
     Files on a disk that stalls now and then.
     """
 
-    def write(self, events: Any, **how: bool) -> None:
+    def write(self, events: Any) -> None:
         if random.random() < 0.2:
             time.sleep(random.random() / 5)
-        super().write(events, **how)
+        super().write(events)
 
 
 async def disk(reactor: Any, drop: bool) -> None:

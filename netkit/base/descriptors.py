@@ -20,9 +20,6 @@ Octets = bytes | bytearray
 # How many pieces one call takes (IOV_MAX).
 _MOST = os.sysconf("SC_IOV_MAX")
 
-# Of linux/fs.h, since Linux 6.14.
-_RWF_DONTCACHE = 0x80
-
 
 def writeAll(descriptor: int, data: Octets | memoryview) -> None:
     """
@@ -51,23 +48,17 @@ def writeOut(descriptor: int, data: bytearray) -> None:
             _wait(descriptor)
 
 
-def writePieces(
-    descriptor: int, pieces: Sequence[bytes | memoryview], *, uncached: bool = False
-) -> int:
+def writePieces(descriptor: int, pieces: Sequence[bytes | memoryview]) -> int:
     """
     As L{writeAll}, for octets in pieces, which are not copied to make one of them.
 
-    @param uncached: for a file that grows and is not read soon: whether what is written goes to
-        the disk at once, and from the system's memory as soon as it is there, as C{RWF_DONTCACHE}
-        of pwritev2(2) has it. The same few pages of memory are then used again and again. It has
-        no effect where the system or the file system has no such thing.
     @return: how many octets there were.
     """
     whole = 0
     for start in range(0, len(pieces), _MOST):
         some = pieces[start : start + _MOST]
         try:
-            written = (_writeUncached if uncached else os.writev)(descriptor, some)
+            written = os.writev(descriptor, some)
         except BlockingIOError:
             written = 0
         size = sum(map(len, some))
@@ -75,15 +66,6 @@ def writePieces(
         if written < size:
             _writeRest(descriptor, some, written)
     return whole
-
-
-def _writeUncached(descriptor: int, pieces: Sequence[bytes | memoryview]) -> int:
-    try:
-        # Where the descriptor is, as writev() does.
-        return os.pwritev(descriptor, pieces, -1, _RWF_DONTCACHE)
-    except (AttributeError, NotImplementedError, OSError):
-        # Where it is not that there is no such thing, this says what is wrong.
-        return os.writev(descriptor, pieces)
 
 
 def _writeRest(descriptor: int, pieces: Sequence[bytes | memoryview], written: int) -> None:

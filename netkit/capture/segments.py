@@ -97,12 +97,10 @@ class SegmentFiles:
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise PermissionError(EACCES, os.strerror(EACCES), str(self.folder))
 
-    def write(self, events: Sequence[Event | PlainOctets], *, behind: bool = False) -> None:
+    def write(self, events: Sequence[Event | PlainOctets]) -> None:
         """
         Append events.
 
-        @param behind: whether the disk does not keep up, so that the system's memory had better
-            take what is written until it does.
         @raise OSError: they are not written, none of them. What comes after them is in the same
             file, in a section of its own.
         """
@@ -113,7 +111,7 @@ class SegmentFiles:
             if self._begins:
                 made.append(self._writer.begin(section=self._written > 0))
             made += self._writer.write(events)
-            self._append(made, uncached=not behind)
+            self._append(made)
         except OSError:
             self._writer.retract()
             self._begins = True
@@ -157,11 +155,11 @@ class SegmentFiles:
             # Another process may record to the same folder.
             oldest.unlink(missing_ok=True)
 
-    def _append(self, pieces: Sequence[bytes | memoryview], *, uncached: bool) -> None:
+    def _append(self, pieces: Sequence[bytes | memoryview]) -> None:
         assert self._descriptor is not None
         self._allocate(self._descriptor)
         try:
-            self._written += writePieces(self._descriptor, pieces, uncached=uncached)
+            self._written += writePieces(self._descriptor, pieces)
         except OSError:
             # A block that is cut short would be the end of what can be read.
             self._trim(self._descriptor)
@@ -320,9 +318,7 @@ class Segments:
         Write what was left out, and events.
         """
         try:
-            self._files.write(
-                [*self._loss.events(time_ns()), *events], behind=self.queued > self._maxQueued // 4
-            )
+            self._files.write([*self._loss.events(time_ns()), *events])
         except OSError as error:
             return error
         if self._loss:

@@ -8,7 +8,6 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ import pytest_twisted
 from twisted.internet.defer import CancelledError, gatherResults
 from twisted.internet.threads import deferToThread
 
-from netkit.base.descriptors import DescriptorWriter, writePieces
+from netkit.base.descriptors import DescriptorWriter
 
 
 @pytest.fixture
@@ -106,32 +105,3 @@ def read_all(descriptor: int, length: int) -> bytes:
     while len(data) < length:
         data += os.read(descriptor, 2**16)
     return data
-
-
-def test_a_file_grows_by_what_is_not_kept_in_memory(tmp_path: Path) -> None:
-    pieces = [os.urandom(length) for length in (1, 0, 5000, *[3] * 2000)]
-    path = tmp_path / "file"
-    path.write_bytes(b"before")
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
-    try:
-        assert writePieces(descriptor, pieces[:3], uncached=True) == 5001
-        assert writePieces(descriptor, pieces[3:], uncached=True) == 6000
-    finally:
-        os.close(descriptor)
-    assert path.read_bytes() == b"before" + b"".join(pieces)
-
-
-@pytest.mark.parametrize("uncached", [False, True])
-def test_pieces_for_what_has_no_cache(pipe: tuple[int, int], uncached: bool) -> None:
-    """
-    A pipe refuses to write past the system's memory, and takes less at once than there is.
-    """
-    reading, writing = pipe
-    pieces = [os.urandom(2**16), os.urandom(2**17), b"end"]
-    everything = b"".join(pieces)
-    read: list[bytes] = []
-    reader = Thread(target=lambda: read.append(readAll(reading, len(everything))))
-    reader.start()
-    assert writePieces(writing, pieces, uncached=uncached) == len(everything)
-    reader.join()
-    assert read == [everything]

@@ -156,13 +156,12 @@ def test_what_a_full_disk_took_is_whole(tmp_path: Path, monkeypatch: pytest.Monk
         left[0] -= taken
         return taken
 
-    def fullOfPieces(descriptor: int, pieces: list[bytes], *how: int) -> int:
+    def fullOfPieces(descriptor: int, pieces: list[bytes]) -> int:
         return full(descriptor, b"".join(pieces))
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
         patched.setattr(os, "writev", fullOfPieces)
-        patched.setattr(os, "pwritev", fullOfPieces)
         with pytest.raises(OSError, match="No space"):
             written.write([octets(1000)])
         with pytest.raises(OSError, match="No space"):
@@ -245,9 +244,9 @@ class Stalled(SegmentFiles):
         super().__init__(folder, size=2**30, count=2, application="netkit's tests")
         self.go = Signal()
 
-    def write(self, events: list[Event], **how: bool) -> None:  # type: ignore[override]
+    def write(self, events: list[Event]) -> None:  # type: ignore[override]
         self.go.wait()
-        super().write(events, **how)
+        super().write(events)
 
 
 def refusing(patched: pytest.MonkeyPatch) -> None:
@@ -255,7 +254,7 @@ def refusing(patched: pytest.MonkeyPatch) -> None:
     Have the disk be full.
     """
 
-    def full(descriptor: int, data: object, **how: bool) -> int:
+    def full(descriptor: int, data: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     # Not os.write, by which threads wake the reactor.

@@ -457,7 +457,7 @@ def test_a_disk_that_was_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     files = SegmentFiles(tmp_path, size=2**20, count=2, application="netkit's tests")
     files.write(made.events)
 
-    def full(descriptor: int, pieces: object, **how: bool) -> int:
+    def full(descriptor: int, pieces: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
