@@ -108,6 +108,11 @@ class PortMixin(Port):
         """
         return False
 
+    def startWriting(self) -> None:
+        """
+        There is nothing to write.
+        """
+
     def startReading(self) -> None:
         if not self._reading:
             self._reading = True
@@ -142,10 +147,14 @@ class PortMixin(Port):
                 self._expected = accepted or 1
                 return
             except OSError:
-                # Twisted's own meets it again, and knows what to do.
+                # Twisted's own meets it again, and knows what to do. If it does not, there is one
+                # connection for this context.
+                self.numberAccepts = 1
                 connect(super().doRead)
                 return
             connect(self._accepted, *connection)
+            if not self._reading:
+                return
         self._expected = min(2 * limit, self.accepts)
 
     def peerOf(self, address: Any) -> tuple[IAddress, Any]:

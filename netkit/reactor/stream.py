@@ -235,7 +235,7 @@ class StreamMixin(BufferedConnection):
             return call(*args)
         before, turn.current = turn.current, self
         context = self._context
-        if before is not None or context is turn.connecting:
+        if isinstance(before, StreamMixin) or context is turn.connecting:
             # It may have been entered already: A's callback, B's, and A's again.
             context = context.copy()
         try:

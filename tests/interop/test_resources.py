@@ -121,7 +121,7 @@ def test_connections_leave_nothing_behind(
     grown = process.memory_info().rss - memory
     print(f"{name}, {use.__name__}: {left:+} descriptors, {grown:+} bytes")
     assert left <= 0
-    # 350 bytes a connection: less than what one is made of.
+    # 350 bytes a connection: less than any of the objects that one is made of, but the smallest.
     assert grown <= MIB
 
 

@@ -95,6 +95,35 @@ def test_accepts_nobody_while_it_does_not_read(run: Run, tmp_path: Path, kind: s
     run(scenario)
 
 
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_accepts_nobody_else_once_it_was_stopped(run: Run, tmp_path: Path, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        factory = Accepting(3)
+        port = listen(reactor, kind, tmp_path, factory)
+        port.stopReading()
+        clients = [connect(port) for _ in range(3)]
+        build = factory.buildProtocol
+
+        def buildOne(addr: object) -> None:
+            port.stopReading()
+            return build(addr)
+
+        factory.buildProtocol = buildOne  # type: ignore[method-assign]
+        for left in (2, 1, 0):
+            port.startReading()
+            # Nothing that is to be written changes that.
+            port.startWriting()
+            reactor.addWriter(port)
+            while port in reactor.getReaders():
+                await later(reactor)
+            assert factory.expected == left
+        for client in clients:
+            client.close()
+        await port.stopListening()
+
+    run(scenario)
+
+
 def test_logs_under_the_name_of_its_factory(run: Run, tmp_path: Path) -> None:
     systems = []
 
