@@ -8,6 +8,7 @@ times for each connection: by itself when one is accepted, and by uvloop when it
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EINVAL
 from functools import cache
 from socket import (
     SOCK_NONBLOCK,
@@ -19,6 +20,7 @@ from socket import (
 from typing import Any
 
 from twisted.internet.interfaces import IAddress
+from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -146,7 +148,11 @@ class PortMixin(Port):
             except BlockingIOError:
                 self._expected = accepted or 1
                 return
-            except OSError:
+            except OSError as error:
+                if error.errno == EINVAL:
+                    # Who has the socket as well has shut it down: the parent of a worker.
+                    self.connectionLost(Failure(CONNECTION_LOST))
+                    return
                 # Twisted's own meets it again, and knows what to do. If it does not, there is one
                 # connection for this context.
                 self.numberAccepts = 1

@@ -5,11 +5,11 @@ Ports: who accepts, and who does not.
 from __future__ import annotations
 
 from pathlib import Path
-from socket import AF_INET, AF_UNIX, socket
+from socket import AF_INET, AF_UNIX, SHUT_RDWR, socket
 from typing import Any, cast
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.python import log
@@ -120,6 +120,19 @@ def test_accepts_nobody_else_once_it_was_stopped(run: Run, tmp_path: Path, kind:
         for client in clients:
             client.close()
         await port.stopListening()
+
+    run(scenario)
+
+
+def test_ends_when_somebody_else_shuts_its_socket_down(run: Run, tmp_path: Path) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        port = listen(reactor, "tcp", tmp_path, Accepting(1))
+        with port.socket.dup() as other:
+            other.shutdown(SHUT_RDWR)
+        while port in reactor.getReaders():
+            await later(reactor)
+        assert not port.connected
+        await maybeDeferred(port.stopListening)
 
     run(scenario)
 
