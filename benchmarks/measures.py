@@ -269,12 +269,23 @@ class Memory:
             # What the first connections have to make for all of them is not theirs.
             held(running, environment, self.load, bounds.connections // 10),
         ):
-            before = running.residentSize()
+            before = _settled(running)
             with held(running, environment, self.load, bounds.connections):
-                after = running.residentSize()
+                after = _settled(running)
         # The system counts in pages.
         taken = max(after - before, mmap.PAGESIZE)
         return Sample(taken / bounds.connections / 1024)
+
+
+def _settled(running: Running) -> int:
+    """
+    What a server takes of memory once it grows no more: it may have to accept connections yet.
+    """
+    size = 0
+    while (now := running.residentSize()) > size:
+        size = now
+        time.sleep(0.3)
+    return size
 
 
 @dataclass(frozen=True)
