@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -134,7 +135,9 @@ class Running:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
+    # With its workers, if it has any.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
@@ -142,7 +145,7 @@ def start(
     command: Sequence[str], environment: Environment, output: IO[str] | int
 ) -> subprocess.Popen[bytes]:
     """
-    Start a program on the servers' core.
+    Start a program on the servers' core, in a process group of its own.
     """
     variables = {
         **os.environ,
@@ -160,6 +163,7 @@ def start(
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
 
 

@@ -31,9 +31,7 @@ Figures = dict[Key, float]
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 # Clients make up others, and each would be a figure of its own.
-_METHODS = (
-    *(b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE"),
-)
+_METHODS = tuple(b"GET HEAD POST PUT DELETE OPTIONS PATCH CONNECT TRACE".split())
 
 # How often the event loop is looked at, in seconds.
 _INTERVAL = 1.0

@@ -8,14 +8,13 @@ C{make sanitize} runs it on a part in C that sanitizers look into.
 
 from __future__ import annotations
 
-import sys
-import time
 from random import Random
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from netkit.operation.exchanges import python
 from tests.compiled import compiled
+from tests.fuzzing import fuzz
 
 METHODS = (b"GET", b"HEAD", b"POST", b"")
 BOUNDS = (0.0, 0.001, 0.5, 10.0)
@@ -157,18 +156,6 @@ def compareOnce(chance: Random) -> None:
         assert inC == inPython, f"{exchanges}: {inC}, in Python {inPython}"
 
 
-def main(seconds: float, seed: int) -> None:
-    """
-    Go on for a time.
-    """
-    assert compiled("netkit.operation.exchanges"), "there is nothing in C"
-    print(f"seed {seed}", flush=True)
-    chance, count, end = Random(seed), 0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        compareOnce(chance)
-        count += 1
-    print(f"{count} times the same")
-
-
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else time.time_ns())
+    assert compiled("netkit.operation.exchanges"), "there is nothing in C"
+    fuzz(compareOnce)

@@ -8,14 +8,13 @@ C{make sanitize} runs it on a scanner that sanitizers look into.
 
 from __future__ import annotations
 
-import sys
-import time
 from random import Random
 from unittest.mock import patch
 
 from netkit.wire.errors import HTTPProtocolError
 from netkit.wire.http import Limits, head
 from tests.compiled import compiled
+from tests.fuzzing import fuzz
 
 METHODS = [b"GET", b"GET", b"POST", b"CONNECT", b"OPTIONS", b"get", b"G=T", b""]
 TARGETS = [
@@ -141,18 +140,6 @@ def compareOnce(chance: Random) -> None:
     assert scanned == without, f"{buffers}, {start}, {limits}: {scanned}, without it {without}"
 
 
-def main(seconds: float, seed: int) -> None:
-    """
-    Go on for a time.
-    """
-    assert compiled("netkit.wire.http.scanning"), "there is no scanner in C"
-    print(f"seed {seed}", flush=True)
-    chance, count, end = Random(seed), 0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        compareOnce(chance)
-        count += 1
-    print(f"{count} times the same")
-
-
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else time.time_ns())
+    assert compiled("netkit.wire.http.scanning"), "there is no scanner in C"
+    fuzz(compareOnce)
