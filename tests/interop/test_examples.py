@@ -308,11 +308,18 @@ def answers(listens: re.Match[str], sent: bytes, expected: bytes, folder: Path) 
     return answer == expected
 
 
+def onFreePorts(command: str) -> str:
+    """
+    Have services listen on ports that nobody else has, in tests that run side by side.
+    """
+    return re.sub(r"(tcp:|ssl:|tls:certificates:)\d+", r"\g<1>0", command)
+
+
 @pytest.mark.parametrize("command", endpointCommands())
 def test_endpoints(command: str, folder: Path, certificate: None) -> None:
     if "interface=\\:\\:1" in command and not haveIPv6():
         pytest.skip("this machine has no IPv6")
-    arguments = shlex.split(re.sub(r"tcp:\d+|ssl:\d+", lambda found: found[0][:4] + "0", command))
+    arguments = shlex.split(onFreePorts(command))
     with started(arguments, folder) as listening:
         for one in listening:
             assert answers(one, *SERVICES[arguments[0]], folder)
@@ -325,7 +332,7 @@ def test_each_endpoint_with_each_service(service: str, folder: Path, certificate
         for endpoint in re.findall(r"-l (\S+)", command):
             if "interface=\\:\\:1" not in endpoint or haveIPv6():
                 # Ports, and names of sockets, that are free.
-                free = re.sub(r"(tcp|ssl):\d+", r"\1:0", endpoint.strip("'"))
+                free = onFreePorts(endpoint.strip("'"))
                 arguments += ["-l", re.sub(r"unix:(@?)", rf"unix:\g<1>{service}{number}", free)]
     with started(arguments, folder) as listening:
         for one in listening:
