@@ -144,7 +144,7 @@ def compileAll(folder: Path) -> None:
     for header, (macro, libraries) in _LIBRARIES.items():
         flags += libraries if _hasHeader(header) else [f"-D{macro}"]
     _compile(sources, flags, folder / "load")
-    _compile([HERE / "servers" / "epoll_echo.c"], [], folder / "epoll_echo")
+    _compile([HERE / "servers" / "epoll_server.c"], [], folder / "epoll_server")
     if shutil.which("go"):
         program, source = folder / "go_server", HERE / "servers" / "go_server.go"
         if not program.exists() or program.stat().st_mtime <= source.stat().st_mtime:

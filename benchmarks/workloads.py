@@ -539,14 +539,21 @@ WORKLOADS = (
         "forward-echo-64",
         "TCP echo, 64 B, 50 connections, through a relay; without and with recording",
         lambda: _relayed(64),
-        _forwarders((s.HAPROXY, 0.5), (s.NODE_FORWARD, 1.5), s.UVLOOP_FORWARD, s.SOCAT),
+        _forwarders(
+            (s.HAPROXY, 0.5), (s.NODE_FORWARD, 1.5), s.C_FORWARD, s.UVLOOP_FORWARD, s.SOCAT
+        ),
     ),
     Workload(
         "forward-http-get",
         "HTTP GET, keep-alive, 50 connections, through a relay; without and with recording",
         lambda: Relayed(Throughput(_http(octets.GET, octets.HELLO), "requests/s"), s.NETKIT_HTTP),
         _forwarders(
-            (s.HAPROXY, 0.5), (s.NODE_FORWARD, 1.5), s.UVLOOP_FORWARD, s.SOCAT, (s.MITMDUMP, 20.0)
+            (s.HAPROXY, 0.5),
+            (s.NODE_FORWARD, 1.5),
+            s.C_FORWARD,
+            s.UVLOOP_FORWARD,
+            s.SOCAT,
+            (s.MITMDUMP, 20.0),
         ),
     ),
     Workload(

@@ -186,7 +186,7 @@ STOCK_TWISTD = Plugin(
     ("--port=tcp:{}:interface=127.0.0.1", "--host=127.0.0.1"),
 )
 
-C_ECHO = Server("C epoll", "epoll_echo.c", "one thread, one epoll, compiled with -O2")
+C_ECHO = Server("C epoll", "epoll_server.c", "one thread, one epoll, compiled with -O2")
 NODE_ECHO = Server(
     "Node net", "node_echo.js", "noDelay, backpressure by pause and resume; TLS by tls"
 )
@@ -260,6 +260,9 @@ NETKIT_FORWARD = Server(
     "netkit_forward.py",
     "RelayFactory on the uvloop reactor, default limits",
     _UVLOOP,
+)
+C_FORWARD = Server(
+    "C relay on epoll", "epoll_server.c", "one thread, one epoll, compiled with -O2: the floor"
 )
 HAPROXY = Server("HAProxy", "other_forward.py", "mode tcp, one thread", ("haproxy",))
 NODE_FORWARD = Server("Node pipe", "node_forward.js", "net, noDelay, client.pipe(upstream)")
@@ -348,6 +351,7 @@ ALL = (
     AUTOBAHN,
     TWISTED_WEBSOCKET,
     NETKIT_FORWARD,
+    C_FORWARD,
     HAPROXY,
     NODE_FORWARD,
     UVLOOP_FORWARD,
