@@ -187,6 +187,9 @@ STOCK_TWISTD = Plugin(
 )
 
 C_ECHO = Server("C epoll", "epoll_server.c", "one thread, one epoll, compiled with -O2")
+C_TLS = Server(
+    "C epoll and OpenSSL", "epoll_tls.c", "one thread, one epoll, compiled with -O2: the floor"
+)
 NODE_ECHO = Server(
     "Node net", "node_echo.js", "noDelay, backpressure by pause and resume; TLS by tls"
 )
@@ -321,6 +324,7 @@ ALL = (
     NETKIT_ECHO,
     onEpoll(NETKIT_ECHO),
     C_ECHO,
+    C_TLS,
     UVLOOP_ECHO,
     NODE_ECHO,
     BUN_ECHO,
