@@ -11,16 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport
 from zope.interface import implementer
 
+from .twistedprivate import Fired
 from .waiters import Waiters
-
-
-class _Done(Deferred[None]):
-    """
-    What C{succeed(None)} makes, for half the price: whoever writes asks each time.
-    """
-
-    called = True
-    result = None
 
 
 def _nothing() -> None:
@@ -85,7 +77,7 @@ class Backpressure:
         connection is lost meanwhile, it waits on until L{fail}.
         """
         if not self.paused:
-            return _Done()
+            return Fired()
         if self._waiters is None:
             self._waiters = Waiters()
         return self._waiters.wait()

@@ -48,7 +48,13 @@ class Arrival(Deferred[T]):
     @ivar runner: whose coroutine waits, where that is one that a L{Runner} runs.
     """
 
-    runner: Runner | None = None
+    def __init__(self, canceller: Callable[[Deferred[Any]], None] | None = None) -> None:
+        """
+        @param canceller: called with this when it is cancelled.
+        """
+        super().__init__(canceller)
+        # Not of the class: CPython's inline cache misses attributes that the class defines too.
+        self.runner: Runner | None = None
 
     def __await__(self) -> Generator[Any, Any, T]:
         # Twisted's looks for a result in here, and not at what it is sent.

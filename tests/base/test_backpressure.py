@@ -4,8 +4,11 @@ Tests for L{netkit.base.backpressure}.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import pytest_twisted
+from twisted.internet.defer import AlreadyCalledError, Deferred, succeed
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import StringTransport
@@ -66,6 +69,42 @@ def test_who_writes_waits() -> None:
     assert events == ["pause", "drain", "ready"]
     assert not backpressure.paused
     now(backpressure.ready())
+
+
+def test_who_need_not_wait_gets_a_deferred_like_any_other() -> None:
+    backpressure = Backpressure()
+
+    async def waitFor(ready: Deferred[Any]) -> Any:
+        return await ready
+
+    def outcome(ready: Deferred[Any]) -> Any:
+        return now(Deferred.fromCoroutine(waitFor(ready)))
+
+    assert outcome(backpressure.ready()) is None
+    ready = backpressure.ready()
+    assert ready.called
+    assert outcome(ready.addCallback(lambda nothing: (nothing, 1))) == (None, 1)
+    # Nobody else's has that.
+    assert outcome(backpressure.ready()) is None
+    with pytest.raises(ZeroDivisionError):
+        outcome(backpressure.ready().addCallback(lambda _: 1 / 0))
+    waiting = Deferred[int]()
+    chained = Deferred.fromCoroutine(waitFor(backpressure.ready().addCallback(lambda _: waiting)))
+    assert not chained.called
+    waiting.callback(2)
+    assert now(chained) == 2
+    paused = backpressure.ready()
+    paused.pause()
+    held = Deferred.fromCoroutine(waitFor(paused))
+    assert not held.called
+    paused.unpause()
+    assert now(held) is None
+    cancelled = backpressure.ready()
+    cancelled.cancel()
+    assert outcome(cancelled) is None
+    with pytest.raises(AlreadyCalledError):
+        backpressure.ready().callback(None)
+    assert now(succeed(None).addCallback(lambda _: backpressure.ready())) is None
 
 
 def test_who_is_told_to_wait_again() -> None:
