@@ -75,7 +75,7 @@ class WebSocket(WebSocketProtocol):
         self._unread = 0
         self._paused = False
         self._receiver: Deferred[Message] | None = None
-        # What the iteration waits for, as long as it can be waited for again.
+        # What the iteration waits for, or can again, where nothing is to be had.
         self._arrival: Arrival[Message] | None = None
         self._reason: Exception | None = None
         self._watchers: Waiters[Exception] = Waiters()
@@ -92,14 +92,8 @@ class WebSocket(WebSocketProtocol):
         @return: fires with the message; fails with why there is no more: L{WebSocketClosed
             <netkit.websocket.WebSocketClosed>} after a Close frame, else Twisted's error.
         """
-        messages = self._messages
-        if messages:
-            message = messages.popleft()
-            if self._paused:
-                self._relieve(len(message) + _OVERHEAD)
-            else:
-                self._unread -= len(message) + _OVERHEAD
-            return succeed(message)
+        if self._messages:
+            return succeed(self._next())
         if self._reason is not None:
             return fail(untraced(self._reason))
         if self._receiver is not None:
@@ -108,6 +102,7 @@ class WebSocket(WebSocketProtocol):
             )
         receiver: Deferred[Message] = Deferred(self._stoppedReceiving)
         self._receiver = receiver
+        self._arrival = None
         return receiver
 
     def __aiter__(self) -> WebSocket:
@@ -119,10 +114,12 @@ class WebSocket(WebSocketProtocol):
         Receive the next message, up to an end in good order.
         """
         try:
-            if self._messages or self._receiver is not None or self._reason is not None:
-                return (yield from self.receive())
             arrival = self._arrival
-            if arrival is None:
+            if arrival is None or self._receiver is not None:
+                if self._messages:
+                    return self._next()
+                if self._receiver is not None or self._reason is not None:
+                    return (yield from self.receive())
                 self._arrival = arrival = Arrival(self._stoppedReceiving)
             self._receiver = arrival
             message: Message = yield arrival
@@ -142,16 +139,7 @@ class WebSocket(WebSocketProtocol):
         @raise TypeError: C{message} is neither; nothing was sent.
         @raise NotConnected: the connection is closed, by whichever side, or is closing.
         """
-        connection = self._connection
-        if isinstance(message, str):
-            connection.sendTextMessage(message)
-        elif isinstance(message, (bytes, bytearray, memoryview)):
-            connection.sendBytesMessage(message)
-        else:
-            raise TypeError(
-                f"a message is text or octets, not {message!r}: json.dumps() makes text of it"
-            )
-        return connection.ready()
+        return self._connection.sendMessage(message)
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> Deferred[Exception]:
         """
@@ -255,13 +243,19 @@ class WebSocket(WebSocketProtocol):
         self._watchers.succeed(self._reason)
 
     def _received(self, message: Message) -> None:
+        arrival = self._arrival
+        if arrival is not None:
+            runner = arrival.runner
+            if runner is not None:
+                # As in Arrival.arrived, without a call.
+                self._receiver = arrival.runner = None
+                runner.resume(message)
+                return
+            # It has callbacks, or nobody waits for it: it is not to be waited for again.
+            self._arrival = None
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
-            if type(receiver) is Arrival and receiver.runner is not None:
-                receiver.arrived(message)
-            else:
-                self._arrival = None
-                receiver.callback(message)
+            receiver.callback(message)
             return
         self._messages.append(message)
         self._unread += len(message) + _OVERHEAD
@@ -274,6 +268,17 @@ class WebSocket(WebSocketProtocol):
     # One call for each message, not two.
     textMessageReceived = _received
     bytesMessageReceived = _received  # type: ignore[assignment]
+
+    def _next(self) -> Message:
+        """
+        Take the first of the messages that wait.
+        """
+        message = self._messages.popleft()
+        if self._paused:
+            self._relieve(len(message) + _OVERHEAD)
+        else:
+            self._unread -= len(message) + _OVERHEAD
+        return message
 
     def _relieve(self, size: int) -> None:
         """

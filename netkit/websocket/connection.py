@@ -19,9 +19,11 @@ from ..base.notes import note, tell
 from ..base.progress import unsent
 from ..base.sockopts import disableDelay
 from ..base.timeslice import TIME_SLICE
+from ..base.twistedprivate import Fired
 from ..server import ServerProtocol
 from ..wire.errors import WebSocketProtocolError
 from ..wire.websocket.broadcast import PreparedMessage
+from ..wire.websocket.codec import serialize_message
 from ..wire.websocket.codes import CloseCode
 from ..wire.websocket.connection import Connection
 from ..wire.websocket.events import Close, Event, Piece, Ping, Pong
@@ -167,19 +169,44 @@ class WebSocketConnection:
         if self._flow.paused or self._delivering:
             self._backlog += data
             self.countBuffered()
+            return
+        read = self._wire.read_whole
+        message = read(data)
+        if message is None:
+            self._parse(data)
         else:
-            events = self._wire.receive_data(data)
-            if isinstance(events, tuple):
-                self._delivering = True
-                try:
-                    self._tell(events[0])
-                finally:
-                    self._delivering = False
-            else:
-                self._deliver(events)
-                self.countBuffered()
-        if self._backlog or self._events is not None:
+            # As in _tell, without a call.
+            application: Any = self._application
+            self._delivering = True
+            self.messagesReceived += 1
+            try:
+                if type(message) is bytes:
+                    application.bytesMessageReceived(message)
+                else:
+                    application.textMessageReceived(message)
+            except Exception:
+                self._applicationFailed()
+            finally:
+                self._delivering = False
+        if self._backlog:
             self.deliverBuffered()
+
+    def _parse(self, data: bytes) -> None:
+        """
+        Deliver what arrived and is more, or less, or something else than one message.
+        """
+        events = self._wire.receive_data(data)
+        if isinstance(events, tuple):
+            self._delivering = True
+            try:
+                self._tell(events[0])
+            finally:
+                self._delivering = False
+        else:
+            self._deliver(events)
+            self.countBuffered()
+            if self._events is not None:
+                self.deliverBuffered()
 
     def readConnectionLost(self) -> None:
         """
@@ -258,15 +285,45 @@ class WebSocketConnection:
     def ready(self) -> Deferred[None]:
         return self._sender.ready()
 
+    def sendMessage(self, message: str | bytes | bytearray | memoryview) -> Deferred[None]:
+        """
+        Send a message of either kind.
+
+        @return: as L{ready}.
+        @raise TypeError: it is of neither.
+        """
+        sender = self._sender
+        if self._wire.as_is:
+            frame = serialize_message(message)
+            if frame is not None:
+                sender.out.write(frame)
+                self.messagesSent += 1
+                return sender.ready() if sender.paused else Fired()
+        if isinstance(message, str):
+            self.sendTextMessage(message)
+        elif isinstance(message, (bytes, bytearray, memoryview)):
+            self.sendBytesMessage(message)
+        else:
+            raise TypeError(
+                f"a message is text or octets, not {message!r}: json.dumps() makes text of it"
+            )
+        return sender.ready()
+
     def sendTextMessage(self, text: str) -> None:
-        if len(text) > _LARGE:
+        frame = serialize_message(text) if self._wire.as_is else None
+        if frame is not None:
+            self._sender.out.write(frame)
+        elif len(text) > _LARGE:
             self._sender.writeParts(self._wire.send_large(text))
         else:
             self._sender.out.write(self._wire.send_text(text))
         self.messagesSent += 1
 
     def sendBytesMessage(self, data: bytes | bytearray | memoryview) -> None:
-        if len(data) > _LARGE:
+        frame = serialize_message(data) if self._wire.as_is else None
+        if frame is not None:
+            self._sender.out.write(frame)
+        elif len(data) > _LARGE:
             self._sender.writeParts(self._wire.send_large(data))
         else:
             self._sender.out.write(self._wire.send_bytes(data))
@@ -286,10 +343,14 @@ class WebSocketConnection:
 
         @return: whether it was sent.
         """
-        if not self._wire.lifecycle.may_send or (dropSlow and self._sender.paused):
+        wire, sender = self._wire, self._sender
+        if not wire.lifecycle.may_send or (dropSlow and sender.paused):
             return False
+        plain = message.plain
+        sender.out.write(
+            plain if wire.as_is and plain is not None else wire.send_prepared(message)
+        )
         self.messagesSent += 1
-        self._sender.out.write(self._wire.send_prepared(message))
         return True
 
     def ping(self, payload: bytes = b"") -> None:

@@ -12,7 +12,9 @@ handshake, are in L{netkit.wire.websocket.lifecycle}.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
+from typing import TypeAlias
 
 from ..errors import LocalProtocolError, WebSocketProtocolError
 from .broadcast import PreparedMessage
@@ -38,26 +40,47 @@ _SMALL = 2**14
 
 _keys = MaskingKeys()
 
+#: Reads what arrived as one whole message and no more, where it is one.
+WholeReader: TypeAlias = Callable[[bytes], str | bytes | None]
+
+
+@lru_cache
+def _whole_reader(mask_bit: int, limit: int) -> WholeReader:
+    """
+    Give what reads whole messages, one for all connections of a kind.
+    """
+    return partial(whole_message, mask_bit, limit)
+
+
+def _nothing(data: bytes) -> None:
+    """
+    Read nothing as a whole message.
+    """
+
 
 class Connection:
     """
     One side of a connection.
 
+    @ivar as_is: whether L{serialize_message <netkit.wire.websocket.codec.serialize_message>} says
+        all of how a message is sent: it may be, and is neither masked nor compressed.
     @ivar lifecycle: its state, and what has to be done next.
+    @ivar read_whole: reads what arrived as one whole message. By far the most of what arrives is
+        one, from peers that wait for an answer. Where it gives none, L{receive_data} is for it.
     """
 
     __slots__ = (
-        "_as_is",
-        "_between",
         "_deflate",
         "_incoming",
-        "_mask_bit",
         "_max_fragments",
         "_max_message_size",
         "_pieces",
         "_reader",
         "_sending",
+        "_whole_reader",
+        "as_is",
         "lifecycle",
+        "read_whole",
     )
 
     def __init__(
@@ -87,10 +110,10 @@ class Connection:
         self._reader: FrameReader | None = None
         self._incoming: IncomingMessage | None = None
         self._sending = 0
-        # Set in the frames that are received.
-        self._mask_bit = 0 if client else MASK
-        # Whether what arrives next may be a whole message.
-        self._between = False
+        self._deflate: PerMessageDeflate | None = None
+        self._whole_reader = _whole_reader(0 if client else MASK, max_message_size)
+        self.read_whole: WholeReader = _nothing
+        self.as_is = False
         if state is State.OPEN:
             self.open(deflate=deflate, pieces=pieces)
 
@@ -104,10 +127,9 @@ class Connection:
         """
         self._deflate = deflate
         self._pieces = pieces
-        # Whether payloads are sent as they are: not masked, not compressed.
-        self._as_is = not self.lifecycle.client and deflate is None
-        self._between = not pieces
-        self.lifecycle = self.lifecycle.opened()
+        if not pieces:
+            self.read_whole = self._whole_reader
+        self._enter(self.lifecycle.opened())
 
     @property
     def state(self) -> State:
@@ -152,19 +174,15 @@ class Connection:
         @raise WebSocketProtocolError: from the iteration, after the events that came before: the
             peer broke the protocol or went over a limit. The caller is to L{fail} the connection.
         """
-        if self._between:
-            # By far the most of what arrives, from peers that wait for an answer.
-            message = whole_message(data, self._mask_bit, self._max_message_size)
-            if message is not None:
-                return (message,)
-            if self._deflate is not None and len(data) < _SMALL and data[:1] in _COMPRESSED:
-                # As a binary one, it is what that would carry.
-                payload = whole_message(
-                    _BINARY_OCTET + data[1:], self._mask_bit, self._max_message_size
-                )
-                if payload is not None:
-                    assert type(payload) is bytes
-                    return self._inflate(self._deflate, data[0] == _TEXT_COMPRESSED, payload)
+        message = self.read_whole(data)
+        if message is not None:
+            return (message,)
+        if self._deflate is not None and len(data) < _SMALL and data[:1] in _COMPRESSED:
+            # As a binary one, it is what that would carry.
+            payload = self.read_whole(_BINARY_OCTET + data[1:])
+            if payload is not None:
+                assert type(payload) is bytes
+                return self._inflate(self._deflate, data[0] == _TEXT_COMPRESSED, payload)
         return self._events(data)
 
     def _inflate(
@@ -193,7 +211,7 @@ class Connection:
         """
         The same of one that is large, or cannot be.
         """
-        self._between = False
+        self.read_whole = _nothing
         self._incoming = message = IncomingMessage(
             text=text, keep=True, max_size=self._max_message_size, deflate=None
         )
@@ -201,10 +219,11 @@ class Connection:
             pass
         self._incoming = None
         yield message.end()
-        self._between = not self.lifecycle.discards
+        if not self.lifecycle.discards:
+            self.read_whole = self._whole_reader
 
     def _events(self, data: bytes) -> Iterator[Event]:
-        self._between = False
+        self.read_whole = _nothing
         if not self.lifecycle.receives:
             return
         reader = self._reader
@@ -229,16 +248,17 @@ class Connection:
                 yield from self._data(first, payload, finished)
                 message = self._incoming
                 reader.message_size = 0 if message is None else message.received
-        self._between = (
+        if (
             self._incoming is None
             and reader.between_frames
             and not (self._pieces or self.lifecycle.discards)
-        )
+        ):
+            self.read_whole = self._whole_reader
 
     def _make_reader(self) -> FrameReader:
         limit = self._max_message_size
         return FrameReader(
-            masked=bool(self._mask_bit),
+            masked=not self.lifecycle.client,
             rsv1=self._deflate is not None,
             # DEFLATE adds to what it cannot compress: with zlib some 0.25 % at most, unless it was
             # told to do with next to no memory.
@@ -253,7 +273,7 @@ class Connection:
         if opcode == Opcode.PONG:
             return Pong(payload)
         close = _parse_close(payload)
-        self.lifecycle = self.lifecycle.received_close(close)
+        self._enter(self.lifecycle.received_close(close))
         return close
 
     def _data(self, first: int, payload: bytes, finished: bool) -> Iterator[Event]:
@@ -304,10 +324,7 @@ class Connection:
         """
         if not self.lifecycle.may_send or self._sending:
             raise self._cannot_send()
-        payload = encode_text(text)
-        if self._as_is:
-            return serialize_frame(_TEXT_WHOLE, payload)
-        return self._whole(_TEXT_WHOLE, payload)
+        return self._whole(_TEXT_WHOLE, encode_text(text))
 
     def send_bytes(self, data: bytes | bytearray | memoryview) -> bytes:
         """
@@ -317,8 +334,6 @@ class Connection:
         """
         if not self.lifecycle.may_send or self._sending:
             raise self._cannot_send()
-        if self._as_is:
-            return serialize_frame(_BINARY_WHOLE, data)
         return self._whole(_BINARY_WHOLE, data)
 
     def send_large(self, message: str | bytes | bytearray | memoryview) -> Sequence[bytes]:
@@ -335,7 +350,7 @@ class Connection:
             first = _BINARY_WHOLE
         if not self.lifecycle.may_send or self._sending:
             raise self._cannot_send()
-        if self._as_is and isinstance(message, bytes):
+        if self.as_is and isinstance(message, bytes):
             return serialize_header(first, len(message), 0), message
         return (self._whole(first, message),)
 
@@ -347,8 +362,6 @@ class Connection:
         """
         if not self.lifecycle.may_send or self._sending:
             raise self._cannot_send()
-        if self._as_is and message.plain is not None:
-            return message.plain
         return message.frame(client=self.lifecycle.client, deflate=self._deflate)
 
     def send_piece(self, data: str | bytes, finished: bool) -> bytes:
@@ -379,6 +392,7 @@ class Connection:
             if not self._sending:
                 first |= RSV1
         self._sending = 0 if finished else opcode
+        self._enter(self.lifecycle)
         return self._frame(first, payload)
 
     def send_ping(self, payload: bytes = b"") -> bytes:
@@ -419,7 +433,7 @@ class Connection:
             words = reason.encode("utf-8", "replace")[: MAX_CONTROL_PAYLOAD - 2]
             payload = code.to_bytes(2, "big") + words.decode("utf-8", "ignore").encode()
         octets = self._send_control(Opcode.CLOSE, payload)
-        self.lifecycle = self.lifecycle.sent_close(Close(code, reason))
+        self._enter(self.lifecycle.sent_close(Close(code, reason)))
         return octets
 
     def answer_ping(self, payload: bytes) -> bytes:
@@ -442,7 +456,7 @@ class Connection:
         @raise LocalProtocolError: as in L{send_close}.
         """
         octets = self.send_close(code, reason) if self.lifecycle.may_send else b""
-        self.lifecycle = self.lifecycle.discarding()
+        self._enter(self.lifecycle.discarding())
         self._forget()
         return octets
 
@@ -474,21 +488,33 @@ class Connection:
 
         @param error: why; L{None} where the application just wants it so.
         """
-        self.lifecycle = self.lifecycle.failed(error)
+        self._enter(self.lifecycle.failed(error))
         self._forget()
 
     def lost(self) -> None:
         """
         The transport is gone.
         """
-        self.lifecycle = self.lifecycle.lost()
+        self._enter(self.lifecycle.lost())
         self._forget()
+
+    def _enter(self, lifecycle: Lifecycle) -> None:
+        """
+        Be in a state.
+        """
+        self.lifecycle = lifecycle
+        self.as_is = (
+            lifecycle.may_send
+            and not self._sending
+            and not lifecycle.client
+            and self._deflate is None
+        )
 
     def _forget(self) -> None:
         """
         Keep nothing of messages that nobody wants any more.
         """
-        self._between = False
+        self.read_whole = _nothing
         self._incoming = None
         if self._reader is not None:
             self._reader.forget()

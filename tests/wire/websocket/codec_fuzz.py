@@ -115,6 +115,15 @@ class Values:
             octets += self.octets(self.size())
         return bytes(octets)
 
+    def message(self) -> Any:
+        """
+        What may be sent, text with lone surrogates among it.
+        """
+        if self._draw.random() < 0.5:
+            return self.buffer()
+        text = self.octets(self.size()).decode("utf-8", self._draw.choice(["ignore", "replace"]))
+        return text + "\ud800" if self.seldom() else text
+
 
 def outcome(call: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
     """
@@ -143,15 +152,17 @@ def compareOnce(native: ModuleType, draw: Random) -> None:
     """
     values = Values(draw)
     twins = [python, native]
-    match draw.randrange(4):
+    match draw.randrange(5):
         case 0:
             _agree("apply_mask", twins, (values.buffer(), values.key()))
         case 1:
             _agree("serialize_frame", twins, (values.first(), values.buffer(), values.key()))
         case 2:
             limit = values.number(values.size())
-            _agree("whole_message", twins, (values.frame(), values.maskBit(), limit))
+            _agree("whole_message", twins, (values.maskBit(), limit, values.frame()))
         case 3:
+            _agree("serialize_message", twins, (values.message(),))
+        case 4:
             _comparePayloads(twins, draw, values)
 
 

@@ -98,6 +98,26 @@ def test_frame(codec: ModuleType, size: int, length: bytes) -> None:
     assert codec.serialize_frame(BINARY, data, KEY) == b"\x82" + masked
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_message(codec: ModuleType, size: int) -> None:
+    data = octets(size)
+    text = "ä€" * (size // 5) + "x" * (size % 5)
+    binary = codec.serialize_frame(BINARY, data) if size <= 65536 else None
+    apart = bytearray(2 * size)
+    apart[::2] = data
+    for message in [data, bytearray(data), memoryview(data), memoryview(apart)[::2]]:
+        assert codec.serialize_message(message) == binary
+    assert codec.serialize_message(text) == codec.serialize_frame(TEXT, text.encode())
+    # By characters: it is not encoded first.
+    assert codec.serialize_message("ä" * 65536) == codec.serialize_frame(TEXT, b"\xc3\xa4" * 65536)
+    assert codec.serialize_message("x" * 65537) is None
+
+
+@pytest.mark.parametrize("message", ["a\ud800", None, 5, [1], array("B", b"x"), object])
+def test_what_is_no_sound_message_has_no_frame(codec: ModuleType, message: object) -> None:
+    assert codec.serialize_message(message) is None
+
+
 @pytest.mark.parametrize("key", [None, KEY])
 @pytest.mark.parametrize("size", SIZES)
 def test_whole_message(codec: ModuleType, size: int, key: bytes | None) -> None:
@@ -106,15 +126,15 @@ def test_whole_message(codec: ModuleType, size: int, key: bytes | None) -> None:
     text = "ä€" * (size // 5) + "x" * (size % 5)
     for first, payload, message in [(BINARY, data, data), (TEXT, text.encode(), text)]:
         frame = codec.serialize_frame(first, payload, key)
-        read = codec.whole_message(frame, mask_bit, 0)
+        read = codec.whole_message(mask_bit, 0, frame)
         assert read == message
         assert type(read) is type(message)
-        assert codec.whole_message(frame, mask_bit, size or 1) == message
+        assert codec.whole_message(mask_bit, size or 1, frame) == message
         # Cut anywhere, or with more behind it, it is not one whole message.
         for end in {0, 1, 2, 3, 4, 9, 10, 13, 14, len(frame) - 1}:
             if end < len(frame):
-                assert codec.whole_message(frame[:end], mask_bit, 0) is None
-        assert codec.whole_message(frame + b"\x82", mask_bit, 0) is None
+                assert codec.whole_message(mask_bit, 0, frame[:end]) is None
+        assert codec.whole_message(mask_bit, 0, frame + b"\x82") is None
 
 
 @pytest.mark.parametrize("masked", [True, False])
@@ -136,15 +156,15 @@ def test_what_is_no_sound_message_is_left_alone(
     codec: ModuleType, first: int, payload: bytes, masked: bool
 ) -> None:
     frame = codec.serialize_frame(first, payload, KEY if masked else None)
-    assert codec.whole_message(frame, MASK if masked else 0, 0) is None
+    assert codec.whole_message(MASK if masked else 0, 0, frame) is None
 
 
 @pytest.mark.parametrize("size", [10, 200, 70_000])
 def test_wrong_mask_bit_and_limit_are_left_alone(codec: ModuleType, size: int) -> None:
     for key, mask_bit in [(KEY, MASK), (None, 0)]:
         frame = codec.serialize_frame(BINARY, octets(size), key)
-        assert codec.whole_message(frame, MASK - mask_bit, 0) is None
-        assert codec.whole_message(frame, mask_bit, size - 1) is None
+        assert codec.whole_message(MASK - mask_bit, 0, frame) is None
+        assert codec.whole_message(mask_bit, size - 1, frame) is None
 
 
 @pytest.mark.parametrize(
@@ -160,7 +180,7 @@ def test_wrong_mask_bit_and_limit_are_left_alone(codec: ModuleType, size: int) -
 def test_faulty_lengths_are_left_alone(codec: ModuleType, header: bytes) -> None:
     length = int.from_bytes(header[2:], "big")
     data = header + octets(min(length, 70_000))
-    assert codec.whole_message(data, 0, 0) is None
+    assert codec.whole_message(0, 0, data) is None
 
 
 @pytest.mark.parametrize("key", [None, KEY])
@@ -222,13 +242,13 @@ def test_a_first_octet_is_an_octet(codec: ModuleType, size: int, first: int) -> 
 
 @pytest.mark.parametrize("limit", [-1, 0, 2**63, 2**100])
 def test_no_limit(codec: ModuleType, limit: int) -> None:
-    assert codec.whole_message(b"\x82\x03abc", 0, limit) == b"abc"
+    assert codec.whole_message(0, limit, b"\x82\x03abc") == b"abc"
 
 
 @pytest.mark.parametrize("mask_bit", [-1, 1, 127, 256])
 def test_a_mask_bit_is_that_bit(codec: ModuleType, mask_bit: int) -> None:
     with pytest.raises(ValueError, match=f"not {mask_bit}"):
-        codec.whole_message(b"\x82\x03abc", mask_bit, 0)
+        codec.whole_message(mask_bit, 0, b"\x82\x03abc")
 
 
 def test_memory_follows_what_arrives(codec: ModuleType) -> None:
@@ -277,8 +297,8 @@ ANYTHING = st.one_of(
 def test_both_read_the_same(data: bytes, mask_bit: int, limit: int) -> None:
     if native is None:
         pytest.skip("the codec in C was not built: there was no compiler")
-    message = python.whole_message(data, mask_bit, limit)
-    assert native.whole_message(data, mask_bit, limit) == message
+    message = python.whole_message(mask_bit, limit, data)
+    assert native.whole_message(mask_bit, limit, data) == message
 
 
 def test_wrong_types_are_errors(codec: ModuleType) -> None:
@@ -298,5 +318,6 @@ def test_none_is_counted(codec: ModuleType) -> None:
     # Python 3.11 ends when there are no references to None left, whoever compiled the codec.
     before = sys.getrefcount(None)
     for _ in range(1000):
-        assert codec.whole_message(b"", MASK, 0) is None
+        assert codec.whole_message(MASK, 0, b"") is None
+        assert codec.serialize_message(None) is None
     assert abs(sys.getrefcount(None) - before) < 100

@@ -20,6 +20,7 @@ from netkit.wire.websocket.codes import FIN, MASK, RSV1, CloseCode, Opcode
 from netkit.wire.websocket.connection import Connection
 from netkit.wire.websocket.deflate import PerMessageDeflate
 from netkit.wire.websocket.events import Close, Event, Piece, Ping, Pong
+from netkit.wire.websocket.lifecycle import State
 
 KEY = b"\x12\x34\x56\x78"
 
@@ -359,6 +360,53 @@ def test_a_message_alone_is_known_as_that(client: bool) -> None:
     octets = frame(client, FIN | Opcode.TEXT, b"alone")
     assert connection.receive_data(octets) == ("alone",)
     assert not isinstance(connection.receive_data(octets * 2), tuple)
+
+
+def test_when_a_message_is_sent_as_it_is() -> None:
+    connection = Connection(client=False, state=State.CONNECTING)
+    assert not connection.as_is
+    connection.open()
+    assert connection.as_is
+    connection.send_piece("a", False)
+    assert not connection.as_is
+    connection.send_piece("b", True)
+    assert connection.as_is
+    # Until we sent ours.
+    assert receive(connection, frame(False, FIN | Opcode.CLOSE, b"")) == [Close()]
+    assert connection.as_is
+    connection.answer_close()
+    assert not connection.as_is
+    ends: list[Callable[[Connection], object]]
+    ends = [Connection.send_close, Connection.close, Connection.abort, Connection.lost]
+    for end in ends:
+        connection = Connection(client=False)
+        end(connection)
+        assert not connection.as_is
+    assert not Connection(client=True).as_is
+    assert not pair()[1].as_is
+
+
+@ROLES
+def test_when_a_whole_message_is_read(client: bool) -> None:
+    octets = frame(client, FIN | Opcode.TEXT, b"alone")
+    connection = Connection(client=client, state=State.CONNECTING)
+    assert connection.read_whole(octets) is None
+    connection.open()
+    assert connection.read_whole(octets) == "alone"
+    for end in range(len(octets)):
+        assert connection.read_whole(octets[:end]) is None
+    # Within a frame, and within a message.
+    assert receive(connection, octets[:4]) == []
+    assert connection.read_whole(octets) is None
+    assert receive(connection, octets[4:]) == ["alone"]
+    assert connection.read_whole(octets) == "alone"
+    assert receive(connection, frame(client, Opcode.TEXT, b"in ")) == []
+    assert connection.read_whole(octets) is None
+    assert receive(connection, frame(client, FIN | Opcode.CONTINUATION, b"parts")) == ["in parts"]
+    assert connection.read_whole(octets) == "alone"
+    connection.close()
+    assert connection.read_whole(octets) is None
+    assert Connection(client=client, pieces=True).read_whole(octets) is None
 
 
 @ROLES

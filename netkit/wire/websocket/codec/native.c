@@ -19,6 +19,9 @@
 /* Text up to this size is unmasked on the stack on its way to a str. */
 #define ON_STACK 4096
 
+/* A message of more octets, or characters, is large. */
+#define LARGE 65536
+
 /* In place of Py_RETURN_NONE: in the headers of Python 3.12 and later that counts no reference, as
    None is immortal there. In Python 3.11, where the same build runs, it is not. */
 static PyObject *
@@ -119,6 +122,43 @@ apply_mask(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
     return masked;
 }
 
+/* One frame. */
+static PyObject *
+frame_of(unsigned char first, const void *payload, Py_ssize_t length, const unsigned char *key)
+{
+    unsigned char header[14], *octets;
+    Py_ssize_t size = 2;
+    PyObject *frame;
+
+    header[0] = first;
+    if (length < 126) {
+        header[1] = (unsigned char)length;
+    } else {
+        /* Big-endian, in as few octets as RFC 6455 section 5.2 allows. */
+        int octet, width = length < 65536 ? 2 : 8;
+        header[1] = width == 2 ? 126 : 127;
+        for (octet = 0; octet < width; octet++)
+            header[1 + width - octet] = (unsigned char)((uint64_t)length >> 8 * octet);
+        size += width;
+    }
+    if (key != NULL) {
+        header[1] |= MASK;
+        memcpy(header + size, key, 4);
+        size += 4;
+    }
+
+    frame = PyBytes_FromStringAndSize(NULL, size + length);
+    if (frame == NULL)
+        return NULL;
+    octets = (unsigned char *)PyBytes_AsString(frame);
+    memcpy(octets, header, size);
+    if (key != NULL)
+        mask_into(octets + size, payload, length, key);
+    else if (length)
+        memcpy(octets + size, payload, length);
+    return frame;
+}
+
 PyDoc_STRVAR(serialize_frame_doc,
 "serialize_frame(first, payload, key=None, /)\n--\n\n"
 "Give the octets of one frame.");
@@ -127,9 +167,7 @@ static PyObject *
 serialize_frame(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
     const unsigned char *key = NULL;
-    unsigned char header[14];
-    unsigned char *octets;
-    Py_ssize_t first, size;
+    Py_ssize_t first;
     Py_buffer payload;
     PyObject *frame;
 
@@ -146,34 +184,43 @@ serialize_frame(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n
         return NULL;
     if (get_octets(args[1], &payload) < 0)
         return NULL;
+    frame = frame_of((unsigned char)first, payload.buf, payload.len, key);
+    PyBuffer_Release(&payload);
+    return frame;
+}
 
-    header[0] = (unsigned char)first;
-    if (payload.len < 126) {
-        header[1] = (unsigned char)payload.len;
-        size = 2;
-    } else {
-        /* Big-endian, in as few octets as RFC 6455 section 5.2 allows. */
-        int octet, width = payload.len < 65536 ? 2 : 8;
-        header[1] = width == 2 ? 126 : 127;
-        for (octet = 0; octet < width; octet++)
-            header[1 + width - octet] = (unsigned char)((uint64_t)payload.len >> 8 * octet);
-        size = 2 + width;
-    }
-    if (key != NULL) {
-        header[1] |= MASK;
-        memcpy(header + size, key, 4);
-        size += 4;
-    }
+PyDoc_STRVAR(serialize_message_doc,
+"serialize_message(message, /)\n--\n\n"
+"Give the octets of a message in one frame, neither masked nor compressed.");
 
-    frame = PyBytes_FromStringAndSize(NULL, size + payload.len);
-    if (frame != NULL) {
-        octets = (unsigned char *)PyBytes_AsString(frame);
-        memcpy(octets, header, size);
-        if (key != NULL)
-            mask_into(octets + size, payload.buf, payload.len, key);
-        else if (payload.len)
-            memcpy(octets + size, payload.buf, payload.len);
+static PyObject *
+serialize_message(PyObject *Py_UNUSED(module), PyObject *message)
+{
+    Py_buffer payload;
+    PyObject *frame, *utf8;
+    char *data;
+    Py_ssize_t size;
+
+    if (PyUnicode_Check(message)) {
+        if (PyUnicode_GetLength(message) > LARGE)
+            return none();
+        /* Not what would leave a copy with the str for as long as that lives. */
+        if ((utf8 = PyUnicode_AsUTF8String(message)) == NULL) {
+            if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
+                return NULL;
+            PyErr_Clear();
+            return none();
+        }
+        frame = PyBytes_AsStringAndSize(utf8, &data, &size) < 0
+                    ? NULL : frame_of(FIN_TEXT, data, size, NULL);
+        Py_DECREF(utf8);
+        return frame;
     }
+    if (!PyBytes_Check(message) && !PyByteArray_Check(message) && !PyMemoryView_Check(message))
+        return none();
+    if (get_octets(message, &payload) < 0)
+        return NULL;
+    frame = payload.len > LARGE ? none() : frame_of(FIN_BINARY, payload.buf, payload.len, NULL);
     PyBuffer_Release(&payload);
     return frame;
 }
@@ -200,7 +247,7 @@ text_of(const unsigned char *payload, Py_ssize_t length, const unsigned char *ke
 }
 
 PyDoc_STRVAR(whole_message_doc,
-"whole_message(data, mask_bit, limit, /)\n--\n\n"
+"whole_message(mask_bit, limit, data, /)\n--\n\n"
 "Read data as one whole message.");
 
 static PyObject *
@@ -214,12 +261,12 @@ whole_message(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nar
 
     if (nargs != 3 && wrong_number("whole_message", nargs))
         return NULL;
-    if (PyBytes_AsStringAndSize(args[0], &data, &size) < 0)
+    if (PyBytes_AsStringAndSize(args[2], &data, &size) < 0)
         return NULL;
-    if (get_number(args[1], &mask_bit) < 0 || get_number(args[2], &limit) < 0)
+    if (get_number(args[0], &mask_bit) < 0 || get_number(args[1], &limit) < 0)
         return NULL;
     if (mask_bit != 0 && mask_bit != MASK) {
-        PyErr_Format(PyExc_ValueError, "the mask bit is 0 or %d, not %R", MASK, args[1]);
+        PyErr_Format(PyExc_ValueError, "the mask bit is 0 or %d, not %R", MASK, args[0]);
         return NULL;
     }
 
@@ -441,6 +488,7 @@ static PyMethodDef functions[] = {
     {"apply_mask", (PyCFunction)(void (*)(void))apply_mask, METH_FASTCALL, apply_mask_doc},
     {"serialize_frame", (PyCFunction)(void (*)(void))serialize_frame, METH_FASTCALL,
      serialize_frame_doc},
+    {"serialize_message", serialize_message, METH_O, serialize_message_doc},
     {"whole_message", (PyCFunction)(void (*)(void))whole_message, METH_FASTCALL,
      whole_message_doc},
     {NULL, NULL, 0, NULL},

@@ -15,6 +15,9 @@ from ..codes import FIN, MASK, Opcode
 _TEXT_WHOLE = FIN | Opcode.TEXT
 _BINARY_WHOLE = FIN | Opcode.BINARY
 
+# A message of more octets, or characters, is large.
+_LARGE = 2**16
+
 # The C loops of int are the quickest on short payloads, those of bytes.translate on long ones.
 _LONG = 1200
 
@@ -120,13 +123,37 @@ def serialize_frame(
     return b"%b%b%b" % (header, key, _masked(payload, key))
 
 
-def whole_message(data: bytes, mask_bit: int, limit: int, /) -> str | bytes | None:
+def serialize_message(message: object, /) -> bytes | None:
+    """
+    Give the octets of a message in one frame, neither masked nor compressed.
+
+    @param message: text or octets.
+    @return: C{None} for what is neither, or has no UTF-8, or is large, so that it had better not
+        be copied: to be looked at with more care.
+    """
+    if isinstance(message, str):
+        if str.__len__(message) > _LARGE:
+            return None
+        try:
+            payload = str.encode(message)
+        except UnicodeEncodeError:
+            return None
+        return serialize_header(_TEXT_WHOLE, len(payload), 0) + payload
+    if not isinstance(message, bytes | bytearray | memoryview):
+        return None
+    octets = message if type(message) is bytes else _octets(message)
+    if len(octets) > _LARGE:
+        return None
+    return serialize_header(_BINARY_WHOLE, len(octets), 0) + octets
+
+
+def whole_message(mask_bit: int, limit: int, data: bytes, /) -> str | bytes | None:
     """
     Read C{data} as one whole message: a single frame, without a fault and not compressed.
 
-    @param data: what arrived.
     @param mask_bit: C{MASK} where the frame has to be masked, 0 where it must not be.
     @param limit: how many octets the message may have; 0 for no limit.
+    @param data: what arrived.
     @return: the message: C{str} for text. C{None} for everything else, to be looked at with more
         care.
     @raise ValueError: C{mask_bit} is something else.
