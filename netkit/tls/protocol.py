@@ -37,16 +37,12 @@ from zope.interface import directlyProvides, implementer, providedBy
 
 from ..base.deadlines import LINGER, Deadline
 from ..base.halfclose import IHalfCloseableTLS
-from ..base.tls import errorText
-from .connection import RECORD, TLS_ERRORS, TLSConnection
+from .connection import TLS_ERRORS, TLSConnection
 from .errors import HandshakeTimeoutError, TruncatedError
+from .records import Records
 
 #: For how many seconds a peer may take to agree on TLS, where nothing else is said.
 HANDSHAKE_TIMEOUT = 30.0
-
-# So many octets that are written in a turn leave before its end.
-_MUCH = 2**16
-
 
 _TRUNCATED = Failure(TruncatedError())
 
@@ -72,12 +68,9 @@ class Connections(Protocol):
 )
 class TLSProtocol(ProtocolWrapper):
     """
-    A connection that speaks TLS.
+    A connection that speaks TLS: its handshake and how it ends. What is said in between is passed
+    on by L{Records}, to which the octets go at once.
 
-    What is written while something that arrived is handled leaves together when that is done: as
-    few records as hold it, in one write.
-
-    @ivar handshakeDone: whether both sides have agreed on TLS.
     @ivar disconnecting: whether the connection is to close, as C{loseConnection} asked for.
     """
 
@@ -86,140 +79,91 @@ class TLSProtocol(ProtocolWrapper):
         "_catchingUp",
         "_connection",
         "_deadline",
-        "_dropping",
-        "_ending",
         "_halfClosed",
         "_halfClosing",
-        "_incoming",
-        "_open",
-        "_outgoing",
-        "_partial",
-        "_paused",
         "_peerClosed",
         "_producer",
         "_producerPaused",
-        "_queue",
-        "_queued",
-        "_queueing",
         "_reason",
+        "_records",
         "disconnecting",
-        "handshakeDone",
     )
 
     factory: TLSFactory
     # What each provides, the other one asks for.
     transport: Any
-    wrappedProtocol: Any
 
     def __init__(self, factory: TLSFactory, wrappedProtocol: IProtocol) -> None:
         """
         @param factory: what made this.
         @param wrappedProtocol: what speaks under TLS.
         """
+        records = self._records = Records(wrappedProtocol)
         super().__init__(factory, wrappedProtocol)
-        self.handshakeDone = False
+        # Found at once, in place of what is inherited.
+        vars(self)["write"] = records.write
         self.disconnecting = False
-        # What was written and is not encrypted yet, and how much it is.
-        self._queue: list[bytes] = []
-        self._queued = 0
-        # Whether writes are queued: until the handshake is done, and in a turn of dataReceived.
-        self._queueing = True
-        # Whether writes are taken.
-        self._open = True
         self._producer: tuple[Any, bool] | None = None
         self._producerPaused = False
-        # Whether the other protocol has paused what it receives.
-        self._paused = False
-        # Whether the incoming buffer has the rest of a record alone.
-        self._partial = False
-        # What is still to be told behind what is paused: that the peer has closed its half, or why
-        # TLS failed.
-        self._ending: Callable[[], None] | None = None
         self._catchingUp: Any = None
-        # Which of close_notify came and went, and whether what arrives is dropped.
+        # Which of close_notify came and went.
         self._peerClosed = False
         self._halfClosing = False
         self._halfClosed = False
-        self._dropping = False
         self._reason: Failure | None = None
         self._deadline = Deadline(factory.clock, self._late)
+
+    @property
+    def handshakeDone(self) -> bool:
+        """
+        Whether both sides have agreed on TLS.
+        """
+        return self._records.agreed
+
+    @property
+    def wrappedProtocol(self) -> Any:
+        """
+        What speaks under TLS. Another one may take its place.
+        """
+        return self._records.protocol
+
+    @wrappedProtocol.setter
+    def wrappedProtocol(self, protocol: IProtocol | None) -> None:
+        self._records.protocol = protocol
 
     def makeConnection(self, transport: ITransport) -> None:
         directlyProvides(self, providedBy(transport))
         self.transport = transport
         self.connected = 1
         connection = self._connection = self.factory.connections.connection(self)
-        self._incoming = connection.incoming
-        self._outgoing = connection.outgoing
+        self._records.begin(transport, connection, self)
         self.factory.registerProtocol(self)
         self._deadline.start(self.factory.handshakeTimeout)
         self.wrappedProtocol.makeConnection(self)
-        if self._open and not connection.server_side:
+        if self._records.open and not connection.server_side:
             self._handshake()
 
     # What the transport tells.
 
     def dataReceived(self, data: bytes) -> None:
-        if self._reason is not None:
-            return
-        if self.handshakeDone:
-            self._incoming.write(data)
-        else:
+        """
+        Take what arrived, before both sides have agreed on TLS, and when it has failed.
+        """
+        if self._reason is None:
             self._connection.greet(data)
-            if not self._handshake():
-                return
-        if self._paused and not self._dropping:
-            return
-        incoming = self._incoming
-        read = self._connection.read
-        data = b""
-        more: list[bytes] | None = None
-        try:
-            while pending := incoming.pending:
-                # What is there of a record is no measure of what is in it.
-                size = RECORD if self._partial or pending > RECORD else pending
-                piece = read(size)
-                self._partial = False
-                if not piece:
-                    self._ending = self._peerEnded
-                    break
-                if not data:
-                    data = piece
-                elif more is None:
-                    more = [data, piece]
-                else:
-                    more.append(piece)
-        except ssl.SSLWantReadError:
-            self._partial = True
-        except ssl.SSLZeroReturnError:
-            self._ending = self._peerEnded
-        except TLS_ERRORS as error:
-            reason = Failure(ConnectionLost(errorText(error)))
-            alerted = self._send()
-            self._ending = lambda: self._fail(reason, alerted)
-        if data and not self._dropping:
-            self._queueing = True
-            try:
-                self.wrappedProtocol.dataReceived(data if more is None else b"".join(more))
-            finally:
-                self._queueing = False
-            if self._queue:
-                self._encryptQueue()
-        # There may also be an answer to a key update.
-        if octets := self._outgoing.read():
-            self.transport.write(octets)
-        if self._ending is not None and not (self._paused and not self._dropping):
-            self._end()
+            if self._handshake() and self._reason is None:
+                received = vars(self)["dataReceived"] = self._records.dataReceived
+                received(b"")
 
     def readConnectionLost(self) -> None:
         """
         The peer has closed its half of the transport, which is all that it can do behind its
         close_notify.
         """
-        if self._deadline.pending and self._dropping:
+        if self._deadline.pending and self._records.dropping:
             self.transport.loseConnection()
-        elif not self._peerClosed and self._ending is None:
-            self._fail(self._truncated())
+        elif not self._peerClosed and self._records.ending is None:
+            self.failed(self._truncated())
 
     def writeConnectionLost(self) -> None:
         """
@@ -229,9 +173,7 @@ class TLSProtocol(ProtocolWrapper):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._deadline.stop()
         self._stopCatchingUp()
-        self._open = False
-        self._dropping = True
-        self._queue.clear()
+        self._records.lost()
         if self.handshakeDone:
             self.factory.connections.ended(self._connection)
         if self._reason is not None:
@@ -250,20 +192,7 @@ class TLSProtocol(ProtocolWrapper):
     # What the other protocol asks of its transport.
 
     def write(self, data: bytes) -> None:
-        if not self._open:
-            return
-        if type(data) is not bytes:
-            data = memoryview(data).tobytes()
-        self._queue.append(data)
-        if not self._queueing:
-            self._flush()
-            return
-        self._queued += len(data)
-        if self._queued > _MUCH and self.handshakeDone:
-            # The producer hears in between whether the peer takes it.
-            self._flush()
-        elif not self.handshakeDone:
-            self._pauseProducer()
+        self._records.write(data)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         self.write(b"".join(data))
@@ -277,7 +206,7 @@ class TLSProtocol(ProtocolWrapper):
         if self.disconnecting:
             return
         self.disconnecting = True
-        if not self.handshakeDone and not self._queue and self._producer is None:
+        if not self.handshakeDone and not self._records.unsent and self._producer is None:
             self.abortConnection()
         elif self.handshakeDone and self._producer is None:
             self._close()
@@ -293,10 +222,8 @@ class TLSProtocol(ProtocolWrapper):
             self._halfClose()
 
     def abortConnection(self) -> None:
-        self._open = False
-        self._dropping = True
+        self._records.drop()
         self.disconnecting = True
-        self._queue.clear()
         self.transport.abortConnection()
 
     def failVerification(self, reason: Failure) -> None:
@@ -308,17 +235,17 @@ class TLSProtocol(ProtocolWrapper):
         self.abortConnection()
 
     def pauseProducing(self) -> None:
-        self._paused = True
+        self._records.paused = True
         # The handshake is not the other protocol's to pause.
-        if self.handshakeDone and not self._dropping:
+        if self.handshakeDone and not self._records.dropping:
             self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        self._paused = False
-        if not self.handshakeDone or self._dropping:
+        self._records.paused = False
+        if not self.handshakeDone or self._records.dropping:
             return
         self.transport.resumeProducing()
-        if (self._ending or self._incoming.pending) and self._catchingUp is None:
+        if (self._records.ending or self._records.unread) and self._catchingUp is None:
             self._catchingUp = self.factory.clock.callLater(0, self._catchUp)
 
     def stopProducing(self) -> None:
@@ -330,7 +257,7 @@ class TLSProtocol(ProtocolWrapper):
                 f"Cannot register producer {producer}, because producer {self._producer[0]} was "
                 "never unregistered."
             )
-        if not self._open and self._dropping:
+        if not self._records.open and self._records.dropping:
             producer.stopProducing()
             return
         self._producer = (producer, streaming)
@@ -376,21 +303,21 @@ class TLSProtocol(ProtocolWrapper):
         try:
             self._connection.do_handshake()
         except ssl.SSLWantReadError:
-            self._send()
+            self._records.send()
             return False
         except TLS_ERRORS as error:
             refusal = self._connection.refusal
             reason = ssl.SSLError(ssl.SSL_ERROR_SSL, refusal) if refusal else error
-            self._fail(Failure(reason))
+            self.failed(Failure(reason))
             return False
-        if self._dropping:
+        if self._records.dropping:
             # Whoever verifies the peer has refused it.
             return False
-        self._send()
+        self._records.send()
         self._deadline.stop()
-        self.handshakeDone = True
-        self._flush()
-        if self._paused:
+        self._records.agreed = True
+        self._records.flush()
+        if self._records.paused:
             self.transport.pauseProducing()
         if self._producer is not None:
             producer, streaming = self._producer
@@ -400,8 +327,8 @@ class TLSProtocol(ProtocolWrapper):
                 producer.resumeProducing()
         if IHandshakeListener.providedBy(self.wrappedProtocol):
             self.wrappedProtocol.handshakeCompleted()
-        self._queueing = False
-        self._flush()
+        self._records.queueing = False
+        self._records.flush()
         self._closeIfAsked()
         return True
 
@@ -409,7 +336,7 @@ class TLSProtocol(ProtocolWrapper):
         """
         The time is over: for the handshake, or for the peer to close.
         """
-        if self._dropping:
+        if self._records.dropping:
             self.transport.loseConnection()
         else:
             self._reason = Failure(
@@ -417,7 +344,10 @@ class TLSProtocol(ProtocolWrapper):
             )
             self.abortConnection()
 
-    def _pauseProducer(self) -> None:
+    def writesHeld(self) -> None:
+        """
+        What is written waits until both sides have agreed on TLS.
+        """
         if self._producer is not None and self._producer[1] and not self._producerPaused:
             self._producerPaused = True
             self._producer[0].pauseProducing()
@@ -429,23 +359,18 @@ class TLSProtocol(ProtocolWrapper):
         Go on behind what was paused.
         """
         self._catchingUp = None
-        if self._ending is not None:
-            if not self._paused:
-                self._end()
+        if self._records.ending is not None:
+            if not self._records.paused:
+                self._records.end()
         else:
-            self.dataReceived(b"")
+            self._records.dataReceived(b"")
 
     def _stopCatchingUp(self) -> None:
         if self._catchingUp is not None:
             self._catchingUp.cancel()
             self._catchingUp = None
 
-    def _end(self) -> None:
-        ending, self._ending = self._ending, None
-        if ending is not None:
-            ending()
-
-    def _peerEnded(self) -> None:
+    def peerEnded(self) -> None:
         """
         The peer's close_notify has come.
         """
@@ -455,7 +380,7 @@ class TLSProtocol(ProtocolWrapper):
         if self._halfClosed:
             self.disconnecting = True
             self.transport.loseConnection()
-        if self._dropping:
+        if self._records.dropping:
             return
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
             self.wrappedProtocol.readConnectionLost()
@@ -470,7 +395,7 @@ class TLSProtocol(ProtocolWrapper):
             return _TRUNCATED
         return Failure(ConnectionLost("the peer left before TLS was agreed on"))
 
-    def _fail(self, reason: Failure, alerted: bool = False) -> None:
+    def failed(self, reason: Failure, alerted: bool = False) -> None:
         """
         End the connection, behind the alert that says why if there is one.
 
@@ -479,11 +404,11 @@ class TLSProtocol(ProtocolWrapper):
         if self._reason is not None:
             return
         self._reason = reason
-        alerted = self._send() or alerted
-        self._open = False
+        alerted = self._records.send() or alerted
+        self._records.drop()
         self.disconnecting = True
-        self._dropping = True
-        self._queue.clear()
+        # What still arrives is not looked at.
+        vars(self).pop("dataReceived", None)
         self._dropProducer()
         if alerted:
             self._linger()
@@ -500,48 +425,10 @@ class TLSProtocol(ProtocolWrapper):
                 self.transport.unregisterProducer()
             producer[0].stopProducing()
 
-    # Sending.
-
-    def _flush(self) -> None:
-        """
-        Encrypt what was written, and send it.
-        """
-        if self._queue:
-            self._encryptQueue()
-            self._send()
-
-    def _encryptQueue(self) -> None:
-        queue = self._queue
-        data = queue[0] if len(queue) == 1 else b"".join(queue)
-        queue.clear()
-        self._queued = 0
-        size = len(data)
-        write = self._connection.write
-        try:
-            sent = write(data) if 0 < size <= RECORD else 0
-            if sent != size:
-                # It is longer, or the peer has asked for records that are smaller.
-                left = memoryview(data)[sent:]
-                while left:
-                    left = left[write(left[:RECORD]) :]
-        except TLS_ERRORS as error:
-            self._fail(Failure(ConnectionLost(errorText(error))))
-
-    def _send(self) -> bool:
-        """
-        Send what OpenSSL has for the peer.
-
-        @return: whether there was something.
-        """
-        data = self._outgoing.read()
-        if data:
-            self.transport.write(data)
-        return bool(data)
-
     # Closing.
 
     def _closeIfAsked(self) -> None:
-        if self._producer is not None or self._dropping:
+        if self._producer is not None or self._records.dropping:
             return
         if self.disconnecting:
             self._close()
@@ -557,15 +444,15 @@ class TLSProtocol(ProtocolWrapper):
             _Sent(self.transport, self._writesSent)
 
     def _writesSent(self) -> None:
-        if self._producer is None and not self._dropping:
+        if self._producer is None and not self._records.dropping:
             self.wrappedProtocol.writeConnectionLost()
 
     def _close(self) -> None:
         if not self._halfClosed:
             self._closeNotify()
-        self._dropping = True
+        self._records.dropping = True
         self._stopCatchingUp()
-        if self._peerClosed or self._ending is not None:
+        if self._peerClosed or self._records.ending is not None:
             self.transport.loseConnection()
         else:
             self._linger()
@@ -576,15 +463,15 @@ class TLSProtocol(ProtocolWrapper):
         that is closed, and what we said last be lost with it.
         """
         self._deadline.start(LINGER)
-        if self._paused and self.handshakeDone:
+        if self._records.paused and self.handshakeDone:
             self.transport.resumeProducing()
 
     def _closeNotify(self) -> None:
-        self._flush()
-        self._open = False
+        self._records.flush()
+        self._records.open = False
         self._halfClosed = True
         self._connection.close_notify()
-        self._send()
+        self._records.send()
 
 
 @implementer(IPullProducer)
