@@ -19,10 +19,10 @@ NETKIT = ROOT / "netkit"
 MODULES = sorted(NETKIT.rglob("*.py"))
 ONE_FILE = NETKIT / "base" / "twistedprivate.py"
 
-# Python's own: what accepts a connection without making a socket of it, two types of zlib's, what
-# a named tuple has, and two functions that are documented.
+# Python's own: what accepts a connection without making a socket of it, what reads and writes TLS
+# records, two types of zlib's, what a named tuple has, and two functions that are documented.
 PYTHONS = {"_Compress", "_Decompress", "_accept", "_asdict", "_fields", "_make", "_replace"} | {
-    *("_exit", "_get_running_loop"),
+    *("_exit", "_get_running_loop", "_sslobj"),
 }
 
 

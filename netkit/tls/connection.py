@@ -10,7 +10,7 @@ C{ssl.SSLWantReadError} where the peer has to send something first; other errors
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -158,6 +158,17 @@ class StandardConnection(ssl.SSLObject):
             connection._protocols = protocols
             connection._hello = bytearray()
         return connection
+
+    @property
+    def read(self) -> Callable[[int], bytes]:  # type: ignore[override] # so it can be called
+        # Without a call of Python's in between, and another one for what is written.
+        read: Callable[[int], bytes] = self._sslobj.read  # type: ignore[attr-defined]
+        return read
+
+    @property
+    def write(self) -> Callable[[bytes | memoryview], int]:  # type: ignore[override] # the same
+        write: Callable[[bytes | memoryview], int] = self._sslobj.write  # type: ignore[attr-defined]
+        return write
 
     def greet(self, octets: bytes) -> None:
         if self._hello is not None:

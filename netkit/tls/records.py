@@ -65,13 +65,14 @@ class Records:
     """
 
     __slots__ = (
-        "_connection",
         "_incoming",
         "_outgoing",
         "_partial",
         "_parties",
         "_queue",
         "_queued",
+        "_readRecord",
+        "_writeRecord",
         "agreed",
         "dropping",
         "ending",
@@ -111,9 +112,10 @@ class Records:
         @param parties: is told of what comes that is no data.
         """
         self.transport = transport
-        self._connection = connection
         self._incoming = connection.incoming
         self._outgoing = connection.outgoing
+        self._readRecord = connection.read
+        self._writeRecord = connection.write
         self._parties = parties
 
     def lost(self) -> None:
@@ -155,14 +157,14 @@ class Records:
             incoming.write(data)
         if self.paused and not self.dropping:
             return
-        connection = self._connection
+        read = self._readRecord
         data = b""
         more: list[bytes] | None = None
         try:
             while pending := incoming.pending:
                 # What is there of a record is no measure of what is in it.
                 size = RECORD if self._partial or pending > RECORD else pending
-                piece = connection.read(size)
+                piece = read(size)
                 self._partial = False
                 if not piece:
                     self.ending = self._parties.peerEnded
@@ -237,7 +239,7 @@ class Records:
         queue.clear()
         self._queued = 0
         size = len(data)
-        write = self._connection.write
+        write = self._writeRecord
         try:
             sent = write(data) if 0 < size <= RECORD else 0
             if sent != size:
