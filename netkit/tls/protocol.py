@@ -33,7 +33,8 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
-from zope.interface import directlyProvides, implementer, providedBy
+from zope.interface import implementer, providedBy
+from zope.interface.declarations import Provides
 
 from ..base.deadlines import LINGER, Deadline
 from ..base.halfclose import IHalfCloseableTLS
@@ -132,7 +133,8 @@ class TLSProtocol(ProtocolWrapper):
         self._records.protocol = protocol
 
     def makeConnection(self, transport: ITransport) -> None:
-        directlyProvides(self, providedBy(transport))
+        # As directlyProvides does, but for what it looks for in lists of lists.
+        self.__provides__ = Provides(type(self), providedBy(transport))
         self.transport = transport
         self.connected = 1
         connection = self._connection = self.factory.connections.connection(self)

@@ -194,6 +194,12 @@ def test_a_session_is_resumed(pem: Path, version: ssl.TLSVersion) -> None:
     assert (client.session_reused, server.session_reused) == (True, True)
 
 
+def test_a_ticket(pem: Path) -> None:
+    client, _ = agree(serve(one(pem)))
+    octets = client.incoming.read()
+    assert len(octets) == 5 + int.from_bytes(octets[3:5])
+
+
 def test_a_client_resumes(pem: Path, authority: Authority) -> None:
     contexts = serve(one(pem))
     client = ClientContext("localhost", authorities=[authority.path])
