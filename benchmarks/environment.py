@@ -135,7 +135,7 @@ def _installPython(name: str, kind: str, requirements: Path) -> Path:
 
 def compileAll(folder: Path) -> None:
     """
-    Compile the load generator and the server that are in C.
+    Compile the load generator and the servers that are in C.
 
     @param folder: where to put them.
     """
@@ -144,7 +144,8 @@ def compileAll(folder: Path) -> None:
     for header, (macro, libraries) in _LIBRARIES.items():
         flags += libraries if _hasHeader(header) else [f"-D{macro}"]
     _compile(sources, flags, folder / "load")
-    _compile([HERE / "servers" / "epoll_echo.c"], [], folder / "epoll_echo")
+    for source in (HERE / "servers").glob("*.c"):
+        _compile([source], flags, folder / source.stem)
     if shutil.which("go"):
         program, source = folder / "go_server", HERE / "servers" / "go_server.go"
         if not program.exists() or program.stat().st_mtime <= source.stat().st_mtime:
@@ -188,7 +189,7 @@ def _buildExtensions(tree: Path) -> None:
 
 
 def _compile(sources: list[Path], flags: list[str], target: Path) -> None:
-    inputs = [*sources, *(HERE / "load").glob("*.h")]
+    inputs = [*sources, *sources[0].parent.glob("*.h")]
     if target.exists() and all(target.stat().st_mtime > path.stat().st_mtime for path in inputs):
         return
     target.parent.mkdir(parents=True, exist_ok=True)

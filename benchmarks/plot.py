@@ -32,14 +32,14 @@ def draw(title: str, comparisons: Sequence[Comparison]) -> str:
     subjects, peers = {each.subject for each in comparisons}, {each.peer for each in comparisons}
     several = len(subjects) > 1 and len(peers) == 1
     one = comparisons[0].peer if several else comparisons[0].subject
-    # Relative to one, because only what was measured in turn compares.
+    # Relative to one, because only what was measured in turn compares: with it, or with what was.
     rows = {one: (1.0, "", _THEIRS if several else _OURS)}
     for each in comparisons:
         more = each.verdict if measure.moreIsBetter else 1 / each.verdict
         if each.subject == one:
             rows[each.peer] = (1 / more, f"netkit: {each.verdict:.2f} x", _THEIRS)
-        elif each.peer == one:
-            rows[each.subject] = (more, "", _OURS)
+        elif each.peer in rows:
+            rows.setdefault(each.subject, (more * rows[each.peer][0], "", _OURS))
     unit, better = measure.unit, "more" if measure.moreIsBetter else "less"
     if any(each.byProcessor for each in comparisons):
         unit = f"{unit.removesuffix('/s')} in a second of the server's processor time"

@@ -53,6 +53,10 @@ class Workload:
     atMost: float | None = None
 
 
+def _toReach(pairs: tuple[Pair, ...], goals: Mapping[Server, float]) -> tuple[Pair, ...]:
+    return tuple(replace(pair, atLeast=goals.get(pair.peer, pair.atLeast)) for pair in pairs)
+
+
 def _against(subject: Server, *peers: Server | tuple[Server, float]) -> tuple[Pair, ...]:
     return tuple(
         Pair(subject, *peer) if isinstance(peer, tuple) else Pair(subject, peer) for peer in peers
@@ -133,8 +137,8 @@ _ECHO_TARGETS = (
     Pair(onEpoll(s.NETKIT_ECHO), s.TWISTED_ECHO, 1.0),
 )
 _ECHO_PEERS = _against(s.NETKIT_ECHO, s.C_ECHO, s.UVLOOP_ECHO, s.NODE_ECHO, s.TWISTED_ECHO)
-_TLS_PEERS = _against(s.NETKIT_ECHO, s.UVLOOP_ECHO, s.NODE_ECHO, s.TWISTED_ECHO)
-_HTTPS_PEERS = _against(s.NETKIT_HTTP, (s.NODE_HTTP, 1.0), (s.NGINX, 0.8))
+_TLS_PEERS = _against(s.NETKIT_ECHO, s.C_TLS, s.UVLOOP_ECHO, (s.NODE_ECHO, 1.0), s.TWISTED_ECHO)
+_HTTPS_PEERS = _against(s.NETKIT_HTTP, s.UVLOOP_HTTP, (s.NODE_HTTP, 1.0), (s.NGINX, 0.8))
 _HTTP_SERVERS = (s.NODE_HTTP, s.UVICORN, s.AIOHTTP_HTTP, s.TWISTED_WEB)
 _HTTP_PEERS = _against(s.NETKIT_HTTP, s.UVLOOP_HTTP, *_HTTP_SERVERS)
 _WEBSOCKET_PEERS = _against(
@@ -241,19 +245,25 @@ WORKLOADS = (
         "echo-64-1000",
         "TCP echo, 64 B, 1,000 connections",
         lambda: Throughput(_echo(64, 1000), "messages/s"),
-        _ECHO_PEERS,
+        _toReach(_ECHO_PEERS, {s.C_ECHO: 0.85}),
+    ),
+    Workload(
+        "echo-64-8000",
+        "TCP echo, 64 B, 8,000 connections",
+        lambda: Throughput(_echo(64, 8000), "messages/s"),
+        _against(s.NETKIT_ECHO, (s.C_ECHO, 0.95), s.UVLOOP_ECHO, s.NODE_ECHO),
     ),
     Workload(
         "echo-unix",
         "UNIX socket echo, 64 B, 50 connections",
         lambda: Throughput(_echo(64), "messages/s", Place(unix=True)),
-        _ECHO_PEERS,
+        _toReach(_ECHO_PEERS, {s.C_ECHO: 0.75}),
     ),
     Workload(
         "echo-tls",
         "TLS echo, 1 KiB, 50 connections",
         lambda: Throughput(_echo(2**10), "messages/s", Place(tls=True)),
-        _TLS_PEERS,
+        _toReach(_TLS_PEERS, {s.UVLOOP_ECHO: 1.0}),
     ),
     Workload(
         "echo-tls-1m",
@@ -299,7 +309,7 @@ WORKLOADS = (
         "connections",
         "TCP connections, each for one echo of 64 B, 50 at a time",
         lambda: Throughput(_echo(64, mode="reconnect"), "connections/s"),
-        _ECHO_PEERS,
+        _toReach(_ECHO_PEERS, {s.UVLOOP_ECHO: 1.0, s.NODE_ECHO: 1.5}),
     ),
     Workload(
         "echo-p50",
@@ -386,7 +396,7 @@ WORKLOADS = (
         "http-post",
         "HTTP POST of 64 KiB, answered with the same, 50 connections",
         lambda: _post(),
-        _HTTP_PEERS,
+        _toReach(_HTTP_PEERS, {s.NODE_HTTP: 1.5}),
     ),
     Workload(
         "http-upload",
@@ -411,7 +421,7 @@ WORKLOADS = (
         "websocket-64",
         "WebSocket echo, 64 B, 50 connections",
         lambda: Throughput(_message(octets.octets(64)), "messages/s"),
-        _WEBSOCKET_TARGETS,
+        _toReach(_WEBSOCKET_TARGETS, {s.PICOWS: 1.1, s.BUN_WEBSOCKET: 1.1}),
     ),
     Workload(
         "websocket-16k",
@@ -423,7 +433,7 @@ WORKLOADS = (
         "websocket-1m",
         "WebSocket echo, 1 MiB, 50 connections",
         lambda: Throughput(_message(octets.octets(2**20)), "MiB/s"),
-        _WEBSOCKET_PEERS,
+        _toReach(_WEBSOCKET_PEERS, {s.PICOWS: 1.1, s.BUN_WEBSOCKET: 1.1}),
     ),
     Workload(
         "websocket-burst",
@@ -438,9 +448,9 @@ WORKLOADS = (
         _against(
             s.NETKIT_WEBSOCKET,
             s.UVLOOP_WEBSOCKET,
-            s.BUN_WEBSOCKET,
+            (s.BUN_WEBSOCKET, 1.0),
             s.NPM_WS,
-            s.AIOHTTP_WEBSOCKET,
+            (s.AIOHTTP_WEBSOCKET, 1.2),
             s.WEBSOCKETS,
             s.AUTOBAHN,
         )
@@ -461,7 +471,7 @@ WORKLOADS = (
             Place(flags=("--broadcast",)),
             scale=1000,
         ),
-        _WEBSOCKET_PEERS,
+        _toReach(_WEBSOCKET_PEERS, {s.PICOWS: 1.2, s.NPM_WS: 1.2, s.BUN_WEBSOCKET: 0.8}),
     ),
     Workload(
         "websocket-handshakes",
@@ -469,7 +479,7 @@ WORKLOADS = (
         lambda: Throughput(
             Load(mode="reconnect", handshake=octets.UPGRADE, accept=octets.ACCEPT), "handshakes/s"
         ),
-        _WEBSOCKET_PEERS,
+        _toReach(_WEBSOCKET_PEERS, {s.PICOWS: 1.0}),
     ),
     Workload(
         "websocket-p50",
@@ -488,7 +498,7 @@ WORKLOADS = (
         "Memory of an idle WebSocket connection",
         lambda: Memory(Load(handshake=octets.UPGRADE, accept=octets.ACCEPT)),
         _WEBSOCKET_PEERS,
-        atMost=4.0,
+        atMost=3.0,
     ),
     Workload(
         "program-scrapy",
@@ -539,14 +549,21 @@ WORKLOADS = (
         "forward-echo-64",
         "TCP echo, 64 B, 50 connections, through a relay; without and with recording",
         lambda: _relayed(64),
-        _forwarders((s.HAPROXY, 0.5), (s.NODE_FORWARD, 1.5), s.UVLOOP_FORWARD, s.SOCAT),
+        _forwarders(
+            (s.HAPROXY, 0.5), (s.NODE_FORWARD, 1.5), s.C_FORWARD, s.UVLOOP_FORWARD, s.SOCAT
+        ),
     ),
     Workload(
         "forward-http-get",
         "HTTP GET, keep-alive, 50 connections, through a relay; without and with recording",
         lambda: Relayed(Throughput(_http(octets.GET, octets.HELLO), "requests/s"), s.NETKIT_HTTP),
         _forwarders(
-            (s.HAPROXY, 0.5), (s.NODE_FORWARD, 1.5), s.UVLOOP_FORWARD, s.SOCAT, (s.MITMDUMP, 20.0)
+            (s.HAPROXY, 0.5),
+            (s.NODE_FORWARD, 1.5),
+            s.C_FORWARD,
+            s.UVLOOP_FORWARD,
+            s.SOCAT,
+            (s.MITMDUMP, 20.0),
         ),
     ),
     Workload(

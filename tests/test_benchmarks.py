@@ -143,6 +143,24 @@ def test_all_that_was_compared_with_one_is_in_the_picture() -> None:
     assert " ".join(lines) == title
 
 
+def test_who_was_compared_with_the_same_peer_is_in_the_picture() -> None:
+    measure = BY_NAME["echo-64"].measure()
+    comparisons = [
+        Comparison(subject, peer, measure, pairs=[(Sample(score), Sample(1000))])
+        for subject, peer, score in (
+            ("ours", "theirs", 2000),
+            ("ours", "slow", 4000),
+            ("faster", "theirs", 3000),
+            ("faster", "slow", 6500),
+        )
+    ]
+    texts = [each.text or "" for each in ElementTree.fromstring(draw("a title", comparisons))]
+    assert [each for each in texts if each in ("ours", "theirs", "slow", "faster")] == [
+        *("ours", "theirs", "slow", "faster")
+    ]
+    assert {"1.00", "0.50", "0.25", "1.50"} <= set(texts)
+
+
 @pytest.mark.parametrize(
     ("load", "said"),
     [

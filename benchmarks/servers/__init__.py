@@ -186,7 +186,10 @@ STOCK_TWISTD = Plugin(
     ("--port=tcp:{}:interface=127.0.0.1", "--host=127.0.0.1"),
 )
 
-C_ECHO = Server("C epoll", "epoll_echo.c", "one thread, one epoll, compiled with -O2")
+C_ECHO = Server("C epoll", "epoll_server.c", "one thread, one epoll, compiled with -O2")
+C_TLS = Server(
+    "C epoll and OpenSSL", "epoll_tls.c", "one thread, one epoll, compiled with -O2: the floor"
+)
 NODE_ECHO = Server(
     "Node net", "node_echo.js", "noDelay, backpressure by pause and resume; TLS by tls"
 )
@@ -261,6 +264,9 @@ NETKIT_FORWARD = Server(
     "RelayFactory on the uvloop reactor, default limits",
     _UVLOOP,
 )
+C_FORWARD = Server(
+    "C relay on epoll", "epoll_server.c", "one thread, one epoll, compiled with -O2: the floor"
+)
 HAPROXY = Server("HAProxy", "other_forward.py", "mode tcp, one thread", ("haproxy",))
 NODE_FORWARD = Server("Node pipe", "node_forward.js", "net, noDelay, client.pipe(upstream)")
 UVLOOP_FORWARD = Server(
@@ -318,6 +324,7 @@ ALL = (
     NETKIT_ECHO,
     onEpoll(NETKIT_ECHO),
     C_ECHO,
+    C_TLS,
     UVLOOP_ECHO,
     NODE_ECHO,
     BUN_ECHO,
@@ -348,6 +355,7 @@ ALL = (
     AUTOBAHN,
     TWISTED_WEBSOCKET,
     NETKIT_FORWARD,
+    C_FORWARD,
     HAPROXY,
     NODE_FORWARD,
     UVLOOP_FORWARD,

@@ -2,12 +2,13 @@
 The floor for HTTP in Python on uvloop: finds the end of a head, and answers. It understands of a
 request how long it is, and refuses none.
 
-    python uvloop_http.py PORT
+    python uvloop_http.py [--tls=PREFIX] PORT
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 from typing import cast
 
@@ -62,8 +63,15 @@ async def main() -> None:
     """
     Listen.
     """
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(HTTP, "127.0.0.1", int(sys.argv[-1]), backlog=4096)
+    *flags, port = sys.argv[1:]
+    context = None
+    for flag in flags:
+        prefix = flag.removeprefix("--tls=")
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(f"{prefix}.crt", f"{prefix}.key")
+    server = await asyncio.get_running_loop().create_server(
+        HTTP, "127.0.0.1", int(port), ssl=context, backlog=4096
+    )
     await server.serve_forever()
 
 

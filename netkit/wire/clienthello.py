@@ -6,7 +6,8 @@ from __future__ import annotations
 
 _HANDSHAKE = 22
 _CLIENT_HELLO = 1
-_ALPN = 16
+# The type of the extension, in two octets.
+_ALPN = b"\x00\x10"
 
 
 def alpn_offer(octets: bytes | bytearray | memoryview) -> list[bytes]:
@@ -38,15 +39,18 @@ def _message(octets: memoryview) -> memoryview:
 
 def _offer(hello: memoryview) -> list[bytes]:
     # Behind the version and 32 random octets: the session, cipher suites, compression methods.
-    rest = hello[34:]
+    place = 34
     for width in (1, 2, 1):
-        rest = rest[width + len(_vector(rest, width)) :]
-    extensions = _vector(rest, 2)
-    while extensions:
-        data = _vector(extensions[2:], 2)
-        if int.from_bytes(extensions[:2]) == _ALPN:
-            return _names(_vector(data, 2))
-        extensions = extensions[4 + len(data) :]
+        place += width + int.from_bytes(hello[place : place + width])
+    extensions = bytes(_vector(hello[place:], 2))
+    if _ALPN not in extensions:
+        return []
+    # Of each extension its type, how long it is, and that much: browsers have twenty of them.
+    place = 0
+    while place < len(extensions):
+        if extensions.startswith(_ALPN, place):
+            return _names(_vector(_vector(memoryview(extensions)[place + 2 :], 2), 2))
+        place += 4 + (extensions[place + 2] << 8) + extensions[place + 3]
     return []
 
 
