@@ -96,10 +96,11 @@ class Runner:
 
     __slots__ = (
         "_about",
-        "_awaited",
+        "_arrival",
         "_cancelled",
         "_context",
         "_coroutine",
+        "_deferred",
         "_failed",
         "_returned",
         "_send",
@@ -124,7 +125,10 @@ class Runner:
         self._failed = failed
         self._about = about
         self._context = copy_context()
-        self._awaited: Deferred[Any] | None = None
+        # What it awaited last, of either kind. Both are kept while it runs: it is likely to await
+        # the same arrival again.
+        self._arrival = _NEVER
+        self._deferred: Deferred[Any] | None = None
         self._cancelled = False
 
     def start(self) -> None:
@@ -138,17 +142,19 @@ class Runner:
         Give up what it awaits, or awaits next: the coroutine hears of that by a
         L{CancelledError <defer.CancelledError>}.
         """
-        awaited, self._awaited = self._awaited, None
-        if awaited is not None:
-            awaited.cancel()
+        deferred = self._deferred
+        if self._arrival.runner is self:
+            self._arrival.cancel()
+        elif deferred is not None and (deferred.paused or not deferred.called):
+            deferred.cancel()
         else:
+            # It runs.
             self._cancelled = True
 
     def resume(self, value: Any) -> None:
         """
         Go on with what was awaited.
         """
-        self._awaited = None
         try:
             awaited = self._context.run(self._send, value)
         except StopIteration as stop:
@@ -158,9 +164,8 @@ class Runner:
             return
         else:
             # As in _wait, without a call.
-            if type(awaited) is Arrival and not self._cancelled:
+            if awaited is self._arrival and not self._cancelled:
                 awaited.runner = self
-                self._awaited = awaited
             else:
                 self._wait(awaited)
             return
@@ -170,7 +175,6 @@ class Runner:
         """
         Go on with that what was awaited failed.
         """
-        self._awaited = None
         try:
             awaited = self._context.run(failure.throwExceptionIntoGenerator, self._coroutine)
         except StopIteration as stop:
@@ -195,14 +199,19 @@ class Runner:
             # What cannot be awaited here is for the coroutine to hear.
             self.throw(Failure())
             return
-        self._awaited = deferred
         if type(deferred) is Arrival:
+            self._arrival = deferred
             deferred.runner = self
         else:
+            self._deferred = deferred
             deferred.addCallbacks(self.resume, self.throw)
         if self._cancelled:
             self._cancelled = False
             self.cancel()
+
+
+# In place of what was not awaited yet.
+_NEVER: Arrival[Any] = Arrival()
 
 
 async def resultOf(function: Callable[..., Any], *args: object) -> Any:

@@ -636,23 +636,33 @@ def upgradeChannel(request: Request, protocol: IProtocol) -> None:
 class Fired(Deferred[None]):
     """
     What C{succeed(None)} makes, for a fraction of the price: an object that has nothing of its own
-    until somebody adds callbacks to it, and is awaited without a generator.
+    until somebody adds callbacks to it, and is awaited without any Python.
     """
 
     called = True
     result = None
     _canceller = None
 
+    if not TYPE_CHECKING:
+        # Twisted's makes the list of callbacks that nearly nobody adds.
+        __init__ = object.__init__
+        __await__ = staticmethod(().__iter__)
+
     @cached_property
     def _callbacks(self) -> list[Any]:  # type: ignore[override]
+        self.__class__ = _Changed
         return []
 
-    # Twisted's is in Python, and makes the list of callbacks that nearly nobody adds.
-    if not TYPE_CHECKING:
-        __init__ = object.__init__
+    def pause(self) -> None:
+        self.__class__ = _Changed
+        self.pause()
 
-    def __await__(self) -> Any:
-        if self.paused or self.result is not None:
-            # By whatever was added.
-            return super().__await__()
-        return iter(())
+
+class _Changed(Fired):
+    """
+    The same once somebody may have made something else of it: awaited as any other.
+    """
+
+    if not TYPE_CHECKING:
+        pause = Deferred.pause
+        __await__ = Deferred.__await__

@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.python.failure import Failure
 
 from netkit.aio import forAsyncio
@@ -170,6 +170,35 @@ def test_a_coroutine_that_runs_is_cancelled_where_it_awaits_next(
     begun.callback(None)
     assert reached == [True]
     assert told[0].how == [(CancelledError, "it")]
+
+
+def test_a_coroutine_that_awaits_one_thing_after_another_is_cancelled() -> None:
+    """
+    Whatever it awaits then, and whatever it awaited before.
+    """
+    arrival: Arrival[int] = Arrival()
+    plain, inner = Deferred[int](), Deferred[int]()
+    # This one has fired, and goes on to wait for another one.
+    chained = succeed(None).addCallback(lambda _: inner)
+    order: list[object] = []
+
+    async def goesOn() -> None:
+        for awaited in (arrival, plain, arrival, chained, arrival):
+            try:
+                order.append(await awaited)
+            except CancelledError:
+                order.append("cancelled")
+
+    told = Told(goesOn())
+    arrival.arrived(1)
+    plain.callback(2)
+    arrival.arrived(3)
+    told.runner.cancel()
+    assert inner.called
+    assert order == [1, 2, 3, "cancelled"]
+    told.runner.cancel()
+    assert order == [1, 2, 3, "cancelled", "cancelled"]
+    assert told.how == [(None, "it")]
 
 
 def test_a_coroutine_may_go_on_that_was_cancelled() -> None:
