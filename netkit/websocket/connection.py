@@ -32,7 +32,7 @@ from ..wire.websocket.lifecycle import State
 from .closing import ClosingDeadline
 from .errors import WebSocketClosed
 from .flow import PAUSED_BY_APPLICATION, PAUSED_FOR_OTHERS, ReadFlow
-from .keepalive import Pinger
+from .keepalive import HEARD, Pinger
 from .options import WebSocketOptions
 from .protocol import WebSocketProtocol
 from .sending import Sender
@@ -165,7 +165,7 @@ class WebSocketConnection:
         """
         Something arrived.
         """
-        self._pinger.heard = True
+        self._pinger.heard = HEARD
         if self._flow.paused or self._delivering:
             self._backlog += data
             self.countBuffered()
@@ -239,6 +239,12 @@ class WebSocketConnection:
         self._sender.fail(reason.value)
         if application is not None:
             application.connectionLost(reason)
+
+    def wasHeard(self) -> bool:
+        """
+        Whether anything arrived since the last time that this was asked.
+        """
+        return self._pinger.wasHeard()
 
     def keepAlive(self, now: float) -> None:
         """

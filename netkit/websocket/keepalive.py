@@ -4,7 +4,7 @@ Pings that see whether peers are still there.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -19,6 +19,13 @@ _PRECISION = 8
 
 _PAYLOAD = b"netkit "
 
+# Who is still to learn that something arrived.
+_PINGER = 1
+_SERVER = 2
+
+#: What C{heard} is set to when anything arrives.
+HEARD: Final = _PINGER | _SERVER
+
 
 class Pinger:
     """
@@ -27,7 +34,7 @@ class Pinger:
     It is there if something arrives, a pong or anything else: one cannot come within a message. It
     is there as well if it takes some of what it is sent: the ping comes behind that.
 
-    @ivar heard: to be set when anything arrives.
+    @ivar heard: to be set to L{HEARD} when anything arrives.
     """
 
     __slots__ = (
@@ -48,7 +55,7 @@ class Pinger:
         """
         self._options = options
         self._sender = sender
-        self.heard = False
+        self.heard = 0
         # When the peer was last known to be there, and when it answered a ping.
         self._alive = self._answered = 0.0
         # The pings so far, and when the last one was sent, until that is answered.
@@ -74,18 +81,27 @@ class Pinger:
         """
         paused = self._sender.flow.paused
         if (
-            self.heard
+            self.heard & _PINGER
             # What we do not read, or do not ask for, is nothing to blame the peer for.
             or paused & PAUSED_BY_APPLICATION
             or not (answers or paused)
         ):
-            self.heard = self._sender.drained = False
+            self.heard &= ~_PINGER
+            self._sender.drained = False
             self._progress = None
             self._alive = now
         elif self._moved():
             self._alive = now
         options = self._options
         return not 0 < options.pingTimeout <= now - self._alive - options.pingInterval
+
+    def wasHeard(self) -> bool:
+        """
+        Whether anything arrived since the last time that this was asked.
+        """
+        heard = bool(self.heard & _SERVER)
+        self.heard &= ~_SERVER
+        return heard
 
     def isDue(self, now: float) -> bool:
         """

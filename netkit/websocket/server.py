@@ -36,6 +36,7 @@ class WebSocketServerConnection(ServerProtocol):
     # For who is told of conversations.
     _head: RequestHead | None = None
     _began = 0.0
+    _idleTicks = 0
 
     def __init__(
         self,
@@ -71,11 +72,24 @@ class WebSocketServerConnection(ServerProtocol):
         )
 
     def dataReceived(self, data: bytes) -> None:
-        if self._connection is not None:
-            self.idleTicks = 0
-            self._connection.dataReceived(data)
-        elif self._opening is not None:
+        if self._opening is not None:
             self._opening.dataReceived(data)
+        elif self._connection is not None:
+            # For who took this method before it was a WebSocket.
+            self._connection.dataReceived(data)
+
+    @property
+    def idleTicks(self) -> int:
+        """
+        How many of the factory's idle checks there were since something arrived.
+        """
+        if self._connection is not None and self._connection.wasHeard():
+            self._idleTicks = 0
+        return self._idleTicks
+
+    @idleTicks.setter
+    def idleTicks(self, ticks: int) -> None:
+        self._idleTicks = ticks
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._opening is not None:
@@ -84,6 +98,7 @@ class WebSocketServerConnection(ServerProtocol):
         self._opening = None
         connection, self._connection = self._connection, None
         if connection is not None:
+            del self.dataReceived
             self._keepalive.discard(connection)
             connection.connectionLost(reason)
             self._tell(connection)
@@ -134,6 +149,8 @@ class WebSocketServerConnection(ServerProtocol):
             self._clock,
             server=self,
         )
+        # No call of ours is on the way of what arrives.
+        self.dataReceived = connection.dataReceived  # type: ignore[method-assign]
         accepted.application.negotiationStarted(connection)
         self._keepalive.add(connection)
         connection.open(accepted.agreement, accepted.response)

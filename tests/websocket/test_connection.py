@@ -610,6 +610,17 @@ def test_idle_for_too_long() -> None:
     assert server.sent() == [Close(1001, "idle for too long")]
 
 
+def test_what_arrives_ends_idleness() -> None:
+    server = opened(Echo, options=WebSocketOptions(pingInterval=1.0), idleTimeout=8.0)
+    for i in range(5):
+        server.clock.pump([1.0] * 6)
+        # Pings that nobody answers, and no message of the peer's.
+        assert Close(1001, "idle for too long") not in server.sent()
+        server.receive(server.client.send_text(f"{i}") if i % 2 else server.client.send_ping())
+    server.clock.pump([1.0] * 11)
+    assert Close(1001, "idle for too long") in server.sent()
+
+
 def test_the_service_stops() -> None:
     server = opened()
     waiting = Server(clock=server.clock)
