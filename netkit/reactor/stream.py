@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from functools import partial
 from socket import SHUT_RDWR
-from typing import Any, cast
+from typing import Any
 
-from twisted.internet.interfaces import IHalfCloseableProtocol, IProducer
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -86,7 +86,14 @@ class LoopProtocol(Protocol):
     def eof_received(self) -> bool:
         stream = self._stream
         stream._reading = False
-        self._tell(stream.readConnectionLost, _DONE)
+        turn = stream._turn
+        turn.current = stream
+        try:
+            # As when something arrives: it comes from the loop, and nobody is in the context.
+            stream._context.run(stream.readConnectionLost, _DONE)
+        except BaseException:
+            _log.failure("{stream}: unhandled error", stream=stream)
+        turn.current = None
         # What to do about it was decided: uvloop itself is to do nothing.
         return True
 
@@ -97,15 +104,13 @@ class LoopProtocol(Protocol):
         self._stream._drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        stream = self._stream
         # Where we closed it ourselves, this comes after the fact.
-        if not self._stream.disconnected:
-            self._tell(self._stream.connectionLost, _DONE if exc is None else _LOST)
-
-    def _tell(self, told: Callable[[Failure], None], reason: Failure) -> None:
-        try:
-            self._stream._inContext(told, reason)
-        except BaseException:
-            _log.failure("{stream}: unhandled error", stream=self._stream)
+        if not stream.disconnected:
+            try:
+                stream.connectionLost(_DONE if exc is None else _LOST)
+            except BaseException:
+                _log.failure("{stream}: unhandled error", stream=stream)
 
 
 class StreamMixin(BufferedConnection):
@@ -141,6 +146,8 @@ class StreamMixin(BufferedConnection):
 
     # Whether uvloop has the socket from the start.
     accepted = False
+    # There is no handshake of TLS to be done here. Of each connection that ends it is asked.
+    handshakeDone = True
     reactor: Any
     _context: Context
     _turn: Any
@@ -235,7 +242,7 @@ class StreamMixin(BufferedConnection):
             return call(*args)
         before, turn.current = turn.current, self
         context = self._context
-        if isinstance(before, StreamMixin) or context is turn.connecting:
+        if context is turn.connecting or (before is not None and isinstance(before, StreamMixin)):
             # It may have been entered already: A's callback, B's, and A's again.
             context = context.copy()
         try:
@@ -366,11 +373,11 @@ class StreamMixin(BufferedConnection):
         else:
             super().write(data)
 
-    def registerProducer(self, producer: object, streaming: bool) -> None:
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
         if self.producer is None:
             if streaming and not (self.TLS or self.disconnected):
                 # As Twisted's classes do it, one after the other.
-                self.producer = cast(IProducer, producer)
+                self.producer = producer
                 self.streamingProducer = True
                 self.producerPaused = False
                 return
@@ -383,6 +390,25 @@ class StreamMixin(BufferedConnection):
                 self.startWriting()
             self._queueWrites()
         super().registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        if self.TLS or self.disconnecting:
+            super().unregisterProducer()
+        else:
+            self.producer = None
+
+    def loseConnection(self) -> None:
+        if not self.native or self.TLS or self.disconnecting or isHalfClosing(self):
+            super().loseConnection()
+        elif self.connected:
+            # As Twisted's classes do it, one after the other.
+            self.disconnecting = True
+            if self._reading:
+                self.stopReading()
+            self._writeMode = self._openMode = _QUEUED
+            if not self._scheduled:
+                self._scheduled = True
+                self._turn.flushSoon(self)
 
     def startTLS(self, ctx: object, normal: bool = True) -> None:
         self._queueWrites()
@@ -402,7 +428,7 @@ class StreamMixin(BufferedConnection):
     def connectionLost(self, reason: Failure) -> None:
         if self.disconnected:
             return
-        self._queueWrites()
+        self._writeMode = self._openMode = _QUEUED
         if self._uv is not None:
             self._uv.abort()
         turn = self._turn
