@@ -18,6 +18,7 @@ setup(
         for package in (
             "netkit.operation.exchanges",
             "netkit.wire.http.scanning",
+            "netkit.wire.recording.contents",
             "netkit.wire.websocket.codec",
         )
     ],

@@ -23,7 +23,12 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 if os.environ.get("NETKIT_TEST_COMPILED") == "no":
     # As if there had been no compiler.
-    for package in ("operation.exchanges", "wire.http.scanning", "wire.websocket.codec"):
+    for package in (
+        "operation.exchanges",
+        "wire.http.scanning",
+        "wire.recording.contents",
+        "wire.websocket.codec",
+    ):
         sys.modules[f"netkit.{package}.native"] = None  # type: ignore[assignment]
 
 if os.environ.get("NETKIT_TEST_REACTOR") == "uvloop":

@@ -25,13 +25,16 @@ ROOT = Path(__file__).parents[2]
 COMPILED = (
     "netkit/operation/exchanges",
     "netkit/wire/http/scanning",
+    "netkit/wire/recording/contents",
     "netkit/wire/websocket/codec",
 )
 USED = """
 from netkit.operation.exchanges import Tally
 from netkit.wire.http.scanning import scan_request
+from netkit.wire.recording.contents import Sender
 from netkit.wire.websocket.codec import serialize_frame
-print(Tally.__module__, scan_request.__module__, serialize_frame.__module__)
+for used in Tally, scan_request, Sender, serialize_frame:
+    print(used.__module__)
 """
 
 # Far beyond what a download takes.
@@ -140,6 +143,7 @@ def test_without_a_compiler_it_is_python_alone(
     assert used.split() == [
         "netkit.operation.exchanges.python",
         "netkit.wire.http.scanning",
+        "netkit.wire.recording.contents.python",
         "netkit.wire.websocket.codec.python",
     ]
 
@@ -238,7 +242,12 @@ def test_install_run_uninstall(
     used = call(installed / "python", "-c", USED, cwd=tmp_path)
     assert used.split() == [
         f"netkit.{name}.native"
-        for name in ("operation.exchanges", "wire.http.scanning", "wire.websocket.codec")
+        for name in (
+            "operation.exchanges",
+            "wire.http.scanning",
+            "wire.recording.contents",
+            "wire.websocket.codec",
+        )
     ]
 
     daemon = Daemon(

@@ -15,19 +15,11 @@ from ipaddress import ip_address
 from typing import NamedTuple, TypeVar
 
 from . import pcapng
-
-#: How many octets of content one packet holds at most: an IPv4 packet has up to 65,535.
-MAX_CONTENT = 65535 - 40
+from .contents import Sender
 
 # A window of 1 GiB: 65535 shifted by 14 (RFC 7323 section 2), told in the SYN packets.
 _WINDOW = 65535
 _WINDOW_SCALE = b"\x01\x03\x03\x0e"
-
-#: After how many octets of one direction the other acknowledges them: long before numbers wrap.
-ACKNOWLEDGED_AFTER = 2**20
-
-# Not 0: a packet that carries a note has a number of two before the next one.
-_FIRST_NUMBER = 1000
 
 _TTL_AND_TCP = 64 << 8 | 6
 
@@ -96,12 +88,10 @@ def _unpacked(octets: bytes) -> str:
     return str(ip_address(octets))
 
 
-class Flow:
+class Flow(Sender):
     """
     One direction of a connection, as the packets of a sender.
 
-    @ivar next: the sequence number of the next octet.
-    @ivar unacknowledged: how many octets, at least, the other direction has not acknowledged.
     @ivar ended: whether there was a FIN.
     """
 
@@ -120,15 +110,14 @@ class Flow:
         @param source: the sender's IP address and port.
         @param destination: the receiver's, of the same family.
         """
+        addresses = packed(source[0]) + packed(destination[0])
+        ports = _PORTS.pack(source[1], destination[1])
+        super().__init__(interface, direction, addresses + ports)
         self._interface = interface
-        self.next = _FIRST_NUMBER
-        self.unacknowledged = 0
         self.ended = False
         flags = pcapng.options([(pcapng.FLAGS, pcapng.NUMBER.pack(direction))])
         # By the octets that are missing to a multiple of four.
         self._ends = [bytes(padding) + flags for padding in range(4)]
-        addresses = packed(source[0]) + packed(destination[0])
-        ports = _PORTS.pack(source[1], destination[1])
         self._v4 = len(addresses) == 8
         self._pack_begin = (_BEGIN_V4 if self._v4 else _BEGIN_V6).pack
         self._addresses = addresses + ports if self._v4 else _V6_MIDDLE + addresses + ports

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..addresses import Address, address_text
 from . import comments, packets, pcapng
+from .contents import ACKNOWLEDGED_AFTER, MAX_CONTENT, contents
 from .events import (
     Closed,
     Direction,
@@ -44,21 +46,19 @@ _RECEIVED = Direction.RECEIVED
 _SYN, _ACK = int(Flag.SYN), int(Flag.ACK)
 _SYN_ACK, _FIN_ACK, _RST_ACK = (int(flag | Flag.ACK) for flag in (Flag.SYN, Flag.FIN, Flag.RST))
 
-# Content of so many octets is not copied to be in one piece with what is around it.
-_MUCH = 2**12
+# What is to be appended to a file.
+_Pieces = list[bytes | memoryview]
 
 # A packet without content that repeats the last acknowledgment is a duplicate to tools that look
 # for trouble, one with the number before the next is a keep-alive. This one is neither.
 _NOTE_OFFSET = 2
 
 
-@dataclass(slots=True)
-class _Connection:
+class _Connection(NamedTuple):
     """
     A connection, as far as this file knows it.
     """
 
-    opened: Opened
     received: Flow
     sent: Flow
 
@@ -117,7 +117,7 @@ class RecordingWriter:
             [(pcapng.COMMENT, about.encode()), (pcapng.APPLICATION, self._application.encode())]
         )
 
-    def write(self, events: Iterable[Event | PlainOctets]) -> list[bytes | memoryview]:
+    def write(self, events: Iterable[Event | PlainOctets]) -> _Pieces:
         """
         Write events, in the order in which they happened.
 
@@ -128,40 +128,28 @@ class RecordingWriter:
         for number in self._over:
             del self._known[number]
         self._over.clear()
-        made: list[bytes | memoryview] = []
-        pieces: list[bytes] = []
-        connections = self._connections
-        for event in events:
+        made: _Pieces = []
+        all_events = [*events]
+        at = 0
+        while True:
+            at = contents(all_events, at, self._connections, _RECEIVED, made)
+            if at == len(all_events):
+                return made
+            event = all_events[at]
+            at += 1
             if isinstance(event, tuple):
-                number, time, direction, data, length = event
-                connection = connections.get(number)
-                if connection is None:
-                    if not self._is_open(number):
-                        continue
-                    connection = self._continue(number, time, pieces)
-                flow = connection.received if direction is _RECEIVED else connection.sent
-                if length < _MUCH:
-                    pieces += flow.content(time, data, length)
-                else:
-                    if pieces:
-                        made.append(b"".join(pieces))
-                        pieces = []
-                    if length <= packets.MAX_CONTENT:
-                        made += flow.content(time, data, length)
-                    else:
-                        self._large(flow, event, made)
-                if flow.unacknowledged > packets.ACKNOWLEDGED_AFTER:
-                    pieces += flow.other.packet(time, _ACK)
-            elif type(event) is Opened:
+                self._octets(event, made)
+                continue
+            pieces: _Pieces = []
+            if type(event) is Opened:
                 self._known[event.connection] = _Known(event)
                 self._open(event, pieces)
             elif type(event) is Unrecorded:
                 self._unrecorded(event, pieces)
             elif self._is_open(event.connection):
                 self._other(event, pieces)
-        if pieces:
+            # They are many, and small.
             made.append(b"".join(pieces))
-        return made
 
     def retract(self) -> None:
         """
@@ -170,23 +158,33 @@ class RecordingWriter:
         """
         self._over.clear()
 
-    def _large(self, flow: Flow, event: PlainOctets, made: list[bytes | memoryview]) -> None:
+    def _octets(self, event: PlainOctets, pieces: _Pieces) -> None:
         """
-        Write content that takes several packets.
+        Write octets that L{contents} leaves: the first of a connection in a file, what takes more
+        than one packet, what is to be acknowledged.
         """
-        _, time, _, data, length = event
+        number, time, direction, data, length = event
+        connection = self._connections.get(number)
+        if connection is None:
+            if not self._is_open(number):
+                return
+            connection = self._continue(number, time, pieces)
+        flow = connection.received if direction is _RECEIVED else connection.sent
         kept = memoryview(data)
-        for start in range(0, length, packets.MAX_CONTENT):
+        # One packet at least.
+        for start in range(0, length or 1, MAX_CONTENT):
             rest = length - start
             # Only the last has PSH: by that the reader knows that it is one piece.
-            last = rest <= packets.MAX_CONTENT
-            part = kept[start : start + packets.MAX_CONTENT]
-            made += flow.content(time, part, min(rest, packets.MAX_CONTENT), last=last)
+            last = rest <= MAX_CONTENT
+            part = kept[start : start + MAX_CONTENT]
+            pieces += flow.content(time, part, min(rest, MAX_CONTENT), last=last)
+        if flow.unacknowledged > ACKNOWLEDGED_AFTER:
+            pieces += flow.other.packet(time, _ACK)
 
     def _is_open(self, number: int) -> bool:
         return number in self._known and number not in self._over
 
-    def _other(self, event: Event, pieces: list[bytes]) -> None:
+    def _other(self, event: Event, pieces: _Pieces) -> None:
         number, time = event.connection, event.time
         known = self._known[number]
         connection = self._connections.get(number) or self._continue(number, time, pieces)
@@ -207,7 +205,7 @@ class RecordingWriter:
             del self._connections[number]
             self._over.add(number)
 
-    def _continue(self, number: int, time: int, pieces: list[bytes]) -> _Connection:
+    def _continue(self, number: int, time: int, pieces: _Pieces) -> _Connection:
         """
         Have a connection of an earlier file in this one.
         """
@@ -223,7 +221,7 @@ class RecordingWriter:
             self._half_close(connection, direction, time, pieces)
         return connection
 
-    def _open(self, event: Opened, pieces: list[bytes]) -> _Connection:
+    def _open(self, event: Opened, pieces: _Pieces) -> _Connection:
         interface = self._interface(event.service, pieces)
         serving = event.role is Role.SERVER
         client, server = (event.peer, event.host) if serving else (event.host, event.peer)
@@ -231,7 +229,7 @@ class RecordingWriter:
             interface, *self._addresses(client, server), inbound=serving
         )
         flows = (from_client, from_server) if serving else (from_server, from_client)
-        connection = self._connections[event.connection] = _Connection(event, *flows)
+        connection = self._connections[event.connection] = _Connection(*flows)
         said = comments.write(
             "opened",
             connection=str(event.connection),
@@ -246,14 +244,14 @@ class RecordingWriter:
         pieces += from_client.packet(event.time, _ACK)
         return connection
 
-    def _interface(self, service: str, pieces: list[bytes]) -> int:
+    def _interface(self, service: str, pieces: _Pieces) -> int:
         interface = self._interfaces.get(service)
         if interface is None:
             interface = self._interfaces[service] = len(self._interfaces)
             pieces.append(pcapng.interface(service))
         return interface
 
-    def _unrecorded(self, event: Unrecorded, pieces: list[bytes]) -> None:
+    def _unrecorded(self, event: Unrecorded, pieces: _Pieces) -> None:
         said = comments.write(
             "unrecorded",
             connections=str(event.connections),
@@ -288,22 +286,22 @@ class RecordingWriter:
         replaced = _CLIENTS.format(host >> 8, host & 0xFF), _CLIENT_PORTS + port
         return replaced, (_SERVER, _UNIX_PORT if isinstance(server, str) else server[1])
 
-    def _secure(self, connection: _Connection, event: Secured, pieces: list[bytes]) -> None:
+    def _secure(self, connection: _Connection, event: Secured, pieces: _Pieces) -> None:
         said = comments.write("secured", tls=event.version, alpn=event.alpn, sni=event.sni)
         self._note(connection, event.time, said, pieces)
 
-    def _note(self, connection: _Connection, time: int, comment: str, pieces: list[bytes]) -> None:
+    def _note(self, connection: _Connection, time: int, comment: str, pieces: _Pieces) -> None:
         flow = connection.sent
         pieces += flow.packet(time, _ACK, comment=comment, number=flow.next - _NOTE_OFFSET)
 
     def _half_close(
-        self, connection: _Connection, direction: Direction, time: int, pieces: list[bytes]
+        self, connection: _Connection, direction: Direction, time: int, pieces: _Pieces
     ) -> None:
         flow = connection.received if direction is Direction.RECEIVED else connection.sent
         if not flow.ended:
             pieces += flow.packet(time, _FIN_ACK)
 
-    def _close(self, connection: _Connection, event: Closed, pieces: list[bytes]) -> None:
+    def _close(self, connection: _Connection, event: Closed, pieces: _Pieces) -> None:
         said = comments.write("closed", how=event.how, reason=event.reason)
         received, sent = connection.received, connection.sent
         if event.how is not End.DONE:
