@@ -76,6 +76,8 @@ class ServerProtocol(Protocol):
             self._lingerEnd.stop()
         self._uncount()
         if not (handshakeDone(self.transport) or reason.check(ConnectionAborted)):
+            if not getattr(self.transport, "disconnecting", False):
+                self.factory.insecure += 1
             _log.info(
                 "{peer}: the TLS handshake failed: {reason}",
                 peer=addressText(self.transport.getPeer()),
@@ -199,6 +201,7 @@ class ServerFactory(Factory[ServerProtocol]):
     @ivar budget: how much they may keep in memory together.
     @ivar accepted: how many connections there were, without those that were refused.
     @ivar refused: how many connections were refused, as those over C{maxConnections} are.
+    @ivar insecure: how many connections ended before a TLS handshake was done, by their clients.
     """
 
     noisy = False
@@ -238,6 +241,7 @@ class ServerFactory(Factory[ServerProtocol]):
         self.connections: set[ServerProtocol] = set()
         self.accepted = 0
         self.refused = 0
+        self.insecure = 0
         self._full = False
         self._idleChecks = Ticker(clock, self._checkIdle)
         self._awaitingClose: Waiters[None] = Waiters()

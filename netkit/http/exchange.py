@@ -1,11 +1,11 @@
 """
-What became of a request, for whoever counts or logs them.
+What became of requests, for whoever counts or logs them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from ..wire.http import RequestHead
 
@@ -34,3 +34,80 @@ class Exchange(NamedTuple):
 #: Who is told of exchanges: with the values of an L{Exchange} in their order, since to make one
 #: costs more than to count it.
 ExchangeDone: TypeAlias = Callable[[RequestHead | None, int, int, float, float, Any], object]
+
+
+class Observer(Protocol):
+    """
+    Who is told what a connection does.
+    """
+
+    def received(self, data: bytes, /) -> object:
+        """
+        Octets arrived.
+        """
+
+    def sent(self, data: bytes, /) -> object:
+        """
+        Octets were written.
+        """
+
+    def sentFile(self, octets: int, /) -> object:
+        """
+        So many octets of a file were sent.
+        """
+
+    def begun(self) -> object:
+        """
+        The head of a request is there.
+        """
+
+    def done(self, head: RequestHead | None, status: int, octets: int, /) -> object:
+        """
+        An exchange is over: the first values of an L{Exchange}.
+        """
+
+
+#: Makes of the transport of a connection who is told what that does.
+Observe: TypeAlias = Callable[[Any], Observer]
+
+
+class ExchangeTeller:
+    """
+    Tells of a connection's exchanges alone, with all of their values.
+    """
+
+    def __init__(
+        self, exchangeDone: ExchangeDone, seconds: Callable[[], float], transport: Any
+    ) -> None:
+        """
+        @param exchangeDone: who is told.
+        @param seconds: tells the time.
+        @param transport: the transport of the connection.
+        """
+        self._exchangeDone = exchangeDone
+        self._seconds = seconds
+        self._transport = transport
+        self._began = 0.0
+
+    def received(self, data: bytes, /) -> None:
+        """
+        Nobody is told.
+        """
+
+    def sent(self, data: bytes, /) -> None:
+        """
+        Nobody is told.
+        """
+
+    def sentFile(self, octets: int, /) -> None:
+        """
+        Nobody is told.
+        """
+
+    def begun(self) -> None:
+        self._began = self._seconds()
+
+    def done(self, head: RequestHead | None, status: int, octets: int, /) -> None:
+        now = self._seconds()
+        seconds = 0.0 if head is None else now - self._began
+        self._exchangeDone(head, status, octets, seconds, now, self._transport)

@@ -5,6 +5,7 @@ What makes HTTP connections.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from reprlib import repr as shortened
 
 from twisted.internet.interfaces import IProtocolNegotiationFactory, IReactorTime
@@ -14,7 +15,7 @@ from ..base.arguments import checkCallable, checkFlag, checkSeconds
 from ..server import ServerFactory, ServerProtocol
 from ..wire.http import Limits
 from .date import DateLine
-from .exchange import ExchangeDone
+from .exchange import ExchangeDone, ExchangeTeller, Observe
 from .protocol import HTTPProtocol
 from .refusals import RefusalResponse, plainRefusal
 from .settings import Handler, HTTPSettings
@@ -37,6 +38,7 @@ class HTTPFactory(ServerFactory):
         allowHalfOpen: bool = False,
         refusal: RefusalResponse = plainRefusal,
         exchangeDone: ExchangeDone | None = None,
+        observe: Observe | None = None,
         maxConnections: int = 10_000,
         maxBuffered: int = 256 * 2**20,
         idleTimeout: float = 75.0,
@@ -50,6 +52,9 @@ class HTTPFactory(ServerFactory):
         @param limits: how large the parts of a request may be.
         @param exchangeDone: called when an exchange is over, for who counts or logs them, with the
             values of an L{Exchange}.
+        @param observe: called with the transport of each connection, it returns the L{Observer
+            <netkit.http.exchange.Observer>} who is told what that does: in the place of
+            C{exchangeDone}, for who counts octets as well.
         @param headTimeout: how many seconds a request's head may take from its first octet to its
             last; 408 is answered then.
         @param contentTimeout: how many seconds of being read from a client may take to send the
@@ -81,6 +86,10 @@ class HTTPFactory(ServerFactory):
         checkCallable("refusal", refusal)
         if exchangeDone is not None:
             checkCallable("exchangeDone", exchangeDone)
+        if observe is not None:
+            checkCallable("observe", observe)
+            if exchangeDone is not None:
+                raise ValueError("exchangeDone is not told where observe says who is")
         checkSeconds("headTimeout", headTimeout)
         checkSeconds("contentTimeout", contentTimeout)
         checkFlag("allowHalfOpen", allowHalfOpen)
@@ -90,6 +99,8 @@ class HTTPFactory(ServerFactory):
             idleTimeout=idleTimeout,
             clock=clock,
         )
+        if exchangeDone is not None:
+            observe = partial(ExchangeTeller, exchangeDone, self.clock.seconds)
         self._settings = HTTPSettings(
             handler=handler,
             limits=limits,
@@ -98,8 +109,7 @@ class HTTPFactory(ServerFactory):
             refusedMethods=_methods(refusedMethods),
             allowHalfOpen=allowHalfOpen,
             refusal=refusal,
-            exchangeDone=exchangeDone,
-            seconds=self.clock.seconds,
+            observe=observe,
         )
         self._date = DateLine(self.clock)
 

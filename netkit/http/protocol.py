@@ -33,6 +33,7 @@ from ..wire.http.response import ResponseMessage
 from ..wire.http.server import Closing, Reading, ServerConnection, Writing
 from .content import NO_CONTENT, RequestContent
 from .date import DateLine
+from .exchange import Observer
 from .filecontent import FileContent
 from .flow import WriteFlow
 from .refusals import HTTPError, Refusal, plainRefusal
@@ -47,6 +48,9 @@ _RESULTS = (Response, Upgrade)
 
 # A member of an Enum is looked up more slowly than a name.
 _HEAD = Reading.HEAD
+
+# Of who is told of exchanges.
+_FAILED = "What is told of exchanges failed"
 
 # A handler that keeps the reactor this many seconds to itself is told of.
 _BLOCKED = 1.0
@@ -95,8 +99,8 @@ class HTTPProtocol(ServerProtocol):
         # What has arrived and is kept, while something is.
         self._unread: Share | None = None
         self._switched: SwitchedProtocol | None = None
-        # For who is told of exchanges: when this one began, and what was streamed of its content.
-        self._began = 0.0
+        # Who is told what this does, if somebody is; and what was streamed of the content.
+        self._observer: Observer | None = None
         self._streamedOctets = 0
 
     @property
@@ -114,12 +118,16 @@ class HTTPProtocol(ServerProtocol):
     def connectionMade(self) -> None:
         super().connectionMade()
         self._reading = IPushProducer(self.transport)
-        self._flow = WriteFlow(self.transport, self._drained)
+        if self._settings.observe is not None:
+            self._observer = self._settings.observe(self.transport)
+        self._flow = WriteFlow(self.transport, self._drained, self._observer)
 
     # What the transport tells
 
     def dataReceived(self, data: bytes) -> None:
         self.idleTicks = 0
+        if self._observer is not None:
+            self._observer.received(data)
         if self._switched is not None:
             self._switched.dataReceived(data)
         elif not self.lingering:
@@ -254,9 +262,8 @@ class HTTPProtocol(ServerProtocol):
         if head.framing.has_content:
             content = RequestContent(self.factory.budget, self._contentWanted)
         self._request = request = Request(head, content, self.transport)
-        if self._settings.exchangeDone is not None:
-            seconds = self._settings.seconds
-            self._began = seconds()
+        if self._observer is not None:
+            self._observer.begun()
         if self._first:
             self._first = False
             self._handleTimed(request)
@@ -363,12 +370,17 @@ class HTTPProtocol(ServerProtocol):
         server = self._server
         octets = server.respond(response, self._date.get())
         self._flow.write(octets, more=server.receiver.buffered > 0)
-        if self._settings.exchangeDone is not None:
+        if self._observer is not None:
             request = self._request
+            head = None if request is None else request.head
             count = response.get_octets
-            if request is not None and request.head.method != b"GET":
-                count = response.content_octets(request.head.method)
-            self._exchangeDone(response.status, count)
+            if head is not None and head.method != b"GET":
+                count = response.content_octets(head.method)
+            # As in _exchangeDone: without that call, since it is nearly always so.
+            try:
+                self._observer.done(head, response.status, count)
+            except Exception:
+                _log.failure(_FAILED)
         self._endExchange()
 
     def _writeRefusal(self, status: int, reason: str, headers: Headers = ()) -> None:
@@ -464,7 +476,11 @@ class HTTPProtocol(ServerProtocol):
         self._flow.end()
         self._resumeReading()
         if upgrade.head is not None:
+            if self._observer is not None:
+                self._observer.sent(upgrade.head)
             self.transport.write(upgrade.head)
+        # The other protocol is not HTTP's to tell of.
+        self._observer = None
         self._switched = SwitchedProtocol(upgrade.protocol, self.transport)
         if rest:
             self._switched.dataReceived(rest)
@@ -489,20 +505,13 @@ class HTTPProtocol(ServerProtocol):
             request.content.close(_over)
 
     def _exchangeDone(self, status: int, octets: int) -> None:
-        settings = self._settings
-        tell, seconds = settings.exchangeDone, settings.seconds
-        if tell is None:
+        observer, request = self._observer, self._request
+        if observer is None:
             return
-        request, now = self._request, seconds()
         try:
-            if request is None:
-                tell(None, status, octets, 0.0, now, self.transport)
-            else:
-                # Not this one's transport: CPython's cache misses what the class has, too.
-                transport = request.transport
-                tell(request.head, status, octets, now - self._began, now, transport)
+            observer.done(None if request is None else request.head, status, octets)
         except Exception:
-            _log.failure("What is told of exchanges failed")
+            _log.failure(_FAILED)
 
     # Whom it goes wrong with
 

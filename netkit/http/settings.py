@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from ..wire.http import Limits
-from .exchange import ExchangeDone
+from .exchange import Observe
 from .refusals import RefusalResponse
 from .request import Request
 from .response import Response, Upgrade
@@ -44,6 +44,4 @@ class HTTPSettings:
     refusedMethods: frozenset[bytes]
     allowHalfOpen: bool
     refusal: RefusalResponse
-    exchangeDone: ExchangeDone | None
-    # What tells the time: found here at once, as it is not where the clock is a reactor.
-    seconds: Callable[[], float]
+    observe: Observe | None

@@ -10,21 +10,20 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import time
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from ..base.addresses import addressText
-from .exchanges import CombinedLines, JSONLines, quoted
+from .exchanges import CombinedLines, JSONLines, Lines, quoted
 from .logfile import LogFile
 
 if TYPE_CHECKING:
     # Not every service speaks them.
-    from ..http.exchange import ExchangeDone
     from ..websocket.conversation import Conversation
     from ..wire.http import RequestHead
     from .counted import CountedConnection
@@ -40,35 +39,10 @@ Entry: TypeAlias = "Conversation | CountedConnection"
 # For how many seconds what is over waits for others to be written with.
 _DELAY = 0.02
 
+# Or until so many characters of lines in a format of one's own wait.
+_FULL = 2**18
+
 _FIELD = re.compile(r"\{([^{}]*)\}")
-
-
-class Lines(Protocol):
-    """
-    Lines that wait to be written.
-    """
-
-    def add(
-        self,
-        head: RequestHead | None,
-        status: int,
-        octets: int,
-        seconds: float,
-        ended: float,
-        transport: Any,
-        more: Any = ...,
-        /,
-    ) -> object:
-        """
-        Add the line of what has the values of an L{Exchange <netkit.http.Exchange>}.
-
-        @param more: what the format knows more to say.
-        """
-
-    def take(self) -> tuple[bytes, int]:
-        """
-        Take the lines, and tell how many there are.
-        """
 
 
 class Format:
@@ -76,12 +50,15 @@ class Format:
     What becomes of what is over.
 
     @ivar lines: makes lines; given what is called before the first line that is to be taken,
-        which returns how many seconds the time of day is ahead of the clock of what has ended.
+        which returns how many seconds the time of day is ahead of the clock of what has ended, and
+        what is called when so many octets wait that they are to be taken.
     @ivar more: makes of what is no exchange what its line says more.
     """
 
     def __init__(
-        self, lines: Callable[[Callable[[], float]], Lines], more: Callable[[Entry], object]
+        self,
+        lines: Callable[[Callable[[], float], Callable[[], object]], Lines],
+        more: Callable[[Entry], object],
     ) -> None:
         self.lines = lines
         self.more = more
@@ -95,13 +72,13 @@ def parseFormat(text: str) -> Format:
     @raise ValueError: a name is none.
     """
     if text == "combined":
-        return Format(lambda begun: CombinedLines(_host, _second, begun), _service)
+        return Format(partial(CombinedLines, _host, _second), _service)
     if text == "json":
-        return Format(lambda begun: JSONLines(_peer, _isoSecond, begun), _ownMembers)
+        return Format(partial(JSONLines, _peer, _isoSecond), _ownMembers)
     for name in _FIELD.findall(text):
         if name not in _VALUES:
             raise ValueError(f"{{{name}}} is none of {', '.join(sorted(_VALUES))}")
-    return Format(lambda begun: _OwnLines(text, begun), lambda entry: entry)
+    return Format(partial(_OwnLines, text), lambda entry: entry)
 
 
 class _OwnLines:
@@ -109,12 +86,14 @@ class _OwnLines:
     Lines in a format of one's own.
     """
 
-    def __init__(self, text: str, begun: Callable[[], float]) -> None:
+    def __init__(self, text: str, begun: Callable[[], float], full: Callable[[], object]) -> None:
         self._text = text
         self._begun = begun
+        self._full = full
         self._ahead = 0.0
         self._waiting = False
         self._lines: list[str] = []
+        self._length = 0
 
     def add(
         self,
@@ -133,9 +112,13 @@ class _OwnLines:
         values = head, status, octets, seconds, ended + self._ahead, transport
         line = _FIELD.sub(lambda name: _text(_VALUES[name[1]](values, more)), self._text)
         self._lines.append(line + "\n")
+        self._length += len(line)
+        if self._length >= _FULL:
+            self._full()
 
     def take(self) -> tuple[bytes, int]:
         lines, self._lines = self._lines, []
+        self._length = 0
         self._waiting = False
         return "".join(lines).encode("utf-8", "backslashreplace"), len(lines)
 
@@ -237,8 +220,7 @@ class AccessLog:
     """
     Where the requests and connections of services are logged.
 
-    @ivar logExchange: logs an exchange, soon: it is called with the values of an L{Exchange
-        <netkit.http.Exchange>}.
+    @ivar lines: what waits to be written, soon.
     """
 
     def __init__(self, file: LogFile, format: Format, reactor: Any) -> None:
@@ -250,17 +232,15 @@ class AccessLog:
         self._file = file
         self._format = format
         self._reactor = reactor
-        self._lines = format.lines(self._begun)
+        self.lines = format.lines(self._begun, self._writeNow)
         self._writing: IDelayedCall | None = None
-        # Called for each: nothing is to be between.
-        self.logExchange: ExchangeDone = self._lines.add
 
     def log(self, entry: Entry) -> None:
         """
         Log what is over, soon.
         """
         try:
-            self._lines.add(*_values(entry), self._format.more(entry))
+            self.lines.add(*_values(entry), self._format.more(entry))
         except Exception:
             _log.failure("What is over could not be logged")
 
@@ -297,6 +277,6 @@ class AccessLog:
 
     def _write(self) -> None:
         self._writing = None
-        lines, count = self._lines.take()
+        lines, count = self.lines.take()
         if count:
             self._file.write(lines, count)

@@ -12,7 +12,6 @@ from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTim
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from ..base.tls import handshakeDone
 from ..base.wrapping import Passage, TransparentFactory, TransparentProtocol
 from .figures import Figures
 
@@ -150,8 +149,6 @@ class CountedFactory(TransparentFactory[CountedProtocol]):
         self._done = done
         # Of the connections that are over.
         self._received = self._sent = 0
-        # How many of them failed at the TLS handshake.
-        self._insecure = 0
 
     def ended(self, protocol: CountedProtocol, reason: Failure, began: float) -> None:
         """
@@ -162,9 +159,6 @@ class CountedFactory(TransparentFactory[CountedProtocol]):
         """
         self._received += protocol.octetsReceived
         self._sent += protocol.octetsSent
-        givenUp = protocol.disconnecting or reason.check(ConnectionAborted)
-        if not (givenUp or handshakeDone(protocol.transport)):
-            self._insecure += 1
         if self._done is None:
             return
         if reason.check(ConnectionDone):
@@ -186,8 +180,7 @@ class CountedFactory(TransparentFactory[CountedProtocol]):
 
     def figures(self) -> Figures:
         """
-        Tell how many octets went over all connections, those that are open among them, and how
-        many connections were none, since what the client spoke was no TLS that was agreed on.
+        Tell how many octets went over all connections, those that are open among them.
         """
         open = list(self.protocols)
         received = self._received + sum(each.octetsReceived for each in open)
@@ -195,5 +188,4 @@ class CountedFactory(TransparentFactory[CountedProtocol]):
         return {
             ("octets", self._service, "received"): received,
             ("octets", self._service, "sent"): sent,
-            ("refused", self._service, "tls"): self._insecure,
         }

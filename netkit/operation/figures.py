@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -14,11 +15,10 @@ from zope.interface import implementer
 
 from ..base.deadlines import Ticker
 from ..base.refused import REFUSED
-from .exchanges import Tally
+from .exchanges import Lines, ObservedConnection, Observer, Tally
 
 if TYPE_CHECKING:
     # Not every service speaks them.
-    from ..http.exchange import ExchangeDone
     from ..websocket.conversation import Conversation
 
 #: A figure's name, then the values of its labels.
@@ -48,25 +48,34 @@ _NOW = frozenset((("open",), ("workers",), (LAG,), ("capture", "queued")))
 
 class Requests:
     """
-    Counts the HTTP requests of a service.
+    Counts the HTTP requests of a service, and the octets of its connections; and logs the
+    requests.
 
-    @ivar count: counts one that is over: it is called with the values of an L{Exchange
-        <netkit.http.Exchange>}.
+    @ivar observe: makes of the transport of a connection who is told what that does, as
+        L{HTTPFactory <netkit.http.HTTPFactory>} takes it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lines: Lines | None, clock: IReactorTime) -> None:
+        """
+        @param lines: where requests have their lines in a log; L{None} where they have none.
+        @param clock: what tells the time.
+        """
         self._tally = Tally(_METHODS, BUCKETS)
+        self._observer = Observer(self._tally, lines, clock.seconds)
         # Called for each: nothing is to be between.
-        self.count: ExchangeDone = self._tally.count
+        self.observe = partial(ObservedConnection, self._observer)
 
     def figures(self, service: str) -> Figures:
         """
         Tell what was counted.
         """
+        received, sent = self._observer.octets()
         found: Figures = {
-            ("requests", service, (method or b"other").decode(), f"{kind}xx"): number
-            for (method, kind), number in self._tally.counts().items()
+            ("octets", service, "received"): received,
+            ("octets", service, "sent"): sent,
         }
+        for (method, kind), number in self._tally.counts().items():
+            found["requests", service, (method or b"other").decode(), f"{kind}xx"] = number
         buckets, seconds = self._tally.buckets(), self._tally.seconds()
         return found | _histogram("requests", service, buckets, seconds)
 
@@ -197,6 +206,7 @@ def serviceFigures(service: str, factory: Any) -> Figures:
         ("open", service): len(factory.connections),
         ("accepted", service): factory.accepted,
         ("refused", service, "limit"): factory.refused,
+        ("refused", service, "tls"): factory.insecure,
     }
 
 

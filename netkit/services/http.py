@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,12 +16,12 @@ from twisted.internet.task import deferLater
 from twisted.python.usage import UsageError
 
 from ..http import HTTPFactory, Request, Response
-from ..http.exchange import ExchangeDone
+from ..http.exchange import Observe
 from ..inspector.services import AnswerChange, fieldsJSON, octetsJSON
 from ..operation.figures import Requests
 from ..operation.supervisor import supervisor
 from ..wire.errors import LocalProtocolError
-from ..wire.http import Limits, RequestHead
+from ..wire.http import Limits
 from .cors import CORS_FIELDS, isPreflight, preflightAnswer
 from .listening import PluginService, listeningService, makeAccessLog
 from .options import ResponseOptions, seconds, wholeNumber
@@ -215,18 +216,18 @@ def makeService(options: Options) -> PluginService:
         clock=IReactorTime(reactor),
     )
     accessLog = makeAccessLog(options)
-    exchangeDone: ExchangeDone | None = None
+    observe: Observe | None = None
+    if options["metrics"] is not None or accessLog is not None:
+        lines = None if accessLog is None else accessLog.lines
+        requests = Requests(lines, IReactorTime(reactor))
+        observe = requests.observe
     if options["metrics"] is not None:
-        requests = Requests()
-        supervisor(reactor).addFigures(lambda: requests.figures(options.service))
-        exchangeDone = requests.count
-    if accessLog is not None:
-        exchangeDone = _both(exchangeDone, accessLog.logExchange)
+        supervisor(reactor).addFigures(partial(requests.figures, options.service))
     return listeningService(
         options,
         HTTPFactory(
             handler.answer,
-            exchangeDone=exchangeDone,
+            observe=observe,
             limits=Limits(
                 request_line=options["max-request-line"],
                 header_section=options["max-header-section"],
@@ -243,26 +244,5 @@ def makeService(options: Options) -> PluginService:
         ),
         answer=handler,
         accessLog=accessLog,
+        counted=False,
     )
-
-
-def _both(first: ExchangeDone | None, second: ExchangeDone) -> ExchangeDone:
-    """
-    Have two told of exchanges, if there are two: for each value by itself, since to pass on any
-    takes twice as long.
-    """
-    if first is None:
-        return second
-
-    def both(
-        head: RequestHead | None,
-        status: int,
-        octets: int,
-        seconds: float,
-        ended: float,
-        transport: Any,
-    ) -> None:
-        first(head, status, octets, seconds, ended, transport)
-        second(head, status, octets, seconds, ended, transport)
-
-    return both

@@ -196,7 +196,7 @@ def listeningService(
     answer: Answering | None = None,
     changing: bool = False,
     accessLog: AccessLog | None = None,
-    octetsLogged: bool = False,
+    counted: bool | None = None,
 ) -> PluginService:
     """
     Make the service that a plugin's options ask for.
@@ -208,7 +208,8 @@ def listeningService(
     @param changing: whether faults can come and go by something else than the inspector.
     @param accessLog: where the service itself logs what is over. Where it does not, its
         connections are logged as the options say.
-    @param octetsLogged: whether it logs the octets of its connections.
+    @param counted: whether the octets of its connections are counted beneath it; as metrics and
+        the log want it, by default.
     """
     if options["workers"]:
         from twisted.internet import reactor
@@ -241,7 +242,8 @@ def listeningService(
     connectionDone = None
     if accessLog is None and (accessLog := makeAccessLog(options)) is not None:
         connectionDone = accessLog.log
-    counts = options["metrics"] is not None or connectionDone is not None or octetsLogged
+    if counted is None:
+        counted = options["metrics"] is not None or connectionDone is not None
     service = PluginService(
         options.service,
         factory,
@@ -251,7 +253,7 @@ def listeningService(
         keyLog=keyLog,
         faulting=faulting,
         accessLog=accessLog,
-        counted=_counting(options, connectionDone) if counts else None,
+        counted=_counting(options, connectionDone) if counted else None,
         grace=options["grace"],
     )
     service.inspected.answer = answer

@@ -303,5 +303,5 @@ def makeService(options: Options) -> PluginService:
         ),
         answer=application,
         accessLog=accessLog,
-        octetsLogged=accessLog is not None,
+        counted=accessLog is not None or options["metrics"] is not None,
     )

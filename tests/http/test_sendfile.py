@@ -20,6 +20,8 @@ from twisted.internet.task import Clock, deferLater
 from twisted.protocols.policies import WrappingFactory
 
 from netkit.http import Exchange, HTTPFactory, Request, Response, fileResponse
+from netkit.http.exchange import Observe
+from netkit.operation.figures import Requests
 from tests.conftest import Listen
 
 from ..clients import Client, connect
@@ -66,8 +68,13 @@ class Files(HTTPFactory):
     @ivar done: the next one.
     """
 
-    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
-        super().__init__(self._answer, exchangeDone=self._tell, clock=clock, idleTimeout=4.0)
+    def __init__(
+        self, folder: Path, clock: Clock | None = None, observe: Observe | None = None
+    ) -> None:
+        tell = self._tell if observe is None else None
+        super().__init__(
+            self._answer, exchangeDone=tell, observe=observe, clock=clock, idleTimeout=4.0
+        )
         self.exchanges: list[Exchange] = []
         self.done: Deferred[Exchange] = Deferred()
         self.made: Callable[[], None] = lambda: None
@@ -151,6 +158,22 @@ async def test_the_system_sends_it_and_the_next_response_follows(
         (200, 5),
     ]
     await until(lambda: not isOpen(path))
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_the_system_sends_is_counted(
+    listen: Listen, path: Path, sent: list[int]
+) -> None:
+    clock = Clock()
+    requests = Requests(None, clock)
+    client = await connect(await listen(Files(path.parent, clock, requests.observe)))
+    request = get(b"/big", b"Connection: close")
+    client.transport.write(request)
+    await client.lost
+    assert sum(sent) == SIZE
+    found = requests.figures("files")
+    assert found["octets", "files", "received"] == len(request)
+    assert found["octets", "files", "sent"] == len(client.received)
 
 
 @pytest_twisted.ensureDeferred

@@ -21,7 +21,7 @@ BOUNDS = (0.0, 0.001, 0.5, 10.0)
 
 # What may be in the place of a method, a status, and a time.
 SENT = [*METHODS, b"get", b"GETS", b"G\0T", b"\xff" * 100]
-STATUSES = [0, 99, 100, 200, 204, 404, 599, 999, 1000, -1, 2**70]
+STATUSES = [0, 99, 100, 200, 204, 404, 599, 999, 1000, -1, True, 200.0, "200", None, 2**70]
 SECONDS = [
     *(*BOUNDS, 0.0005, 0.5000001, 1e300, -1.0, -0.0, float("inf"), float("nan")),
     # Halves of what is told, which a number of binary digits never is in the middle of.
@@ -88,7 +88,7 @@ def outcome(call: Any, *arguments: Any) -> object:
     """
     try:
         return call(*arguments)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, TypeError):
         return "refused"
 
 
@@ -120,14 +120,39 @@ def logged(module: Any, name: str, exchanges: list[tuple[Any, ...]]) -> list[obj
         called.append("begun")
         return 0.25
 
-    lines = getattr(module, name)(peer, second, begun)
+    lines = getattr(module, name)(peer, second, begun, lambda: None)
     said: list[object] = []
     for number, values in enumerate(exchanges):
         said.append(outcome(lines.add, *values))
         if number % 7 == 6:
             said.append(lines.take())
-    # Who is asked is asked in another order.
-    return [*said, lines.take(), sorted(map(str, called))]
+    return [*said, lines.take(), called]
+
+
+def observed(module: Any, exchanges: list[tuple[Any, ...]]) -> list[object]:
+    """
+    What an observer in one language makes of exchanges.
+    """
+    now = [0.0]
+    tally = module.Tally(METHODS, BOUNDS)
+    lines = module.CombinedLines(
+        lambda transport: b"<%b>" % transport,
+        lambda second: b"(%d)" % second,
+        lambda: 0.5,
+        lambda: None,
+    )
+    observer = module.Observer(tally, lines, lambda: now[0])
+    said: list[object] = []
+    for head, status, octets, seconds, ended, transport in exchanges:
+        connection = module.ObservedConnection(observer, transport)
+        said.append(outcome(connection.received, transport))
+        said.append(outcome(connection.sent, transport))
+        now[0] = ended - seconds
+        connection.begun()
+        now[0] = ended
+        said.append(outcome(connection.done, head, status, octets))
+        said.append(outcome(connection.done, None, status, octets) if octets == 9 else None)
+    return [*said, observer.octets(), tally.counts(), tally.buckets(), lines.take()]
 
 
 def draw(chance: Random) -> tuple[Any, ...]:
@@ -135,7 +160,7 @@ def draw(chance: Random) -> tuple[Any, ...]:
     Draw the values of an exchange.
     """
     values = (
-        *(head(chance), chance.choice(STATUSES[:-1]), chance.choice(NUMBERS)),
+        *(head(chance), chance.choice(STATUSES), chance.choice(NUMBERS)),
         *(chance.choice([*SECONDS, chance.uniform(0, 3), chance.expovariate(1e3)]),),
         *(chance.choice([*ENDED, chance.uniform(0, 2e9)]), text(chance)),
     )
@@ -148,9 +173,12 @@ def compareOnce(chance: Random) -> None:
     """
     native: ModuleType | None = compiled("netkit.operation.exchanges")
     exchanges = [draw(chance) for _ in range(chance.randrange(20))]
-    few = [values[:6] for values in exchanges]
+    few = [(values[0], values[1], values[3]) for values in exchanges]
     inC, inPython = counted(native, few), counted(python, few)
     assert inC == inPython, f"{few}: {inC}, in Python {inPython}"
+    whole = [values[:6] for values in exchanges]
+    inC, inPython = observed(native, whole), observed(python, whole)
+    assert inC == inPython, f"{whole}: {inC}, in Python {inPython}"
     for name in ("CombinedLines", "JSONLines"):
         inC, inPython = logged(native, name, exchanges), logged(python, name, exchanges)
         assert inC == inPython, f"{exchanges}: {inC}, in Python {inPython}"

@@ -64,7 +64,7 @@ def exchanges(
 
 
 def written(format: str, done: list[Exchange]) -> bytes:
-    lines = parseFormat(format).lines(lambda: NOON)
+    lines = parseFormat(format).lines(lambda: NOON, lambda: None)
     for exchange in done:
         lines.add(*exchange)
     taken, count = lines.take()
@@ -140,11 +140,11 @@ def test_what_waits_to_be_logged_goes_before_a_file_moves_and_before_the_end(
     log.start()
     [found] = exchanges(lambda request: Response(200))
     [missing] = exchanges(lambda request: Response(404))
-    log.logExchange(*found)
-    log.logExchange(*found)
+    log.lines.add(*found)
+    log.lines.add(*found)
     path.rename(tmp_path / "before")
     log.reopen()
-    log.logExchange(*missing)
+    log.lines.add(*missing)
     yield log.stop()
     assert (tmp_path / "before").read_text() == "GET 200\nGET 200\n"
     assert path.read_text() == "GET 404\n"

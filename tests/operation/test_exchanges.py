@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from gc import collect
 from random import Random
+from time import time
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from weakref import ref
 
 import pytest
+from twisted.internet.task import Clock
 
 from netkit.operation.exchanges import python
 from tests.compiled import compiled
@@ -45,7 +47,7 @@ def test_a_tally(exchanges: ModuleType) -> None:
         (head(b"HEADER"), 200, 2.0),
         (None, 999, 1e9),
     ):
-        tally.count(counted, status, 5, seconds, 1.0, object())
+        tally.count(counted, status, seconds)
     assert tally.counts() == {
         (b"GET", 2): 2,
         (b"HEAD", 4): 1,
@@ -60,7 +62,7 @@ def test_a_tally(exchanges: ModuleType) -> None:
 def test_what_is_no_status_is_not_counted(exchanges: ModuleType, status: int) -> None:
     tally = exchanges.Tally((b"GET",), (0.5,))
     with pytest.raises((ValueError, OverflowError)):
-        tally.count(None, status, 5, 0.0, 1.0, None)
+        tally.count(None, status, 0.0)
     assert tally.counts() == {}
     assert tally.buckets() == [0, 0]
 
@@ -80,11 +82,19 @@ class Logged:
     def __init__(self, exchanges: ModuleType, name: str) -> None:
         self.began = 0
         self.peers: list[object] = []
-        self.lines = getattr(exchanges, name)(self.peer, lambda second: b"%d" % second, self.begun)
+        self.full = 0
+        self.held: object = None
+        self.lines = getattr(exchanges, name)(
+            self.peer, lambda second: b"%d" % second, self.begun, self.take
+        )
 
     def peer(self, transport: bytes) -> bytes:
         self.peers.append(transport)
         return transport
+
+    def take(self) -> None:
+        self.full += 1
+        self.taken = self.lines.take()
 
     def begun(self) -> float:
         self.began += 1
@@ -114,11 +124,11 @@ def test_combined_lines(exchanges: ModuleType) -> None:
         ),
         3,
     )
-    assert (logged.began, logged.peers) == (1, [b"a", b"b"])
+    assert (logged.began, logged.peers) == (1, [b"a", b"a", b"b"])
     assert logged.lines.take() == (b"", 0)
     logged.lines.add(None, 400, 0, 0.0, 1.25, b"a")
     assert logged.lines.take()[1] == 1
-    assert (logged.began, logged.peers) == (2, [b"a", b"b", b"a"])
+    assert (logged.began, logged.peers) == (2, [b"a", b"a", b"b", b"a"])
 
 
 def test_json_lines(exchanges: ModuleType) -> None:
@@ -157,6 +167,110 @@ def test_lines_are_not_kept_alive_by_whom_they_tell(exchanges: ModuleType) -> No
     logged.lines.add(None, 200, 5, 0.25, 1.75, logged.peer(b"a"))
     found = ref(logged)
     del logged
+    collect()
+    assert found() is None
+
+
+@pytest.mark.parametrize("name", ["CombinedLines", "JSONLines"])
+def test_lines_are_taken_before_they_are_too_many(exchanges: ModuleType, name: str) -> None:
+    logged = Logged(exchanges, name)
+    sent = request(b"", b"/" + b"x" * 999)
+    for _ in range(200):
+        logged.lines.add(sent, 200, 5, 0.25, 1.75, b"a")
+    assert logged.full == 0
+    for _ in range(100):
+        logged.lines.add(sent, 200, 5, 0.25, 1.75, b"a")
+    assert logged.full == 1
+    assert 200 < logged.taken[1] < 300
+    assert len(logged.taken[0]) < 2**18 + 2000
+    assert logged.lines.take()[1] == 300 - logged.taken[1]
+
+
+class Line:
+    """
+    A line in a format that is neither's.
+    """
+
+    def __init__(self) -> None:
+        self.values: list[object] = []
+
+    def add(self, *values: object) -> None:
+        self.values.append(values)
+
+
+def test_what_an_observer_is_told(exchanges: ModuleType) -> None:
+    logged = Logged(exchanges, "CombinedLines")
+    tally = exchanges.Tally((b"GET",), (0.5,))
+    clock = Clock()
+    observer = exchanges.Observer(tally, logged.lines, clock.seconds)
+    first, second = (exchanges.ObservedConnection(observer, peer) for peer in (b"a", b"b"))
+    first.received(b"123")
+    second.received(b"45")
+    first.begun()
+    clock.advance(1)
+    second.begun()
+    clock.advance(0.25)
+    for connection, status in ((first, 200), (second, 404), (first, 503)):
+        connection.done(request(b""), status, 5)
+        connection.sent(b"12345678")
+    second.done(None, 400, 0)
+    second.sentFile(2**40)
+    assert observer.octets() == (5, 2**40 + 24)
+    assert tally.counts() == {(b"GET", 2): 1, (b"GET", 4): 1, (b"GET", 5): 1, (None, 4): 1}
+    assert (tally.buckets(), tally.seconds()) == ([2, 2], 2.75)
+    assert logged.lines.take() == (
+        (
+            b'a - - [1001] "GET / HTTP/1.1" 200 5 "-" "-"\n'
+            b'b - - [1001] "GET / HTTP/1.1" 404 5 "-" "-"\n'
+            b'a - - [1001] "GET / HTTP/1.1" 503 5 "-" "-"\n'
+            b'b - - [1001] "-" 400 0 "-" "-"\n'
+        ),
+        4,
+    )
+    # Once a connection.
+    assert logged.peers == [b"a", b"b"]
+    for values in ((None, "200", 5), (None, 200.0, 5), (None, 1000, 5), (object(), 200, 5)):
+        with pytest.raises((TypeError, ValueError, AttributeError)):
+            first.done(*values)
+    assert tally.buckets() == [2, 2]
+    assert logged.lines.take() == (b"", 0)
+
+
+def test_an_observer_has_lines_of_any_kind_or_none(exchanges: ModuleType) -> None:
+    tally = exchanges.Tally((b"GET",), (0.5,))
+    clock, lines, head = Clock(), Line(), request(b"")
+    connection = exchanges.ObservedConnection(
+        exchanges.Observer(tally, lines, clock.seconds), b"a"
+    )
+    connection.begun()
+    clock.advance(2)
+    connection.done(head, 200, 5)
+    assert lines.values == [(head, 200, 5, 2.0, 2.0, b"a")]
+    exchanges.ObservedConnection(exchanges.Observer(tally, None, clock.seconds), b"a").done(
+        None, 400, 5
+    )
+    assert tally.buckets() == [1, 1]
+
+
+def test_the_systems_clock(exchanges: ModuleType) -> None:
+    lines = Line()
+    tally = exchanges.Tally((), ())
+    connection = exchanges.ObservedConnection(exchanges.Observer(tally, lines, time), b"a")
+    before = time()
+    connection.begun()
+    connection.done(request(b""), 200, 5)
+    after = time()
+    values: Any = lines.values[0]
+    assert before <= values[4] <= after
+    assert 0 <= values[3] <= after - before
+
+
+def test_connections_are_not_kept_alive_by_their_observer(exchanges: ModuleType) -> None:
+    logged = Logged(exchanges, "CombinedLines")
+    observer = exchanges.Observer(exchanges.Tally((), ()), logged.lines, logged.begun)
+    logged.held = exchanges.ObservedConnection(observer, logged)
+    found = ref(logged)
+    del logged, observer
     collect()
     assert found() is None
 

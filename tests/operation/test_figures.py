@@ -7,6 +7,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from netkit.faults import Faults, parseFault
@@ -64,8 +66,9 @@ def test_counters_outlive_a_process_and_what_is_there_now_does_not() -> None:
 
 
 def test_requests() -> None:
-    requests = Requests()
-    transport: Any = StringTransport()
+    clock = Clock()
+    requests = Requests(None, clock)
+    connection = requests.observe(StringTransport())
     for method, status, seconds in (
         (b"GET", 200, 0.0),
         (b"GET", 204, 0.001),
@@ -74,8 +77,13 @@ def test_requests() -> None:
         (b"MAKE", 200, 0.0),
     ):
         head: Any = SimpleNamespace(method=method)
-        requests.count(head, status, 5, seconds, 1.0, transport)
-    requests.count(None, 400, 5, 0.0, 1.0, transport)
+        connection.begun()
+        clock.advance(seconds)
+        connection.done(head, status, 5)
+    connection.done(None, 400, 5)
+    connection.received(b"1234567")
+    connection.sent(b"12")
+    connection.sentFile(1)
     found = requests.figures("web")
     assert {key[2:]: number for key, number in found.items() if key[0] == "requests"} == {
         ("GET", "2xx"): 2,
@@ -83,7 +91,9 @@ def test_requests() -> None:
         ("other", "2xx"): 2,
         ("other", "4xx"): 1,
     }
-    assert found["seconds", "requests", "web"] == 20.003
+    assert found["octets", "web", "received"] == 7
+    assert found["octets", "web", "sent"] == 3
+    assert found["seconds", "requests", "web"] == pytest.approx(20.003)
     bounds = ("0.001", "0.0025", "10.0", "+Inf")
     assert [found["bucket", "requests", "web", bound] for bound in bounds] == [4, 5, 5, 6]
 

@@ -10,6 +10,7 @@
 #include <Python.h>
 
 #include <string.h>
+#include <time.h>
 
 /* So many bounds a histogram can have, and names a table of counts. */
 #define MOST 32
@@ -136,37 +137,60 @@ row_of(Tally *self, PyObject *head)
     return row;
 }
 
-PyDoc_STRVAR(tally_count_doc,
-"count(head, status, octets, seconds, ended, transport, /)\n--\n\n"
-"Count an exchange.");
-
-static PyObject *
-tally_count(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+/* Whether an object is of the type that has this constructor, which no other type inherits. */
+static int
+is_made_by(PyObject *object, newfunc constructor)
 {
-    Tally *self = (Tally *)object;
-    Py_ssize_t row, bucket;
-    double seconds;
-    long status;
+    return (newfunc)PyType_GetSlot(Py_TYPE(object), Py_tp_new) == constructor;
+}
 
-    if (nargs != 6 && wrong_number("count", nargs))
-        return NULL;
-    status = PyLong_AsLong(args[1]);
-    if (status == -1 && PyErr_Occurred())
-        return NULL;
+static int
+get_integer(PyObject *given, long long *value)
+{
+    *value = PyLong_AsLongLong(given);
+    return *value == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+static int
+get_double(PyObject *given, double *value)
+{
+    *value = PyFloat_AsDouble(given);
+    return *value == -1.0 && PyErr_Occurred() ? -1 : 0;
+}
+
+static int
+count_one(Tally *self, PyObject *head, long long status, double seconds)
+{
+    Py_ssize_t row, bucket;
+
     if (status < 0 || status >= CLASSES * 100) {
-        PyErr_Format(PyExc_ValueError, "a status has three digits, not %R", args[1]);
-        return NULL;
+        PyErr_Format(PyExc_ValueError, "a status has three digits, not %lld", status);
+        return -1;
     }
-    seconds = PyFloat_AsDouble(args[3]);
-    if (seconds == -1.0 && PyErr_Occurred())
-        return NULL;
-    if ((row = row_of(self, args[0])) < 0)
-        return NULL;
+    if ((row = row_of(self, head)) < 0)
+        return -1;
     for (bucket = 0; bucket < self->bound_count && self->bounds[bucket] < seconds; bucket++)
         ;
     self->counts[row][status / 100]++;
     self->buckets[bucket]++;
     self->seconds += seconds;
+    return 0;
+}
+
+PyDoc_STRVAR(tally_count_doc,
+"count(head, status, seconds, /)\n--\n\n"
+"Count an exchange.");
+
+static PyObject *
+tally_count(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+{
+    long long status;
+    double seconds;
+
+    if ((nargs != 3 && wrong_number("count", nargs)) || get_integer(args[1], &status) < 0 ||
+        get_double(args[2], &seconds) < 0 ||
+        count_one((Tally *)object, args[0], status, seconds) < 0)
+        return NULL;
     return none();
 }
 
@@ -260,13 +284,31 @@ static PyType_Spec tally_spec = {
     .slots = tally_slots,
 };
 
-/* Lines of a log that wait to be written: one object of either format. */
+/* Some octets that belong to somebody else; none where there is no start. */
 typedef struct {
+    const unsigned char *start;
+    size_t length;
+} Octets;
+
+/* The values of an exchange, of which a line is made. */
+typedef struct {
+    PyObject *head;
+    PyObject *peer;
+    long long status;
+    long long octets;
+    double seconds;
+    double ended;
+    Octets more;
+} Values;
+
+/* Lines of a log that wait to be written: one object of either format. */
+typedef struct Lines {
     PyObject_HEAD
+    int (*add)(struct Lines *, const Values *);
     PyObject *peer;   /* who makes octets of a transport's peer, */
     PyObject *second; /* and of the second; */
-    PyObject *begun;  /* who is told of the first line, and tells how far the time of day is ahead. */
-    PyObject *peers;  /* what became of each transport's peer */
+    PyObject *begun;  /* who is told of the first line, and tells how far the time of day is ahead; */
+    PyObject *full;   /* and who is to take them before there are more. */
     PyObject *now;    /* what became of the second, */
     long long at;     /* which it is. */
     double ahead;
@@ -281,44 +323,38 @@ typedef struct {
 /* In the order of names. */
 enum { LINE, FIELDS, RAW, METHOD, TARGET };
 
-/* So much is kept for the next lines. */
-#define KEPT (1 << 20)
-
-/* Some octets that belong to somebody else; none where there is no start. */
-typedef struct {
-    const unsigned char *start;
-    size_t length;
-} Octets;
+/* So many octets wait at most, and one line more; so much is kept for the next lines. */
+#define FULL (1 << 18)
+#define KEPT (1 << 19)
 
 /* The fields that a line has. */
 enum { REFERER, AGENT, TRACEPARENT, FOUND };
 
 static PyObject *
-lines_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+new_lines(PyTypeObject *type, PyObject *args, PyObject *keywords,
+          int (*add)(Lines *, const Values *))
 {
     static const char *const names[] = {"line", "fields", "raw", "method", "target"};
-    PyObject *peer, *second, *begun;
+    PyObject *peer, *second, *begun, *full;
     Lines *self;
     size_t at;
 
     if (no_keywords("lines", keywords) < 0 ||
-        !PyArg_ParseTuple(args, "OOO:lines", &peer, &second, &begun) ||
+        !PyArg_ParseTuple(args, "OOOO:lines", &peer, &second, &begun, &full) ||
         (self = (Lines *)PyType_GenericAlloc(type, 0)) == NULL)
         return NULL;
+    self->add = add;
     self->peer = Py_NewRef(peer);
     self->second = Py_NewRef(second);
     self->begun = Py_NewRef(begun);
-    if ((self->peers = PyDict_New()) == NULL)
-        goto failed;
+    self->full = Py_NewRef(full);
     for (at = 0; at < sizeof names / sizeof *names; at++) {
-        if ((self->names[at] = PyUnicode_InternFromString(names[at])) == NULL)
-            goto failed;
+        if ((self->names[at] = PyUnicode_InternFromString(names[at])) == NULL) {
+            Py_DECREF(self);
+            return NULL;
+        }
     }
     return (PyObject *)self;
-
-failed:
-    Py_DECREF(self);
-    return NULL;
 }
 
 static int
@@ -330,11 +366,10 @@ lines_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->peer);
     Py_VISIT(self->second);
     Py_VISIT(self->begun);
-    Py_VISIT(self->peers);
+    Py_VISIT(self->full);
     return 0;
 }
 
-/* The rest has no way back to this, or is cleared by itself. */
 static int
 lines_clear(PyObject *object)
 {
@@ -343,6 +378,7 @@ lines_clear(PyObject *object)
     Py_CLEAR(self->peer);
     Py_CLEAR(self->second);
     Py_CLEAR(self->begun);
+    Py_CLEAR(self->full);
     return 0;
 }
 
@@ -356,7 +392,6 @@ lines_dealloc(PyObject *object)
 
     PyObject_GC_UnTrack(object);
     lines_clear(object);
-    Py_XDECREF(self->peers);
     Py_XDECREF(self->now);
     for (at = 0; at < sizeof self->names / sizeof *self->names; at++)
         Py_XDECREF(self->names[at]);
@@ -390,20 +425,11 @@ octets_of(PyObject *bytes)
     return found;
 }
 
-/* What stands for a transport's peer, made once for all lines that are taken together. */
+/* What stands for a transport's peer. */
 static PyObject *
 peer_of(Lines *self, PyObject *transport)
 {
-    PyObject *peer = PyDict_GetItemWithError(self->peers, transport);
-
-    if (peer != NULL)
-        return Py_NewRef(peer);
-    if (PyErr_Occurred())
-        return NULL;
-    peer = bytes_or_error(PyObject_CallFunctionObjArgs(self->peer, transport, NULL));
-    if (peer != NULL && PyDict_SetItem(self->peers, transport, peer) < 0)
-        Py_CLEAR(peer);
-    return peer;
+    return bytes_or_error(PyObject_CallFunctionObjArgs(self->peer, transport, NULL));
 }
 
 /* What stands for a second, made anew when that is another one. */
@@ -423,79 +449,42 @@ text_of_second(Lines *self, long long second)
     return Py_NewRef(self->now);
 }
 
-/* The values of an exchange, of which a line is made: what both formats have to know. */
-typedef struct {
-    PyObject *peer;
-    PyObject *section; /* NULL where there was no request */
-    long long status;
-    long long octets;
-    double seconds;
-    double ended; /* in the time of day */
-    Octets more;
-} Values;
-
-static void
-release_values(Values *values)
-{
-    Py_XDECREF(values->peer);
-    Py_XDECREF(values->section);
-}
-
+/* When an exchange has ended, in the time of day. */
 static int
-get_values(Lines *self, PyObject *const *args, Py_ssize_t nargs, Values *values)
+time_of_day(Lines *self, double ended, double *time)
 {
-    PyObject *told, *fields;
+    PyObject *told;
+    int result;
 
-    memset(values, 0, sizeof *values);
-    if (nargs != 6 && nargs != 7 && wrong_number("add", nargs))
-        return -1;
-    values->status = PyLong_AsLongLong(args[1]);
-    if (values->status == -1 && PyErr_Occurred())
-        return -1;
-    values->octets = PyLong_AsLongLong(args[2]);
-    if (values->octets == -1 && PyErr_Occurred())
-        return -1;
-    values->seconds = PyFloat_AsDouble(args[3]);
-    if (values->seconds == -1.0 && PyErr_Occurred())
-        return -1;
-    values->ended = PyFloat_AsDouble(args[4]);
-    if (values->ended == -1.0 && PyErr_Occurred())
-        return -1;
-    if (nargs == 7) {
-        if (!PyBytes_Check(args[6])) {
-            PyErr_SetString(PyExc_TypeError, "a line is made of bytes");
-            return -1;
-        }
-        values->more = octets_of(args[6]);
-    }
     if (!self->waiting) {
         if ((told = PyObject_CallFunctionObjArgs(self->begun, NULL)) == NULL)
             return -1;
-        self->ahead = PyFloat_AsDouble(told);
+        result = get_double(told, &self->ahead);
         Py_DECREF(told);
-        if (self->ahead == -1.0 && PyErr_Occurred())
+        if (result < 0)
             return -1;
         self->waiting = 1;
     }
-    values->ended += self->ahead;
+    *time = ended + self->ahead;
     /* In this range, and in no other, it is a number of milliseconds. */
-    if (!(values->ended > -1e15 && values->ended < 1e15)) {
+    if (!(*time > -1e15 && *time < 1e15)) {
         PyErr_SetString(PyExc_OverflowError, "there is no such time");
         return -1;
     }
-    if (args[0] != Py_None) {
-        if ((fields = PyObject_GetAttr(args[0], self->names[FIELDS])) == NULL)
-            return -1;
-        values->section = attribute(self, fields, RAW);
-        Py_DECREF(fields);
-        if (values->section == NULL)
-            return -1;
-    }
-    if ((values->peer = peer_of(self, args[5])) == NULL) {
-        release_values(values);
-        return -1;
-    }
     return 0;
+}
+
+/* The header section of a request. */
+static PyObject *
+section_of(Lines *self, PyObject *head)
+{
+    PyObject *section, *fields = PyObject_GetAttr(head, self->names[FIELDS]);
+
+    if (fields == NULL)
+        return NULL;
+    section = attribute(self, fields, RAW);
+    Py_DECREF(fields);
+    return section;
 }
 
 /* Whether a field line has that name, which is in lower case and has a colon behind it: the value
@@ -592,7 +581,8 @@ put(unsigned char *to, const void *octets, size_t length)
     return to + length;
 }
 
-#define PUT(to, text) put(to, text, sizeof(text) - 1)
+/* In place, as a call is longer than what it would do. */
+#define PUT(to, text) (memcpy(to, text, sizeof(text) - 1), (to) + sizeof(text) - 1)
 
 static unsigned char *
 put_octets(unsigned char *to, Octets octets)
@@ -707,61 +697,65 @@ or_dash(Octets octets)
     return octets.start == NULL ? dash : octets;
 }
 
-static void
+/* A line is there. */
+static int
 commit(Lines *self, const unsigned char *end)
 {
+    PyObject *taken;
+
     self->length = (size_t)(end - self->octets);
     self->count++;
+    if (self->length < FULL)
+        return 0;
+    if ((taken = PyObject_CallFunctionObjArgs(self->full, NULL)) == NULL)
+        return -1;
+    Py_DECREF(taken);
+    return 0;
 }
 
-PyDoc_STRVAR(add_doc,
-"add(head, status, octets, seconds, ended, transport, more=b'', /)\n--\n\n"
-"Add the line of an exchange.");
-
-static PyObject *
-combined_add(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+static int
+add_combined(Lines *self, const Values *values)
 {
-    Lines *self = (Lines *)object;
-    PyObject *sent = NULL, *now = NULL;
-    Octets line = {NULL, 0}, found[FOUND];
-    unsigned char *to = NULL;
-    Values values;
+    PyObject *section = NULL, *sent = NULL, *now = NULL;
+    Octets line = values->more, found[FOUND];
+    unsigned char *to;
+    double time;
+    int result = -1;
 
-    if (get_values(self, args, nargs, &values) < 0)
-        return NULL;
-    if (values.section != NULL) {
-        if ((sent = attribute(self, args[0], LINE)) == NULL)
+    if (time_of_day(self, values->ended, &time) < 0)
+        return -1;
+    if (values->head != Py_None) {
+        if ((section = section_of(self, values->head)) == NULL ||
+            (sent = attribute(self, values->head, LINE)) == NULL)
             goto done;
         line = octets_of(sent);
         /* Without its end. */
         line.length -= line.length < 2 ? line.length : 2;
-    } else if (values.more.length) {
-        line = values.more;
     }
-    if ((now = text_of_second(self, (long long)values.ended)) == NULL)
+    if ((now = text_of_second(self, (long long)time)) == NULL)
         goto done;
-    find_fields(values.section, found);
+    find_fields(section, found);
     line = or_dash(line);
     found[REFERER] = or_dash(found[REFERER]);
     found[AGENT] = or_dash(found[AGENT]);
-    to = reserve(self, octets_of(values.peer).length + octets_of(now).length +
+    to = reserve(self, octets_of(values->peer).length + octets_of(now).length +
                            4 * (line.length + found[REFERER].length + found[AGENT].length) + 100);
     if (to != NULL) {
-        to = put_octets(to, octets_of(values.peer));
+        to = put_octets(to, octets_of(values->peer));
         to = put_octets(PUT(to, " - - ["), octets_of(now));
         to = put_quoted(PUT(to, "] \""), line);
-        to = put_number(PUT(to, "\" "), values.status);
+        to = put_number(PUT(to, "\" "), values->status);
         *to++ = ' ';
-        to = put_number(to, values.octets);
+        to = put_number(to, values->octets);
         to = put_quoted(PUT(to, " \""), found[REFERER]);
         to = put_quoted(PUT(to, "\" \""), found[AGENT]);
-        commit(self, PUT(to, "\"\n"));
+        result = commit(self, PUT(to, "\"\n"));
     }
 done:
     Py_XDECREF(now);
     Py_XDECREF(sent);
-    release_values(&values);
-    return to == NULL ? NULL : none();
+    Py_XDECREF(section);
+    return result;
 }
 
 /* With six digits behind the point, rounded as Python does: by its own means, where it is not plain
@@ -794,34 +788,34 @@ put_seconds(unsigned char *to, const char *text, unsigned long micro)
     return put_digits(to, micro % 1000000, 6);
 }
 
-static PyObject *
-json_add(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+static int
+add_json(Lines *self, const Values *values)
 {
     static const char *const names[] = {", \"referer\": ", ", \"agent\": ", ", \"traceparent\": "};
-    Lines *self = (Lines *)object;
-    PyObject *method = NULL, *target = NULL, *now = NULL;
+    PyObject *section = NULL, *method = NULL, *target = NULL, *now = NULL;
     Octets found[FOUND];
-    unsigned char *to = NULL;
+    unsigned char *to;
     char *seconds = NULL;
     unsigned long micro = 0;
     long long milliseconds, second;
     size_t size;
-    Values values;
-    int field;
+    double time;
+    int field, result = -1;
 
-    if (get_values(self, args, nargs, &values) < 0)
-        return NULL;
-    if (values.section != NULL && ((method = attribute(self, args[0], METHOD)) == NULL ||
-                                   (target = attribute(self, args[0], TARGET)) == NULL))
+    if (time_of_day(self, values->ended, &time) < 0)
+        return -1;
+    if (values->head != Py_None && ((section = section_of(self, values->head)) == NULL ||
+                                    (method = attribute(self, values->head, METHOD)) == NULL ||
+                                    (target = attribute(self, values->head, TARGET)) == NULL))
         goto done;
-    milliseconds = (long long)(values.ended * 1000);
+    milliseconds = (long long)(time * 1000);
     second = milliseconds / 1000 - (milliseconds % 1000 < 0);
     milliseconds -= second * 1000;
     if ((now = text_of_second(self, second)) == NULL ||
-        text_of_seconds(values.seconds, &seconds, &micro) < 0)
+        text_of_seconds(values->seconds, &seconds, &micro) < 0)
         goto done;
-    find_fields(values.section, found);
-    size = octets_of(values.peer).length + octets_of(now).length + values.more.length + 300;
+    find_fields(section, found);
+    size = octets_of(values->peer).length + octets_of(now).length + values->more.length + 300;
     size += seconds == NULL ? 0 : strlen(seconds);
     if (method != NULL)
         size += 6 * (octets_of(method).length + octets_of(target).length);
@@ -831,29 +825,73 @@ json_add(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
         to = put_octets(PUT(to, "{\"time\": \""), octets_of(now));
         *to++ = '.';
         to = put_digits(to, (unsigned long)milliseconds, 3);
-        to = put_octets(PUT(to, "+00:00\""), octets_of(values.peer));
+        to = put_octets(PUT(to, "+00:00\""), octets_of(values->peer));
         if (method != NULL) {
             to = put_string(PUT(to, ", \"method\": "), octets_of(method));
             to = put_string(PUT(to, ", \"target\": "), octets_of(target));
         }
-        to = put_number(PUT(to, ", \"status\": "), values.status);
-        to = put_number(PUT(to, ", \"octets\": "), values.octets);
+        to = put_number(PUT(to, ", \"status\": "), values->status);
+        to = put_number(PUT(to, ", \"octets\": "), values->octets);
         to = put_seconds(PUT(to, ", \"seconds\": "), seconds, micro);
         for (field = 0; field < FOUND; field++) {
             if (found[field].start != NULL)
                 to = put_string(put(to, names[field], strlen(names[field])), found[field]);
         }
-        to = put_octets(to, values.more);
-        commit(self, PUT(to, "}\n"));
+        to = put_octets(to, values->more);
+        result = commit(self, PUT(to, "}\n"));
     }
 done:
     if (seconds != NULL)
         PyMem_Free(seconds);
     Py_XDECREF(now);
-    Py_XDECREF(method);
     Py_XDECREF(target);
-    release_values(&values);
-    return to == NULL ? NULL : none();
+    Py_XDECREF(method);
+    Py_XDECREF(section);
+    return result;
+}
+
+static PyObject *
+combined_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    return new_lines(type, args, keywords, add_combined);
+}
+
+static PyObject *
+json_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    return new_lines(type, args, keywords, add_json);
+}
+
+PyDoc_STRVAR(add_doc,
+"add(head, status, octets, seconds, ended, transport, more=b'', /)\n--\n\n"
+"Add the line of an exchange.");
+
+static PyObject *
+lines_add(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+{
+    Lines *self = (Lines *)object;
+    Values values;
+    int result;
+
+    memset(&values, 0, sizeof values);
+    if ((nargs != 6 && nargs != 7 && wrong_number("add", nargs)) ||
+        get_integer(args[1], &values.status) < 0 || get_integer(args[2], &values.octets) < 0 ||
+        get_double(args[3], &values.seconds) < 0 || get_double(args[4], &values.ended) < 0)
+        return NULL;
+    if (nargs == 7) {
+        if (!PyBytes_Check(args[6])) {
+            PyErr_SetString(PyExc_TypeError, "a line is made of bytes");
+            return NULL;
+        }
+        if (PyBytes_Size(args[6]) != 0)
+            values.more = octets_of(args[6]);
+    }
+    values.head = args[0];
+    if ((values.peer = peer_of(self, args[5])) == NULL)
+        return NULL;
+    result = self->add(self, &values);
+    Py_DECREF(values.peer);
+    return result < 0 ? NULL : none();
 }
 
 PyDoc_STRVAR(take_doc,
@@ -878,48 +916,40 @@ lines_take(PyObject *object, PyObject *Py_UNUSED(ignored))
         self->octets = NULL;
         self->reserved = 0;
     }
-    /* Last: the end of a transport may do anything. */
-    PyDict_Clear(self->peers);
     return Py_BuildValue("Nn", taken, count);
 }
 
-static PyMethodDef combined_methods[] = {
-    {"add", (PyCFunction)(void (*)(void))combined_add, METH_FASTCALL, add_doc},
-    {"take", lines_take, METH_NOARGS, take_doc},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyMethodDef json_methods[] = {
-    {"add", (PyCFunction)(void (*)(void))json_add, METH_FASTCALL, add_doc},
+static PyMethodDef lines_methods[] = {
+    {"add", (PyCFunction)(void (*)(void))lines_add, METH_FASTCALL, add_doc},
     {"take", lines_take, METH_NOARGS, take_doc},
     {NULL, NULL, 0, NULL},
 };
 
 PyDoc_STRVAR(combined_doc,
-"CombinedLines(peer, second, begun, /)\n--\n\n"
+"CombinedLines(peer, second, begun, full, /)\n--\n\n"
 "Lines in the combined format of Apache and nginx.");
 
 PyDoc_STRVAR(json_doc,
-"JSONLines(peer, second, begun, /)\n--\n\n"
+"JSONLines(peer, second, begun, full, /)\n--\n\n"
 "Lines of a JSON object each.");
 
 static PyType_Slot combined_slots[] = {
     {Py_tp_doc, (void *)combined_doc},
-    {Py_tp_new, lines_new},
+    {Py_tp_new, combined_new},
     {Py_tp_traverse, lines_traverse},
     {Py_tp_clear, lines_clear},
     {Py_tp_dealloc, lines_dealloc},
-    {Py_tp_methods, combined_methods},
+    {Py_tp_methods, lines_methods},
     {0, NULL},
 };
 
 static PyType_Slot json_slots[] = {
     {Py_tp_doc, (void *)json_doc},
-    {Py_tp_new, lines_new},
+    {Py_tp_new, json_new},
     {Py_tp_traverse, lines_traverse},
     {Py_tp_clear, lines_clear},
     {Py_tp_dealloc, lines_dealloc},
-    {Py_tp_methods, json_methods},
+    {Py_tp_methods, lines_methods},
     {0, NULL},
 };
 
@@ -937,10 +967,345 @@ static PyType_Spec json_spec = {
     .slots = json_slots,
 };
 
+/* Who is told what the connections of a service do. */
+typedef struct {
+    PyObject_HEAD
+    Tally *tally;
+    PyObject *lines; /* None where there are none */
+    PyObject *clock; /* NULL where it is the system's */
+    unsigned long long received;
+    unsigned long long sent;
+} Observer;
+
+/* The system's clock, or NULL: who is asked instead. */
+static int
+find_clock(PyObject *seconds, PyObject **clock)
+{
+    PyObject *module = PyImport_ImportModule("time"), *found;
+
+    if (module == NULL)
+        return -1;
+    found = PyObject_GetAttrString(module, "time");
+    Py_DECREF(module);
+    if (found == NULL)
+        return -1;
+    *clock = found == seconds ? NULL : Py_NewRef(seconds);
+    Py_DECREF(found);
+    return 0;
+}
+
+static PyObject *
+observer_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    PyObject *tally, *lines, *seconds;
+    Observer *self;
+
+    if (no_keywords("Observer", keywords) < 0 ||
+        !PyArg_ParseTuple(args, "OOO:Observer", &tally, &lines, &seconds))
+        return NULL;
+    if (!is_made_by(tally, tally_new)) {
+        PyErr_SetString(PyExc_TypeError, "a Tally is wanted");
+        return NULL;
+    }
+    if ((self = (Observer *)PyType_GenericAlloc(type, 0)) == NULL)
+        return NULL;
+    self->tally = (Tally *)Py_NewRef(tally);
+    self->lines = Py_NewRef(lines);
+    if (find_clock(seconds, &self->clock) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static int
+observer_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Observer *self = (Observer *)object;
+
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->lines);
+    Py_VISIT(self->clock);
+    return 0;
+}
+
+/* Lines end a circle themselves. */
+static int
+observer_clear(PyObject *object)
+{
+    Py_CLEAR(((Observer *)object)->clock);
+    return 0;
+}
+
+static void
+observer_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    Observer *self = (Observer *)object;
+
+    PyObject_GC_UnTrack(object);
+    Py_XDECREF((PyObject *)self->tally);
+    Py_XDECREF(self->lines);
+    Py_XDECREF(self->clock);
+    release(object);
+    Py_DECREF(type);
+}
+
+static int
+read_clock(Observer *self, double *now)
+{
+    struct timespec time;
+    PyObject *told;
+    int result;
+
+    if (self->clock == NULL) {
+        /* As time.time() rounds it. */
+        timespec_get(&time, TIME_UTC);
+        *now = (double)((long long)time.tv_sec * 1000000000 + time.tv_nsec) / 1e9;
+        return 0;
+    }
+    if ((told = PyObject_CallFunctionObjArgs(self->clock, NULL)) == NULL)
+        return -1;
+    result = get_double(told, now);
+    Py_DECREF(told);
+    return result;
+}
+
+PyDoc_STRVAR(octets_doc,
+"octets()\n--\n\n"
+"Tell how many octets were received, and sent.");
+
+static PyObject *
+observer_octets(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    Observer *self = (Observer *)object;
+
+    return Py_BuildValue("KK", self->received, self->sent);
+}
+
+static PyMethodDef observer_methods[] = {
+    {"octets", observer_octets, METH_NOARGS, octets_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(observer_doc,
+"Observer(tally, lines, seconds, /)\n--\n\n"
+"Who is told what the connections of a service do.");
+
+static PyType_Slot observer_slots[] = {
+    {Py_tp_doc, (void *)observer_doc},
+    {Py_tp_new, observer_new},
+    {Py_tp_traverse, observer_traverse},
+    {Py_tp_clear, observer_clear},
+    {Py_tp_dealloc, observer_dealloc},
+    {Py_tp_methods, observer_methods},
+    {0, NULL},
+};
+
+static PyType_Spec observer_spec = {
+    .name = "netkit.operation.exchanges.native.Observer",
+    .basicsize = sizeof(Observer),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = observer_slots,
+};
+
+/* One of these connections. */
+typedef struct {
+    PyObject_HEAD
+    Observer *observer;
+    PyObject *transport;
+    PyObject *peer; /* NULL until there is a line */
+    double began;
+} Connection;
+
+static PyObject *
+connection_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    PyObject *observer, *transport;
+    Connection *self;
+
+    if (no_keywords("ObservedConnection", keywords) < 0 ||
+        !PyArg_ParseTuple(args, "OO:ObservedConnection", &observer, &transport))
+        return NULL;
+    if (!is_made_by(observer, observer_new)) {
+        PyErr_SetString(PyExc_TypeError, "an Observer is wanted");
+        return NULL;
+    }
+    if ((self = (Connection *)PyType_GenericAlloc(type, 0)) == NULL)
+        return NULL;
+    self->observer = (Observer *)Py_NewRef(observer);
+    self->transport = Py_NewRef(transport);
+    return (PyObject *)self;
+}
+
+static int
+connection_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Connection *self = (Connection *)object;
+
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT((PyObject *)self->observer);
+    Py_VISIT(self->transport);
+    return 0;
+}
+
+static int
+connection_clear(PyObject *object)
+{
+    Connection *self = (Connection *)object;
+    PyObject *transport = self->transport;
+
+    /* It is used for as long as there is this. */
+    self->transport = Py_NewRef(Py_None);
+    Py_XDECREF(transport);
+    return 0;
+}
+
+static void
+connection_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    Connection *self = (Connection *)object;
+
+    PyObject_GC_UnTrack(object);
+    Py_XDECREF((PyObject *)self->observer);
+    Py_XDECREF(self->transport);
+    Py_XDECREF(self->peer);
+    release(object);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(received_doc,
+"received(data, /)\n--\n\n"
+"Octets arrived.");
+
+static PyObject *
+connection_received(PyObject *object, PyObject *data)
+{
+    Py_ssize_t length = PyObject_Size(data);
+
+    if (length < 0)
+        return NULL;
+    ((Connection *)object)->observer->received += (unsigned long long)length;
+    return none();
+}
+
+PyDoc_STRVAR(sent_doc,
+"sent(data, /)\n--\n\n"
+"Octets were written.");
+
+static PyObject *
+connection_sent(PyObject *object, PyObject *data)
+{
+    Py_ssize_t length = PyObject_Size(data);
+
+    if (length < 0)
+        return NULL;
+    ((Connection *)object)->observer->sent += (unsigned long long)length;
+    return none();
+}
+
+PyDoc_STRVAR(sent_file_doc,
+"sentFile(octets, /)\n--\n\n"
+"So many octets of a file were sent.");
+
+static PyObject *
+connection_sent_file(PyObject *object, PyObject *octets)
+{
+    long long number;
+
+    if (get_integer(octets, &number) < 0)
+        return NULL;
+    ((Connection *)object)->observer->sent += (unsigned long long)number;
+    return none();
+}
+
+PyDoc_STRVAR(begun_doc,
+"begun()\n--\n\n"
+"The head of a request is there.");
+
+static PyObject *
+connection_begun(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    Connection *self = (Connection *)object;
+
+    return read_clock(self->observer, &self->began) < 0 ? NULL : none();
+}
+
+PyDoc_STRVAR(done_doc,
+"done(head, status, octets, /)\n--\n\n"
+"An exchange is over: count it, and add its line.");
+
+static PyObject *
+connection_done(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+{
+    Connection *self = (Connection *)object;
+    Observer *observer = self->observer;
+    PyObject *lines = observer->lines;
+    Values values;
+
+    memset(&values, 0, sizeof values);
+    if ((nargs != 3 && wrong_number("done", nargs)) || get_integer(args[1], &values.status) < 0 ||
+        get_integer(args[2], &values.octets) < 0 || read_clock(observer, &values.ended) < 0)
+        return NULL;
+    values.head = args[0];
+    if (values.head != Py_None)
+        values.seconds = values.ended - self->began;
+    if (count_one(observer->tally, values.head, values.status, values.seconds) < 0)
+        return NULL;
+    if (lines == Py_None)
+        return none();
+    if (!is_made_by(lines, combined_new) && !is_made_by(lines, json_new))
+        /* In a format of one's own. */
+        return PyObject_CallMethod(lines, "add", "OOOddO", args[0], args[1], args[2],
+                                   values.seconds, values.ended, self->transport);
+    if (self->peer == NULL) {
+        if ((values.peer = peer_of((Lines *)lines, self->transport)) == NULL)
+            return NULL;
+        Py_XDECREF(self->peer);
+        self->peer = values.peer;
+    }
+    values.peer = self->peer;
+    return ((Lines *)lines)->add((Lines *)lines, &values) < 0 ? NULL : none();
+}
+
+static PyMethodDef connection_methods[] = {
+    {"received", connection_received, METH_O, received_doc},
+    {"sent", connection_sent, METH_O, sent_doc},
+    {"sentFile", connection_sent_file, METH_O, sent_file_doc},
+    {"begun", connection_begun, METH_NOARGS, begun_doc},
+    {"done", (PyCFunction)(void (*)(void))connection_done, METH_FASTCALL, done_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(connection_doc,
+"ObservedConnection(observer, transport, /)\n--\n\n"
+"One of the connections of which an observer is told.");
+
+static PyType_Slot connection_slots[] = {
+    {Py_tp_doc, (void *)connection_doc},
+    {Py_tp_new, connection_new},
+    {Py_tp_traverse, connection_traverse},
+    {Py_tp_clear, connection_clear},
+    {Py_tp_dealloc, connection_dealloc},
+    {Py_tp_methods, connection_methods},
+    {0, NULL},
+};
+
+static PyType_Spec connection_spec = {
+    .name = "netkit.operation.exchanges.native.ObservedConnection",
+    .basicsize = sizeof(Connection),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = connection_slots,
+};
+
 static int
 add_types(PyObject *module)
 {
-    PyType_Spec *const specs[] = {&tally_spec, &combined_spec, &json_spec};
+    PyType_Spec *const specs[] = {&tally_spec, &combined_spec, &json_spec, &observer_spec,
+                                  &connection_spec};
     size_t at;
 
     for (at = 0; at < sizeof specs / sizeof *specs; at++) {

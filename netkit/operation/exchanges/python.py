@@ -8,10 +8,14 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Callable
-from typing import Any
+from operator import index
+from typing import Any, Protocol
 
 # So many bounds a histogram can have, and names a table of counts.
 _MOST = 32
+
+# So many octets of lines wait at most, and one line more.
+_FULL = 2**18
 
 # What cannot stand in a quoted part of a line, as nginx and Apache have it.
 _ESCAPED = re.compile(rb'[^\x20-\x7e]|["\\]')
@@ -38,23 +42,15 @@ class Tally:
         self._buckets = [0] * (len(bounds) + 1)
         self._seconds = 0.0
 
-    def count(
-        self,
-        head: Any,
-        status: int,
-        octets: int,
-        seconds: float,
-        ended: float,
-        transport: Any,
-        /,
-    ) -> None:
+    def count(self, head: Any, status: int, seconds: float, /) -> None:
         """
-        Count one: the values of an L{Exchange <netkit.http.Exchange>}.
+        Count one: some values of an L{Exchange <netkit.http.Exchange>}.
 
         @raise ValueError: the status does not have three digits.
         """
+        status = _integer(status)
         if not 0 <= status <= 999:
-            raise ValueError(f"a status has three digits, not {status!r}")
+            raise ValueError(f"a status has three digits, not {status}")
         method = None
         if head is not None and head.method in self._methods:
             method = head.method
@@ -84,18 +80,50 @@ class Tally:
         return self._seconds
 
 
+class Lines(Protocol):
+    """
+    Lines that wait to be written.
+    """
+
+    def add(
+        self,
+        head: Any,
+        status: int,
+        octets: int,
+        seconds: float,
+        ended: float,
+        transport: Any,
+        more: Any = ...,
+        /,
+    ) -> object:
+        """
+        Add the line of what has the values of an L{Exchange <netkit.http.Exchange>}.
+
+        @param more: what the format knows more to say.
+        """
+
+    def take(self) -> tuple[bytes, int]:
+        """
+        Take the lines, and tell how many there are.
+        """
+
+
 class _Lines:
     """
     Lines of a log that wait to be written.
     """
 
-    __slots__ = ("_ahead", "_begun", "_lines", "_peer", "_peers", "_second", "_waiting")
+    __slots__ = (
+        *("_ahead", "_begun", "_full", "_length", "_lines", "_second", "_waiting"),
+        "peer",
+    )
 
     def __init__(
         self,
         peer: Callable[[Any], bytes],
         second: Callable[[int], bytes],
         begun: Callable[[], float],
+        full: Callable[[], object],
         /,
     ) -> None:
         """
@@ -103,43 +131,16 @@ class _Lines:
         @param second: makes of seconds since 1970 what a line says of them.
         @param begun: called before the first line that is to be taken, it returns how many seconds
             the time of day is ahead of the clock of what has ended.
+        @param full: called when so many octets wait that they are to be taken.
         """
-        self._peer = peer
+        self.peer = peer
         self._second = second
         self._begun = begun
-        self._peers: dict[Any, bytes] = {}
+        self._full = full
         self._lines: list[bytes] = []
+        self._length = 0
         self._ahead = 0.0
         self._waiting = False
-
-    def take(self) -> tuple[bytes, int]:
-        """
-        Take the lines that wait, and tell how many there are.
-        """
-        lines, self._lines = self._lines, []
-        self._waiting = False
-        self._peers.clear()
-        return b"".join(lines), len(lines)
-
-    def _timeOfDay(self, ended: float) -> float:
-        if not self._waiting:
-            self._ahead = self._begun()
-            self._waiting = True
-        return ended + self._ahead
-
-    def _peerOf(self, transport: Any) -> bytes:
-        peer = self._peers.get(transport)
-        if peer is None:
-            peer = self._peers[transport] = self._peer(transport)
-        return peer
-
-
-class CombinedLines(_Lines):
-    """
-    Lines in the combined format of Apache and nginx.
-    """
-
-    __slots__ = ()
 
     def add(
         self,
@@ -155,21 +156,83 @@ class CombinedLines(_Lines):
         """
         Add the line of an exchange, from the values of an L{Exchange <netkit.http.Exchange>}.
 
-        @param more: what takes the place of a request that there was not.
+        @param more: what takes the place of a request that there was not, or is told as well.
         """
-        now = self._second(int(self._timeOfDay(ended)))
+        status, octets = _integer(status), _integer(octets)
+        self.addFrom(self.peer(transport), head, status, octets, seconds, ended, more)
+
+    def addFrom(
+        self,
+        peer: bytes,
+        head: Any,
+        status: int,
+        octets: int,
+        seconds: float,
+        ended: float,
+        more: bytes = b"",
+    ) -> None:
+        """
+        Add a line, with what it says of its peer.
+        """
+        if not self._waiting:
+            self._ahead = self._begun()
+            self._waiting = True
+        now = ended + self._ahead
+        if not -1e15 < now < 1e15:
+            raise OverflowError("there is no such time")
+        line = self._line(peer, head, status, octets, seconds, now, more)
+        self._lines.append(line)
+        self._length += len(line)
+        if self._length >= _FULL:
+            self._full()
+
+    def _line(
+        self,
+        peer: bytes,
+        head: Any,
+        status: int,
+        octets: int,
+        seconds: float,
+        now: float,
+        more: bytes,
+    ) -> bytes:
+        raise NotImplementedError
+
+    def take(self) -> tuple[bytes, int]:
+        """
+        Take the lines that wait, and tell how many there are.
+        """
+        lines, self._lines = self._lines, []
+        self._length = 0
+        self._waiting = False
+        return b"".join(lines), len(lines)
+
+
+class CombinedLines(_Lines):
+    """
+    Lines in the combined format of Apache and nginx.
+    """
+
+    __slots__ = ()
+
+    def _line(
+        self,
+        peer: bytes,
+        head: Any,
+        status: int,
+        octets: int,
+        seconds: float,
+        now: float,
+        more: bytes,
+    ) -> bytes:
         line, referer, agent = more or b"-", b"-", b"-"
         if head is not None:
+            section = head.fields.raw
             line = head.line[:-2]
-            referer, agent = [
-                b"-" if value is None else value for value in _values(head.fields.raw)[:2]
-            ]
-        self._lines.append(
-            b'%b - - [%b] "%b" %d %d "%b" "%b"\n'
-            % (
-                *(self._peerOf(transport), now, quoted(line), status, octets),
-                *(quoted(referer), quoted(agent)),
-            )
+            referer, agent = [b"-" if value is None else value for value in _values(section)[:2]]
+        return b'%b - - [%b] "%b" %d %d "%b" "%b"\n' % (
+            *(peer, self._second(int(now)), quoted(line), status, octets),
+            *(quoted(referer), quoted(agent)),
         )
 
 
@@ -180,43 +243,135 @@ class JSONLines(_Lines):
 
     __slots__ = ()
 
-    def add(
+    def _line(
         self,
+        peer: bytes,
         head: Any,
         status: int,
         octets: int,
         seconds: float,
-        ended: float,
-        transport: Any,
-        more: bytes = b"",
-        /,
-    ) -> None:
-        """
-        Add the line of an exchange, from the values of an L{Exchange <netkit.http.Exchange>}.
-
-        @param more: further members, each with a comma in front of it.
-        """
-        milliseconds = int(self._timeOfDay(ended) * 1000)
+        now: float,
+        more: bytes,
+    ) -> bytes:
+        milliseconds = int(now * 1000)
         request = sent = b""
         if head is not None:
+            values = _values(head.fields.raw)
             request = b', "method": %b, "target": %b' % (
                 _string(head.method),
                 _string(head.target),
             )
-            values = _values(head.fields.raw)
             found = zip((b"referer", b"agent", b"traceparent"), values, strict=True)
             sent = b"".join(
                 b', "%b": %b' % (name, _string(value))
                 for name, value in found
                 if value is not None
             )
-        self._lines.append(
+        return (
             b'{"time": "%b.%03d+00:00"%b%b, "status": %d, "octets": %d, "seconds": %.6f%b%b}\n'
             % (
                 *(self._second(milliseconds // 1000), milliseconds % 1000),
-                *(self._peerOf(transport), request, status, octets, seconds, sent, more),
+                *(peer, request, status, octets, seconds, sent, more),
             )
         )
+
+
+class Observer:
+    """
+    Who is told what the connections of a service do.
+    """
+
+    __slots__ = ("lines", "received", "seconds", "sent", "tally")
+
+    def __init__(self, tally: Tally, lines: Lines | None, seconds: Callable[[], float], /) -> None:
+        """
+        @param tally: where their exchanges are counted.
+        @param lines: where they have lines, which need not be of the classes above; C{None} where
+            they have none.
+        @param seconds: tells the time.
+        """
+        self.tally = tally
+        self.lines = lines
+        self.seconds = seconds
+        self.received = self.sent = 0
+
+    def octets(self) -> tuple[int, int]:
+        """
+        Tell how many octets were received, and sent.
+        """
+        return self.received, self.sent
+
+
+class ObservedConnection:
+    """
+    One of the connections of which an observer is told.
+    """
+
+    __slots__ = ("_began", "_observer", "_peer", "_transport")
+
+    def __init__(self, observer: Observer, transport: Any, /) -> None:
+        """
+        @param observer: who is told.
+        @param transport: the connection's transport.
+        """
+        self._observer = observer
+        self._transport = transport
+        self._peer: bytes | None = None
+        self._began = 0.0
+
+    def received(self, data: bytes, /) -> None:
+        """
+        Octets arrived.
+        """
+        self._observer.received += len(data)
+
+    def sent(self, data: bytes, /) -> None:
+        """
+        Octets were written.
+        """
+        self._observer.sent += len(data)
+
+    def sentFile(self, octets: int, /) -> None:
+        """
+        So many octets of a file were sent.
+        """
+        self._observer.sent += octets
+
+    def begun(self) -> None:
+        """
+        The head of a request is there.
+        """
+        self._began = self._observer.seconds()
+
+    def done(self, head: Any, status: int, octets: int, /) -> None:
+        """
+        An exchange is over: count it, and add its line.
+
+        @param head: the head of the request; C{None} where what came was none.
+        @param status: the status of the response.
+        @param octets: how many octets of content were sent.
+        """
+        status, octets = _integer(status), _integer(octets)
+        observer, lines = self._observer, self._observer.lines
+        now = observer.seconds()
+        seconds = 0.0 if head is None else now - self._began
+        observer.tally.count(head, status, seconds)
+        if isinstance(lines, _Lines):
+            if self._peer is None:
+                self._peer = lines.peer(self._transport)
+            lines.addFrom(self._peer, head, status, octets, seconds, now)
+        elif lines is not None:
+            lines.add(head, status, octets, seconds, now, self._transport)
+
+
+def _integer(value: int) -> int:
+    """
+    Have an integer of 64 bits.
+    """
+    number = index(value)
+    if not -(2**63) <= number < 2**63:
+        raise OverflowError("an integer has 64 bits")
+    return number
 
 
 def quoted(octets: bytes) -> bytes:
