@@ -41,6 +41,7 @@ _DIRECT = 1
 _DIRECT_TLS = 2
 # Beside one of the last two: nothing arrived before it, so that there is one in each turn.
 _FIRST = 4
+_FIRST_DIRECT = _FIRST | _DIRECT
 
 # After so many octets at once there may well be more, and libuv reads on, 32 times and more.
 _MUCH = 128 * 1024
@@ -355,7 +356,7 @@ class StreamMixin(BufferedConnection):
             self._writeMode = _QUEUED
             self._uv.write(data)
         elif mode and type(data) is bytes:
-            if mode & _FIRST:
+            if mode > _FIRST:
                 turn = self._turn
                 number = turn.number
                 if self._wroteIn == number:
@@ -364,12 +365,12 @@ class StreamMixin(BufferedConnection):
                 self._wroteIn = number
                 if not turn.ending:
                     turn.expectEnd()
+                if mode == _FIRST_DIRECT:
+                    self._uv.write(data)
+                    return
             else:
                 self._writeMode = _QUEUED
-            if mode & _DIRECT:
-                self._uv.write(data)
-            else:
-                self._writeTls(data)
+            self._writeTls(data)
         else:
             super().write(data)
 
