@@ -148,8 +148,9 @@ class Runner:
         elif deferred is not None and (deferred.paused or not deferred.called):
             deferred.cancel()
         else:
-            # It runs.
+            # It runs, and whatever it awaits next is not for the short way.
             self._cancelled = True
+            self._arrival = _NEVER
 
     def resume(self, value: Any) -> None:
         """
@@ -164,7 +165,7 @@ class Runner:
             return
         else:
             # As in _wait, without a call.
-            if awaited is self._arrival and not self._cancelled:
+            if awaited is self._arrival:
                 awaited.runner = self
             else:
                 self._wait(awaited)

@@ -10,7 +10,11 @@ from typing import Any
 from ..wire.websocket.broadcast import PreparedMessage
 from ..wire.websocket.lifecycle import NotConnected
 from .awaitable import WebSocket
+from .connection import WebSocketConnection
 from .protocol import WebSocketTransport
+
+# What can be sent a message that is prepared.
+_OURS = (WebSocketConnection, WebSocket)
 
 
 def broadcast(
@@ -35,10 +39,8 @@ def broadcast(
     prepared = PreparedMessage(message)
     count = 0
     for transport in transports:
-        # All connections of netkit's have it.
-        send = getattr(transport, "sendPrepared", None)
-        if send is not None:
-            count += send(prepared, dropSlow)
+        if isinstance(transport, _OURS):
+            count += transport.sendPrepared(prepared, dropSlow)
         elif not callable(getattr(transport, "sendTextMessage", None)):
             raise TypeError(f"{transport!r} is no WebSocket: it has no sendTextMessage")
         elif not (dropSlow and transport.bufferedAmount):

@@ -349,13 +349,15 @@ class WebSocketConnection:
 
         @return: whether it was sent.
         """
-        wire, sender = self._wire, self._sender
-        if not wire.lifecycle.may_send or (dropSlow and sender.paused):
+        sender = self._sender
+        if dropSlow and sender.paused:
             return False
-        plain = message.plain
-        sender.out.write(
-            plain if wire.as_is and plain is not None else wire.send_prepared(message)
-        )
+        if self._wire.as_is:
+            sender.out.write(message.plain)
+        elif self._wire.lifecycle.may_send:
+            sender.out.write(self._wire.send_prepared(message))
+        else:
+            return False
         self.messagesSent += 1
         return True
 

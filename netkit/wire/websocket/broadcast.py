@@ -17,7 +17,7 @@ class PreparedMessage:
     """
     A whole message, for any connection.
 
-    @ivar plain: its frame where nothing masks and nothing compresses, once it was asked for.
+    @ivar plain: its frame where nothing masks and nothing compresses.
     """
 
     __slots__ = ("_first", "_frames", "_payload", "_payloads", "plain")
@@ -32,8 +32,8 @@ class PreparedMessage:
         self._payload = encode_message(message)
         # By the size of the window, 0 for no compression.
         self._payloads: dict[int, bytes] = {0: self._payload}
-        self._frames: dict[int, bytes] = {}
-        self.plain: bytes | None = None
+        self.plain = serialize_frame(self._first, self._payload)
+        self._frames: dict[int, bytes] = {0: self.plain}
 
     def frame(self, *, client: bool, deflate: PerMessageDeflate | None) -> bytes:
         """
@@ -54,8 +54,6 @@ class PreparedMessage:
         frame = self._frames.get(bits)
         if frame is None:
             frame = self._frames[bits] = serialize_frame(first, self._compressed(bits, deflate))
-            if deflate is None:
-                self.plain = frame
         return frame
 
     def _compressed(self, bits: int, deflate: PerMessageDeflate | None) -> bytes:
