@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+_log = Logger()
 
 #: For how many seconds a connection of which our half is closed is read from until the peer closes
 #: its own: enough to read the answer over a slow link, too little to be worth an attack.
@@ -71,6 +74,59 @@ def _nothing() -> None:
     """
     What is called in place of what was let go of.
     """
+
+
+class Deadlines:
+    """
+    Calls when a time is over that is the same for many: one timer for all of them. So what a
+    connection may take for its first step costs it the look at a clock.
+    """
+
+    __slots__ = ("_clock", "_due", "_seconds", "_timer")
+
+    def __init__(self, clock: IReactorTime, seconds: float) -> None:
+        """
+        @param clock: what tells the time.
+        @param seconds: how long each has; 0 for as long as it likes.
+        """
+        self._clock = clock
+        self._seconds = seconds
+        # The first one is due first, since all have the same time.
+        self._due: dict[Callable[[], object], float] = {}
+        self._timer = Deadline(clock, self._check)
+
+    def start(self, passed: Callable[[], object]) -> None:
+        """
+        Let the time run for one more, unless it does.
+
+        @param passed: called when the time is over.
+        """
+        if self._seconds and passed not in self._due:
+            if not self._due:
+                self._timer.start(self._seconds)
+            self._due[passed] = self._clock.seconds() + self._seconds
+
+    def stop(self, passed: Callable[[], object]) -> None:
+        """
+        Do not call one any more, if that was to come.
+
+        @param passed: as in L{start}.
+        """
+        if self._due.pop(passed, None) is not None and not self._due:
+            self._timer.stop()
+
+    def _check(self) -> None:
+        now = self._clock.seconds()
+        for passed, due in list(self._due.items()):
+            # One of them may have stopped another one.
+            if due > now or self._due.pop(passed, None) is None:
+                continue
+            try:
+                passed()
+            except Exception:
+                _log.failure("what was to be done when a time was over failed")
+        if self._due:
+            self._timer.start(min(self._due.values()) - now)
 
 
 class IdleTimer:

@@ -160,7 +160,7 @@ class Acceptor:
                 "a decision"
             )
         subprotocol = decision.subprotocol
-        if subprotocol is None:
+        if subprotocol is None and offer.subprotocols:
             wanted = (name for name in offer.subprotocols if name in self.subprotocols)
             subprotocol = next(wanted, None)
         response, agreement = accept(

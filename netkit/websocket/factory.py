@@ -14,6 +14,7 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from ..base.arguments import checkCallable
+from ..base.deadlines import Deadlines
 from ..base.factories import AnyFactory
 from ..server import ServerFactory, ServerProtocol
 from .acceptor import Acceptor
@@ -90,6 +91,7 @@ class WebSocketFactory(ServerFactory):
         self._httpFactory = httpFactory
         self._conversationDone = conversationDone
         self._keepalive = Keepalive(options, self.clock)
+        self._openings = Deadlines(self.clock, options.openTimeout)
 
     def doStart(self) -> None:
         """
@@ -121,6 +123,7 @@ class WebSocketFactory(ServerFactory):
         return WebSocketServerConnection(
             self.acceptor,
             self._keepalive,
+            self._openings,
             self.clock,
             self._httpFactory,
             self._conversationDone,

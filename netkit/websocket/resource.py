@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from ..base.deadlines import Deadlines
 from ..base.failures import releaseFrames
 from ..base.notes import note, tell
 from ..base.twistedprivate import upgradeChannel
@@ -78,8 +79,10 @@ class WebSocketResource(Resource):
             clock=clock,
         )
         keepalive = Keepalive(options, connections.clock)
+        # The opening handshake is over when there is a connection.
+        openings = Deadlines(connections.clock, 0)
         connections.protocol = partial(
-            WebSocketServerConnection, self.acceptor, keepalive, connections.clock
+            WebSocketServerConnection, self.acceptor, keepalive, openings, connections.clock
         )
 
     def render_GET(self, request: Request) -> bytes | int:

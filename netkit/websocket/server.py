@@ -11,6 +11,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..base.deadlines import Deadlines
 from ..server import ServerProtocol
 from ..wire.http.head import RequestHead
 from ..wire.websocket.codes import CloseCode
@@ -42,6 +43,7 @@ class WebSocketServerConnection(ServerProtocol):
         self,
         acceptor: Acceptor,
         keepalive: Keepalive,
+        openings: Deadlines,
         clock: IReactorTime,
         httpFactory: IProtocolFactory | None = None,
         conversationDone: Callable[[Conversation], object] | None = None,
@@ -49,12 +51,14 @@ class WebSocketServerConnection(ServerProtocol):
         """
         @param acceptor: decides whether the request is accepted.
         @param keepalive: pings the peer, once the connection is open.
+        @param openings: says when an opening handshake has taken too long.
         @param clock: what tells the time.
         @param httpFactory: makes the protocol for requests that ask for no WebSocket.
         @param conversationDone: called with what became of the WebSocket.
         """
         self._acceptor = acceptor
         self._keepalive = keepalive
+        self._openings = openings
         self._clock = clock
         self._httpFactory = httpFactory
         self._conversationDone = conversationDone
@@ -67,6 +71,7 @@ class WebSocketServerConnection(ServerProtocol):
             self._httpFactory,
             self.factory.budget.share(),
             self._clock,
+            self._openings,
             opened=self.begin,
             refused=self._refused,
         )

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..base.budget import BudgetExceededError, Share
-from ..base.deadlines import Deadline
+from ..base.deadlines import Deadlines
 from ..base.failures import releaseFrames
 from ..base.notes import tell
 from ..wire.errors import HTTPProtocolError
@@ -43,7 +43,7 @@ class ServerOpening:
         "_acceptor",
         "_behind",
         "_clock",
-        "_deadline",
+        "_deadlines",
         "_deciding",
         "_head",
         "_httpFactory",
@@ -64,6 +64,7 @@ class ServerOpening:
         httpFactory: IProtocolFactory | None,
         share: Share,
         clock: IReactorTime,
+        deadlines: Deadlines,
         *,
         opened: Callable[[Accepted, bytes], None],
         refused: Callable[[Rejection], None],
@@ -75,6 +76,7 @@ class ServerOpening:
             upgrade are refused with 426.
         @param share: counts what is buffered.
         @param clock: what tells the time.
+        @param deadlines: says when an opening handshake has taken too long.
         @param opened: called when a handshake is accepted, with what it was accepted with and the
             octets that arrived behind it. The response is still to be written.
         @param refused: called when a refusal is written, with it: closes the connection so that
@@ -94,8 +96,8 @@ class ServerOpening:
         self._behind = b""
         self._deciding: Deferred[Decision | Refused] | None = None
         self._stopping = self._over = False
-        self._deadline = Deadline(clock, self._expire)
-        self._startDeadline()
+        self._deadlines = deadlines
+        deadlines.start(self._expire)
 
     @property
     def head(self) -> RequestHead | None:
@@ -174,10 +176,13 @@ class ServerOpening:
         End the opening handshake: stop the time-out, cancel a pending decision, and ignore what
         still arrives.
         """
+        if self._over:
+            return
         self._over = True
         self._behind = b""
-        self._share.keep(0)
-        self._deadline.end()
+        if self._share.kept:
+            self._share.keep(0)
+        self._deadlines.stop(self._expire)
         deciding, self._deciding = self._deciding, None
         if deciding is not None:
             deciding.cancel()
@@ -196,7 +201,7 @@ class ServerOpening:
                         break
                     if plain is None:
                         plain = self._makePlain(self._httpFactory)
-                    self._deadline.stop()
+                    self._deadlines.stop(self._expire)
                     plain.requestReceived(event)
                 pieces.append(event.raw)
         except HTTPProtocolError as error:
@@ -212,7 +217,7 @@ class ServerOpening:
         if self._head is not None or (plain is not None and not plain.followed):
             self._proceed()
         elif receiver.buffered and receiver.remaining == 0:
-            self._startDeadline()
+            self._deadlines.start(self._expire)
 
     def _makePlain(self, httpFactory: IProtocolFactory) -> PlainHTTP:
         self._plain = plain = PlainHTTP(httpFactory, self._transport, self._plainProgressed)
@@ -231,7 +236,7 @@ class ServerOpening:
         if self._over or self._deciding is not None:
             return
         if plain is not None and not plain.followed:
-            self._deadline.stop()
+            self._deadlines.stop(self._expire)
             head, self._head = self._head, None
             rest = self._receiver.detach() if head is None else head.raw + self._behind
             self._behind = b""
@@ -244,7 +249,7 @@ class ServerOpening:
             self.end()
         elif plain is not None and not plain.idle:
             # However long it takes, the client did its part.
-            self._deadline.stop()
+            self._deadlines.stop(self._expire)
         elif self._stopping:
             self._transport.loseConnection()
         elif self._head is not None:
@@ -256,7 +261,7 @@ class ServerOpening:
         """
         Check a handshake, and have the acceptor decide about it.
         """
-        self._startDeadline()
+        self._deadlines.start(self._expire)
         plain, self._plain = self._plain, None
         if plain is not None:
             plain.leave()
@@ -267,7 +272,8 @@ class ServerOpening:
             return
         request = WebSocketRequest(head, offer, self._transport)
         decision = self._acceptor.decide(request)
-        if isinstance(decision, Deferred):
+        # Of an abstract class, which takes long to say no.
+        if decision is not None and isinstance(decision, Deferred):
             self._deciding = decision
             decision.addCallback(self._decided, request, offer)
             decision.addErrback(self._undecided)
@@ -323,11 +329,6 @@ class ServerOpening:
             self._transport.abortConnection()
 
     # The time
-
-    def _startDeadline(self) -> None:
-        seconds = self._acceptor.options.openTimeout
-        if seconds and not self._deadline.pending:
-            self._deadline.start(seconds)
 
     def _expire(self) -> None:
         tell(_log.info, self._transport, "took too long for the opening handshake: aborted")

@@ -9,8 +9,9 @@ import weakref
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent
 
-from netkit.base.deadlines import Deadline, IdleTimer, Ticker
+from netkit.base.deadlines import Deadline, Deadlines, IdleTimer, Ticker
 
 
 @pytest.fixture
@@ -37,6 +38,57 @@ def test_a_deadline_passes_once(clock: Clock, calls: list[float]) -> None:
     deadline.start(0)
     clock.advance(0)
     assert calls == [5, 14]
+
+
+def test_many_have_one_timer(clock: Clock, calls: list[float]) -> None:
+    deadlines = Deadlines(clock, 5)
+
+    def stopped() -> None:
+        raise AssertionError("it was stopped before")
+
+    def late() -> None:
+        calls.append(clock.seconds())
+        deadlines.stop(stopped)
+        # And once more.
+        deadlines.start(again)
+
+    def again() -> None:
+        calls.append(-clock.seconds())
+
+    deadlines.start(late)
+    clock.advance(1)
+    deadlines.start(late)
+    for _ in range(3):
+        deadlines.start(stopped)
+    assert len(clock.getDelayedCalls()) == 1
+    clock.pump([3, 1, 4, 1, 9])
+    assert calls == [5, -10]
+    assert not clock.getDelayedCalls()
+    deadlines.start(stopped)
+    deadlines.stop(stopped)
+    deadlines.stop(stopped)
+    assert not clock.getDelayedCalls()
+
+
+def test_many_are_late_though_one_fails(
+    clock: Clock, calls: list[float], logged: list[LogEvent]
+) -> None:
+    deadlines = Deadlines(clock, 5)
+    failing = ValueError("late")
+
+    def fail() -> None:
+        raise failing
+
+    deadlines.start(fail)
+    deadlines.start(lambda: calls.append(clock.seconds()))
+    clock.advance(5)
+    assert logged.pop()["log_failure"].value is failing
+    assert calls == [5]
+
+
+def test_no_time_is_any_time(clock: Clock, calls: list[float]) -> None:
+    Deadlines(clock, 0).start(lambda: calls.append(clock.seconds()))
+    assert not clock.getDelayedCalls()
 
 
 def test_a_deadline_that_ended_lets_go_of_what_it_would_call(clock: Clock) -> None:

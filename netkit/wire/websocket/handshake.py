@@ -315,7 +315,8 @@ def _options(fields: dict[bytes, list[bytes]], name: bytes) -> list[bytes]:
     """
     The elements of a list whose case does not matter.
     """
-    return split_list(b",".join(fields.get(name, [])).lower())
+    values = fields.get(name, [])
+    return split_list((values[0] if len(values) == 1 else b",".join(values)).lower())
 
 
 def _has_element(fields: Fields, name: bytes, wanted: bytes) -> bool:
