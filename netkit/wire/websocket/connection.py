@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TypeAlias
 
 from ..errors import LocalProtocolError, WebSocketProtocolError
 from .broadcast import PreparedMessage
-from .codec import serialize_frame, serialize_header, whole_message
+from .codec import message_reader, serialize_frame, serialize_header
 from .codes import CONTROL, FIN, MASK, MAX_CONTROL_PAYLOAD, RSV1, CloseCode, Opcode
 from .deflate import PerMessageDeflate
 from .events import Close, Event, Piece, Ping, Pong
@@ -49,7 +49,7 @@ def _whole_reader(mask_bit: int, limit: int) -> WholeReader:
     """
     Give what reads whole messages, one for all connections of a kind.
     """
-    return partial(whole_message, mask_bit, limit)
+    return message_reader(mask_bit, limit)
 
 
 def _nothing(data: bytes) -> None:

@@ -136,10 +136,17 @@ def outcome(call: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
     return ("gives", type(given), given)
 
 
-def _agree(name: str, twins: list[Any], arguments: tuple[Any, ...]) -> None:
-    inPython, inC = (outcome(getattr(twin, name), *arguments) for twin in twins)
+def _calling(make: Callable[..., Any], then: tuple[Any, ...]) -> Callable[..., Any]:
+    return (lambda *arguments: make(*arguments)(*then)) if then else make
+
+
+def _agree(name: str, twins: list[Any], arguments: tuple[Any, ...], *then: Any) -> None:
+    """
+    @param then: what that is called with which they make, if they make a function.
+    """
+    inPython, inC = (outcome(_calling(getattr(twin, name), then), *arguments) for twin in twins)
     assert inPython == inC, (
-        f"{name}{arguments!r:.2000}: in Python {inPython!r:.500}, in C {inC!r:.500}"
+        f"{name}{arguments!r:.2000}{then!r:.2000}: in Python {inPython!r:.500}, in C {inC!r:.500}"
     )
 
 
@@ -159,7 +166,8 @@ def compareOnce(native: ModuleType, draw: Random) -> None:
             _agree("serialize_frame", twins, (values.first(), values.buffer(), values.key()))
         case 2:
             limit = values.number(values.size())
-            _agree("whole_message", twins, (values.maskBit(), limit, values.frame()))
+            arguments = (values.maskBit(), limit)
+            _agree("message_reader", twins, arguments, values.frame())
         case 3:
             _agree("serialize_message", twins, (values.message(),))
         case 4:

@@ -126,15 +126,15 @@ def test_whole_message(codec: ModuleType, size: int, key: bytes | None) -> None:
     text = "ä€" * (size // 5) + "x" * (size % 5)
     for first, payload, message in [(BINARY, data, data), (TEXT, text.encode(), text)]:
         frame = codec.serialize_frame(first, payload, key)
-        read = codec.whole_message(mask_bit, 0, frame)
+        read = codec.message_reader(mask_bit, 0)(frame)
         assert read == message
         assert type(read) is type(message)
-        assert codec.whole_message(mask_bit, size or 1, frame) == message
+        assert codec.message_reader(mask_bit, size or 1)(frame) == message
         # Cut anywhere, or with more behind it, it is not one whole message.
         for end in {0, 1, 2, 3, 4, 9, 10, 13, 14, len(frame) - 1}:
             if end < len(frame):
-                assert codec.whole_message(mask_bit, 0, frame[:end]) is None
-        assert codec.whole_message(mask_bit, 0, frame + b"\x82") is None
+                assert codec.message_reader(mask_bit, 0)(frame[:end]) is None
+        assert codec.message_reader(mask_bit, 0)(frame + b"\x82") is None
 
 
 @pytest.mark.parametrize("masked", [True, False])
@@ -156,15 +156,15 @@ def test_what_is_no_sound_message_is_left_alone(
     codec: ModuleType, first: int, payload: bytes, masked: bool
 ) -> None:
     frame = codec.serialize_frame(first, payload, KEY if masked else None)
-    assert codec.whole_message(MASK if masked else 0, 0, frame) is None
+    assert codec.message_reader(MASK if masked else 0, 0)(frame) is None
 
 
 @pytest.mark.parametrize("size", [10, 200, 70_000])
 def test_wrong_mask_bit_and_limit_are_left_alone(codec: ModuleType, size: int) -> None:
     for key, mask_bit in [(KEY, MASK), (None, 0)]:
         frame = codec.serialize_frame(BINARY, octets(size), key)
-        assert codec.whole_message(MASK - mask_bit, 0, frame) is None
-        assert codec.whole_message(mask_bit, size - 1, frame) is None
+        assert codec.message_reader(MASK - mask_bit, 0)(frame) is None
+        assert codec.message_reader(mask_bit, size - 1)(frame) is None
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_wrong_mask_bit_and_limit_are_left_alone(codec: ModuleType, size: int) -
 def test_faulty_lengths_are_left_alone(codec: ModuleType, header: bytes) -> None:
     length = int.from_bytes(header[2:], "big")
     data = header + octets(min(length, 70_000))
-    assert codec.whole_message(0, 0, data) is None
+    assert codec.message_reader(0, 0)(data) is None
 
 
 @pytest.mark.parametrize("key", [None, KEY])
@@ -242,13 +242,13 @@ def test_a_first_octet_is_an_octet(codec: ModuleType, size: int, first: int) -> 
 
 @pytest.mark.parametrize("limit", [-1, 0, 2**63, 2**100])
 def test_no_limit(codec: ModuleType, limit: int) -> None:
-    assert codec.whole_message(0, limit, b"\x82\x03abc") == b"abc"
+    assert codec.message_reader(0, limit)(b"\x82\x03abc") == b"abc"
 
 
 @pytest.mark.parametrize("mask_bit", [-1, 1, 127, 256])
 def test_a_mask_bit_is_that_bit(codec: ModuleType, mask_bit: int) -> None:
     with pytest.raises(ValueError, match=f"not {mask_bit}"):
-        codec.whole_message(mask_bit, 0, b"\x82\x03abc")
+        codec.message_reader(mask_bit, 0)(b"\x82\x03abc")
 
 
 def test_memory_follows_what_arrives(codec: ModuleType) -> None:
@@ -297,8 +297,8 @@ ANYTHING = st.one_of(
 def test_both_read_the_same(data: bytes, mask_bit: int, limit: int) -> None:
     if native is None:
         pytest.skip("the codec in C was not built: there was no compiler")
-    message = python.whole_message(mask_bit, limit, data)
-    assert native.whole_message(mask_bit, limit, data) == message
+    message = python.message_reader(mask_bit, limit)(data)
+    assert native.message_reader(mask_bit, limit)(data) == message
 
 
 def test_wrong_types_are_errors(codec: ModuleType) -> None:
@@ -308,7 +308,8 @@ def test_wrong_types_are_errors(codec: ModuleType) -> None:
         lambda: codec.serialize_frame(BINARY, "text", KEY),
         lambda: codec.apply_mask(b"octets"),
         lambda: codec.serialize_frame(BINARY),
-        lambda: codec.whole_message(b"octets"),
+        lambda: codec.message_reader(MASK),
+        lambda: codec.message_reader(MASK, 0)("text"),
     ]:
         with pytest.raises(TypeError):
             call()
@@ -318,6 +319,6 @@ def test_none_is_counted(codec: ModuleType) -> None:
     # Python 3.11 ends when there are no references to None left, whoever compiled the codec.
     before = sys.getrefcount(None)
     for _ in range(1000):
-        assert codec.whole_message(MASK, 0, b"") is None
+        assert codec.message_reader(MASK, 0)(b"") is None
         assert codec.serialize_message(None) is None
     assert abs(sys.getrefcount(None) - before) < 100

@@ -11,21 +11,21 @@ from __future__ import annotations
 from .python import serialize_header
 
 try:
-    from .native import Payload, apply_mask, serialize_frame, serialize_message, whole_message
+    from .native import Payload, apply_mask, message_reader, serialize_frame, serialize_message
 except ImportError:
     from .python import (  # type: ignore[assignment] # the same in another language
         Payload,
         apply_mask,
+        message_reader,
         serialize_frame,
         serialize_message,
-        whole_message,
     )
 
 __all__ = [
     "Payload",
     "apply_mask",
+    "message_reader",
     "serialize_frame",
     "serialize_header",
     "serialize_message",
-    "whole_message",
 ]

@@ -246,34 +246,30 @@ text_of(const unsigned char *payload, Py_ssize_t length, const unsigned char *ke
     return text;
 }
 
-PyDoc_STRVAR(whole_message_doc,
-"whole_message(mask_bit, limit, data, /)\n--\n\n"
-"Read data as one whole message.");
+/* What a reader of whole messages is told once. */
+typedef struct {
+    Py_ssize_t limit;
+    int masked;
+} Reading;
 
 static PyObject *
-whole_message(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+read_message(PyObject *told, PyObject *data_object)
 {
     const unsigned char *octets, *payload, *key = NULL;
     PyObject *message;
-    Py_ssize_t size, mask_bit, limit;
+    Py_ssize_t size;
+    Reading reading;
     uint64_t length;
     char *data;
 
-    if (nargs != 3 && wrong_number("whole_message", nargs))
+    memcpy(&reading, PyBytes_AsString(told), sizeof(reading));
+    if (PyBytes_AsStringAndSize(data_object, &data, &size) < 0)
         return NULL;
-    if (PyBytes_AsStringAndSize(args[2], &data, &size) < 0)
-        return NULL;
-    if (get_number(args[0], &mask_bit) < 0 || get_number(args[1], &limit) < 0)
-        return NULL;
-    if (mask_bit != 0 && mask_bit != MASK) {
-        PyErr_Format(PyExc_ValueError, "the mask bit is 0 or %d, not %R", MASK, args[0]);
-        return NULL;
-    }
 
     octets = payload = (const unsigned char *)data;
     if (size < 2 || (octets[0] != FIN_TEXT && octets[0] != FIN_BINARY))
         return none();
-    length = (uint64_t)(octets[1] ^ mask_bit);
+    length = (uint64_t)(octets[1] ^ (reading.masked ? MASK : 0));
     payload += 2;
     if (length == 126) {
         if (size < 4)
@@ -294,14 +290,14 @@ whole_message(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nar
     } else if (length > 127) {
         return none();
     }
-    if (mask_bit) {
+    if (reading.masked) {
         key = payload;
         payload += 4;
     }
     /* A length that is more than all of the data overflows nothing: it is compared unsigned. */
     if (payload - octets > size || length != (uint64_t)(size - (payload - octets)))
         return none();
-    if (limit > 0 && (Py_ssize_t)length > limit)
+    if (reading.limit > 0 && (Py_ssize_t)length > reading.limit)
         return none();
 
     if (octets[0] == FIN_TEXT) {
@@ -315,6 +311,38 @@ whole_message(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nar
     if (message != NULL && key != NULL)
         mask_into((unsigned char *)PyBytes_AsString(message), payload, (Py_ssize_t)length, key);
     return message;
+}
+
+static PyMethodDef reader = {"read_message", read_message, METH_O, NULL};
+
+PyDoc_STRVAR(message_reader_doc,
+"message_reader(mask_bit, limit, /)\n--\n\n"
+"Make a function that reads octets as one whole message.");
+
+static PyObject *
+message_reader(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *told, *made;
+    Py_ssize_t mask_bit;
+    Reading reading;
+
+    if (nargs != 2 && wrong_number("message_reader", nargs))
+        return NULL;
+    if (get_number(args[0], &mask_bit) < 0)
+        return NULL;
+    memset(&reading, 0, sizeof(reading));
+    if (get_number(args[1], &reading.limit) < 0)
+        return NULL;
+    if (mask_bit != 0 && mask_bit != MASK) {
+        PyErr_Format(PyExc_ValueError, "the mask bit is 0 or %d, not %R", MASK, args[0]);
+        return NULL;
+    }
+    reading.masked = mask_bit != 0;
+    if ((told = PyBytes_FromStringAndSize((char *)&reading, sizeof(reading))) == NULL)
+        return NULL;
+    made = PyCFunction_NewEx(&reader, told, NULL);
+    Py_DECREF(told);
+    return made;
 }
 
 /* A payload that arrives in parts: each is unmasked to where it belongs. */
@@ -486,11 +514,11 @@ static PyModuleDef_Slot slots[] = {
 
 static PyMethodDef functions[] = {
     {"apply_mask", (PyCFunction)(void (*)(void))apply_mask, METH_FASTCALL, apply_mask_doc},
+    {"message_reader", (PyCFunction)(void (*)(void))message_reader, METH_FASTCALL,
+     message_reader_doc},
     {"serialize_frame", (PyCFunction)(void (*)(void))serialize_frame, METH_FASTCALL,
      serialize_frame_doc},
     {"serialize_message", serialize_message, METH_O, serialize_message_doc},
-    {"whole_message", (PyCFunction)(void (*)(void))whole_message, METH_FASTCALL,
-     whole_message_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -7,6 +7,8 @@ interpreter's C code.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from operator import index
 from typing import Any, Self
 
@@ -147,21 +149,25 @@ def serialize_message(message: object, /) -> bytes | None:
     return serialize_header(_BINARY_WHOLE, len(octets), 0) + octets
 
 
-def whole_message(mask_bit: int, limit: int, data: bytes, /) -> str | bytes | None:
+def message_reader(mask_bit: int, limit: int, /) -> Callable[[bytes], str | bytes | None]:
     """
-    Read C{data} as one whole message: a single frame, without a fault and not compressed.
+    Make a function that reads octets as one whole message: a single frame, without a fault and
+    not compressed.
 
     @param mask_bit: C{MASK} where the frame has to be masked, 0 where it must not be.
     @param limit: how many octets the message may have; 0 for no limit.
-    @param data: what arrived.
-    @return: the message: C{str} for text. C{None} for everything else, to be looked at with more
-        care.
+    @return: called with what arrived, it gives the message: C{str} for text. C{None} for
+        everything else, to be looked at with more care.
     @raise ValueError: C{mask_bit} is something else.
     """
-    _need_bytes(data)
     mask_bit, limit = index(mask_bit), index(limit)
     if mask_bit not in (0, MASK):
         raise ValueError(f"the mask bit is 0 or {MASK}, not {mask_bit}")
+    return partial(_read_message, mask_bit, limit)
+
+
+def _read_message(mask_bit: int, limit: int, data: bytes, /) -> str | bytes | None:
+    _need_bytes(data)
     size = len(data)
     if size < 2:
         return None
