@@ -169,7 +169,6 @@ class Unrecorded:
 #: What happens to a recorded connection.
 Event = Opened | Secured | Octets | HalfClosed | Closed | Note | Dropped | Unrecorded
 
-#: L{Octets} as a plain tuple. Python's garbage collector looks at each named tuple again and again
-#: for as long as it is there, at a plain one of such values once: where many wait, that is what
-#: they cost.
+#: L{Octets} as a plain tuple, which takes a fraction of the time to make: there is one for each
+#: piece that is received or sent.
 PlainOctets = tuple[int, int, Direction, bytes, int]
