@@ -522,36 +522,70 @@ value_at(const unsigned char *at, const unsigned char *end)
     return value;
 }
 
-/* The first field of each name, in one pass over a section. */
+/* Take the field of a line, if it is the first one of a name that is looked for. */
+static void
+take_field(const unsigned char *at, const unsigned char *end, Octets found[FOUND])
+{
+    static const char *const names[FOUND] = {"referer:", "user-agent:", "traceparent:"};
+    const unsigned char *value;
+    int field;
+
+    if (at == end)
+        return;
+    switch (*at | 0x20) {
+    case 'r':
+        field = REFERER;
+        break;
+    case 'u':
+        field = AGENT;
+        break;
+    case 't':
+        field = TRACEPARENT;
+        break;
+    default:
+        return;
+    }
+    if (found[field].start == NULL && (value = behind_name(at, end, names[field])) != NULL)
+        found[field] = value_at(value, end);
+}
+
+/* So many octets are looked at at a time. */
+#define BLOCK 32
+
+/* Whether a line begins behind one of some octets that may have a field which is looked for.
+   Without a branch in it. */
+static int
+may_have_field(const unsigned char *octets)
+{
+    unsigned char begins = 0;
+    size_t at;
+
+    for (at = 0; at < BLOCK; at++) {
+        unsigned char letter = octets[at + 1] | 0x20;
+        begins |= (unsigned char)((octets[at] == '\n') &
+                                  ((letter == 'r') | (letter == 'u') | (letter == 't')));
+    }
+    return begins;
+}
+
+/* The first field of each name: to look for the end of each line takes much longer. */
 static void
 find_fields(PyObject *section, Octets found[FOUND])
 {
-    static const char *const names[FOUND] = {"referer:", "user-agent:", "traceparent:"};
-    const unsigned char *at, *end, *value;
-    int field;
+    const unsigned char *at, *end, *line, *behind;
 
     memset(found, 0, sizeof(Octets) * FOUND);
     if (section == NULL)
         return;
     at = octets_of(section).start;
     end = at + octets_of(section).length;
-    while (at != NULL && at < end) {
-        field = FOUND;
-        switch (*at | 0x20) {
-        case 'r':
-            field = REFERER;
-            break;
-        case 'u':
-            field = AGENT;
-            break;
-        case 't':
-            field = TRACEPARENT;
-        }
-        if (field < FOUND && found[field].start == NULL &&
-            (value = behind_name(at, end, names[field])) != NULL)
-            found[field] = value_at(value, end);
-        if ((at = memchr(at, '\n', (size_t)(end - at))) != NULL)
-            at++;
+    take_field(at, end, found);
+    for (; at < end; at = behind) {
+        behind = end - at > BLOCK ? at + BLOCK : end;
+        if (behind < end && !may_have_field(at))
+            continue;
+        for (line = at; (line = memchr(line, '\n', (size_t)(behind - line))) != NULL; line++)
+            take_field(line + 1, end, found);
     }
 }
 
@@ -972,6 +1006,7 @@ typedef struct {
     PyObject_HEAD
     Tally *tally;
     PyObject *lines; /* None where there are none */
+    Lines *ours;     /* these, where they are of a type that is in C */
     PyObject *clock; /* NULL where it is the system's */
     unsigned long long received;
     unsigned long long sent;
@@ -1011,6 +1046,8 @@ observer_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
         return NULL;
     self->tally = (Tally *)Py_NewRef(tally);
     self->lines = Py_NewRef(lines);
+    if (is_made_by(lines, combined_new) || is_made_by(lines, json_new))
+        self->ours = (Lines *)lines;
     if (find_clock(seconds, &self->clock) < 0) {
         Py_DECREF(self);
         return NULL;
@@ -1243,7 +1280,7 @@ connection_done(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
 {
     Connection *self = (Connection *)object;
     Observer *observer = self->observer;
-    PyObject *lines = observer->lines;
+    Lines *lines = observer->ours;
     Values values;
 
     memset(&values, 0, sizeof values);
@@ -1255,20 +1292,20 @@ connection_done(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
         values.seconds = values.ended - self->began;
     if (count_one(observer->tally, values.head, values.status, values.seconds) < 0)
         return NULL;
-    if (lines == Py_None)
-        return none();
-    if (!is_made_by(lines, combined_new) && !is_made_by(lines, json_new))
-        /* In a format of one's own. */
-        return PyObject_CallMethod(lines, "add", "OOOddO", args[0], args[1], args[2],
+    if (lines == NULL) {
+        if (observer->lines == Py_None)
+            return none();
+        return PyObject_CallMethod(observer->lines, "add", "OOOddO", args[0], args[1], args[2],
                                    values.seconds, values.ended, self->transport);
+    }
     if (self->peer == NULL) {
-        if ((values.peer = peer_of((Lines *)lines, self->transport)) == NULL)
+        if ((values.peer = peer_of(lines, self->transport)) == NULL)
             return NULL;
         Py_XDECREF(self->peer);
         self->peer = values.peer;
     }
     values.peer = self->peer;
-    return ((Lines *)lines)->add((Lines *)lines, &values) < 0 ? NULL : none();
+    return lines->add(lines, &values) < 0 ? NULL : none();
 }
 
 static PyMethodDef connection_methods[] = {
