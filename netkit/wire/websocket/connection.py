@@ -62,8 +62,8 @@ class Connection:
     """
     One side of a connection.
 
-    @ivar as_is: whether L{serialize_message <netkit.wire.websocket.codec.serialize_message>} says
-        all of how a message is sent: it may be, and is neither masked nor compressed.
+    @ivar as_is: whether C{serialize_message}, of the codec, says all of how a message is sent: it
+        may be, and is neither masked nor compressed.
     @ivar lifecycle: its state, and what has to be done next.
     @ivar read_whole: reads what arrived as one whole message. By far the most of what arrives is
         one, from peers that wait for an answer. Where it gives none, L{receive_data} is for it.
