@@ -36,7 +36,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer, providedBy
 from zope.interface.declarations import Provides
 
-from ..base.deadlines import LINGER, Deadline
+from ..base.deadlines import LINGER, Deadline, Deadlines
 from ..base.halfclose import IHalfCloseableTLS
 from .connection import TLS_ERRORS, TLSConnection
 from .errors import HandshakeTimeoutError, TruncatedError
@@ -79,9 +79,9 @@ class TLSProtocol(ProtocolWrapper):
     __slots__ = (
         "_catchingUp",
         "_connection",
-        "_deadline",
         "_halfClosed",
         "_halfClosing",
+        "_lingering",
         "_peerClosed",
         "_producer",
         "_producerPaused",
@@ -112,7 +112,8 @@ class TLSProtocol(ProtocolWrapper):
         self._halfClosing = False
         self._halfClosed = False
         self._reason: Failure | None = None
-        self._deadline = Deadline(factory.clock, self._late)
+        # Once we wait for the peer to close.
+        self._lingering: Deadline | None = None
 
     @property
     def handshakeDone(self) -> bool:
@@ -140,7 +141,7 @@ class TLSProtocol(ProtocolWrapper):
         connection = self._connection = self.factory.connections.connection(self)
         self._records.begin(transport, connection, self)
         self.factory.registerProtocol(self)
-        self._deadline.start(self.factory.handshakeTimeout)
+        self.factory.handshakes.start(self._late)
         self.wrappedProtocol.makeConnection(self)
         if self._records.open and not connection.server_side:
             self._handshake()
@@ -162,7 +163,7 @@ class TLSProtocol(ProtocolWrapper):
         The peer has closed its half of the transport, which is all that it can do behind its
         close_notify.
         """
-        if self._deadline.pending and self._records.dropping:
+        if self._lingering is not None:
             self.transport.loseConnection()
         elif not self._peerClosed and self._records.ending is None:
             self.failed(self._truncated())
@@ -173,7 +174,10 @@ class TLSProtocol(ProtocolWrapper):
         """
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._deadline.stop()
+        if self._lingering is not None:
+            self._lingering.end()
+        if not self.handshakeDone:
+            self.factory.handshakes.stop(self._late)
         self._stopCatchingUp()
         self._records.lost()
         if self.handshakeDone:
@@ -188,8 +192,6 @@ class TLSProtocol(ProtocolWrapper):
         if producer is not None and not self.handshakeDone:
             producer[0].stopProducing()
         super().connectionLost(reason)
-        # It knows us, and we are to be gone at once.
-        del self._deadline
 
     # What the other protocol asks of its transport.
 
@@ -316,7 +318,7 @@ class TLSProtocol(ProtocolWrapper):
             # Whoever verifies the peer has refused it.
             return False
         self._records.send()
-        self._deadline.stop()
+        self.factory.handshakes.stop(self._late)
         self._records.agreed = True
         self._records.flush()
         if self._records.paused:
@@ -336,15 +338,10 @@ class TLSProtocol(ProtocolWrapper):
 
     def _late(self) -> None:
         """
-        The time is over: for the handshake, or for the peer to close.
+        The time for the handshake is over.
         """
-        if self._records.dropping:
-            self.transport.loseConnection()
-        else:
-            self._reason = Failure(
-                HandshakeTimeoutError(f"{self.factory.handshakeTimeout:g} seconds")
-            )
-            self.abortConnection()
+        self._reason = Failure(HandshakeTimeoutError(f"{self.factory.handshakeTimeout:g} seconds"))
+        self.abortConnection()
 
     def writesHeld(self) -> None:
         """
@@ -464,7 +461,10 @@ class TLSProtocol(ProtocolWrapper):
         Leave the peer a moment to close its side: what it is just sending would reset a connection
         that is closed, and what we said last be lost with it.
         """
-        self._deadline.start(LINGER)
+        self.factory.handshakes.stop(self._late)
+        if self._lingering is None:
+            self._lingering = Deadline(self.factory.clock, self.transport.loseConnection)
+        self._lingering.start(LINGER)
         if self._records.paused and self.handshakeDone:
             self.transport.resumeProducing()
 
@@ -527,6 +527,7 @@ class TLSFactory(WrappingFactory[TLSProtocol]):
         self.connections = connections
         self.clock = clock
         self.handshakeTimeout = handshakeTimeout
+        self.handshakes = Deadlines(clock, handshakeTimeout)
 
     def logPrefix(self) -> str:
         """
