@@ -37,10 +37,10 @@ _log = Logger()
 Entry: TypeAlias = "Conversation | CountedConnection"
 
 # For how many seconds what is over waits for others to be written with.
-_DELAY = 0.02
+_DELAY = 0.1
 
 # Or until so many characters of lines in a format of one's own wait.
-_FULL = 2**18
+_FULL = 2**20
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 

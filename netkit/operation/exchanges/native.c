@@ -324,8 +324,8 @@ typedef struct Lines {
 enum { LINE, FIELDS, RAW, METHOD, TARGET };
 
 /* So many octets wait at most, and one line more; so much is kept for the next lines. */
-#define FULL (1 << 18)
-#define KEPT (1 << 19)
+#define FULL (1 << 20)
+#define KEPT (1 << 21)
 
 /* The fields that a line has. */
 enum { REFERER, AGENT, TRACEPARENT, FOUND };
@@ -522,16 +522,16 @@ value_at(const unsigned char *at, const unsigned char *end)
     return value;
 }
 
-/* Take the field of a line, if it is the first one of a name that is looked for. */
-static void
-take_field(const unsigned char *at, const unsigned char *end, Octets found[FOUND])
+/* Take the field of a line, if it is the first one of one of so many names. */
+static int
+take_field(const unsigned char *at, const unsigned char *end, int names, Octets found[FOUND])
 {
-    static const char *const names[FOUND] = {"referer:", "user-agent:", "traceparent:"};
+    static const char *const name_of[FOUND] = {"referer:", "user-agent:", "traceparent:"};
     const unsigned char *value;
     int field;
 
     if (at == end)
-        return;
+        return 0;
     switch (*at | 0x20) {
     case 'r':
         field = REFERER;
@@ -543,17 +543,20 @@ take_field(const unsigned char *at, const unsigned char *end, Octets found[FOUND
         field = TRACEPARENT;
         break;
     default:
-        return;
+        return 0;
     }
-    if (found[field].start == NULL && (value = behind_name(at, end, names[field])) != NULL)
-        found[field] = value_at(value, end);
+    if (field >= names || found[field].start != NULL ||
+        (value = behind_name(at, end, name_of[field])) == NULL)
+        return 0;
+    found[field] = value_at(value, end);
+    return 1;
 }
 
-/* So many octets are looked at at a time. */
+/* So many octets are looked at at a time, and two behind them. */
 #define BLOCK 32
 
-/* Whether a line begins behind one of some octets that may have a field which is looked for.
-   Without a branch in it. */
+/* Whether a line begins behind one of some octets that may have a field which is looked for, by two
+   letters. Without a branch in it. */
 static int
 may_have_field(const unsigned char *octets)
 {
@@ -561,17 +564,19 @@ may_have_field(const unsigned char *octets)
     size_t at;
 
     for (at = 0; at < BLOCK; at++) {
-        unsigned char letter = octets[at + 1] | 0x20;
-        begins |= (unsigned char)((octets[at] == '\n') &
-                                  ((letter == 'r') | (letter == 'u') | (letter == 't')));
+        unsigned char first = octets[at + 1] | 0x20, second = octets[at + 2] | 0x20;
+        begins |= (unsigned char)((octets[at] == '\n') & (((first == 'r') & (second == 'e')) |
+                                                          ((first == 'u') & (second == 's')) |
+                                                          ((first == 't') & (second == 'r'))));
     }
     return begins;
 }
 
-/* The first field of each name: to look for the end of each line takes much longer. */
+/* The first field of each of so many names: to look for the end of each line takes much longer. */
 static void
-find_fields(PyObject *section, Octets found[FOUND])
+find_fields(PyObject *section, int names, Octets found[FOUND])
 {
+    int missing = names;
     const unsigned char *at, *end, *line, *behind;
 
     memset(found, 0, sizeof(Octets) * FOUND);
@@ -579,13 +584,13 @@ find_fields(PyObject *section, Octets found[FOUND])
         return;
     at = octets_of(section).start;
     end = at + octets_of(section).length;
-    take_field(at, end, found);
-    for (; at < end; at = behind) {
-        behind = end - at > BLOCK ? at + BLOCK : end;
+    missing -= take_field(at, end, names, found);
+    for (; at < end && missing > 0; at = behind) {
+        behind = end - at > BLOCK + 1 ? at + BLOCK : end;
         if (behind < end && !may_have_field(at))
             continue;
         for (line = at; (line = memchr(line, '\n', (size_t)(behind - line))) != NULL; line++)
-            take_field(line + 1, end, found);
+            missing -= take_field(line + 1, end, names, found);
     }
 }
 
@@ -768,7 +773,7 @@ add_combined(Lines *self, const Values *values)
     }
     if ((now = text_of_second(self, (long long)time)) == NULL)
         goto done;
-    find_fields(section, found);
+    find_fields(section, TRACEPARENT, found);
     line = or_dash(line);
     found[REFERER] = or_dash(found[REFERER]);
     found[AGENT] = or_dash(found[AGENT]);
@@ -848,7 +853,7 @@ add_json(Lines *self, const Values *values)
     if ((now = text_of_second(self, second)) == NULL ||
         text_of_seconds(values->seconds, &seconds, &micro) < 0)
         goto done;
-    find_fields(section, found);
+    find_fields(section, FOUND, found);
     size = octets_of(values->peer).length + octets_of(now).length + values->more.length + 300;
     size += seconds == NULL ? 0 : strlen(seconds);
     if (method != NULL)
