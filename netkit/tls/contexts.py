@@ -86,8 +86,8 @@ class ServerContexts:
     def _context(self, credentials: Credentials) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         prepareContext(context)
-        # OpenSSL sends two. Each takes a twentieth of the whole handshake, more than what resuming
-        # saves; who resumes gets the next one.
+        # OpenSSL sends two, and each takes a twentieth of the whole handshake. The second is of
+        # use only to who resumes twice at a time: who resumes once gets the next one then.
         context.num_tickets = 1
         credentials.use(context)
         if self._protocols:

@@ -101,8 +101,9 @@ class TLSProtocol(ProtocolWrapper):
         """
         records = self._records = Records(wrappedProtocol)
         super().__init__(factory, wrappedProtocol)
-        # Found at once, in place of what is inherited.
-        vars(self)["write"] = records.write
+        # Found at once, in place of what is inherited. A subclass that has its own keeps it.
+        if type(self).write is TLSProtocol.write:
+            vars(self)["write"] = records.write
         self.disconnecting = False
         self._producer: tuple[Any, bool] | None = None
         self._producerPaused = False
@@ -149,14 +150,17 @@ class TLSProtocol(ProtocolWrapper):
     # What the transport tells.
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Take what arrived, before both sides have agreed on TLS, and when it has failed.
-        """
-        if self._reason is None:
-            self._connection.greet(data)
-            if self._handshake() and self._reason is None:
-                received = vars(self)["dataReceived"] = self._records.dataReceived
-                received(b"")
+        if self._reason is not None:
+            return
+        received = self._records.dataReceived
+        if self.handshakeDone:
+            received(data)
+            return
+        self._connection.greet(data)
+        if self._handshake() and self._reason is None:
+            if type(self).dataReceived is TLSProtocol.dataReceived:
+                vars(self)["dataReceived"] = received
+            received(b"")
 
     def readConnectionLost(self) -> None:
         """
@@ -544,4 +548,4 @@ class TLSFactory(WrappingFactory[TLSProtocol]):
         protocol = self.wrappedFactory.buildProtocol(addr)
         if protocol is None:
             return None  # type: ignore[return-value] # as IProtocolFactory has it
-        return TLSProtocol(self, protocol)
+        return self.protocol(self, protocol)

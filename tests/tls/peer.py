@@ -159,6 +159,7 @@ class Link:
         context: ssl.SSLContext | None = None,
         name: str = "x",
         split: Callable[[bytes], list[bytes]] = lambda data: [data],
+        protocol: type[TLSProtocol] = TLSProtocol,
         **options: Any,
     ) -> None:
         self.clock = Clock()
@@ -169,6 +170,7 @@ class Link:
             ServerContexts(certificates, self.clock, **options),
             self.clock,
         )
+        factory.protocol = protocol
         self.peer = Peer(context or clientContext(), name=name)
         self.wire = Wire()
         self.protocol: TLSProtocol = factory.buildProtocol(None)

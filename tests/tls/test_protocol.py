@@ -31,7 +31,7 @@ from netkit.base.deadlines import LINGER
 from netkit.base.halfclose import hasHalves
 from netkit.base.tls import errorText
 from netkit.echo import EchoFactory
-from netkit.tls import HANDSHAKE_TIMEOUT, HandshakeTimeoutError, TruncatedError
+from netkit.tls import HANDSHAKE_TIMEOUT, HandshakeTimeoutError, TLSProtocol, TruncatedError
 from tests.tls.peer import Application, Link, clientContext
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -69,6 +69,31 @@ def test_a_conversation(pem: Path, which: ssl.TLSVersion, split: Any) -> None:
     link.application.transport.writeSequence([b"w", b"er"])
     link.receive()
     assert link.peer.received == b"answer"
+
+
+def test_a_subclass_sees_what_passes(pem: Path) -> None:
+    class Seeing(TLSProtocol):
+        received = written = 0
+
+        def dataReceived(self, data: bytes) -> None:
+            self.received += 1
+            super().dataReceived(data)
+
+        def write(self, data: bytes) -> None:
+            self.written += 1
+            super().write(data)
+
+    link = Link(pem, protocol=Seeing)
+    link.shake()
+    assert isinstance(link.protocol, Seeing)
+    before = link.protocol.received
+    link.peer.write(b"question")
+    link.send()
+    link.application.transport.write(b"answer")
+    link.receive()
+    assert link.application.events[-1] == b"question"
+    assert link.peer.received == b"answer"
+    assert (link.protocol.received, link.protocol.written) == (before + 1, 1)
 
 
 def test_what_is_behind_the_handshake_is_received(pem: Path) -> None:
