@@ -76,8 +76,7 @@ class ServerProtocol(Protocol):
             self._lingerEnd.stop()
         self._uncount()
         if not (handshakeDone(self.transport) or reason.check(ConnectionAborted)):
-            if not getattr(self.transport, "disconnecting", False):
-                self.factory.insecure += 1
+            self.factory.insecure += 1
             _log.info(
                 "{peer}: the TLS handshake failed: {reason}",
                 peer=addressText(self.transport.getPeer()),

@@ -125,9 +125,9 @@ class Runner:
         self._failed = failed
         self._about = about
         self._context = copy_context()
-        # What it awaited last, of either kind. Both are kept while it runs: it is likely to await
-        # the same arrival again.
+        # What it awaited last, which it is likely to await again.
         self._arrival = _NEVER
+        # What it awaits, where that is anything else.
         self._deferred: Deferred[Any] | None = None
         self._cancelled = False
 
@@ -145,7 +145,7 @@ class Runner:
         deferred = self._deferred
         if self._arrival.runner is self:
             self._arrival.cancel()
-        elif deferred is not None and (deferred.paused or not deferred.called):
+        elif deferred is not None:
             deferred.cancel()
         else:
             # It runs, and whatever it awaits next is not for the short way.
@@ -188,6 +188,14 @@ class Runner:
             return
         self._returned(result, self._about)
 
+    def _fired(self, value: Any) -> None:
+        self._deferred = None
+        self.resume(value)
+
+    def _errored(self, failure: Failure) -> None:
+        self._deferred = None
+        self.throw(failure)
+
     def _raised(self, error: BaseException) -> None:
         # As which Twisted knows it.
         cancelled = isinstance(error, asyncio.CancelledError)
@@ -205,7 +213,7 @@ class Runner:
             deferred.runner = self
         else:
             self._deferred = deferred
-            deferred.addCallbacks(self.resume, self.throw)
+            deferred.addCallbacks(self._fired, self._errored)
         if self._cancelled:
             self._cancelled = False
             self.cancel()

@@ -4,6 +4,7 @@ Time that runs out: for one thing, when nothing moved, and for many connections 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -91,8 +92,9 @@ class Deadlines:
         """
         self._clock = clock
         self._seconds = seconds
-        # The first one is due first, since all have the same time.
-        self._due: dict[Callable[[], object], float] = {}
+        # The first one is due first, since all have the same time. Of a dict, to find it takes the
+        # longer the more were before it.
+        self._due: OrderedDict[Callable[[], object], float] = OrderedDict()
         self._timer = Deadline(clock, self._check)
 
     def start(self, passed: Callable[[], object]) -> None:
@@ -116,17 +118,18 @@ class Deadlines:
             self._timer.stop()
 
     def _check(self) -> None:
+        due = self._due
         now = self._clock.seconds()
-        for passed, due in list(self._due.items()):
-            # One of them may have stopped another one.
-            if due > now or self._due.pop(passed, None) is None:
-                continue
+        while due:
+            passed = next(iter(due))
+            if due[passed] > now:
+                self._timer.start(due[passed] - now)
+                break
+            del due[passed]
             try:
                 passed()
             except Exception:
                 _log.failure("what was to be done when a time was over failed")
-        if self._due:
-            self._timer.start(min(self._due.values()) - now)
 
 
 class IdleTimer:

@@ -38,7 +38,8 @@ ExchangeDone: TypeAlias = Callable[[RequestHead | None, int, int, float, float, 
 
 class Observer(Protocol):
     """
-    Who is told what a connection does.
+    Who is told what a connection does. An error of C{done} is logged; the others, which are called
+    for every piece, are not to raise any.
     """
 
     def received(self, data: bytes, /) -> object:

@@ -59,18 +59,18 @@ class WriteFlow(Backpressure):
         if more and len(octets) < _TOGETHER:
             self.pending = octets
         else:
+            self._writer.write(octets)
             if self._observer is not None:
                 self._observer.sent(octets)
-            self._writer.write(octets)
 
     def flush(self) -> None:
         """
         Write what waits for something else to leave with.
         """
         octets, self.pending = self.pending, b""
+        self._writer.write(octets)
         if self._observer is not None:
             self._observer.sent(octets)
-        self._writer.write(octets)
 
     async def sendFile(self, file: FileRange, sent: Callable[[int], object]) -> None:
         """

@@ -119,7 +119,10 @@ class HTTPProtocol(ServerProtocol):
         super().connectionMade()
         self._reading = IPushProducer(self.transport)
         if self._settings.observe is not None:
-            self._observer = self._settings.observe(self.transport)
+            try:
+                self._observer = self._settings.observe(self.transport)
+            except Exception:
+                _log.failure(_FAILED)
         self._flow = WriteFlow(self.transport, self._drained, self._observer)
 
     # What the transport tells

@@ -87,7 +87,7 @@ class TLSConnection(Protocol):
 
     def do_handshake(self) -> None: ...
 
-    def read(self, size: int, /) -> bytes:
+    def readRecord(self, size: int, /) -> bytes:
         """
         Read what is in one record.
 
@@ -95,7 +95,7 @@ class TLSConnection(Protocol):
         @return: nothing where the peer's close_notify came.
         """
 
-    def write(self, octets: bytes | memoryview, /) -> int:
+    def writeRecord(self, octets: bytes | memoryview, /) -> int:
         """
         Write one record.
 
@@ -160,13 +160,13 @@ class StandardConnection(ssl.SSLObject):
         return connection
 
     @property
-    def read(self) -> Callable[[int], bytes]:  # type: ignore[override] # so it can be called
-        # Without a call of Python's in between, and another one for what is written.
+    def readRecord(self) -> Callable[[int], bytes]:
+        # Without the call of Python's that read and write are.
         read: Callable[[int], bytes] = self._sslobj.read  # type: ignore[attr-defined]
         return read
 
     @property
-    def write(self) -> Callable[[bytes | memoryview], int]:  # type: ignore[override] # the same
+    def writeRecord(self) -> Callable[[bytes | memoryview], int]:
         write: Callable[[bytes | memoryview], int] = self._sslobj.write  # type: ignore[attr-defined]
         return write
 
@@ -294,7 +294,7 @@ class OpenSSLConnection:
         except SSL.WantReadError:
             raise ssl.SSLWantReadError from None
 
-    def read(self, size: int) -> bytes:
+    def readRecord(self, size: int) -> bytes:
         try:
             return self._connection.recv(size)
         except SSL.WantReadError:
@@ -303,7 +303,7 @@ class OpenSSLConnection:
         except SSL.ZeroReturnError:
             return b""
 
-    def write(self, octets: bytes | memoryview) -> int:
+    def writeRecord(self, octets: bytes | memoryview) -> int:
         return self._connection.send(octets)
 
     def close_notify(self) -> None:

@@ -114,8 +114,8 @@ class Records:
         self.transport = transport
         self._incoming = connection.incoming
         self._outgoing = connection.outgoing
-        self._readRecord = connection.read
-        self._writeRecord = connection.write
+        self._readRecord = connection.readRecord
+        self._writeRecord = connection.writeRecord
         self._parties = parties
 
     def lost(self) -> None:
@@ -123,7 +123,7 @@ class Records:
         The connection is lost: let go of who is told.
         """
         self.drop()
-        self._parties = None
+        self._parties = self.ending = None
 
     def drop(self) -> None:
         """

@@ -318,6 +318,8 @@ class WebSocketConnection:
         return sender.ready()
 
     def sendTextMessage(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"text is a str, not {text!r:.50}: sendBytesMessage() sends octets")
         frame = serialize_message(text) if self._wire.as_is else None
         if frame is not None:
             self._sender.out.write(frame)
@@ -328,6 +330,8 @@ class WebSocketConnection:
         self.messagesSent += 1
 
     def sendBytesMessage(self, data: bytes | bytearray | memoryview) -> None:
+        if isinstance(data, str):
+            raise TypeError(f"octets are bytes, not {data!r:.50}: sendTextMessage() sends text")
         frame = serialize_message(data) if self._wire.as_is else None
         if frame is not None:
             self._sender.out.write(frame)

@@ -216,7 +216,7 @@ class ServerOpening:
             plain.dataReceived(b"".join(pieces))
         if self._head is not None or (plain is not None and not plain.followed):
             self._proceed()
-        elif receiver.buffered and receiver.remaining == 0:
+        elif receiver.buffered and receiver.remaining == 0 and not self._over:
             self._deadlines.start(self._expire)
 
     def _makePlain(self, httpFactory: IProtocolFactory) -> PlainHTTP:

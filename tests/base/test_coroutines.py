@@ -152,6 +152,28 @@ def test_a_coroutine_is_cancelled_with_what_it_awaits(awaited: type[Deferred[obj
     assert told.how == [(CancelledError, "it")]
 
 
+def test_what_was_awaited_before_is_not_cancelled() -> None:
+    """
+    Though it has come to wait for something since.
+    """
+    first, other, last = Deferred[None](), Deferred[None](), Deferred[None]()
+    arrival: Arrival[None] = Arrival()
+    told: list[Told] = []
+
+    async def cancels() -> None:
+        await first
+        await arrival
+        told[0].runner.cancel()
+        await last
+
+    told.append(Told(cancels()))
+    first.callback(None)
+    first.addCallback(lambda result: other)
+    arrival.arrived(None)
+    assert told[0].how == [(CancelledError, "it")]
+    assert not other.called
+
+
 @pytest.mark.parametrize("awaited", [Deferred, Arrival])
 def test_a_coroutine_that_runs_is_cancelled_where_it_awaits_next(
     awaited: type[Deferred[object]],

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from functools import partial
 
 import pytest
 from twisted.internet.task import Clock
@@ -67,6 +68,37 @@ def test_many_have_one_timer(clock: Clock, calls: list[float]) -> None:
     deadlines.start(stopped)
     deadlines.stop(stopped)
     deadlines.stop(stopped)
+    assert not clock.getDelayedCalls()
+
+
+def test_one_that_is_started_anew_has_its_whole_time(clock: Clock, calls: list[float]) -> None:
+    deadlines = Deadlines(clock, 5)
+
+    def second() -> None:
+        calls.append(clock.seconds())
+
+    def first() -> None:
+        deadlines.stop(second)
+        deadlines.start(second)
+
+    deadlines.start(first)
+    deadlines.start(second)
+    clock.pump([5, 4, 1])
+    assert calls == [10]
+
+
+def test_each_of_many_is_called_when_it_is_due(clock: Clock, calls: list[float]) -> None:
+    deadlines = Deadlines(clock, 8)
+
+    def late(number: int) -> None:
+        calls.append(clock.seconds() - number / 4)
+
+    for number in range(100):
+        # Binary fractions, so that there is nothing to round.
+        clock.advance(number / 4 - clock.seconds())
+        deadlines.start(partial(late, number))
+    clock.pump([0.25] * 200)
+    assert calls == [8] * 100
     assert not clock.getDelayedCalls()
 
 

@@ -143,6 +143,18 @@ def test_an_observer_that_fails_fails_nobody_else(
     logged.clear()
 
 
+def test_who_would_observe_and_cannot_is_logged(logged: list[LogEvent]) -> None:
+    def observe(transport: Any) -> Observer:
+        raise ZeroDivisionError
+
+    protocol: Any = HTTPFactory(answer, observe=observe, clock=Clock()).buildProtocol(None)
+    protocol.makeConnection(Peer())
+    protocol.dataReceived(GET)
+    assert protocol.transport.value().endswith(b"whole")
+    assert [event["log_format"] for event in logged] == ["What is told of exchanges failed"]
+    logged.clear()
+
+
 def test_one_of_both_is_told() -> None:
     with pytest.raises(ValueError, match="exchangeDone is not told"):
         HTTPFactory(answer, exchangeDone=print, observe=Observer, clock=Clock())

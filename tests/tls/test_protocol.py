@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import cycle, pairwise
 from pathlib import Path
@@ -69,6 +70,43 @@ def test_a_conversation(pem: Path, which: ssl.TLSVersion, split: Any) -> None:
     link.application.transport.writeSequence([b"w", b"er"])
     link.receive()
     assert link.peer.received == b"answer"
+
+
+def _noTLS(link: Link) -> Exception:
+    link.protocol.dataReceived(b"GET / HTTP/1.1\r\n\r\n")
+    return ConnectionDone()
+
+
+def _leaves(link: Link) -> Exception:
+    return ConnectionDone()
+
+
+def _late(link: Link) -> Exception:
+    link.clock.advance(HANDSHAKE_TIMEOUT)
+    return ConnectionAborted()
+
+
+def _given_up(link: Link) -> Exception:
+    link.protocol.loseConnection()
+    return ConnectionAborted()
+
+
+def _agreed(link: Link) -> Exception:
+    link.shake()
+    return ConnectionLost()
+
+
+@pytest.mark.parametrize(
+    ("ends", "insecure"),
+    [(_noTLS, 1), (_leaves, 1), (_late, 1), (_given_up, 0), (_agreed, 0)],
+)
+def test_connections_without_a_handshake_are_counted(
+    pem: Path, ends: Callable[[Link], Exception], insecure: int
+) -> None:
+    factory = EchoFactory()
+    link = Link(pem, factory.buildProtocol(None))
+    link.protocol.connectionLost(Failure(ends(link)))
+    assert factory.insecure == insecure
 
 
 def test_a_subclass_sees_what_passes(pem: Path) -> None:

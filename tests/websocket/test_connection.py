@@ -46,6 +46,21 @@ def test_messages_in_and_out() -> None:
     assert server.sent() == ["unasked", b"view"]
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("size", [6, 70_000])
+def test_each_kind_of_message_takes_its_own_type(compressed: bool, size: int) -> None:
+    offer = b"Sec-WebSocket-Extensions: permessage-deflate\r\n" if compressed else b""
+    server = Server(Application(), fields=offer).open()
+    transport: Any = server.app.transport
+    for send, message in (
+        (transport.sendTextMessage, b"x" * size),
+        (transport.sendBytesMessage, "x" * size),
+    ):
+        with pytest.raises(TypeError, match="Message"):
+            send(message)
+    assert server.transport.value() == b""
+
+
 def test_what_arrives_together_is_answered_together() -> None:
     server = opened(Echo)
     server.transport.writes = 0
