@@ -10,33 +10,48 @@
 /*
  * One end of a connection. What arrives goes to another end: that of the upstream, from which it
  * comes back, or the same one. Where a peer does not take it, it is held, and the end that it came
- * from is not read from.
+ * from is not read from: so nothing is held for the other end when an end has ended.
  */
 struct end {
     int fd;
     struct end *other;
     char *held;
     size_t length, sent;
-    bool ended;
+    bool ended, watched;
 };
 
 static int epoll;
 static int upstream;
 static char buffer[SIZE];
 
-static void watch(struct end *end, int operation)
+static bool is_read_from(struct end *end) { return !end->ended && !end->other->length; }
+
+static void unwatch(struct end *end)
 {
-    uint32_t events = (end->other->length ? 0 : EPOLLIN) | (end->length ? EPOLLOUT : 0);
+    if (end->watched)
+        check(!epoll_ctl(epoll, EPOLL_CTL_DEL, end->fd, NULL), "epoll_ctl");
+    end->watched = false;
+}
+
+static void watch(struct end *end)
+{
+    uint32_t events = (is_read_from(end) ? EPOLLIN : 0) | (end->length ? EPOLLOUT : 0);
     struct epoll_event event = {.events = events, .data.ptr = end};
+    int operation = end->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    /* Its EPOLLHUP would come again and again. */
+    if (end->ended && !end->length) {
+        unwatch(end);
+        return;
+    }
     check(!epoll_ctl(epoll, operation, end->fd, &event), "epoll_ctl");
+    end->watched = true;
 }
 
 static void watch_both(struct end *end)
 {
-    if (!end->ended)
-        watch(end, EPOLL_CTL_MOD);
-    if (end->other != end && !end->other->ended)
-        watch(end->other, EPOLL_CTL_MOD);
+    watch(end);
+    if (end->other != end)
+        watch(end->other);
 }
 
 static struct end *new_end(int fd)
@@ -67,9 +82,9 @@ static void accept_all(int listener)
         if (upstream) {
             end->other = connected();
             end->other->other = end;
-            watch(end->other, EPOLL_CTL_ADD);
+            watch(end->other);
         }
-        watch(end, EPOLL_CTL_ADD);
+        watch(end);
     }
 }
 
@@ -80,14 +95,18 @@ static void discard(struct end *end)
     free(end);
 }
 
-/* Nothing more arrives here. */
+/*
+ * Nothing more arrives here; what is held for here is still to be sent. When both ends have ended
+ * nothing is held for either, and no event that is still to be looked at is of the other one: that
+ * it ended, or took the last that was held, was its own event.
+ */
 static void finish(struct end *end)
 {
     struct end *other = end->other;
     end->ended = true;
-    check(!epoll_ctl(epoll, EPOLL_CTL_DEL, end->fd, NULL), "epoll_ctl");
     if (!other->ended) {
         shutdown(other->fd, SHUT_WR);
+        watch(end);
         return;
     }
     if (other != end)
@@ -138,7 +157,7 @@ int main(int count, char **words)
     signal(SIGPIPE, SIG_IGN);
     epoll = epoll_create1(0);
     struct end listener = {.fd = listening(words[count - 1]), .other = &listener};
-    watch(&listener, EPOLL_CTL_ADD);
+    watch(&listener);
     for (;;) {
         int ready = epoll_wait(epoll, events, 256, -1);
         for (int i = 0; i < ready; i++) {
@@ -147,8 +166,11 @@ int main(int count, char **words)
                 accept_all(listener.fd);
             else if (end->length)
                 flush(end);
-            else
+            else if (is_read_from(end))
                 pass_on(end);
+            else
+                /* Gone, before its turn to be read from: it is watched again then. */
+                unwatch(end);
         }
     }
 }

@@ -11,6 +11,7 @@ int main(void) { check(false, "built without OpenSSL"); }
 
 #else
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 /* A record at most. */
@@ -51,7 +52,6 @@ static void accept_all(int listener)
 
 static void end(struct connection *connection)
 {
-    SSL_shutdown(connection->tls);
     SSL_free(connection->tls);
     close(connection->fd);
     free(connection);
@@ -61,6 +61,8 @@ static void echo(struct connection *connection)
 {
     int result;
     do {
+        /* SSL_get_error looks at what others left there, too. */
+        ERR_clear_error();
         if (connection->length) {
             result = SSL_write(connection->tls, connection->data, connection->length);
             if (result > 0)
@@ -72,6 +74,8 @@ static void echo(struct connection *connection)
         }
     } while (result > 0);
     int error = SSL_get_error(connection->tls, result);
+    if (error == SSL_ERROR_ZERO_RETURN)
+        SSL_shutdown(connection->tls);
     if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
         end(connection);
         return;

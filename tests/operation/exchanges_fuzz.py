@@ -28,6 +28,8 @@ SECONDS = [
     *(0.0000005, 0.0000015, 0.0123455, 1.0000005, 999.9999995, 0.99999949999, 0.5 / 2**20),
 ]
 ENDED = [*(0.0, 0.9999, 1.7e9, 1.7e9 + 0.9999999, -0.0005, -1.5, 2e15, 1e300), float("nan")]
+OCTETS = [0, 9, 2**40, True, -1, 2**63, -(2**70), 1.5, "1", None]
+TOLD = [1, 2**53 + 1, 10**400, True, "1", b"1", None, 1j]
 NUMBERS = [0, 9, 10, 2**31, 2**63 - 1, -1]
 
 NAMES = [
@@ -129,11 +131,12 @@ def logged(module: Any, name: str, exchanges: list[tuple[Any, ...]]) -> list[obj
     return [*said, lines.take(), called]
 
 
-def observed(module: Any, exchanges: list[tuple[Any, ...]]) -> list[object]:
+def observed(module: Any, exchanges: list[tuple[Any, ...]], seed: int) -> list[object]:
     """
     What an observer in one language makes of exchanges.
     """
-    now = [0.0]
+    now: list[Any] = [0.0]
+    chance = Random(seed)
     tally = module.Tally(METHODS, BOUNDS)
     lines = module.CombinedLines(
         lambda transport: b"<%b>" % transport,
@@ -147,9 +150,10 @@ def observed(module: Any, exchanges: list[tuple[Any, ...]]) -> list[object]:
         connection = module.ObservedConnection(observer, transport)
         said.append(outcome(connection.received, transport))
         said.append(outcome(connection.sent, transport))
-        now[0] = ended - seconds
-        connection.begun()
-        now[0] = ended
+        said.append(outcome(connection.sentFile, chance.choice(OCTETS)))
+        now[0] = chance.choice(TOLD) if chance.random() < 0.1 else ended - seconds
+        said.append(outcome(connection.begun))
+        now[0] = chance.choice(TOLD) if chance.random() < 0.1 else ended
         said.append(outcome(connection.done, head, status, octets))
         said.append(outcome(connection.done, None, status, octets) if octets == 9 else None)
     return [*said, observer.octets(), tally.counts(), tally.buckets(), lines.take()]
@@ -177,8 +181,9 @@ def compareOnce(chance: Random) -> None:
     inC, inPython = counted(native, few), counted(python, few)
     assert inC == inPython, f"{few}: {inC}, in Python {inPython}"
     whole = [values[:6] for values in exchanges]
-    inC, inPython = observed(native, whole), observed(python, whole)
-    assert inC == inPython, f"{whole}: {inC}, in Python {inPython}"
+    seed = chance.randrange(2**32)
+    inC, inPython = observed(native, whole, seed), observed(python, whole, seed)
+    assert inC == inPython, f"{whole}, {seed}: {inC}, in Python {inPython}"
     for name in ("CombinedLines", "JSONLines"):
         inC, inPython = logged(native, name, exchanges), logged(python, name, exchanges)
         assert inC == inPython, f"{exchanges}: {inC}, in Python {inPython}"

@@ -4,6 +4,7 @@ What is done for each exchange: in C and in Python the same.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from gc import collect
 from random import Random
 from time import time
@@ -192,7 +193,7 @@ class Line:
     """
 
     def __init__(self) -> None:
-        self.values: list[object] = []
+        self.values: list[tuple[object, ...]] = []
 
     def add(self, *values: object) -> None:
         self.values.append(values)
@@ -234,6 +235,60 @@ def test_what_an_observer_is_told(exchanges: ModuleType) -> None:
             first.done(*values)
     assert tally.buckets() == [2, 2]
     assert logged.lines.take() == (b"", 0)
+
+
+@pytest.mark.parametrize(
+    ("octets", "error"),
+    [
+        *((2**63, OverflowError), (-(2**63) - 1, OverflowError), (-1, ValueError)),
+        *((1.5, TypeError), (1.0, TypeError), ("1", TypeError), (None, TypeError)),
+    ],
+)
+def test_what_no_file_has_is_not_counted(
+    exchanges: ModuleType, octets: object, error: type[Exception]
+) -> None:
+    observer = exchanges.Observer(exchanges.Tally((), ()), None, time)
+    connection = exchanges.ObservedConnection(observer, b"a")
+    connection.sentFile(2**63 - 1)
+    with pytest.raises(error):
+        connection.sentFile(octets)
+    assert observer.octets() == (0, 2**63 - 1)
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        *((None, TypeError), ("1", TypeError), (b"1", TypeError), (1j, TypeError)),
+        (10**400, OverflowError),
+    ],
+)
+def test_a_clock_that_tells_no_number(
+    exchanges: ModuleType, told: object, error: type[Exception]
+) -> None:
+    tally = exchanges.Tally((), ())
+    connection = exchanges.ObservedConnection(exchanges.Observer(tally, None, lambda: told), b"a")
+    with pytest.raises(error):
+        connection.begun()
+    for sent in (None, request(b"")):
+        with pytest.raises(error):
+            connection.done(sent, 200, 5)
+    assert (tally.counts(), tally.seconds()) == ({}, 0.0)
+
+
+def test_a_clock_tells_any_real_number(exchanges: ModuleType) -> None:
+    tally, lines = exchanges.Tally((), ()), Line()
+    times: list[object] = [1, Fraction(3, 2), True, None, Fraction(5, 2)]
+    observer = exchanges.Observer(tally, lines, lambda: times.pop(0))
+    connection = exchanges.ObservedConnection(observer, b"a")
+    connection.begun()
+    connection.done(request(b""), 200, 5)
+    connection.begun()
+    # It began when that was told last.
+    with pytest.raises(TypeError):
+        connection.begun()
+    connection.done(request(b""), 200, 5)
+    assert [repr(values[3:5]) for values in lines.values] == ["(0.5, 1.5)", "(1.5, 2.5)"]
+    assert tally.seconds() == 2.0
 
 
 def test_an_observer_has_lines_of_any_kind_or_none(exchanges: ModuleType) -> None:

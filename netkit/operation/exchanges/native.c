@@ -1260,6 +1260,10 @@ connection_sent_file(PyObject *object, PyObject *octets)
 
     if (get_integer(octets, &number) < 0)
         return NULL;
+    if (number < 0) {
+        PyErr_Format(PyExc_ValueError, "a file has no %lld octets", number);
+        return NULL;
+    }
     ((Connection *)object)->observer->sent += (unsigned long long)number;
     return none();
 }
@@ -1272,8 +1276,12 @@ static PyObject *
 connection_begun(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     Connection *self = (Connection *)object;
+    double now;
 
-    return read_clock(self->observer, &self->began) < 0 ? NULL : none();
+    if (read_clock(self->observer, &now) < 0)
+        return NULL;
+    self->began = now;
+    return none();
 }
 
 PyDoc_STRVAR(done_doc,

@@ -8,6 +8,7 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Callable
+from math import ldexp
 from operator import index
 from typing import Any, Protocol
 
@@ -334,14 +335,19 @@ class ObservedConnection:
     def sentFile(self, octets: int, /) -> None:
         """
         So many octets of a file were sent.
+
+        @raise ValueError: these are fewer than none.
         """
+        octets = _integer(octets)
+        if octets < 0:
+            raise ValueError(f"a file has no {octets} octets")
         self._observer.sent += octets
 
     def begun(self) -> None:
         """
         The head of a request is there.
         """
-        self._began = self._observer.seconds()
+        self._began = _real(self._observer.seconds())
 
     def done(self, head: Any, status: int, octets: int, /) -> None:
         """
@@ -353,7 +359,7 @@ class ObservedConnection:
         """
         status, octets = _integer(status), _integer(octets)
         observer, lines = self._observer, self._observer.lines
-        now = observer.seconds()
+        now = _real(observer.seconds())
         seconds = 0.0 if head is None else now - self._began
         observer.tally.count(head, status, seconds)
         if isinstance(lines, _Lines):
@@ -372,6 +378,13 @@ def _integer(value: int) -> int:
     if not -(2**63) <= number < 2**63:
         raise OverflowError("an integer has 64 bits")
     return number
+
+
+def _real(value: float) -> float:
+    """
+    Have a float of any real number, but not of text that tells one, as C{float} does.
+    """
+    return ldexp(value, 0)
 
 
 def quoted(octets: bytes) -> bytes:
