@@ -50,6 +50,8 @@ static int
 sender_init(PyObject *object, PyObject *args, PyObject *keywords)
 {
     Sender *self = (Sender *)object;
+    PyObject *given;
+    char *octets;
     const unsigned char *addresses;
     Py_ssize_t length, at;
     unsigned int interface;
@@ -59,8 +61,11 @@ sender_init(PyObject *object, PyObject *args, PyObject *keywords)
         PyErr_SetString(PyExc_TypeError, "Sender() takes no keyword arguments");
         return -1;
     }
-    if (!PyArg_ParseTuple(args, "Iby#:Sender", &interface, &direction, &addresses, &length))
+    /* No "y#": what that takes hangs on whether this was built with the headers of Python 3.13. */
+    if (!PyArg_ParseTuple(args, "IbS:Sender", &interface, &direction, &given) ||
+        PyBytes_AsStringAndSize(given, &octets, &length) < 0)
         return -1;
+    addresses = (const unsigned char *)octets;
     if (length != 8 + 4 && length != 32 + 4) {
         PyErr_SetString(PyExc_ValueError, "two addresses and two ports have 12 octets, or 36");
         return -1;
