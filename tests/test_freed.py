@@ -11,7 +11,7 @@ import ssl
 import struct
 import weakref
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -143,11 +143,12 @@ def visit(port: int, octets: bytes, tls: bool, reset: bool) -> None:
     """
     Send something, wait for any answer there is, and leave.
     """
-    client = socket.create_connection(("127.0.0.1", port), timeout=10)
-    if reset:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    # Some faults leave no chance to.
-    with suppress(ConnectionError, ssl.SSLError):
+    # Some faults leave no chance to, or to connect.
+    with suppress(ConnectionError, ssl.SSLError), ExitStack() as stack:
+        client = socket.create_connection(("127.0.0.1", port), timeout=10)
+        stack.callback(lambda: client.close())
+        if reset:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False
@@ -155,7 +156,6 @@ def visit(port: int, octets: bytes, tls: bool, reset: bool) -> None:
             client = context.wrap_socket(client)
         client.sendall(octets)
         client.recv(65536)
-    client.close()
 
 
 async def leavesNothing(

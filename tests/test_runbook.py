@@ -22,7 +22,15 @@ def formats() -> Iterator[str]:
     The formats of what is logged in netkit, up to the end of their first line.
     """
     for path in (ROOT / "netkit").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        named = {
+            target.id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             called = ast.unparse(node.func)
@@ -31,6 +39,8 @@ def formats() -> Iterator[str]:
             if called == "tell" and len(node.args) > 2:
                 # base/notes.py logs for these.
                 called, prefix, format = ast.unparse(format), "{peer} ", node.args[2]
+            if isinstance(format, ast.Name):
+                format = named.get(format.id, format)
             if called in {f"_log.{level}" for level in LEVELS}:
                 text = ast.literal_eval(format) if isinstance(format, ast.Constant) else ""
                 yield prefix + text.partition("\n")[0]

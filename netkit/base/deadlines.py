@@ -129,7 +129,7 @@ class Deadlines:
             try:
                 passed()
             except Exception:
-                _log.failure("what was to be done when a time was over failed")
+                _log.failure("What was to be done when a time was over failed")
 
 
 class IdleTimer:

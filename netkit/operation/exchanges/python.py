@@ -115,7 +115,13 @@ class _Lines:
     """
 
     __slots__ = (
-        *("_ahead", "_begun", "_full", "_length", "_lines", "_second", "_waiting"),
+        "_ahead",
+        "_begun",
+        "_full",
+        "_length",
+        "_lines",
+        "_second",
+        "_waiting",
         "peer",
     )
 
