@@ -15,23 +15,11 @@ from weakref import ref
 import pytest
 from twisted.internet.task import Clock
 
-from netkit.operation.exchanges import python
-from tests.compiled import compiled
+from tests.compiled import compiled, languages
 from tests.operation.exchanges_fuzz import compareOnce
 
 native = compiled("netkit.operation.exchanges")
-
-
-@pytest.fixture(params=["python", "native"], scope="module")
-def exchanges(request: pytest.FixtureRequest) -> ModuleType:
-    """
-    The module in one of the languages.
-    """
-    if request.param == "python":
-        return python
-    if native is None:
-        pytest.skip("exchanges are not counted in C: there was no compiler")
-    return native
+exchanges = languages("netkit.operation.exchanges")
 
 
 def head(method: bytes) -> Any:

@@ -13,27 +13,16 @@ from weakref import ref
 import pytest
 
 from netkit.wire.recording import Direction
-from netkit.wire.recording.contents import ACKNOWLEDGED_AFTER, MAX_CONTENT, python
+from netkit.wire.recording.contents import ACKNOWLEDGED_AFTER, MAX_CONTENT
 from netkit.wire.recording.packets import Flow, conversation, read_packet
 from netkit.wire.recording.pcapng import BlockReader, section_header
-from tests.compiled import compiled
+from tests.compiled import compiled, languages
 from tests.wire.recording.contents_fuzz import compareOnce
 
 native = compiled("netkit.wire.recording.contents")
 
 RECEIVED, SENT = Direction.RECEIVED, Direction.SENT
-
-
-@pytest.fixture(params=["python", "native"], scope="module")
-def contents(request: pytest.FixtureRequest) -> ModuleType:
-    """
-    The module in one of the languages.
-    """
-    if request.param == "python":
-        return python
-    if native is None:
-        pytest.skip("packets are not made in C: there was no compiler")
-    return native
+contents = languages("netkit.wire.recording.contents")
 
 
 def connection(host: str = "127.0.0.1") -> tuple[Flow, Flow]:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from netkit.wire.websocket.codec import python
 from netkit.wire.websocket.codes import FIN, MASK, RSV1, Opcode
-from tests.compiled import compiled
+from tests.compiled import compiled, languages
 from tests.wire.websocket.codec_fuzz import compareOnce
 
 native = compiled("netkit.wire.websocket.codec")
@@ -29,18 +29,7 @@ BINARY = FIN | Opcode.BINARY
 
 # Around each change of the length's form, of the masking's method, and of where it is done.
 SIZES = [0, 1, 3, 4, 7, 8, 9, 125, 126, 127, 1199, 1200, 1201, 4096, 4097, 65535, 65536, 2**17 + 5]
-
-
-@pytest.fixture(params=["python", "native"], scope="module")
-def codec(request: pytest.FixtureRequest) -> ModuleType:
-    """
-    The codec in one of the languages.
-    """
-    if request.param == "python":
-        return python
-    if native is None:
-        pytest.skip("the codec in C was not built: there was no compiler")
-    return native
+codec = languages("netkit.wire.websocket.codec")
 
 
 def octets(size: int) -> bytes:
