@@ -30,8 +30,12 @@ def draw(title: str, comparisons: Sequence[Comparison]) -> str:
     """
     measure = comparisons[0].measure
     subjects, peers = {each.subject for each in comparisons}, {each.peer for each in comparisons}
-    several = len(subjects) > 1 and len(peers) == 1
-    one = comparisons[0].peer if several else comparisons[0].subject
+    # Servers of ours that do something more, beside the one that does not.
+    plain = comparisons[0].peer if len(peers) == 1 else ""
+    several = bool(plain) and (
+        len(subjects) > 1 or all(each.startswith(plain) for each in subjects)
+    )
+    one = plain if several else comparisons[0].subject
     # Relative to one, because only what was measured in turn compares: with it, or with what was.
     rows = {one: (1.0, "", _THEIRS if several else _OURS)}
     for each in comparisons:

@@ -129,6 +129,15 @@ def test_a_run_is_reported(environment: Environment, tmp_path: Path) -> None:
     ElementTree.parse(tmp_path / "plots" / "echo-64.svg")
 
 
+def test_what_does_more_is_drawn_beside_what_does_not() -> None:
+    measure = BY_NAME["echo-64"].measure()
+    pairs = [(Sample(500), Sample(1000))]
+    comparison = Comparison("netkit echo, recorded", "netkit echo", measure, pairs=pairs)
+    texts = [each.text or "" for each in ElementTree.fromstring(draw("a title", [comparison]))]
+    assert {"1.00", "0.50"} <= set(texts)
+    assert texts.index("netkit echo") < texts.index("netkit echo, recorded")
+
+
 def test_all_that_was_compared_with_one_is_in_the_picture() -> None:
     measure = BY_NAME["echo-64"].measure()
     comparisons = [
