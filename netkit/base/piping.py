@@ -4,6 +4,8 @@ Octets from one connection to another, at the pace of the slower one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.interfaces import IConsumer, IPushProducer
 
 from .backpressure import Backpressure
@@ -17,34 +19,28 @@ class Pipe:
     It keeps nothing itself. What waits is in the buffer of the transport that is written to: as
     much as makes that pause its producer, and what was read at once.
 
-    @ivar octets: how many octets were passed on.
+    @ivar take: what is to be called with what arrives: the sink's own, so that nothing is in
+        between; once the pipe is stopped, what drops it.
     """
 
-    __slots__ = ("_backpressure", "_write", "octets")
+    __slots__ = ("_backpressure", "take")
+
+    take: Callable[[bytes], None]
 
     def __init__(self, source: IPushProducer, sink: IConsumer) -> None:
         """
         @param source: what is paused and resumed.
         @param sink: what is written to; it has no other producer.
         """
-        self.octets = 0
-        self._write = sink.write
+        self.take = sink.write
         self._backpressure = Backpressure(source.pauseProducing, source.resumeProducing)
         self._backpressure.register(sink)
 
-    def received(self, data: bytes) -> None:
-        """
-        Pass on what arrived.
-        """
-        self.octets += len(data)
-        self._write(data)
-
     def stop(self) -> None:
         """
-        Pause and resume the source no more: it has ended, or the sink is gone. What arrives all
-        the same is dropped.
+        Pause and resume the source no more: it has ended, or the sink is gone.
         """
-        self._write = _nowhere
+        self.take = _nowhere
         self._backpressure.unregister()
         self._backpressure.forget()
 

@@ -43,18 +43,18 @@ class HostRewriter:
     What is not HTTP/1, or not sound, goes through as it is from there on, and so does all that
     follows CONNECT: nobody knows what that is. So a WebSocket's frames do, since none of them
     looks like a request.
+
+    @ivar passOn: called with what is to be sent on; set before anything is received.
     """
 
-    def __init__(
-        self, host: bytes, passOn: Callable[[bytes], object], gaveUp: Callable[[str], object]
-    ) -> None:
+    passOn: Callable[[bytes], object]
+
+    def __init__(self, host: bytes, gaveUp: Callable[[str], object]) -> None:
         """
         @param host: the value of the field.
-        @param passOn: called with what is to be sent on.
         @param gaveUp: called with why all goes through as it is from there on.
         """
         self._host = host
-        self._passOn = passOn
         self._gaveUp = gaveUp
         self._requests = RequestReceiver(_LIMITS)
         self._opaque = False
@@ -64,7 +64,7 @@ class HostRewriter:
         Take what arrived.
         """
         if self._opaque:
-            self._passOn(data)
+            self.passOn(data)
             return
         requests = self._requests
         unread = requests.detach() + data
@@ -90,7 +90,7 @@ class HostRewriter:
             rewritten.append(unread[position:])
             requests.detach()
         if octets := b"".join(rewritten):
-            self._passOn(octets)
+            self.passOn(octets)
 
     def _giveUp(self, reason: str) -> None:
         self._opaque = True
@@ -101,4 +101,4 @@ class HostRewriter:
         Nothing more arrives: send on what was kept, the begin of a head.
         """
         if rest := self._requests.detach():
-            self._passOn(rest)
+            self.passOn(rest)

@@ -54,22 +54,45 @@ _log = Logger()
 #: What makes the endpoint to connect to for a client, of the client's transport.
 EndpointFor = Callable[[ITCPTransport], IStreamClientEndpoint]
 
+# Is called with what arrives.
+_Take = Callable[[bytes], None]
+
 
 @implementer(IPushProducer)
 class _End:
     """
     One end of a relayed connection: what its peer does is done to the other end.
 
+    What the peer sends is written to the other transport with nothing of ours in between, but for
+    the first piece since somebody asked whether any came.
+
     @ivar transport: the connection to the peer.
-    @ivar pipe: what passes on what the peer sends.
     """
 
-    __slots__ = ("_ended", "_finished", "_other", "_unread", "pipe", "transport")
+    __slots__ = (
+        "_came",
+        "_ended",
+        "_finished",
+        "_lead",
+        "_other",
+        "_pipe",
+        "_unread",
+        "transport",
+    )
 
-    pipe: Pipe
+    _pipe: Pipe
 
-    def __init__(self, transport: ITCPTransport, clock: IReactorTime) -> None:
+    def __init__(
+        self, transport: ITCPTransport, clock: IReactorTime, lead: Callable[[_Take], None]
+    ) -> None:
+        """
+        @param transport: the connection to the peer.
+        @param clock: what tells the time.
+        @param lead: has what the peer sends go to what this is called with, from then on.
+        """
         self.transport = transport
+        self._lead = lead
+        self._came = False
         self._unread = UnreadWatch(clock, self._look)
         self._other: _End | None = None
         # Whether the peer sends nothing more, and whether we do not.
@@ -81,7 +104,8 @@ class _End:
         """
         for source, sink in ((self, other), (other, self)):
             source._other = sink
-            source.pipe = Pipe(source, IConsumer(sink.transport))
+            source._pipe = Pipe(source, IConsumer(sink.transport))
+            source._lead(source._first)
 
     # What the pipe asks of the end that it is from.
 
@@ -121,20 +145,35 @@ class _End:
         """
         return self._other is not None
 
-    @property
-    def moved(self) -> int:
+    def moved(self) -> bool:
         """
-        How many octets were passed on so far, both ways.
+        Tell whether either peer has sent anything since this was asked last.
         """
-        back = 0 if self._other is None else self._other.pipe.octets
-        return self.pipe.octets + back
+        other = self._other
+        back = other is not None and other._moved()
+        return self._moved() or back
+
+    def _moved(self) -> bool:
+        came, self._came = self._came, False
+        if came:
+            self._lead(self._first)
+        return came
+
+    def _first(self, data: bytes) -> None:
+        self._came = True
+        self._lead(self._pipe.take)
+        self._pipe.take(data)
+
+    def _stop(self) -> None:
+        self._pipe.stop()
+        self._lead(self._pipe.take)
 
     def readConnectionLost(self) -> None:
         """
         The peer has closed its half.
         """
         self._ended = True
-        self.pipe.stop()
+        self._stop()
         self._unread.stop()
         if self._other is not None:
             endWriting(self._other.transport)
@@ -152,14 +191,14 @@ class _End:
         The connection is lost.
         """
         other, self._other = self._other, None
-        self.pipe.stop()
+        self._stop()
         self._unread.end()
         if other is None:
             return
         other._other = None
         if reason.check(ConnectionDone):
             # What was passed on is still to arrive. There is nobody to pass anything back to.
-            other.pipe.stop()
+            other._stop()
             other.transport.loseConnection()
         else:
             other.transport.abortConnection()
@@ -187,7 +226,7 @@ class RelayProtocol(ServerProtocol):
     _unreachable: Unreachable | None = None
     _early = b""
     _halfClosed = False
-    _idleTicks = _moved = 0
+    _idleTicks = 0
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -244,8 +283,7 @@ class RelayProtocol(ServerProtocol):
         """
         How many of the factory's idle checks there were since something last moved.
         """
-        if self._end is not None and (moved := self._end.moved) != self._moved:
-            self._moved = moved
+        if self._end is not None and self._end.moved():
             self._idleTicks = 0
         return self._idleTicks
 
@@ -275,17 +313,14 @@ class RelayProtocol(ServerProtocol):
         self._deadline.stop()
         self.idleTicks = 0
         note(self.transport, f"connected to {addressText(upstream.transport.getPeer())}")
-        self._end = end = _End(self.transport, self.factory.clock)
-        upstream.begin(end)
-        take = end.pipe.received
         if self.factory.host is not None:
-            self._rewriter = HostRewriter(self.factory.host, take, self._notRewritten)
-            take = self._rewriter.receive
-        # No call of ours is on the way of what arrives.
-        self.dataReceived = take  # type: ignore[method-assign]
+            self._rewriter = HostRewriter(self.factory.host, self._notRewritten)
+            self.dataReceived = self._rewriter.receive  # type: ignore[method-assign]
+        self._end = end = _End(self.transport, self.factory.clock, self._lead)
+        upstream.begin(end)
         early = self._takeBack()
         if early:
-            take(early)
+            self.dataReceived(early)
         if self._halfClosed:
             self.readConnectionLost()
         elif early:
@@ -300,6 +335,12 @@ class RelayProtocol(ServerProtocol):
         if self._upstream is not None:
             timedOut = reason.check(TimeoutError, TCPTimedOutError)
             self._giveUp(504 if timedOut else 502, errorText(reason.value))
+
+    def _lead(self, take: _Take) -> None:
+        if self._rewriter is None:
+            self.dataReceived = take  # type: ignore[assignment, method-assign]
+        else:
+            self._rewriter.passOn = take
 
     def _connect(self) -> None:
         factory = self.factory
@@ -403,13 +444,15 @@ class _UpstreamProtocol(Protocol):
         """
         Pass on from here on, what arrives to another end and what arrives there.
         """
-        self._end = end = _End(self.transport, self._client.factory.clock)
+        self._end = end = _End(self.transport, self._client.factory.clock, self._lead)
         end.join(client)
-        # As for the client; and without what Twisted's endpoints put between.
-        self.dataReceived = end.pipe.received  # type: ignore[method-assign]
+        # Without what Twisted's endpoints put between.
         if isinstance(self.transport, Connection):
             self.transport.protocol = self
         return end
+
+    def _lead(self, take: _Take) -> None:
+        self.dataReceived = take  # type: ignore[assignment, method-assign]
 
     def readConnectionLost(self) -> None:
         if self._end is not None:

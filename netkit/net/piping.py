@@ -59,6 +59,8 @@ class PipeSource:
 class PipeSink:
     """
     The sending half of a socket.
+
+    @ivar octets: how many octets were written to it.
     """
 
     def __init__(self, buffer: SendBuffer, write: Callable[[bytes], None]) -> None:
@@ -66,6 +68,7 @@ class PipeSink:
         @param buffer: the half.
         @param write: sends; raises why it cannot.
         """
+        self.octets = 0
         self._buffer = buffer
         self._write = write
 
@@ -73,6 +76,7 @@ class PipeSink:
         """
         Send.
         """
+        self.octets += len(data)
         self._write(data)
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:

@@ -505,8 +505,9 @@ class Socket:
             self.destroy(BudgetExceededError(f"{self.endpoint}: {error}"))
 
     async def _pipeTo(self, target: Socket, end: bool) -> int:
-        pipe = Pipe(PipeSource(self._hold), PipeSink(target._sendBuffer, target._push))
-        reading = self._read(self._receiveBuffer.pieces(pipe.received))
+        sink = PipeSink(target._sendBuffer, target._push)
+        pipe = Pipe(PipeSource(self._hold), sink)
+        reading = self._read(self._receiveBuffer.pieces(pipe.take))
         lost = target.closed
         lost.addCallbacks(lambda reason: reading.cancel(), lambda failure: None)
         try:
@@ -521,7 +522,7 @@ class Socket:
             self._hold(False)
         if end:
             await target.end()
-        return pipe.octets
+        return sink.octets
 
     async def _pipe(self, other: Socket) -> Piped:
         for socket in (self, other):

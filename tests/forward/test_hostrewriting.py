@@ -45,7 +45,8 @@ CASES = {
 def rewrite(data: bytes, size: int) -> bytes:
     out: list[bytes] = []
     reasons: list[str] = []
-    rewriter = HostRewriter(b"1.example", out.append, reasons.append)
+    rewriter = HostRewriter(b"1.example", reasons.append)
+    rewriter.passOn = out.append
     for start in range(0, len(data), size):
         rewriter.receive(data[start : start + size])
     rewriter.end()
@@ -69,7 +70,8 @@ def test_a_head_that_is_too_long_goes_through(size: int) -> None:
 def test_nothing_is_kept_but_heads() -> None:
     out: list[bytes] = []
     reasons: list[str] = []
-    rewriter = HostRewriter(b"1.example", out.append, reasons.append)
+    rewriter = HostRewriter(b"1.example", reasons.append)
+    rewriter.passOn = out.append
     rewriter.receive(POST[:-5])
     assert b"".join(out) == POSTED[:-5]
 
@@ -80,7 +82,8 @@ def test_nothing_is_kept_but_heads() -> None:
 )
 def test_why_it_gives_up(data: bytes, reason: str | None) -> None:
     reasons: list[str] = []
-    rewriter = HostRewriter(b"1.example", lambda octets: None, reasons.append)
+    rewriter = HostRewriter(b"1.example", reasons.append)
+    rewriter.passOn = lambda octets: None
     rewriter.receive(data)
     rewriter.receive(GET)
     assert len(reasons) == (reason is not None)
@@ -102,7 +105,8 @@ def test_nothing_else_is_touched(data: bytes) -> None:
     """
     out: list[bytes] = []
     reasons: list[str] = []
-    rewriter = HostRewriter(b"a", out.append, reasons.append)
+    rewriter = HostRewriter(b"a", reasons.append)
+    rewriter.passOn = out.append
     only = data.replace(b"hOsT:  a.example ", b"hOsT:  a")
     rewriter.receive(only)
     rewriter.end()

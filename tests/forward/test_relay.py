@@ -161,6 +161,43 @@ def test_what_the_upstream_sends_is_traffic() -> None:
     assert relayed.client.aborting
 
 
+@pytest.mark.parametrize("host", [None, b"b.example"])
+def test_what_the_client_sends_is_traffic(host: bytes | None) -> None:
+    """
+    Each time, with much or nothing in between two looks.
+    """
+    relayed = Relayed(idleTimeout=4.0, host=host)
+    relayed.upstream.succeed()
+    for pieces in (1, 3, 0, 2, 0, 0, 1):
+        for _ in range(pieces):
+            relayed.client.send(REQUEST)
+        relayed.clock.advance(1)
+    relayed.clock.pump([1] * 3)
+    assert not relayed.client.aborting
+    relayed.clock.advance(1)
+    assert relayed.client.aborting
+
+
+def test_one_that_nobody_sends_anything_over_is_idle_from_the_start() -> None:
+    relayed = Relayed(idleTimeout=4.0)
+    relayed.upstream.succeed()
+    relayed.clock.pump([1] * 4)
+    assert not relayed.client.aborting
+    relayed.clock.advance(1)
+    assert relayed.client.aborting
+
+
+def test_what_comes_when_the_other_one_is_gone_is_dropped(
+    fromTo: tuple[Connection, Connection],
+) -> None:
+    source, sink = fromTo
+    source.send(b"one")
+    sink.close()
+    source.send(b"late")
+    assert sink.value() == b"one"
+    assert source.disconnecting
+
+
 def test_connected_is_noted(relayed: Relayed) -> None:
     relayed.upstream.succeed()
     assert relayed.client.notes == ["connected to 192.168.1.1:54321"]
