@@ -52,7 +52,7 @@ class Outcome:
     @ivar seconds: in what time.
     @ivar server_seconds: of that, the server's processor time.
     @ivar server_waited: in how much of it the server could have run, and another program did.
-    @ivar own_share: the share of its core that the load generator took.
+    @ivar own_share: the share of its core that the load generator took, and who shares it.
     @ivar p50: the median of the times to the answer, in seconds.
     @ivar p99: the time that all but a hundredth stay below.
     """
@@ -74,6 +74,7 @@ def drive(
     warmup: float,
     seconds: float,
     rate: float | None = None,
+    beside: int | None = None,
 ) -> Outcome:
     """
     Put a load on a server.
@@ -81,6 +82,7 @@ def drive(
     @param warmup: how many seconds of it are not counted.
     @param seconds: how many are.
     @param rate: how many requests to send a second; as many as are answered, by default.
+    @param beside: the process that shares the load generator's core; none by default.
     @raise Unusable: the server did not answer as it should.
     """
     with _command(running, environment, load) as command:
@@ -94,6 +96,8 @@ def drive(
         ]
         if rate is not None:
             command += ["--mode", "paced", "--rate", str(rate)]
+        if beside is not None:
+            command += ["--beside", str(beside)]
         process = pinned(command, cores()[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         said, problem = process.communicate()
     if process.returncode:

@@ -57,7 +57,7 @@ class Sample:
     @ivar score: its result, in the unit of its measure.
     @ivar cost: the server's processor time for one unit of work, in seconds; 0 if not known.
     @ivar waited: the share of the time in which another program ran, and the server could have.
-    @ivar driver: the share of its core that the load generator had.
+    @ivar driver: the share of its core that the load generator had, and who shares it.
     """
 
     score: float
@@ -105,12 +105,14 @@ class Throughput:
     How much is done in a second, with the server doing nothing else.
 
     @ivar scale: how many units of work an exchange is.
+    @ivar beside: the process that shares the load generator's core, if one does.
     """
 
     load: Load
     unit: str
     place: Place = field(default_factory=Place)
     scale: float = 1.0
+    beside: int | None = None
     moreIsBetter = True
 
     def pairs(self, one: Contender, other: Contender, bounds: Bounds) -> Iterator[Samples]:
@@ -124,7 +126,12 @@ class Throughput:
 
     def _sample(self, running: Running, environment: Environment, bounds: Bounds) -> Sample:
         outcome = drive(
-            running, environment, self.load, warmup=bounds.warmup, seconds=bounds.seconds
+            running,
+            environment,
+            self.load,
+            warmup=bounds.warmup,
+            seconds=bounds.seconds,
+            beside=self.beside,
         )
         work = outcome.exchanges * self.scale
         return Sample(
@@ -139,7 +146,8 @@ class Throughput:
 class Relayed:
     """
     As L{Throughput}, of servers that pass all on to another one, which shares the core of the load
-    generator: the relay has its own, and its processor time is what counts.
+    generator. That one is to cost next to nothing: a relay that waits for it is woken for each
+    message, and its processor time is that of its waking up.
 
     @ivar throughput: what is measured of the relay.
     @ivar upstream: the other server.
@@ -160,7 +168,8 @@ class Relayed:
         with Running(self.upstream, Place(), one.environment) as upstream:
             os.sched_setaffinity(upstream.pid, {cores()[1]})
             place = Place(flags=(f"--to={upstream.address}",))
-            yield from replace(self.throughput, place=place).pairs(one, other, bounds)
+            throughput = replace(self.throughput, place=place, beside=upstream.pid)
+            yield from throughput.pairs(one, other, bounds)
 
 
 @dataclass(frozen=True)

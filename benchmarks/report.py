@@ -25,6 +25,11 @@ _DISTURBED = (
     "say little."
 )
 
+_LIMITED = (
+    "\\* The load generator was the limit, or close to it: for a relay, that with what it passes on "
+    "to."
+)
+
 Results = Sequence[tuple[Workload, Sequence[Comparison]]]
 
 _PACKAGES = (
@@ -93,7 +98,7 @@ def write(folder: Path, results: Results, environment: Environment, bounds: Boun
         if any(each.disturbed for each in measured):
             text += ["", _DISTURBED]
         if any(each.limited for each in measured):
-            text += ["", "\\* The load generator was the limit, or close to it."]
+            text += ["", _LIMITED]
     text += ["", "## Settings", "", "| server | settings |", "|---|---|"]
     text += [f"| {server.name} | {server.settings} |" for server in ALL]
     (folder / "RESULTS.md").write_text("\n".join([*text, ""]))

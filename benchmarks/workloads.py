@@ -556,7 +556,7 @@ WORKLOADS = (
     Workload(
         "forward-http-get",
         "HTTP GET, keep-alive, 50 connections, through a relay; without and with recording",
-        lambda: Relayed(Throughput(_http(octets.GET, octets.HELLO), "requests/s"), s.NETKIT_HTTP),
+        lambda: Relayed(Throughput(_http(octets.GET, octets.HELLO), "requests/s"), s.C_HTTP),
         _forwarders(
             (s.HAPROXY, 0.5),
             (s.NODE_FORWARD, 1.5),

@@ -9,7 +9,9 @@ import re
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from socket import SHUT_WR, create_connection
 from xml.etree import ElementTree
 
 import pytest
@@ -23,7 +25,7 @@ from benchmarks.payloads import varied
 from benchmarks.plot import draw
 from benchmarks.report import write
 from benchmarks.running import Place, Running
-from benchmarks.servers import C_ECHO, NETKIT_ECHO, NETKIT_FORWARD, onEpoll
+from benchmarks.servers import C_ECHO, C_HTTP, NETKIT_ECHO, NETKIT_FORWARD, onEpoll
 from benchmarks.workloads import WORKLOADS
 
 pytestmark = pytest.mark.skipif(
@@ -105,8 +107,39 @@ def test_what_is_no_throughput_is_measured_too(name: str, environment: Environme
     assert comparison.score > 0
 
 
-def test_a_relay_is_measured(environment: Environment) -> None:
-    measure = BY_NAME["forward-echo-64"].measure()
+@pytest.mark.parametrize("size", [1, 7, 2**20])
+def test_the_upstream_of_relays_answers_each_head(environment: Environment, size: int) -> None:
+    requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2 + b"GET / HTTP/1.1\r\n\r\r\n\r\n" + b"GET"
+    with (
+        Running(C_HTTP, Place(), environment) as running,
+        create_connection(("127.0.0.1", int(running.address))) as connection,
+    ):
+        for start in range(0, len(requests), size):
+            connection.sendall(requests[start : start + size])
+        connection.shutdown(SHUT_WR)
+        received = b"".join(iter(partial(connection.recv, 2**16), b""))
+    assert received.count(b"HTTP/1.1 200 OK") == received.count(b"\r\n\r\nHello, World!") == 3
+
+
+def test_who_shares_the_core_of_the_load_generator_counts_as_that(
+    environment: Environment,
+) -> None:
+    """
+    Nobody else can tell that a relay waited for its upstream.
+    """
+    measure = BY_NAME["echo-64"].measure()
+    assert isinstance(measure, Throughput)
+    # It takes a multiple of what the load generator does.
+    with Running(onEpoll(NETKIT_ECHO), Place(), environment) as running:
+        outcome = drive(
+            running, environment, measure.load, warmup=0.0, seconds=0.1, beside=running.pid
+        )
+    assert outcome.own_share * outcome.seconds > outcome.server_seconds
+
+
+@pytest.mark.parametrize("name", ["forward-echo-64", "forward-http-get"])
+def test_a_relay_is_measured(name: str, environment: Environment) -> None:
+    measure = BY_NAME[name].measure()
     contender = Contender(onEpoll(NETKIT_FORWARD), environment)
     comparison = compare(Comparison("one", "other", measure), contender, contender, TINY)
     assert comparison.problem == ""

@@ -32,6 +32,7 @@ struct options {
     bool tls;
     bool resume;              /* TLS sessions, each connection the last one's */
     pid_t watched;            /* whose processor time is measured, or 0 */
+    pid_t beside;             /* who shares our core, or 0 */
     struct bytes handshake;   /* sent once; answered by a head with status 101 */
     const char *accept;       /* what the answer to the handshake has to contain, or NULL */
     struct bytes *requests;   /* sent in turn; none where each is a connection of its own */

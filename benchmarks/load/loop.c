@@ -49,11 +49,12 @@ static bool finished;
 
 static void exchanged(struct connection *connection);
 
+/* With that of who shares our core: an upstream, of which a relay has to wait too. */
 static uint64_t own_time(void)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000u +
+    return (options.beside ? processor_time(options.beside) : 0) + (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000u +
            (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000u;
 }
 

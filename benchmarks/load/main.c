@@ -6,6 +6,7 @@
  *          [--expect FILE | --http FILE | --inflate FILE] [--expect-lengths N,N,...]
  *          [--mode closed|paced|reconnect|broadcast|idle] [--connections N] [--seconds S]
  *          [--warmup S] [--rate N] [--replies N] [--handshake FILE [--accept TEXT]] [--tls|--resume] [--watch PID]
+ *          [--beside PID]
  *
  * A file of several requests, one behind the other, has their --lengths: they are sent in turn,
  * whatever connection is the next to ask. A file of replies, one for each request, has its
@@ -169,6 +170,8 @@ static void parse(int count, char **words)
             options.rate = atof(value);
         else if (!strcmp(name, "--watch"))
             options.watched = atoi(value);
+        else if (!strcmp(name, "--beside"))
+            options.beside = atoi(value);
         else
             fail("%s: there is no such option", name);
     }

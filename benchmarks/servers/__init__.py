@@ -264,6 +264,9 @@ NETKIT_FORWARD = Server(
     "RelayFactory on the uvloop reactor, default limits",
     _UVLOOP,
 )
+C_HTTP = Server(
+    "C answers on epoll", "epoll_http.c", "what relays pass GETs on to; compiled with -O2"
+)
 C_FORWARD = Server(
     "C relay on epoll", "epoll_server.c", "one thread, one epoll, compiled with -O2: the floor"
 )
@@ -356,6 +359,7 @@ ALL = (
     TWISTED_WEBSOCKET,
     NETKIT_FORWARD,
     C_FORWARD,
+    C_HTTP,
     HAPROXY,
     NODE_FORWARD,
     UVLOOP_FORWARD,
