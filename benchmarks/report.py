@@ -26,8 +26,8 @@ _DISTURBED = (
 )
 
 _LIMITED = (
-    "\\* The load generator was the limit, or close to it: for a relay, that with what it passes on "
-    "to."
+    "\\* The load generator was the limit, or close to it: for a relay, that with what it passes "
+    "on to."
 )
 
 Results = Sequence[tuple[Workload, Sequence[Comparison]]]
