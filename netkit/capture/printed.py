@@ -5,7 +5,7 @@ The printed stream: what services show of what is recorded.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from twisted.internet.defer import Deferred
@@ -15,10 +15,10 @@ from zope.interface import implementer
 
 from ..base.outputstream import OutputStream
 from ..base.worker import Worker
-from ..wire.recording import Direction, Event
+from ..wire.recording import Direction, Event, PlainOctets
 from . import formats
 from .formats import Format, TerminalFormat
-from .recorder import ISink
+from .recorder import IPlainSink, asEvent
 from .records import Records
 from .views import Item, Kind, Views
 
@@ -65,7 +65,7 @@ def isSelected(item: Item, selection: Selection) -> bool:
     return selection is Selection.BOTH or item.direction == _DIRECTIONS[selection]
 
 
-@implementer(ISink)
+@implementer(IPlainSink)
 class PrintedStream:
     """
     Prints what is recorded, in a thread of its own: a reader that stalls holds up the recorded
@@ -92,7 +92,7 @@ class PrintedStream:
         self._selection = selection
         self._reactor = reactor
         self._views = Views(only=_DIRECTIONS.get(selection))
-        self._worker: Worker[list[Event] | None] = Worker(
+        self._worker: Worker[Sequence[Event | PlainOctets] | None] = Worker(
             "netkit output", self._print, reactor, finish=self._stream.close, maxQueued=maxQueued
         )
         self._records = Records(
@@ -115,7 +115,7 @@ class PrintedStream:
         """
         self._worker.onDrain(call)
 
-    def take(self, events: list[Event], size: int) -> None:
+    def take(self, events: Sequence[Event | PlainOctets], size: int) -> None:
         """
         Print what there is to print of events, as soon as may be.
         """
@@ -161,7 +161,7 @@ class PrintedStream:
         """
         return self._worker.stop().addErrback(self._abandoned)
 
-    def _print(self, events: list[Event] | None) -> None:
+    def _print(self, events: Sequence[Event | PlainOctets] | None) -> None:
         if events is None:
             try:
                 self._stream.reopen()
@@ -169,7 +169,8 @@ class PrintedStream:
                 self._reactor.callFromThread(self._tellFailed, error)
             return
         records, formats_, selection = self._records, self._formats, self._selection
-        for item in self._views.feed(events):
+        # One at a time: a list of them is all that a collector has to look at.
+        for item in self._views.feed(map(asEvent, events)):
             format = formats_.get(item.connection.service)
             if format is not None and isSelected(item, selection):
                 records.add(format(item), lined=format is not formats.text)

@@ -422,6 +422,61 @@ UPGRADE = (
 )
 
 
+def get(target: bytes) -> bytes:
+    return GET.replace(b"/path?query", target)
+
+
+@pytest.mark.parametrize(
+    ("request_", "wrong"),
+    [
+        (get(b"/other?a=%20&b=c%"), ""),
+        (get(b"/a HTTP/1.1"), "is not a method, a target and a version"),
+        (get(b"/a\r\nb: c"), "has no version"),
+        (get(b"/a#b"), "is not a target"),
+        (get(b"/%zz"), "is not a target"),
+        (get(b""), "a character that is not allowed there"),
+        (get(b"*"), "is not a target"),
+        (get(b"http://there/"), ""),
+        (get(b"/" + b"a" * 2**20), "the first line is longer"),
+        (GET.replace(b"GET", b"HEAD"), ""),
+        (GET.replace(b"GET", b"CONNECT"), "is not a target"),
+        (GET.replace(b"1.1", b"1.0"), ""),
+        (GET.replace(b"here", b"there"), ""),
+        (GET + GET, ""),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_requests_that_are_alike_and_those_that_are_not(request_: bytes, wrong: str) -> None:
+    """
+    Of each there is to see what there is where it comes by octet, and is like nothing.
+    """
+    dialogue = Dialogue()
+    sent = [GET, get(b"/one"), request_, GET]
+    for each in sent:
+        dialogue.received(each)
+    items = dialogue.items()
+    assert b"".join(map(octets, items)).startswith(b"".join(sent[:3]))
+    assert [item.about["target"] for item in items[:2]] == ["/path?query", "/one"]
+    if wrong:
+        assert wrong in items[2].wrong
+        assert items[2].offset == len(sent[0] + sent[1])
+        return
+    shown, alone = (
+        [(brief(item), item.about, item.offset) for item in each]
+        for each in (items, dialogue.items(byOctet=True))
+    )
+    assert shown == alone
+
+
+def test_an_alike_request_of_which_not_all_was_recorded_is_not_whole() -> None:
+    dialogue = Dialogue()
+    dialogue.received(GET)
+    dialogue.received(GET, length=2 * len(GET))
+    whole, cut = dialogue.items()
+    assert (whole.wrong, octets(cut)) == ("", GET)
+    assert cut.wrong == f"{len(GET)} of {2 * len(GET)} octets were recorded"
+
+
 def test_answers_that_are_alike_and_those_that_are_not() -> None:
     """
     Each answers its request, whoever looks at them: what switches the protocol, and what follows,

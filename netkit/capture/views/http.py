@@ -21,7 +21,7 @@ from ...wire.http import (
     ResponseHead,
     ResponseReceiver,
 )
-from ...wire.http.head import Head
+from ...wire.http.head import Head, is_origin_form
 from ...wire.recording import Closed, Direction, Dropped, Event, HalfClosed, Octets, Opened, Role
 from ...wire.websocket import handshake
 from .item import Item, Kind
@@ -69,7 +69,19 @@ _PLAIN = {
 }
 
 
-class _Like(NamedTuple):
+class _LikeRequest(NamedTuple):
+    """
+    A request without content that came whole, and alone. What differs by its target alone, which
+    stands between C{begin} and C{end}, says the same about all else.
+    """
+
+    head: RequestHead
+    asked: _Asked
+    begin: bytes
+    end: bytes
+
+
+class _LikeResponse(NamedTuple):
     """
     A response that came whole, and alone.
     """
@@ -169,6 +181,33 @@ class _Side:
         self._position += length
         self.receiver.receive(data)
         return () if len(data) == length else self.fail(time, cut(event))
+
+    def alike(self, event: Octets, head: RequestHead, target: bytes) -> Item:
+        """
+        Take octets that are a request without content, while this is C{idle}.
+
+        @param head: that of another request, from which it differs by its target alone.
+        @param target: its target.
+        @return: the request.
+        """
+        _, time, direction, data, length = event
+        item = Item(
+            self._opened,
+            time,
+            time,
+            Kind.REQUEST,
+            direction,
+            None,
+            data,
+            None,
+            partial(_about, head, self._sections, target),
+            offset=self._position,
+        )
+        self._position += length
+        self._began = time
+        if self._begun is not None:
+            self._begun(item)
+        return item
 
     def next(self, time: int) -> Item | None:
         """
@@ -311,9 +350,12 @@ class HTTPView:
         # What came behind a request that may switch to another protocol.
         self._held: list[Octets] | None = None
         self._heldSize = 0
+        # The last request, and one that others are like.
+        self._question: RequestHead | None = None
+        self._likeRequest: _LikeRequest | None = None
         # The last final response; one that others are like, where nobody looks at them.
         self._answer: ResponseHead | None = None
-        self._like: _Like | None = None
+        self._likeResponse: _LikeResponse | None = None
 
     def feed(self, event: Event) -> Iterable[Item]:
         """
@@ -328,6 +370,8 @@ class HTTPView:
         if event.direction is self._fromClient:
             if self._held is not None:
                 return self._hold(event)
+            if self._client.wanted and self._client.idle:
+                return self._seen(event)
             side, messages = self._client, self._requests
         elif self._server.wanted:
             side, messages = self._server, self._answers
@@ -336,6 +380,37 @@ class HTTPView:
         rest = side.receive(event)
         return chain(rest, messages(event.time)) if rest else messages(event.time)
 
+    def _seen(self, event: Octets) -> Iterable[Item]:
+        """
+        Take what the client sent behind whole messages: it is a message as well, mostly, and like
+        the one before.
+        """
+        client, asked, data = self._client, self._asked, event.data
+        like = self._likeRequest
+        if (
+            like is not None
+            and data.startswith(like.begin)
+            and data.endswith(like.end)
+            and is_origin_form(data, len(like.begin), len(data) - len(like.end))
+            and len(data) == event.length <= _MUCH
+            and len(asked) < _UNANSWERED
+        ):
+            asked.append(like.asked)
+            self._responses.request_sent(like.asked.method)
+            target = data[len(like.begin) : -len(like.end)]
+            return (client.alike(event, like.head, target),)
+        self._question = None
+        rest = client.receive(event)
+        items = self._requests(event.time)
+        question = self._question
+        if question is not None and client.idle and len(question.raw) == len(data):
+            plain = _PLAIN.get(question.method)
+            if plain is not None and plain is asked[-1] and not question.framing.has_content:
+                begin = question.method + b" "
+                end = data[len(begin) + len(question.target) :]
+                self._likeRequest = _LikeRequest(question, plain, begin, end)
+        return chain(rest, items) if rest else items
+
     def _unseen(self, event: Octets) -> Iterable[Item]:
         """
         Take what the server sent where nobody looks at it: which requests are answered counts.
@@ -343,7 +418,7 @@ class HTTPView:
         server, asked, data = self._server, self._asked, event.data
         method = asked[0].method if asked else b""
         alone = server.idle
-        like = self._like
+        like = self._likeResponse
         if (
             like is not None
             and alone
@@ -363,7 +438,7 @@ class HTTPView:
         if answer is not None and alone and server.idle:
             head = answer.raw
             if answer.framing.content_length == len(data) - len(head):
-                self._like = _Like(method, head, len(data))
+                self._likeResponse = _LikeResponse(method, head, len(data))
         return chain(rest, items)
 
     def _hold(self, event: Octets) -> Iterator[Item]:
@@ -416,6 +491,7 @@ class HTTPView:
         switches = head.framing.upgrade or head.method == b"CONNECT"
         plain = None if opens or switches else _PLAIN.get(head.method)
         self._asked.append(plain or _Asked(head.method, opens, switches))
+        self._question = head
         self._responses.request_sent(head.method)
         return Kind.HANDSHAKE if opens else Kind.REQUEST
 
@@ -494,10 +570,12 @@ class HTTPView:
             yield from view.feed(event)
 
 
-def _about(head: RequestHead | ResponseHead, sections: _Sections) -> dict[str, Any]:
+def _about(
+    head: RequestHead | ResponseHead, sections: _Sections, target: bytes = b""
+) -> dict[str, Any]:
     about: dict[str, Any]
     if isinstance(head, RequestHead):
-        about = {"method": _text(head.method), "target": _text(head.target)}
+        about = {"method": _text(head.method), "target": _text(target or head.target)}
     else:
         about = {"status": head.status, "reason": _text(head.reason)}
     about["version"] = _VERSIONS[head.minor]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 from ...wire.recording import Direction, Opened
@@ -132,11 +133,9 @@ class Item:
         """
         All its octets, an HTTP message's as they were on the wire, in pieces.
         """
-        if self.head:
-            yield self.head
+        head = (self.head,) if self.head else ()
         body = self.data if self.framed is None else self.framed
-        if body is not None:
-            yield from body.pieces()
+        return iter(head) if body is None else chain(head, body.pieces())
 
     def content(self) -> Iterator[bytes]:
         """
