@@ -18,9 +18,8 @@ from ..wire.recording import Direction, Event, Octets, PlainOctets
 #: in seconds.
 DELAY = 0.05
 
-# How many octets of memory wait for that at most: a processor's cache has them still when they are
-# looked at.
-_BATCH = 2**18
+# How many octets of memory wait for that at most.
+_BATCH = 2**20
 
 _new = tuple.__new__
 

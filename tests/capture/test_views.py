@@ -446,9 +446,9 @@ def get(target: bytes) -> bytes:
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_requests_that_are_alike_and_those_that_are_not(request_: bytes, wrong: str) -> None:
+def test_requests_behind_whole_ones(request_: bytes, wrong: str) -> None:
     """
-    Of each there is to see what there is where it comes by octet, and is like nothing.
+    Of each there is to see what there is where it comes by octet, and none comes whole.
     """
     dialogue = Dialogue()
     sent = [GET, get(b"/one"), request_, GET]
@@ -468,7 +468,7 @@ def test_requests_that_are_alike_and_those_that_are_not(request_: bytes, wrong: 
     assert shown == alone
 
 
-def test_an_alike_request_of_which_not_all_was_recorded_is_not_whole() -> None:
+def test_a_request_of_which_not_all_was_recorded_is_not_whole() -> None:
     dialogue = Dialogue()
     dialogue.received(GET)
     dialogue.received(GET, length=2 * len(GET))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from ...wire.http import (
     ResponseHead,
     ResponseReceiver,
 )
-from ...wire.http.head import Head, is_origin_form
+from ...wire.http.head import Head
 from ...wire.recording import Closed, Direction, Dropped, Event, HalfClosed, Octets, Opened, Role
 from ...wire.websocket import handshake
 from .item import Item, Kind
@@ -69,19 +70,7 @@ _PLAIN = {
 }
 
 
-class _LikeRequest(NamedTuple):
-    """
-    A request without content that came whole, and alone. What differs by its target alone, which
-    stands between C{begin} and C{end}, says the same about all else.
-    """
-
-    head: RequestHead
-    asked: _Asked
-    begin: bytes
-    end: bytes
-
-
-class _LikeResponse(NamedTuple):
+class _Like(NamedTuple):
     """
     A response that came whole, and alone.
     """
@@ -182,32 +171,17 @@ class _Side:
         self.receiver.receive(data)
         return () if len(data) == length else self.fail(time, cut(event))
 
-    def alike(self, event: Octets, head: RequestHead, target: bytes) -> Item:
+    def alone(self, event: Octets, head: RequestHead | ResponseHead) -> Item:
         """
-        Take octets that are a request without content, while this is C{idle}.
+        Take octets that were read as one message without content, while this is C{idle}.
 
-        @param head: that of another request, from which it differs by its target alone.
-        @param target: its target.
-        @return: the request.
+        @param head: its head.
+        @return: the message.
         """
-        _, time, direction, data, length = event
-        item = Item(
-            self._opened,
-            time,
-            time,
-            Kind.REQUEST,
-            direction,
-            None,
-            data,
-            None,
-            partial(_about, head, self._sections, target),
-            offset=self._position,
-        )
-        self._position += length
+        _, time, _, data, length = event
         self._began = time
-        if self._begun is not None:
-            self._begun(item)
-        return item
+        self._position += length
+        return self._begin(head, data, time)
 
     def next(self, time: int) -> Item | None:
         """
@@ -227,7 +201,7 @@ class _Side:
             item = self._item
             if item is None:
                 assert isinstance(event, Head)
-                item = self._begin(event, time)
+                item = self._begin(event, event.raw, time)
                 content = receiver.take_content()
                 if content is None:
                     # No end is told of a request without content.
@@ -275,11 +249,10 @@ class _Side:
         item.wrong = wrong
         return (item,)
 
-    def _begin(self, head: RequestHead | ResponseHead, time: int) -> Item:
+    def _begin(self, head: RequestHead | ResponseHead, raw: bytes, time: int) -> Item:
         kind = self._headed(head)
         if not self.wanted:
             return self._unseen
-        raw = head.raw
         framing = head.framing
         item = Item(
             self._opened,
@@ -350,12 +323,9 @@ class HTTPView:
         # What came behind a request that may switch to another protocol.
         self._held: list[Octets] | None = None
         self._heldSize = 0
-        # The last request, and one that others are like.
-        self._question: RequestHead | None = None
-        self._likeRequest: _LikeRequest | None = None
         # The last final response; one that others are like, where nobody looks at them.
         self._answer: ResponseHead | None = None
-        self._likeResponse: _LikeResponse | None = None
+        self._like: _Like | None = None
 
     def feed(self, event: Event) -> Iterable[Item]:
         """
@@ -370,8 +340,8 @@ class HTTPView:
         if event.direction is self._fromClient:
             if self._held is not None:
                 return self._hold(event)
-            if self._client.wanted and self._client.idle:
-                return self._seen(event)
+            if self._client.idle and len(self._asked) < _UNANSWERED:
+                return self._whole(event)
             side, messages = self._client, self._requests
         elif self._server.wanted:
             side, messages = self._server, self._answers
@@ -380,36 +350,24 @@ class HTTPView:
         rest = side.receive(event)
         return chain(rest, messages(event.time)) if rest else messages(event.time)
 
-    def _seen(self, event: Octets) -> Iterable[Item]:
+    def _whole(self, event: Octets) -> Iterable[Item]:
         """
-        Take what the client sent behind whole messages: it is a message as well, mostly, and like
-        the one before.
+        Take what the client sent behind whole messages: most of that is one as well, and has no
+        content.
         """
-        client, asked, data = self._client, self._asked, event.data
-        like = self._likeRequest
-        if (
-            like is not None
-            and data.startswith(like.begin)
-            and data.endswith(like.end)
-            and is_origin_form(data, len(like.begin), len(data) - len(like.end))
-            and len(data) == event.length <= _MUCH
-            and len(asked) < _UNANSWERED
-        ):
-            asked.append(like.asked)
-            self._responses.request_sent(like.asked.method)
-            target = data[len(like.begin) : -len(like.end)]
-            return (client.alike(event, like.head, target),)
-        self._question = None
-        rest = client.receive(event)
-        items = self._requests(event.time)
-        question = self._question
-        if question is not None and client.idle and len(question.raw) == len(data):
-            plain = _PLAIN.get(question.method)
-            if plain is not None and plain is asked[-1] and not question.framing.has_content:
-                begin = question.method + b" "
-                end = data[len(begin) + len(question.target) :]
-                self._likeRequest = _LikeRequest(question, plain, begin, end)
-        return chain(rest, items) if rest else items
+        client, data = self._client, event.data
+        head = None
+        if len(data) == event.length:
+            # Who asks for what is next is told what is wrong.
+            with suppress(RemoteProtocolError):
+                head = client.receiver.receive_alone(data)
+        if head is None:
+            rest = client.receive(event)
+            return chain(rest, self._requests(event.time))
+        item = client.alone(event, head)
+        if self._asked[-1].switches:
+            self._held, self._heldSize = [], 0
+        return (item,) if client.wanted else ()
 
     def _unseen(self, event: Octets) -> Iterable[Item]:
         """
@@ -418,7 +376,7 @@ class HTTPView:
         server, asked, data = self._server, self._asked, event.data
         method = asked[0].method if asked else b""
         alone = server.idle
-        like = self._likeResponse
+        like = self._like
         if (
             like is not None
             and alone
@@ -438,7 +396,7 @@ class HTTPView:
         if answer is not None and alone and server.idle:
             head = answer.raw
             if answer.framing.content_length == len(data) - len(head):
-                self._likeResponse = _LikeResponse(method, head, len(data))
+                self._like = _Like(method, head, len(data))
         return chain(rest, items)
 
     def _hold(self, event: Octets) -> Iterator[Item]:
@@ -491,7 +449,6 @@ class HTTPView:
         switches = head.framing.upgrade or head.method == b"CONNECT"
         plain = None if opens or switches else _PLAIN.get(head.method)
         self._asked.append(plain or _Asked(head.method, opens, switches))
-        self._question = head
         self._responses.request_sent(head.method)
         return Kind.HANDSHAKE if opens else Kind.REQUEST
 
@@ -570,12 +527,10 @@ class HTTPView:
             yield from view.feed(event)
 
 
-def _about(
-    head: RequestHead | ResponseHead, sections: _Sections, target: bytes = b""
-) -> dict[str, Any]:
+def _about(head: RequestHead | ResponseHead, sections: _Sections) -> dict[str, Any]:
     about: dict[str, Any]
     if isinstance(head, RequestHead):
-        about = {"method": _text(head.method), "target": _text(target or head.target)}
+        about = {"method": _text(head.method), "target": _text(head.target)}
     else:
         about = {"status": head.status, "reason": _text(head.reason)}
     about["version"] = _VERSIONS[head.minor]

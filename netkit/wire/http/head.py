@@ -34,7 +34,6 @@ _AUTHORITY_FORM = re.compile(HOST + PORT)
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t -~\x80-\xff]*+))?+\r\n")
 
 _PATH_FULL = re.compile(_PATH)
-_ORIGIN_FORM = re.compile(rb"/" + _PATH + _QUERY + rb"?+")
 _TOKEN = re.compile(TOKEN)
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
 
@@ -292,13 +291,6 @@ def is_path(path: bytes) -> bool:
     Whether something can be the path of a request target in origin-form.
     """
     return path.startswith(b"/") and _PATH_FULL.fullmatch(path) is not None
-
-
-def is_origin_form(octets: bytes, start: int, end: int) -> bool:
-    """
-    Whether some of some octets can be a request target in origin-form (RFC 9112 section 3.2.1).
-    """
-    return _ORIGIN_FORM.fullmatch(octets, start, end) is not None
 
 
 def _line_too_long(limit: int, code: int) -> HTTPProtocolError:
