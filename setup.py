@@ -17,6 +17,7 @@ setup(
         )
         for package in (
             "netkit.operation.exchanges",
+            "netkit.reactor.channels",
             "netkit.wire.http.scanning",
             "netkit.wire.recording.contents",
             "netkit.wire.websocket.codec",

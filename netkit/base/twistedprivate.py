@@ -76,6 +76,7 @@ __all__ = [
     "logPrefix",
     "pauseProducer",
     "plainSignalHandling",
+    "putBack",
     "queuedSize",
     "releaseConnector",
     "removeInternalReader",
@@ -390,6 +391,14 @@ def takeQueue(connection: FileDescriptor) -> list[bytes]:
         connection._tempDataBuffer = []
         connection._tempDataLen = 0
     return queue
+
+
+def putBack(connection: FileDescriptor, unsent: list[bytes]) -> None:
+    """
+    Have octets sent before what waits in the queue.
+    """
+    connection._tempDataBuffer[:0] = unsent
+    connection._tempDataLen += sum(map(len, unsent))
 
 
 def pauseProducer(connection: FileDescriptor) -> None:

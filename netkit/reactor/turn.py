@@ -7,12 +7,9 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from math import inf
-from time import monotonic
 from typing import Any
 
-# In seconds.
-_LONG = 0.001
+from netkit.reactor.channels import Poller
 
 # How often a producer may be asked for more when a turn ends, before the others have theirs.
 _ROUNDS = 4
@@ -58,13 +55,13 @@ class Turn:
     @ivar current: the connection whose callback is running, or the port that accepts one, or
         L{None}.
     @ivar natives: the connections whose socket uvloop has, and the ports whose socket it watches.
+    @ivar poller: has the channels of the connections.
     @ivar ending: whether somebody waits for the turn's end.
     @ivar number: that of the turn, of those whose end somebody waited for.
     """
 
     __slots__ = (
-        "_began",
-        "_timed",
+        "_polling",
         "_unflushed",
         "connecting",
         "context",
@@ -73,23 +70,24 @@ class Turn:
         "loop",
         "natives",
         "number",
+        "poller",
     )
 
-    def __init__(self, loop: AbstractEventLoop) -> None:
+    def __init__(self, loop: AbstractEventLoop, poller: Poller) -> None:
         """
         @param loop: the uvloop event loop.
+        @param poller: has the channels of the connections.
         """
         self.loop = loop
+        self.poller = poller
         self.context = copy_context()
         self.connecting: Context = self.context
         self.current: Any = None
         self.natives: set[Any] = set()
         self.ending = False
         self.number = 1
+        self._polling = False
         self._unflushed: list[Any] = []
-        # When the last turn began that is timed, and whether the next one will be.
-        self._began = -inf
-        self._timed = False
 
     def update(self) -> None:
         """
@@ -109,20 +107,6 @@ class Turn:
         finally:
             self.connecting = self.context
 
-    def isLong(self) -> bool:
-        """
-        Whether the turn takes so long that the others are to have theirs. So it may be said of one
-        that just began, where this was not asked in the one before.
-        """
-        if not self._timed:
-            self._timed = True
-            self.loop.call_soon(self._begins, context=self.context)
-        return monotonic() - self._began > _LONG
-
-    def _begins(self) -> None:
-        self._timed = False
-        self._began = monotonic()
-
     def flushSoon(self, stream: Any) -> None:
         """
         Call C{stream.turnEnded} when this turn is over.
@@ -136,7 +120,19 @@ class Turn:
         Count the next turn as another one.
         """
         self.ending = True
-        self.loop.call_soon(self._ended, context=self.context)
+        if not self._polling:
+            self.loop.call_soon(self._ended, context=self.context)
+
+    def poll(self) -> None:
+        """
+        Have connections receive and send what they can now: a turn of its own.
+        """
+        ending = self.ending
+        self._polling = True
+        self.poller.poll()
+        self._polling = False
+        if self.ending and not ending:
+            self._ended()
 
     def _ended(self) -> None:
         try:

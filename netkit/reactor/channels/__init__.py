@@ -1,0 +1,15 @@
+"""
+What moves the octets of connected sockets, so that a connection is told of them.
+
+In C where that was built (C{native.c}), in Python else (L{python}): the same classes, which the
+same tests are run on.
+"""
+
+from __future__ import annotations
+
+try:
+    from .native import Channel, Poller
+except ImportError:
+    from .python import Channel, Poller  # type: ignore[assignment] # the same in another language
+
+__all__ = ["Channel", "Poller"]

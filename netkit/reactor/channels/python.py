@@ -1,0 +1,296 @@
+"""
+The channels of a reactor, in Python.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextvars import Context
+from select import (
+    EPOLLERR,
+    EPOLLET,
+    EPOLLHUP,
+    EPOLLIN,
+    EPOLLOUT,
+    EPOLLRDHUP,
+    epoll,
+)
+from socket import socket
+from types import SimpleNamespace
+from typing import Any
+
+# So much is read at once, in octets.
+_READ = 256 * 1024
+
+# So many channels are told something at once; the others are the next ones.
+_TOLD = 256
+
+# So many pieces are written at once.
+_PIECES = 64
+
+# What is waited for; an error and the end of both halves are told in any case.
+_ARRIVALS = EPOLLIN | EPOLLRDHUP | EPOLLET
+
+# Nothing more will arrive behind what is there.
+_ENDING = EPOLLRDHUP | EPOLLHUP | EPOLLERR
+
+
+class Poller:
+    """
+    The channels of a reactor.
+    """
+
+    def __init__(
+        self,
+        received: Callable[[Any, bytes], object],
+        ended: Callable[[Any], object],
+        stalled: Callable[[Any], object],
+        drained: Callable[[Any], object],
+        failed: Callable[[Any], object],
+    ) -> None:
+        """
+        All are called with the owner of a channel.
+
+        @param received: something arrived, which it is called with too, in the channel's context.
+        @param ended: nothing more will arrive.
+        @param stalled: the kernel did not take all that was written.
+        @param drained: now it has.
+        @param failed: the socket has an error; nothing is read any more, and nothing sent.
+        """
+        self.received = received
+        self.ended = ended
+        self.stalled = stalled
+        self.drained = drained
+        self.failed = failed
+        self.set = epoll()
+        self.channels: dict[int, Channel] = {}
+
+    def fileno(self) -> int:
+        """
+        Tell the descriptor that can be read from when there is something to do.
+        """
+        return self.set.fileno()
+
+    def poll(self) -> None:
+        """
+        Receive what arrived, and send what can be sent now.
+        """
+        for descriptor, events in self.set.poll(0, _TOLD):
+            channel = self.channels.get(descriptor)
+            if channel is not None:
+                channel.attend(events)
+
+
+class Channel:
+    """
+    The octets of a connected socket. It does not read before it is resumed.
+
+    The kernel's set is edge-triggered: it tells once that something arrived. So it need not be
+    told that a connection pauses, which may be for each message; what it told meanwhile is noted,
+    and it is asked again where more may be there than was read.
+
+    @ivar unsent: how many octets the kernel has not taken yet.
+    """
+
+    __slots__ = (
+        "_context",
+        "_descriptor",
+        "_ended",
+        "_offset",
+        "_owner",
+        "_poller",
+        "_queue",
+        "_reading",
+        "_socket",
+        "_told",
+        "unsent",
+    )
+
+    def __init__(self, poller: Poller, socket: socket, context: Context, owner: Any) -> None:
+        """
+        @param poller: that of the reactor.
+        @param socket: does not block.
+        @param context: in which the owner is told what arrived.
+        @param owner: whom all callbacks are about.
+        """
+        self._poller = poller
+        self._socket: socket | None = socket
+        self._descriptor = socket.fileno()
+        self._context = context
+        self._owner = owner
+        # What the kernel did not take yet, and how much of the first piece it did.
+        self._queue: list[bytes] = []
+        self._offset = 0
+        self._reading = self._ended = False
+        # That something arrived, or may have, while it did not read.
+        self._told = False
+        self.unsent = 0
+        poller.set.register(self._descriptor, _ARRIVALS)
+        poller.channels[self._descriptor] = self
+
+    def write(self, data: bytes) -> None:
+        """
+        Send octets, behind those that are to be sent.
+        """
+        self.writelines([data])
+
+    def writelines(self, pieces: list[bytes]) -> None:
+        """
+        Send a list of octets, which is given away, behind those that are to be sent.
+        """
+        size = sum(map(len, pieces))
+        if self._socket is None or not size:
+            return
+        stalled = self.unsent
+        self._queue += pieces
+        self.unsent += size
+        if not stalled:
+            try:
+                self._flush()
+            except OSError:
+                self._failed()
+                return
+            if self.unsent:
+                self._watch()
+                self._call(self._poller.stalled, self._owner)
+
+    def pause(self) -> None:
+        """
+        Read no more.
+        """
+        self._reading = False
+
+    def resume(self) -> None:
+        """
+        Read.
+        """
+        if self._socket is not None and not self._ended:
+            self._reading = True
+            self._readOn()
+
+    def close(self) -> list[bytes]:
+        """
+        Let go of the socket, which stays open, and of the owner.
+
+        @return: what was to be sent.
+        """
+        if self._socket is not None:
+            self._poller.set.unregister(self._descriptor)
+            del self._poller.channels[self._descriptor]
+            self._socket = self._owner = None
+            self._reading = False
+        unsent = self._queue
+        if unsent:
+            unsent[0] = unsent[0][self._offset :]
+        self._forget()
+        return unsent
+
+    @staticmethod
+    def _call(callback: Callable[..., object], *args: Any) -> None:
+        """
+        Call the owner back. Nobody is there who could be told of an error.
+        """
+        try:
+            callback(*args)
+        except BaseException as error:
+            sys.unraisablehook(
+                SimpleNamespace(
+                    exc_type=type(error),
+                    exc_value=error,
+                    exc_traceback=error.__traceback__,
+                    err_msg=None,
+                    object=args[0],
+                )
+            )
+
+    def attend(self, events: int) -> None:
+        """
+        Do what the kernel told of this channel.
+        """
+        if self.unsent and events & (EPOLLOUT | EPOLLHUP | EPOLLERR):
+            try:
+                self._flush()
+            except OSError:
+                self._failed()
+                return
+            if not self.unsent:
+                self._watch()
+                self._call(self._poller.drained, self._owner)
+        if self._socket is not None and events & (EPOLLIN | _ENDING):
+            self._receive(events)
+
+    def _receive(self, events: int) -> None:
+        """
+        Read once: then it is another one's turn.
+        """
+        if not self._reading:
+            self._told = True
+            return
+        assert self._socket is not None
+        try:
+            data = self._socket.recv(_READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._failed()
+            return
+        if not data:
+            self._reading = False
+            self._ended = True
+            self._call(self._poller.ended, self._owner)
+            return
+        # Of what was there before the kernel was asked, it tells no more.
+        if len(data) == _READ or events & _ENDING:
+            self._told = True
+        self._call(self._context.run, self._poller.received, self._owner, data)
+        if self._reading:
+            self._readOn()
+
+    def _readOn(self) -> None:
+        if self._told:
+            self._told = False
+            self._watch()
+
+    def _watch(self) -> None:
+        """
+        Have the kernel tell, from now on, what it has to tell now as well.
+        """
+        self._poller.set.modify(self._descriptor, _ARRIVALS | (EPOLLOUT if self.unsent else 0))
+
+    def _flush(self) -> None:
+        """
+        Write what is in the queue, until the kernel takes no more.
+
+        @raise OSError: as the socket does.
+        """
+        assert self._socket is not None
+        while self.unsent:
+            pieces: list[bytes | memoryview] = list(self._queue[:_PIECES])
+            pieces[0] = memoryview(pieces[0])[self._offset :]
+            try:
+                written = self._socket.sendmsg(pieces)
+            except BlockingIOError:
+                return
+            self.unsent -= written
+            left, sent = written + self._offset, 0
+            while sent < len(self._queue) and left >= len(self._queue[sent]):
+                left -= len(self._queue[sent])
+                sent += 1
+            del self._queue[:sent]
+            self._offset = left
+            if written < sum(map(len, pieces)):
+                return
+
+    def _failed(self) -> None:
+        """
+        An error that a channel has is its end, which its owner is told once.
+        """
+        self._reading = False
+        self._ended = True
+        self._forget()
+        self._call(self._poller.failed, self._owner)
+
+    def _forget(self) -> None:
+        self._queue = []
+        self._offset = self.unsent = 0
