@@ -4,7 +4,15 @@ TCP connections, ports and connectors on uvloop's transports.
 
 from __future__ import annotations
 
-from socket import AF_INET, NI_NUMERICHOST, NI_NUMERICSERV, getnameinfo, socket
+from socket import (
+    AF_INET,
+    IPPROTO_TCP,
+    NI_NUMERICHOST,
+    NI_NUMERICSERV,
+    TCP_NODELAY,
+    getnameinfo,
+    socket,
+)
 from typing import Any
 
 from twisted.internet import tcp
@@ -42,6 +50,7 @@ class Server(StreamMixin, AcceptedConnection):
         if server is None:
             super().__init__(sock, protocol, client, server, sessionno, reactor)
             del self.fileno
+            self.setTcpNoDelay(True)
         else:
             self.initStream(native=True, reading=True)
             self.initAccepted(sock, protocol, client, server, sessionno, reactor)
@@ -54,6 +63,7 @@ class Client(StreamMixin, TCPClient):
     """
 
     def connectDone(self) -> None:
+        self.setTcpNoDelay(True)
         self.takeOver(super().connectDone)
 
 
@@ -63,6 +73,12 @@ class Port(PortMixin, tcp.Port):
     """
 
     transport: type[tcp.Server] = Server
+
+    def startListening(self) -> None:
+        super().startListening()
+        # What it accepts has that from it. The first write of a turn leaves at once, and the next
+        # one must not wait until the peer says that it has the first.
+        self.socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, True)
 
     def peerOf(self, address: Any) -> tuple[IAddress, Any]:
         if self.addressFamily == AF_INET:

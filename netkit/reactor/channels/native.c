@@ -15,12 +15,17 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* So much is read at once, in octets. */
-#define READ (256 * 1024)
+#define READ 256000
+
+/* In nanoseconds: one that has more to read than that takes waits until the others had theirs. */
+#define LONG 1000000
 
 /* So many channels are told something at once; the others are the next ones. */
 #define TOLD 256
@@ -45,6 +50,7 @@ typedef struct {
     PyObject *run;     /* what runs something in a context */
     Channel **channels; /* by their descriptors; these are no references */
     char *arrived;
+    long long began; /* when it began to poll, in nanoseconds */
     int size; /* of the table */
     int set;  /* the kernel's */
 } Poller;
@@ -113,6 +119,16 @@ watch(Channel *self, int how)
     epoll_ctl(self->poller->set, how, self->descriptor, &event);
 }
 
+/* Have the kernel tell what it has told before, if it is to be read. */
+static void
+read_on(Channel *self)
+{
+    if (self->reading && self->told) {
+        self->told = 0;
+        watch(self, EPOLL_CTL_MOD);
+    }
+}
+
 /* An error that a channel has is its end, which its owner is told once. */
 static void
 failed(Channel *self)
@@ -124,7 +140,17 @@ failed(Channel *self)
     call_back(self, FAILED, NULL);
 }
 
-/* Read once: then it is another one's turn. */
+static long long
+now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000000000ll + time.tv_nsec;
+}
+
+/* Read, while there is more than can be read at once; but not for long, when it is another one's
+   turn. */
 static void
 receive(Channel *self, unsigned int events)
 {
@@ -135,33 +161,34 @@ receive(Channel *self, unsigned int events)
         self->told = 1;
         return;
     }
-    do
-        length = recv(self->descriptor, self->poller->arrived, READ, 0);
-    while (length < 0 && errno == EINTR);
-    if (length == 0) {
-        self->reading = 0;
-        self->ended = 1;
-        call_back(self, ENDED, NULL);
-    }
-    else if (length < 0) {
-        if (errno != EAGAIN && errno != EWOULDBLOCK)
+    do {
+        do
+            length = recv(self->descriptor, self->poller->arrived, READ, 0);
+        while (length < 0 && errno == EINTR);
+        if (length == 0) {
+            self->reading = 0;
+            self->ended = 1;
+            call_back(self, ENDED, NULL);
+            return;
+        }
+        if (length < 0) {
+            if (errno != EAGAIN && errno != EWOULDBLOCK)
+                failed(self);
+            return;
+        }
+        if ((data = PyBytes_FromStringAndSize(self->poller->arrived, length)) == NULL) {
+            PyErr_WriteUnraisable(self->owner);
             failed(self);
-    }
-    else if ((data = PyBytes_FromStringAndSize(self->poller->arrived, length)) == NULL) {
-        PyErr_WriteUnraisable(self->owner);
-        failed(self);
-    }
-    else {
-        /* Of what was there before the kernel was asked, it tells no more. */
-        if (length == READ || events & ENDING)
-            self->told = 1;
+            return;
+        }
         call_back(self, RECEIVED, data);
         Py_DECREF(data);
-        if (self->told && self->reading) {
-            self->told = 0;
-            watch(self, EPOLL_CTL_MOD);
-        }
-    }
+        if (length < READ && !(events & ENDING))
+            return;
+    } while (self->reading && now() - self->poller->began < LONG);
+    /* Of what is there already, the kernel tells no more. */
+    self->told = 1;
+    read_on(self);
 }
 
 /* Forget so many octets, which were written. */
@@ -332,10 +359,7 @@ channel_resume(PyObject *object, PyObject *unused)
 
     if (self->descriptor >= 0 && !self->ended) {
         self->reading = 1;
-        if (self->told) {
-            self->told = 0;
-            watch(self, EPOLL_CTL_MOD);
-        }
+        read_on(self);
     }
     return none();
 }
@@ -410,7 +434,8 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->context = Py_NewRef(context);
     self->owner = Py_NewRef(owner);
     self->descriptor = descriptor;
-    if (epoll_ctl(self->poller->set, EPOLL_CTL_ADD, descriptor,
+    if (ioctl(descriptor, FIONBIO, &(int){1}) < 0 ||
+        epoll_ctl(self->poller->set, EPOLL_CTL_ADD, descriptor,
                   &(struct epoll_event){.events = ARRIVALS, .data.fd = descriptor}) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         self->descriptor = -1;
@@ -619,6 +644,7 @@ poller_poll(PyObject *object, PyObject *unused)
     Channel *channel;
     int at, count;
 
+    self->began = now();
     do
         count = epoll_wait(self->set, events, TOLD, 0);
     while (count < 0 && errno == EINTR);

@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextvars import Context
+from os import set_blocking
 from select import (
     EPOLLERR,
     EPOLLET,
@@ -17,11 +18,15 @@ from select import (
     epoll,
 )
 from socket import socket
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
 # So much is read at once, in octets.
-_READ = 256 * 1024
+_READ = 256_000
+
+# In seconds: one that has more to read than that takes waits until the others had theirs.
+_LONG = 0.001
 
 # So many channels are told something at once; the others are the next ones.
 _TOLD = 256
@@ -64,6 +69,8 @@ class Poller:
         self.drained = drained
         self.failed = failed
         self.set = epoll()
+        # When it began to poll.
+        self.began = 0.0
         self.channels: dict[int, Channel] = {}
 
     def fileno(self) -> int:
@@ -76,6 +83,7 @@ class Poller:
         """
         Receive what arrived, and send what can be sent now.
         """
+        self.began = monotonic()
         for descriptor, events in self.set.poll(0, _TOLD):
             channel = self.channels.get(descriptor)
             if channel is not None:
@@ -110,7 +118,7 @@ class Channel:
     def __init__(self, poller: Poller, socket: socket, context: Context, owner: Any) -> None:
         """
         @param poller: that of the reactor.
-        @param socket: does not block.
+        @param socket: from now on it does not block.
         @param context: in which the owner is told what arrived.
         @param owner: whom all callbacks are about.
         """
@@ -126,6 +134,7 @@ class Channel:
         # That something arrived, or may have, while it did not read.
         self._told = False
         self.unsent = 0
+        set_blocking(self._descriptor, False)
         poller.set.register(self._descriptor, _ARRIVALS)
         poller.channels[self._descriptor] = self
 
@@ -222,28 +231,30 @@ class Channel:
 
     def _receive(self, events: int) -> None:
         """
-        Read once: then it is another one's turn.
+        Read, while there is more than can be read at once; but not for long, when it is another
+        one's turn.
         """
-        if not self._reading:
-            self._told = True
-            return
-        assert self._socket is not None
-        try:
-            data = self._socket.recv(_READ)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._failed()
-            return
-        if not data:
-            self._reading = False
-            self._ended = True
-            self._call(self._poller.ended, self._owner)
-            return
-        # Of what was there before the kernel was asked, it tells no more.
-        if len(data) == _READ or events & _ENDING:
-            self._told = True
-        self._call(self._context.run, self._poller.received, self._owner, data)
+        poller = self._poller
+        while self._reading and self._socket is not None:
+            try:
+                data = self._socket.recv(_READ)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._failed()
+                return
+            if not data:
+                self._reading = False
+                self._ended = True
+                self._call(poller.ended, self._owner)
+                return
+            self._call(self._context.run, poller.received, self._owner, data)
+            if len(data) < _READ and not events & _ENDING:
+                return
+            if monotonic() - poller.began > _LONG:
+                break
+        # Of what is there already, the kernel tells no more.
+        self._told = True
         if self._reading:
             self._readOn()
 
