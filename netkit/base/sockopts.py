@@ -60,8 +60,8 @@ def setNoDelay(transport: ITCPTransport, enabled: bool) -> None:
 
 def disableDelay(transport: ITCPTransport) -> None:
     """
-    Send small writes at once, as L{setNoDelay} does. uvloop makes its sockets so, and to do it
-    again would be a part of what a handshake costs.
+    Send small writes at once, as L{setNoDelay} does. The uvloop reactor makes its sockets so, and
+    to do it again would be a part of what a handshake costs.
     """
     if not getattr(lowestTransport(transport), "native", False):
         setNoDelay(transport, True)

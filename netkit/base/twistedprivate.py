@@ -69,6 +69,7 @@ __all__ = [
     "halfClose",
     "handshakeDone",
     "initDescriptors",
+    "isAborting",
     "isHalfClosing",
     "isStarted",
     "isSupported",
@@ -406,6 +407,13 @@ def pauseProducer(connection: FileDescriptor) -> None:
     Have the producer pause if the buffers are full.
     """
     connection._maybePauseProducer()
+
+
+def isAborting(connection: tcp.Connection) -> bool:
+    """
+    Whether a connection is about to be aborted: nothing of what was written is to be sent.
+    """
+    return bool(connection._aborting)
 
 
 def isHalfClosing(connection: FileDescriptor) -> bool:

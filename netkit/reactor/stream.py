@@ -18,6 +18,7 @@ from netkit.base.malloc import raiseTrimThreshold
 from netkit.base.twistedprivate import (
     BufferedConnection,
     halfClose,
+    isAborting,
     isHalfClosing,
     isTLSAborted,
     pauseProducer,
@@ -67,9 +68,11 @@ class StreamMixin(BufferedConnection):
     at its end, in one system call, or when a producer has written much; so does everything that
     is not a plain write of bytes on a connection that is in order.
 
+    @ivar _begun: whether the turn in which it was connected is over.
     @ivar _channel: moves the bytes of one that is native.
     @ivar _context: in which its callbacks run, from when it is connected on.
     @ivar native: whether a channel has, or is about to have, the socket.
+    @ivar _failed: whether the kernel has an error for it.
     @ivar _flushed: how much of its share of the turn C{_flushedIn} it gave the kernel.
     @ivar _openMode: the write mode while all is in order, as it is again when something arrives.
     @ivar _reading: whether the application wants what arrives.
@@ -113,7 +116,7 @@ class StreamMixin(BufferedConnection):
         self._wroteIn = 0
         # Set on the instance: CPython's inline cache misses attributes that the class defines too.
         self._reading = reading
-        self._scheduled = self._failed = False
+        self._scheduled = self._begun = self._failed = False
         self._flushed = self._flushedIn = 0
 
     def takeOver(self, done: Callable[[], None]) -> None:
@@ -131,7 +134,8 @@ class StreamMixin(BufferedConnection):
 
     def begin(self) -> None:
         """
-        It is connected: have a channel move its bytes.
+        It is connected: have a channel move its bytes. Nothing is sent before this turn is over:
+        it may still be dropped, or be sent in another way.
         """
         turn = self._turn = self.reactor.turn
         self._context = turn.connecting
@@ -141,7 +145,6 @@ class StreamMixin(BufferedConnection):
         turn.natives.add(self)
         if self._reading:
             channel.resume()
-        # What is written while it is made may still be dropped, or be sent in another way.
         self._scheduled = True
         turn.flushSoon(self)
 
@@ -172,7 +175,7 @@ class StreamMixin(BufferedConnection):
         """
         Whether a native connection has something left to send.
         """
-        return self._scheduled or bool(self._channel.unsent)
+        return self._scheduled or self._channel.unsent > 0
 
     def getWriteBufferSize(self) -> int:
         """
@@ -345,7 +348,7 @@ class StreamMixin(BufferedConnection):
             return super().isSendBufferFull()
         channel, queued = self._channel, queuedSize(self)
         held: int = channel.unsent
-        if not held:
+        if self._begun and not held:
             if queued < _FULL * self.bufferSize:
                 return False
             # The producer need not wait for what the kernel takes at once.
@@ -383,7 +386,8 @@ class StreamMixin(BufferedConnection):
                 self.connectionLost(_LOST)
             elif self._scheduled:
                 self._scheduled = False
-                if self.native and not self.disconnected:
+                self._begun = True
+                if self.native and not (self.disconnected or isAborting(self)):
                     self._flush()
         except BaseException as error:
             self._raised(error)
