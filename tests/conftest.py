@@ -25,6 +25,7 @@ if os.environ.get("NETKIT_TEST_COMPILED") == "no":
     # As if there had been no compiler.
     for package in (
         "operation.exchanges",
+        "reactor.channels",
         "wire.http.scanning",
         "wire.recording.contents",
         "wire.websocket.codec",

@@ -1,6 +1,6 @@
 """
-The uvloop reactor: any Twisted program on uvloop's event loop, with uvloop's own stream
-transports under every TCP and UNIX connection.
+The uvloop reactor: any Twisted program on uvloop's event loop, with what moves octets in C under
+every TCP and UNIX connection.
 
 Selected with C{twistd --reactor=uvloop}, or with L{install} before anything imports
 C{twisted.internet.reactor}::
@@ -13,7 +13,8 @@ What is where:
   - C{core}: L{UvloopReactor} itself: run, stop, crash, threads, and which class serves what
   - C{turn}: what all connections share in a turn of the loop
   - C{timers}: delayed calls on uvloop's timers
-  - C{stream}: what a connection is once uvloop moves its bytes
+  - C{channels}: what reads and writes the sockets, in C and in Python
+  - C{stream}: what a connection is once a channel moves its octets
   - C{accepting}: ports' sockets, and those of what they accept
   - C{tcp}, C{unix}: the connections, ports and connectors that use them
   - C{children}: child processes, each watched on its own

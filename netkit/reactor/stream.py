@@ -469,7 +469,8 @@ class StreamMixin(BufferedConnection):
 
     def failed(self) -> None:
         """
-        The kernel has an error for this connection. Who writes is not to be told in the middle of it.
+        The kernel has an error for this connection. It ends when the turn does: who writes is not
+        to be told in the middle of it.
         """
         self._queueWrites()
         self._failed = True

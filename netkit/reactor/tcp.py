@@ -1,5 +1,5 @@
 """
-TCP connections, ports and connectors on uvloop's transports.
+TCP connections, ports and connectors on channels.
 """
 
 from __future__ import annotations

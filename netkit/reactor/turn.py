@@ -54,7 +54,8 @@ class Turn:
     @ivar connecting: the context for the connection that is being made.
     @ivar current: the connection whose callback is running, or the port that accepts one, or
         L{None}.
-    @ivar natives: the connections whose socket uvloop has, and the ports whose socket it watches.
+    @ivar natives: the connections whose socket a channel has, and the ports whose socket uvloop
+        watches.
     @ivar poller: has the channels of the connections.
     @ivar ending: whether somebody waits for the turn's end.
     @ivar number: that of the turn, of those whose end somebody waited for.

@@ -1,5 +1,5 @@
 """
-UNIX connections, ports and connectors on uvloop's transports.
+UNIX connections, ports and connectors on channels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from netkit.reactor.stream import StreamMixin
 
 class _DescriptorPassing(StreamMixin):
     """
-    A UNIX connection: native until file descriptors are to be sent or received, which uvloop
+    A UNIX connection: native until file descriptors are to be sent or received, which a channel
     cannot do.
     """
 

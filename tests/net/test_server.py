@@ -46,6 +46,7 @@ from netkit.base.transports import StreamTransport
 from netkit.net.accesslist import AccessList, Network
 from tests.narrow import present, tcpAddress
 from tests.net.results import now
+from tests.net.test_leaving import until
 
 LOCAL = "tcp:0:interface=127.0.0.1"
 
@@ -218,6 +219,7 @@ async def test_max_connections(serve: Serve, where: str) -> None:
     assert server.maxConnections == 1
     server.maxConnections = 2
     third = await net.createConnection(client(address))
+    await until(lambda: len(accepted) == 2)
     await accepted[0].write(b"1")
     assert await first.read(1) == b"1"
     await accepted[1].write(b"3")

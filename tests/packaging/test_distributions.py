@@ -24,16 +24,18 @@ ROOT = Path(__file__).parents[2]
 # What has a part in C, and a program that says which one is used of each.
 COMPILED = (
     "netkit/operation/exchanges",
+    "netkit/reactor/channels",
     "netkit/wire/http/scanning",
     "netkit/wire/recording/contents",
     "netkit/wire/websocket/codec",
 )
 USED = """
 from netkit.operation.exchanges import Tally
+from netkit.reactor.channels import Channel
 from netkit.wire.http.scanning import scan_request
 from netkit.wire.recording.contents import Sender
 from netkit.wire.websocket.codec import serialize_frame
-for used in Tally, scan_request, Sender, serialize_frame:
+for used in Tally, Channel, scan_request, Sender, serialize_frame:
     print(used.__module__)
 """
 
@@ -142,6 +144,7 @@ def test_without_a_compiler_it_is_python_alone(
     used = call(sys.executable, "-c", USED, cwd=tmp_path / "unpacked")
     assert used.split() == [
         "netkit.operation.exchanges.python",
+        "netkit.reactor.channels.python",
         "netkit.wire.http.scanning",
         "netkit.wire.recording.contents.python",
         "netkit.wire.websocket.codec.python",
@@ -244,6 +247,7 @@ def test_install_run_uninstall(
         f"netkit.{name}.native"
         for name in (
             "operation.exchanges",
+            "reactor.channels",
             "wire.http.scanning",
             "wire.recording.contents",
             "wire.websocket.codec",

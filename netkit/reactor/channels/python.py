@@ -115,16 +115,16 @@ class Channel:
         "unsent",
     )
 
-    def __init__(self, poller: Poller, socket: socket, context: Context, owner: Any) -> None:
+    def __init__(self, poller: Poller, connection: socket, context: Context, owner: Any) -> None:
         """
         @param poller: that of the reactor.
-        @param socket: from now on it does not block.
+        @param connection: from now on it does not block.
         @param context: in which the owner is told what arrived.
         @param owner: whom all callbacks are about.
         """
         self._poller = poller
-        self._socket: socket | None = socket
-        self._descriptor = socket.fileno()
+        self._socket: socket | None = connection
+        self._descriptor = connection.fileno()
         self._context = context
         self._owner = owner
         # What the kernel did not take yet, and how much of the first piece it did.
@@ -142,12 +142,24 @@ class Channel:
         """
         Send octets, behind those that are to be sent.
         """
-        self.writelines([data])
+        sent = 0
+        if not self.unsent and self._socket is not None:
+            try:
+                sent = self._socket.send(data)
+            except BlockingIOError:
+                pass
+            except OSError:
+                self._failed()
+                return
+        if sent < len(data):
+            self.writelines([data[sent:]])
 
     def writelines(self, pieces: list[bytes]) -> None:
         """
         Send a list of octets, which is given away, behind those that are to be sent.
         """
+        if not all(isinstance(piece, bytes) for piece in pieces):
+            raise TypeError("octets are bytes")
         size = sum(map(len, pieces))
         if self._socket is None or not size:
             return

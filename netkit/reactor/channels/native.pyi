@@ -1,0 +1,29 @@
+from collections.abc import Callable
+from contextvars import Context
+from socket import socket
+from typing import Any
+
+class Poller:
+    def __init__(
+        self,
+        received: Callable[[Any, bytes], object],
+        ended: Callable[[Any], object],
+        stalled: Callable[[Any], object],
+        drained: Callable[[Any], object],
+        failed: Callable[[Any], object],
+        /,
+    ) -> None: ...
+    def fileno(self) -> int: ...
+    def poll(self) -> None: ...
+
+class Channel:
+    unsent: int
+
+    def __init__(
+        self, poller: Poller, connection: socket, context: Context, owner: Any, /
+    ) -> None: ...
+    def write(self, data: bytes, /) -> None: ...
+    def writelines(self, pieces: list[bytes], /) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def close(self) -> list[bytes]: ...

@@ -1,0 +1,469 @@
+"""
+Channels, in both languages.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import struct
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from contextvars import Context, ContextVar, copy_context
+from select import select
+from typing import Any
+
+import pytest
+
+from tests.compiled import languages
+
+channels = languages("netkit.reactor.channels")
+
+# More than the kernel takes, and more than is read at once.
+LARGE = os.urandom(2**20) * 8
+
+variable = ContextVar[str]("variable")
+
+
+class Owner:
+    """
+    Notes what it is told.
+
+    @ivar then: what to do when it is told of something.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+        self.then: Callable[[str], object] = lambda _: None
+
+    def received(self, data: bytes) -> None:
+        self.told.append(data)
+        self.then("received")
+
+    def ended(self) -> None:
+        self.told.append("ended")
+        self.then("ended")
+
+    def stalled(self) -> None:
+        self.told.append("stalled")
+        self.then("stalled")
+
+    def drained(self) -> None:
+        self.told.append("drained")
+        self.then("drained")
+
+    def failed(self) -> None:
+        self.told.append("failed")
+        self.then("failed")
+
+
+class Fixture:
+    """
+    A poller, and channels whose peers are plain sockets.
+    """
+
+    def __init__(self, language: Any) -> None:
+        self.language = language
+        self.poller = language.Poller(
+            Owner.received, Owner.ended, Owner.stalled, Owner.drained, Owner.failed
+        )
+        self.sockets: list[socket.socket] = []
+
+    def pair(self, family: int = socket.AF_UNIX) -> tuple[Any, Owner, socket.socket]:
+        """
+        Make a channel that reads, its owner, and the peer's socket.
+        """
+        if family == socket.AF_UNIX:
+            ours, theirs = socket.socketpair()
+        else:
+            with socket.create_server(("127.0.0.1", 0)) as listening:
+                theirs = socket.create_connection(listening.getsockname())
+                ours, _ = listening.accept()
+        theirs.settimeout(10)
+        self.sockets += ours, theirs
+        owner = Owner()
+        channel = self.channel(ours, owner)
+        channel.resume()
+        return channel, owner, theirs
+
+    def channel(self, ours: socket.socket, owner: Owner, context: Context | None = None) -> Any:
+        return self.language.Channel(self.poller, ours, context or copy_context(), owner)
+
+    def isReady(self) -> bool:
+        """
+        Whether there is something to do.
+        """
+        return bool(select([self.poller.fileno()], [], [], 0)[0])
+
+    def pollUntil(self, done: Callable[[], object]) -> None:
+        """
+        Poll, whenever there is something to do.
+        """
+        while not done():
+            assert select([self.poller.fileno()], [], [], 10)[0], "there is nothing to do"
+            self.poller.poll()
+
+
+@pytest.fixture
+def made(channels: Any) -> Iterator[Fixture]:
+    fixture = Fixture(channels)
+    yield fixture
+    for each in fixture.sockets:
+        each.close()
+
+
+@pytest.fixture(params=[socket.AF_UNIX, socket.AF_INET], ids=["unix", "tcp"])
+def family(request: pytest.FixtureRequest) -> int:
+    kind: int = request.param
+    return kind
+
+
+def test_delivers_what_arrives(made: Fixture, family: int) -> None:
+    _, owner, theirs = made.pair(family)
+    theirs.send(b"one")
+    made.pollUntil(lambda: owner.told)
+    theirs.send(b"two")
+    made.pollUntil(lambda: len(owner.told) == 2)
+    assert owner.told == [b"one", b"two"]
+    assert not made.isReady()
+
+
+def test_delivers_in_its_context(made: Fixture) -> None:
+    ours, theirs = socket.socketpair()
+    made.sockets += ours, theirs
+    context = copy_context()
+    context.run(variable.set, "there")
+    owner = Owner()
+    owner.then = lambda _: owner.told.append(variable.get("elsewhere"))
+    channel = made.channel(ours, owner, context)
+    channel.resume()
+    theirs.send(b"data")
+    theirs.close()
+    made.pollUntil(lambda: "ended" in owner.told)
+    assert owner.told == [b"data", "there", "ended", "elsewhere"]
+
+
+def test_does_not_block(made: Fixture) -> None:
+    channel, owner, _ = made.pair()
+    assert not made.sockets[0].gettimeout()
+    channel.write(LARGE)
+    assert owner.told == ["stalled"]
+
+
+def test_reads_more_than_it_can_at_once(made: Fixture, family: int) -> None:
+    _, owner, theirs = made.pair(family)
+    theirs.setblocking(False)
+    sent = 0
+    while sent < len(LARGE):
+        try:
+            sent += theirs.send(LARGE[sent : sent + 2**20])
+        except BlockingIOError:
+            made.poller.poll()
+    made.pollUntil(lambda: sum(map(len, owner.told)) == sent)
+    assert b"".join(owner.told) == LARGE[:sent]
+
+
+def test_reads_nothing_before_it_is_resumed(made: Fixture) -> None:
+    ours, theirs = socket.socketpair()
+    made.sockets += ours, theirs
+    owner = Owner()
+    channel = made.channel(ours, owner)
+    theirs.send(b"early")
+    made.poller.poll()
+    assert owner.told == []
+    # Nor does it keep the poller busy.
+    assert not made.isReady()
+    channel.resume()
+    made.pollUntil(lambda: owner.told)
+    assert owner.told == [b"early"]
+
+
+def test_pauses(made: Fixture, family: int) -> None:
+    channel, owner, theirs = made.pair(family)
+    for number in range(3):
+        channel.pause()
+        theirs.send(b"%d" % number)
+        made.poller.poll()
+        assert len(owner.told) == number
+        channel.resume()
+        made.pollUntil(lambda: len(owner.told) > number)  # noqa: B023
+    assert owner.told == [b"0", b"1", b"2"]
+
+
+def test_pauses_when_it_is_told(made: Fixture) -> None:
+    channel, owner, theirs = made.pair()
+    owner.then = lambda _: channel.pause()
+    theirs.setblocking(False)
+    sent = 0
+    try:
+        while True:
+            sent += theirs.send(LARGE[sent : sent + 100_000])
+    except BlockingIOError:
+        pass
+    theirs.shutdown(socket.SHUT_WR)
+    pieces = 0
+    while "ended" not in owner.told:
+        made.pollUntil(lambda: len(owner.told) > pieces)  # noqa: B023
+        pieces += 1
+        assert len(owner.told) == pieces
+        made.poller.poll()
+        assert len(owner.told) == pieces
+        channel.resume()
+    assert b"".join(owner.told[:-1]) == LARGE[:sent]
+
+
+def test_is_told_of_the_end_once(made: Fixture, family: int) -> None:
+    channel, owner, theirs = made.pair(family)
+    theirs.send(b"last")
+    theirs.shutdown(socket.SHUT_WR)
+    made.pollUntil(lambda: "ended" in owner.told)
+    channel.resume()
+    made.poller.poll()
+    assert owner.told == [b"last", "ended"]
+    channel.write(b"answer")
+    assert theirs.recv(100) == b"answer"
+
+
+def test_is_told_of_the_end_behind_what_was_paused(made: Fixture) -> None:
+    channel, owner, theirs = made.pair()
+    channel.pause()
+    theirs.send(b"last")
+    theirs.close()
+    made.poller.poll()
+    made.poller.poll()
+    assert owner.told == []
+    channel.resume()
+    made.pollUntil(lambda: "ended" in owner.told)
+    assert owner.told == [b"last", "ended"]
+
+
+def test_sends_at_once(made: Fixture, family: int) -> None:
+    channel, owner, theirs = made.pair(family)
+    channel.write(b"one")
+    channel.writelines([b" ", b"", b"two"])
+    channel.write(b"")
+    channel.writelines([])
+    assert theirs.recv(7, socket.MSG_WAITALL) == b"one two"
+    assert (channel.unsent, owner.told) == (0, [])
+
+
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_sends_what_the_kernel_did_not_take(made: Fixture, family: int, in_pieces: bool) -> None:
+    channel, owner, theirs = made.pair(family)
+    if in_pieces:
+        channel.writelines([LARGE[at : at + 40_001] for at in range(0, len(LARGE), 40_001)])
+    else:
+        channel.write(LARGE)
+    assert owner.told == ["stalled"]
+    assert 0 < channel.unsent < len(LARGE)
+    before = channel.unsent
+    channel.write(b"more")
+    channel.writelines([b" and", b" more"])
+    assert channel.unsent == before + 13
+    received = bytearray()
+    while len(received) < len(LARGE) + 13:
+        received += theirs.recv(2**20)
+        made.poller.poll()
+    assert received == LARGE + b"more and more"
+    assert (channel.unsent, owner.told) == (0, ["stalled", "drained"])
+    assert not made.isReady()
+    channel.write(b"again")
+    assert theirs.recv(100) == b"again"
+
+
+def test_may_write_when_it_is_drained(made: Fixture) -> None:
+    channel, owner, theirs = made.pair()
+    rounds = 3
+
+    def then(what: str) -> None:
+        if what == "drained" and owner.told.count("drained") < rounds:
+            channel.write(LARGE)
+
+    owner.then = then
+    channel.write(LARGE)
+    received = 0
+    while received < rounds * len(LARGE):
+        received += len(theirs.recv(2**20))
+        made.poller.poll()
+    assert owner.told == ["stalled", "drained"] * rounds
+
+
+def test_receives_while_it_is_stalled(made: Fixture, family: int) -> None:
+    channel, owner, theirs = made.pair(family)
+    channel.write(LARGE)
+    theirs.send(b"data")
+    made.pollUntil(lambda: b"data" in owner.told)
+    assert channel.unsent
+
+
+def reset(theirs: socket.socket) -> None:
+    """
+    Close a TCP connection the hard way.
+    """
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    theirs.close()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_fails_where_the_peer_resets(made: Fixture, waits: bool) -> None:
+    channel, owner, theirs = made.pair(socket.AF_INET)
+    if waits:
+        channel.write(LARGE)
+        owner.told.clear()
+    reset(theirs)
+    made.pollUntil(lambda: owner.told)
+    assert owner.told == ["failed"]
+    assert channel.unsent == 0
+    made.poller.poll()
+    assert owner.told == ["failed"]
+
+
+def test_fails_where_it_writes_to_nobody(made: Fixture) -> None:
+    channel, owner, theirs = made.pair()
+    channel.pause()
+    theirs.close()
+    channel.write(b"data")
+    assert owner.told == ["failed"]
+    channel.resume()
+    made.poller.poll()
+    assert owner.told == ["failed"]
+    channel.writelines([b"more"])
+    assert set(owner.told) == {"failed"}
+
+
+def test_lets_go_of_what_it_has(made: Fixture) -> None:
+    channel, owner, theirs = made.pair()
+    theirs.send(b"unread")
+    assert channel.close() == []
+    assert channel.close() == []
+    for call in (channel.pause, channel.resume, made.poller.poll):
+        call()
+    channel.write(b"nothing")
+    channel.writelines([b"nothing"])
+    assert owner.told == []
+    # The socket is as it was.
+    ours = made.sockets[0]
+    assert ours.recv(100) == b"unread"
+    ours.send(b"still there")
+    assert theirs.recv(100) == b"still there"
+    # And may have a channel again.
+    again = made.channel(ours, owner)
+    again.resume()
+    theirs.send(b"new")
+    made.pollUntil(lambda: owner.told)
+    assert owner.told == [b"new"]
+
+
+def test_gives_back_what_it_did_not_send(made: Fixture) -> None:
+    channel, _, theirs = made.pair()
+    theirs.setblocking(False)
+    channel.write(LARGE)
+    channel.writelines([b"a", b"b"])
+    unsent = channel.unsent
+    pieces = channel.close()
+    assert channel.unsent == 0
+    assert sum(map(len, pieces)) == unsent
+    received = bytearray()
+    try:
+        while True:
+            received += theirs.recv(2**20)
+    except BlockingIOError:
+        pass
+    assert bytes(received) + b"".join(pieces) == LARGE + b"ab"
+
+
+def test_closes_another_one_that_was_ready(made: Fixture) -> None:
+    pairs = [made.pair() for _ in range(2)]
+
+    def closeBoth(_: str) -> None:
+        for channel, *_rest in pairs:
+            channel.close()
+
+    for _channel, owner, theirs in pairs:
+        owner.then = closeBoth
+        theirs.send(b"data")
+    made.poller.poll()
+    assert sorted(owner.told for _, owner, _ in pairs) == [[], [b"data"]]
+
+
+@pytest.mark.parametrize("when", ["received", "ended", "stalled", "drained", "failed"])
+def test_may_be_closed_when_it_is_told(made: Fixture, when: str) -> None:
+    channel, owner, theirs = made.pair(socket.AF_INET)
+    owner.then = lambda what: channel.close() if what == when else None
+    expected = b"data" if when == "received" else when
+    theirs.send(b"data")
+    if when in ("stalled", "drained"):
+        channel.write(LARGE)
+    if when == "drained":
+        theirs.setblocking(False)
+        while channel.unsent:
+            try:
+                theirs.recv(2**20)
+            except BlockingIOError:
+                made.poller.poll()
+    elif when == "failed":
+        reset(theirs)
+    else:
+        theirs.shutdown(socket.SHUT_WR)
+    if when != "stalled":
+        made.pollUntil(lambda: expected in owner.told)
+    made.poller.poll()
+    assert owner.told[-1] == expected
+
+
+def test_serves_many_at_once(made: Fixture) -> None:
+    pairs = [made.pair() for _ in range(300)]
+    for number, (_, _, theirs) in enumerate(pairs):
+        theirs.send(b"%d" % number)
+    made.pollUntil(lambda: all(owner.told for _, owner, _ in pairs))
+    assert [owner.told for _, owner, _ in pairs] == [[b"%d" % number] for number in range(300)]
+
+
+def test_an_error_of_an_owner_is_its_own(made: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda error: raised.append(error.exc_value))
+    pairs = [made.pair() for _ in range(2)]
+
+    def fail(what: str) -> None:
+        raise ValueError(what)
+
+    for _, owner, theirs in pairs:
+        owner.then = fail
+        theirs.send(b"data")
+    made.pollUntil(lambda: all(owner.told for _, owner, _ in pairs))
+    assert [str(error) for error in raised] == ["received"] * 2
+
+
+@pytest.mark.parametrize("wrong", ["text", None, 1])
+def test_takes_bytes_only(made: Fixture, wrong: Any) -> None:
+    channel, _, theirs = made.pair()
+    with pytest.raises(TypeError):
+        channel.write(wrong)
+    with pytest.raises(TypeError):
+        channel.writelines([b"right", wrong])
+    channel.write(b"right")
+    assert theirs.recv(100) == b"right"
+
+
+def test_takes_open_sockets_only(made: Fixture) -> None:
+    ours, theirs = socket.socketpair()
+    ours.close()
+    theirs.close()
+    with pytest.raises((ValueError, OSError)):
+        made.channel(ours, Owner())
+    with open(__file__) as file, pytest.raises(OSError, match="not permitted"):
+        made.channel(file, Owner())  # type: ignore[arg-type] # that is wrong
+
+
+def test_is_freed(made: Fixture) -> None:
+    ours, theirs = socket.socketpair()
+    made.sockets += ours, theirs
+    owner = Owner()
+    owner.channel = made.channel(ours, owner)  # type: ignore[attr-defined]
+    owner.channel.close()  # type: ignore[attr-defined]
+    gone = weakref.ref(owner)
+    del owner
+    gc.collect()
+    assert gone() is None
