@@ -52,7 +52,7 @@ class UvloopReactor(SignalHandlingHook, AsyncioSelectorReactor):
     """
     A reactor on a uvloop event loop.
 
-    A L{Poller} serves the stream connections, uvloop watches that and their ports, its timers serve
+    Channels serve the stream connections, uvloop watches them and their ports, its timers serve
     the delayed calls. Whatever else has a descriptor (connections that are being made, UDP,
     processes' pipes, serial lines, everything that is given to C{addReader} and C{addWriter}) is
     in a L{DescriptorSet}, Twisted's own epoll set, which is one descriptor more that the loop

@@ -11,8 +11,7 @@ import pytest_twisted
 from twisted.logger import LogEvent
 
 from netkit import net
-from tests.net.test_leaving import until
-from tests.net.test_server import LOCAL, Serve, client, serve
+from tests.net.test_server import LOCAL, Serve, client, serve, until
 
 __all__ = ["serve"]
 

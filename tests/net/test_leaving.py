@@ -23,7 +23,7 @@ from netkit.base.deadlines import LINGER
 from netkit.base.unread import PERIOD
 from tests.net.conftest import Connect
 from tests.net.results import now
-from tests.net.test_server import Timed, client, later
+from tests.net.test_server import Timed, client, later, until
 
 CONTENT = os.urandom(3 * 2**20)
 
@@ -43,11 +43,6 @@ def timed(clock: Clock) -> Any:
 
 async def turns(count: int = 20) -> None:
     for _ in range(count):
-        await later()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    while not condition():
         await later()
 
 

@@ -46,7 +46,6 @@ from netkit.base.transports import StreamTransport
 from netkit.net.accesslist import AccessList, Network
 from tests.narrow import present, tcpAddress
 from tests.net.results import now
-from tests.net.test_leaving import until
 
 LOCAL = "tcp:0:interface=127.0.0.1"
 
@@ -671,6 +670,11 @@ def later() -> Deferred[None]:
     from twisted.internet.task import deferLater
 
     return deferLater(reactor, 0)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():
+        await later()
 
 
 class nothing:

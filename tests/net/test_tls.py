@@ -27,8 +27,7 @@ from netkit import net
 from netkit.base.deadlines import LINGER
 from netkit.base.unread import PERIOD
 from tests.narrow import tcpAddress
-from tests.net.test_leaving import until
-from tests.net.test_server import Timed, later
+from tests.net.test_server import Timed, later, until
 
 # Twisted's own use of pyOpenSSL.
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
