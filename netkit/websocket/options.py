@@ -83,11 +83,15 @@ class WebSocketOptions:
         """
         if not self.deflate:
             return None
-        return DeflateSettings(
-            level=self.deflateLevel,
-            window_bits=self.deflateWindowBits,
-            context_takeover=self.deflateContextTakeover,
+        return _deflateSettings(
+            self.deflateLevel, self.deflateWindowBits, self.deflateContextTakeover
         )
+
+
+# Each handshake asks for these.
+@cache
+def _deflateSettings(level: int, windowBits: int, contextTakeover: bool) -> DeflateSettings:
+    return DeflateSettings(level=level, window_bits=windowBits, context_takeover=contextTakeover)
 
 
 @cache

@@ -104,8 +104,12 @@ def read_request(head: RequestHead) -> Offer:
     """
     # One pass over the fields, since nearly all of them matter.
     fields: dict[bytes, list[bytes]] = {}
-    for name, value in head.fields:
-        fields.setdefault(name.lower(), []).append(value)
+    for name, value in head.fields.pairs:
+        key = name.lower()
+        if key in fields:
+            fields[key].append(value)
+        else:
+            fields[key] = [value]
     if b"websocket" not in _options(fields, b"upgrade"):
         raise HTTPProtocolError("only WebSocket is spoken here: Upgrade: websocket", 426)
     if head.method != b"GET":
@@ -170,7 +174,9 @@ def accept(
                 f"{', '.join(offer.subprotocols) or 'it offers none'}"
             )
         octets += b"Sec-WebSocket-Protocol: %b\r\n" % subprotocol.encode()
-    agreed = deflate.accept(offer.extensions, settings) if settings is not None else None
+    agreed = None
+    if offer.extensions and settings is not None:
+        agreed = deflate.accept(offer.extensions, settings)
     if agreed is not None:
         octets += b"Sec-WebSocket-Extensions: %b\r\n" % format_extensions([agreed[0]])
     if fields:
