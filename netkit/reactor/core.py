@@ -41,7 +41,6 @@ from netkit.base.twistedprivate import (
 )
 from netkit.reactor import children, tcp, unix
 from netkit.reactor.descriptors import DescriptorSet
-from netkit.reactor.stream import newPoller
 from netkit.reactor.timers import Call, TimedCalls
 from netkit.reactor.turn import LogContext, Turn
 
@@ -71,7 +70,7 @@ class UvloopReactor(SignalHandlingHook, AsyncioSelectorReactor):
         self.eventloop = uvloop.new_event_loop() if eventloop is None else eventloop
         if self.eventloop.get_exception_handler() is None:
             self.eventloop.set_exception_handler(_logLoopError)
-        self.turn = Turn(self.eventloop, newPoller())
+        self.turn = Turn(self.eventloop)
         self._timedCalls = TimedCalls(
             self.eventloop, self.turn.context, lambda: self.seconds(), self._makeCalls
         )

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any
+from types import FunctionType
+from typing import Any, cast
 
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
@@ -27,7 +28,7 @@ from netkit.base.twistedprivate import (
     takeQueue,
     unsentSize,
 )
-from netkit.reactor.channels import Channel, Poller
+from netkit.reactor.channels import Channel
 
 _log = Logger()
 
@@ -52,6 +53,22 @@ _SHARE = 512 * 1024
 
 _DONE = Failure(CONNECTION_DONE)
 _LOST = Failure(CONNECTION_LOST)
+
+
+def ownCopy(method: Callable[..., Any]) -> Any:
+    """
+    Make a copy of a method for a class to have as its own. CPython notes in a function's code of
+    which class the objects were that it met, and looks attributes up the long way once there are
+    two; in a relay a connection of a server and one of a client take turns.
+    """
+    function = cast(FunctionType, method)
+    return FunctionType(
+        function.__code__.replace(),
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
 
 
 class StreamMixin(BufferedConnection):
@@ -483,16 +500,3 @@ class StreamMixin(BufferedConnection):
         failure = Failure(error)
         _log.failure("{stream}: unhandled error, the connection is closed", failure, stream=self)
         self.connectionLost(failure)
-
-
-def newPoller() -> Poller:
-    """
-    Make what has the channels of a reactor's connections.
-    """
-    return Poller(
-        StreamMixin.received,
-        StreamMixin.ended,
-        StreamMixin.stalled,
-        StreamMixin.drained,
-        StreamMixin.failed,
-    )

@@ -25,7 +25,7 @@ from netkit.base.twistedprivate import (
     ipv4Address,
 )
 from netkit.reactor.accepting import PortMixin
-from netkit.reactor.stream import StreamMixin
+from netkit.reactor.stream import StreamMixin, ownCopy
 
 
 class Server(StreamMixin, AcceptedConnection):
@@ -61,6 +61,9 @@ class Client(StreamMixin, TCPClient):
     """
     A connection that a connector makes: a descriptor while it connects.
     """
+
+    received = ownCopy(StreamMixin.received)
+    write = ownCopy(StreamMixin.write)
 
     def connectDone(self) -> None:
         self.setTcpNoDelay(True)

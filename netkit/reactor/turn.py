@@ -74,13 +74,12 @@ class Turn:
         "poller",
     )
 
-    def __init__(self, loop: AbstractEventLoop, poller: Poller) -> None:
+    def __init__(self, loop: AbstractEventLoop) -> None:
         """
         @param loop: the uvloop event loop.
-        @param poller: has the channels of the connections.
         """
         self.loop = loop
-        self.poller = poller
+        self.poller = Poller()
         self.context = copy_context()
         self.connecting: Context = self.context
         self.current: Any = None

@@ -66,9 +66,7 @@ class Fixture:
 
     def __init__(self, language: Any) -> None:
         self.language = language
-        self.poller = language.Poller(
-            Owner.received, Owner.ended, Owner.stalled, Owner.drained, Owner.failed
-        )
+        self.poller = language.Poller()
         self.sockets: list[socket.socket] = []
 
     def pair(self, family: int = socket.AF_UNIX) -> tuple[Any, Owner, socket.socket]:

@@ -39,15 +39,17 @@
 /* Nothing more will arrive behind what is there. */
 #define ENDING (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 
-enum { RECEIVED, ENDED, STALLED, DRAINED, FAILED, CALLBACKS };
+/* What an owner is told, by a method without arguments each. */
+enum { ENDED, STALLED, DRAINED, FAILED, METHODS };
+static const char *const method_names[METHODS] = {"ended", "stalled", "drained", "failed"};
 
 typedef struct Channel Channel;
 
 /* The channels of a reactor. */
 typedef struct {
     PyObject_HEAD
-    PyObject *callbacks[CALLBACKS];
-    PyObject *run;     /* what runs something in a context */
+    PyObject *methods[METHODS]; /* their names */
+    PyObject *run;              /* what runs something in a context */
     Channel **channels; /* by their descriptors; these are no references */
     char *arrived;
     long long began; /* when it began to poll, in nanoseconds */
@@ -61,6 +63,7 @@ struct Channel {
     Poller *poller;
     PyObject *owner;
     PyObject *context;
+    PyObject *received; /* the function that its owner's class has for what arrives */
     PyObject *queue;   /* what the kernel did not take yet: a list; NULL where it took all */
     Py_ssize_t offset; /* so much of the first piece it did take */
     Py_ssize_t unsent;
@@ -73,6 +76,7 @@ struct Channel {
 typedef struct {
     PyTypeObject *poller;
     PyTypeObject *channel;
+    PyObject *received; /* the name of the method */
 } State;
 
 /* In place of Py_RETURN_NONE: in the headers of Python 3.12 and later that counts no reference, as
@@ -83,27 +87,37 @@ none(void)
     return Py_NewRef(Py_None);
 }
 
-/* Call the owner back: with what arrived in the context of the connection, else as it is. Nobody
-   is there who could be told of an error. */
+/* Nobody is there who could be told of an error of the owner's. */
 static void
-call_back(Channel *self, int callback, PyObject *data)
+called(PyObject *owner, PyObject *result)
 {
-    PyObject *function = self->poller->callbacks[callback];
-    PyObject *owner = Py_NewRef(self->owner), *context, *result;
-
-    if (data == NULL)
-        result = PyObject_CallFunctionObjArgs(function, owner, NULL);
-    else {
-        context = Py_NewRef(self->context);
-        result = PyObject_CallFunctionObjArgs(self->poller->run, context, function, owner, data,
-                                              NULL);
-        Py_DECREF(context);
-    }
     if (result == NULL)
         PyErr_WriteUnraisable(owner);
     else
         Py_DECREF(result);
     Py_DECREF(owner);
+}
+
+/* Tell the owner something. */
+static void
+tell(Channel *self, int what)
+{
+    PyObject *owner = Py_NewRef(self->owner);
+
+    called(owner, PyObject_CallMethodObjArgs(owner, self->poller->methods[what], NULL));
+}
+
+/* Hand to the owner what arrived, in the context of the connection. */
+static void
+deliver(Channel *self, PyObject *data)
+{
+    PyObject *owner = Py_NewRef(self->owner), *context = Py_NewRef(self->context);
+    PyObject *received = Py_NewRef(self->received);
+
+    called(owner, PyObject_CallFunctionObjArgs(self->poller->run, context, received, owner, data,
+                                               NULL));
+    Py_DECREF(received);
+    Py_DECREF(context);
 }
 
 /* Have the kernel tell, from now on, what it has to tell now as well. */
@@ -137,7 +151,7 @@ failed(Channel *self)
     self->ended = 1;
     Py_CLEAR(self->queue);
     self->unsent = self->offset = 0;
-    call_back(self, FAILED, NULL);
+    tell(self, FAILED);
 }
 
 static long long
@@ -168,7 +182,7 @@ receive(Channel *self, unsigned int events)
         if (length == 0) {
             self->reading = 0;
             self->ended = 1;
-            call_back(self, ENDED, NULL);
+            tell(self, ENDED);
             return;
         }
         if (length < 0) {
@@ -181,7 +195,7 @@ receive(Channel *self, unsigned int events)
             failed(self);
             return;
         }
-        call_back(self, RECEIVED, data);
+        deliver(self, data);
         Py_DECREF(data);
         if (length < READ && !(events & ENDING))
             return;
@@ -260,7 +274,7 @@ keep(Channel *self, int result)
     }
     else if (self->queue != NULL) {
         watch(self, EPOLL_CTL_MOD);
-        call_back(self, STALLED, NULL);
+        tell(self, STALLED);
     }
     return none();
 }
@@ -342,7 +356,7 @@ PyDoc_STRVAR(channel_pause_doc,
 "Read no more. What is read is delivered while it arrives, and none of it after this.");
 
 static PyObject *
-channel_pause(PyObject *object, PyObject *unused)
+channel_pause(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     ((Channel *)object)->reading = 0;
     return none();
@@ -353,7 +367,7 @@ PyDoc_STRVAR(channel_resume_doc,
 "Read.");
 
 static PyObject *
-channel_resume(PyObject *object, PyObject *unused)
+channel_resume(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     Channel *self = (Channel *)object;
 
@@ -382,7 +396,7 @@ PyDoc_STRVAR(channel_close_doc,
 "Returns what was to be sent: a list of bytes.");
 
 static PyObject *
-channel_close(PyObject *object, PyObject *unused)
+channel_close(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     Channel *self = (Channel *)object;
     PyObject *unsent = self->queue, *first, *rest;
@@ -391,6 +405,7 @@ channel_close(PyObject *object, PyObject *unused)
     self->queue = NULL;
     Py_CLEAR(self->owner);
     Py_CLEAR(self->context);
+    Py_CLEAR(self->received);
     if (unsent == NULL)
         return PyList_New(0);
     if (self->offset) {
@@ -406,7 +421,7 @@ channel_close(PyObject *object, PyObject *unused)
 }
 
 static PyObject *
-channel_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+channel_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
 {
     State *state = PyType_GetModuleState(type);
     PyObject *poller, *socket, *context, *owner;
@@ -433,15 +448,20 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->poller = (Poller *)Py_NewRef(poller);
     self->context = Py_NewRef(context);
     self->owner = Py_NewRef(owner);
-    self->descriptor = descriptor;
+    self->descriptor = -1;
+    self->received = PyObject_GetAttr((PyObject *)Py_TYPE(owner), state->received);
+    if (self->received == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
     if (ioctl(descriptor, FIONBIO, &(int){1}) < 0 ||
         epoll_ctl(self->poller->set, EPOLL_CTL_ADD, descriptor,
                   &(struct epoll_event){.events = ARRIVALS, .data.fd = descriptor}) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
-        self->descriptor = -1;
         Py_DECREF(self);
         return NULL;
     }
+    self->descriptor = descriptor;
     self->poller->channels[descriptor] = self;
     return (PyObject *)self;
 }
@@ -455,6 +475,7 @@ channel_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->poller);
     Py_VISIT(self->owner);
     Py_VISIT(self->context);
+    Py_VISIT(self->received);
     return 0;
 }
 
@@ -467,6 +488,7 @@ channel_clear(PyObject *object)
     Py_CLEAR(self->queue);
     Py_CLEAR(self->owner);
     Py_CLEAR(self->context);
+    Py_CLEAR(self->received);
     return 0;
 }
 
@@ -499,7 +521,7 @@ static PyMemberDef channel_members[] = {
 };
 
 PyDoc_STRVAR(channel_doc,
-"Channel(poller, socket, context, owner, /)\n--\n\n"
+"Channel(poller, connection, context, owner, /)\n--\n\n"
 "The octets of a connected socket. It does not read before it is resumed.");
 
 static PyType_Slot channel_slots[] = {
@@ -521,20 +543,21 @@ static PyType_Spec channel_spec = {
 };
 
 static PyObject *
-poller_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+poller_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
 {
-    PyObject *callbacks[CALLBACKS], *module, *context;
+    PyObject *module, *context;
     Poller *self;
     int at;
 
-    if (!PyArg_ParseTuple(args, "OOOOO:Poller", &callbacks[RECEIVED], &callbacks[ENDED],
-                          &callbacks[STALLED], &callbacks[DRAINED], &callbacks[FAILED]))
+    if (!PyArg_ParseTuple(args, ":Poller"))
         return NULL;
     if ((self = (Poller *)PyType_GenericAlloc(type, 0)) == NULL)
         return NULL;
     self->set = -1;
-    for (at = 0; at < CALLBACKS; at++)
-        self->callbacks[at] = Py_NewRef(callbacks[at]);
+    for (at = 0; at < METHODS; at++) {
+        if ((self->methods[at] = PyUnicode_InternFromString(method_names[at])) == NULL)
+            goto failed;
+    }
     if ((self->arrived = PyMem_Malloc(READ)) == NULL) {
         PyErr_NoMemory();
         goto failed;
@@ -563,13 +586,8 @@ failed:
 static int
 poller_traverse(PyObject *object, visitproc visit, void *arg)
 {
-    Poller *self = (Poller *)object;
-    int at;
-
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT(self->run);
-    for (at = 0; at < CALLBACKS; at++)
-        Py_VISIT(self->callbacks[at]);
+    Py_VISIT(((Poller *)object)->run);
     return 0;
 }
 
@@ -580,8 +598,8 @@ poller_clear(PyObject *object)
     int at;
 
     Py_CLEAR(self->run);
-    for (at = 0; at < CALLBACKS; at++)
-        Py_CLEAR(self->callbacks[at]);
+    for (at = 0; at < METHODS; at++)
+        Py_CLEAR(self->methods[at]);
     return 0;
 }
 
@@ -607,7 +625,7 @@ PyDoc_STRVAR(poller_fileno_doc,
 "Tell the descriptor that can be read from when there is something to do.");
 
 static PyObject *
-poller_fileno(PyObject *object, PyObject *unused)
+poller_fileno(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromLong(((Poller *)object)->set);
 }
@@ -625,7 +643,7 @@ attend(Channel *self, unsigned int events)
         }
         if (self->queue == NULL) {
             watch(self, EPOLL_CTL_MOD);
-            call_back(self, DRAINED, NULL);
+            tell(self, DRAINED);
         }
     }
     if (self->descriptor >= 0 && events & (EPOLLIN | ENDING))
@@ -637,7 +655,7 @@ PyDoc_STRVAR(poller_poll_doc,
 "Receive what arrived, and send what can be sent now.");
 
 static PyObject *
-poller_poll(PyObject *object, PyObject *unused)
+poller_poll(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     struct epoll_event events[TOLD];
     Poller *self = (Poller *)object;
@@ -665,8 +683,8 @@ static PyMethodDef poller_methods[] = {
 };
 
 PyDoc_STRVAR(poller_doc,
-"Poller(received, ended, stalled, drained, failed, /)\n--\n\n"
-"The channels of a reactor. What it is made with is called with the owner of a channel.");
+"Poller()\n--\n\n"
+"The channels of a reactor.");
 
 static PyType_Slot poller_slots[] = {
     {Py_tp_doc, (void *)poller_doc},
@@ -694,7 +712,10 @@ add_types(PyObject *module)
     if (state->poller == NULL || PyModule_AddType(module, state->poller) < 0)
         return -1;
     state->channel = (PyTypeObject *)PyType_FromModuleAndSpec(module, &channel_spec, NULL);
-    return state->channel == NULL ? -1 : PyModule_AddType(module, state->channel);
+    if (state->channel == NULL || PyModule_AddType(module, state->channel) < 0)
+        return -1;
+    state->received = PyUnicode_InternFromString("received");
+    return state->received == NULL ? -1 : 0;
 }
 
 static int
@@ -710,6 +731,7 @@ module_clear(PyObject *module)
 {
     Py_CLEAR(((State *)PyModule_GetState(module))->poller);
     Py_CLEAR(((State *)PyModule_GetState(module))->channel);
+    Py_CLEAR(((State *)PyModule_GetState(module))->received);
     return 0;
 }
 

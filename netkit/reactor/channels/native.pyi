@@ -1,18 +1,9 @@
-from collections.abc import Callable
 from contextvars import Context
 from socket import socket
 from typing import Any
 
 class Poller:
-    def __init__(
-        self,
-        received: Callable[[Any, bytes], object],
-        ended: Callable[[Any], object],
-        stalled: Callable[[Any], object],
-        drained: Callable[[Any], object],
-        failed: Callable[[Any], object],
-        /,
-    ) -> None: ...
+    def __init__(self) -> None: ...
     def fileno(self) -> int: ...
     def poll(self) -> None: ...
 

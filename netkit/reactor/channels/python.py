@@ -46,28 +46,10 @@ class Poller:
     The channels of a reactor.
     """
 
-    def __init__(
-        self,
-        received: Callable[[Any, bytes], object],
-        ended: Callable[[Any], object],
-        stalled: Callable[[Any], object],
-        drained: Callable[[Any], object],
-        failed: Callable[[Any], object],
-    ) -> None:
+    def __init__(self) -> None:
         """
-        All are called with the owner of a channel.
-
-        @param received: something arrived, which it is called with too, in the channel's context.
-        @param ended: nothing more will arrive.
-        @param stalled: the kernel did not take all that was written.
-        @param drained: now it has.
-        @param failed: the socket has an error; nothing is read any more, and nothing sent.
+        There are none yet.
         """
-        self.received = received
-        self.ended = ended
-        self.stalled = stalled
-        self.drained = drained
-        self.failed = failed
         self.set = epoll()
         # When it began to poll.
         self.began = 0.0
@@ -110,6 +92,7 @@ class Channel:
         "_poller",
         "_queue",
         "_reading",
+        "_received",
         "_socket",
         "_told",
         "unsent",
@@ -120,13 +103,18 @@ class Channel:
         @param poller: that of the reactor.
         @param connection: from now on it does not block.
         @param context: in which the owner is told what arrived.
-        @param owner: whom all callbacks are about.
+        @param owner: is told by its methods that something arrived (C{received(data)}, in the
+            context), that nothing more will (C{ended()}), that the kernel did not take all that
+            was written (C{stalled()}), that now it has (C{drained()}), that the socket has an
+            error (C{failed()}): nothing is read any more then, and nothing sent. What its class
+            has as C{received} when the channel is made is what it is told by.
         """
         self._poller = poller
         self._socket: socket | None = connection
         self._descriptor = connection.fileno()
         self._context = context
         self._owner = owner
+        self._received = type(owner).received
         # What the kernel did not take yet, and how much of the first piece it did.
         self._queue: list[bytes] = []
         self._offset = 0
@@ -174,7 +162,7 @@ class Channel:
                 return
             if self.unsent:
                 self._watch()
-                self._call(self._poller.stalled, self._owner)
+                self._call(self._owner.stalled)
 
     def pause(self) -> None:
         """
@@ -221,7 +209,7 @@ class Channel:
                     exc_value=error,
                     exc_traceback=error.__traceback__,
                     err_msg=None,
-                    object=args[0],
+                    object=callback,
                 )
             )
 
@@ -237,7 +225,7 @@ class Channel:
                 return
             if not self.unsent:
                 self._watch()
-                self._call(self._poller.drained, self._owner)
+                self._call(self._owner.drained)
         if self._socket is not None and events & (EPOLLIN | _ENDING):
             self._receive(events)
 
@@ -258,9 +246,9 @@ class Channel:
             if not data:
                 self._reading = False
                 self._ended = True
-                self._call(poller.ended, self._owner)
+                self._call(self._owner.ended)
                 return
-            self._call(self._context.run, poller.received, self._owner, data)
+            self._call(self._context.run, self._received, self._owner, data)
             if len(data) < _READ and not events & _ENDING:
                 return
             if monotonic() - poller.began > _LONG:
@@ -312,7 +300,7 @@ class Channel:
         self._reading = False
         self._ended = True
         self._forget()
-        self._call(self._poller.failed, self._owner)
+        self._call(self._owner.failed)
 
     def _forget(self) -> None:
         self._queue = []
