@@ -192,7 +192,9 @@ class StreamMixin(BufferedConnection):
         """
         Whether a native connection has something left to send.
         """
-        return self._scheduled or self._channel.unsent > 0
+        # At the end of its first turn it is looked at whether or not something was written.
+        scheduled = self._scheduled and (self._begun or queuedSize(self) > 0)
+        return scheduled or self._channel.unsent > 0
 
     def getWriteBufferSize(self) -> int:
         """

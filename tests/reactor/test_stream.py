@@ -174,6 +174,29 @@ def test_can_be_paused_in_connection_made(run: Run, kind: str) -> None:
     run(scenario)
 
 
+def test_is_watched_in_connection_made_for_what_it_wants(run: Run, kind: str) -> None:
+    class Pausing(Peer):
+        def connectionMade(self) -> None:
+            super().connectionMade()
+            watched.append(self.transport in reactor.getReaders())
+            self.transport.pauseProducing()
+            watched.append(self.transport in reactor.getReaders() + reactor.getWriters())
+            self.transport.write(b"something")
+            watched.append(self.transport in reactor.getWriters())
+
+    watched: list[bool] = []
+    reactor: UvloopReactor
+
+    async def scenario(used: UvloopReactor) -> None:
+        nonlocal reactor
+        reactor = used
+        async with connected(reactor, kind, client=Pausing()) as (_, server):
+            assert await server.receive(9) == b"something"
+        assert watched == [True, False, True]
+
+    run(scenario)
+
+
 def test_can_be_aborted_in_connection_made(run: Run, kind: str) -> None:
     class Refusing(Peer):
         def connectionMade(self) -> None:
