@@ -64,7 +64,7 @@ EXCLUDED = {
     ),
     "test_unix.UNIXTestsBuilder.test_avoidLeakingFileDescriptors": (
         "wants a log event for a descriptor that arrives where the protocol takes none; "
-        "uvloop reads without ancillary data, so the kernel closes it and nobody is told"
+        "a channel reads without ancillary data, so the kernel closes it and nobody is told"
     ),
 }
 

@@ -58,6 +58,7 @@ WHERE: dict[str, tuple[object | Callable[[], object], tuple[str, ...]]] = {
     "connection": (
         connection,
         (
+            "_aborting",
             "_closeSocket",
             "_closeWriteConnection",
             "_getLogPrefix",
