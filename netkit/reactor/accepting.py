@@ -1,20 +1,13 @@
 """
-Ports, and sockets that know what they are.
-
-A socket makes an enum of its family, and of its type, whenever it is asked; and it is asked five
-times for each connection: by itself when one is accepted, and by uvloop when it gets that one.
+Ports, and sockets that accept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from errno import EINVAL
-from functools import cache
 from socket import (
     SOCK_NONBLOCK,
-    SOCK_STREAM,
-    AddressFamily,
-    SocketType,
     socket,
 )
 from typing import Any
@@ -30,45 +23,27 @@ from netkit.base.twistedprivate import addressOf
 _log = Logger()
 
 
-class Accepted(socket):
-    """
-    The socket of a connection that was accepted: of the family that its class is for.
-    """
-
-    __slots__ = ()
-
-    type = SOCK_STREAM
-    # Without a note of Python's in the object.
-    detach = SocketType.detach
-
-
-@cache
-def _acceptedClass(family: AddressFamily) -> Callable[..., Accepted]:
-    return type("Accepted", (Accepted,), {"__slots__": (), "family": family})
-
-
 class Accepting(socket):
     """
     The socket of a port.
     """
 
-    __slots__ = ("_kind", "_make")
+    __slots__ = ("_kind",)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """
         As any socket's.
         """
         super().__init__(*args, **kwargs)
-        self._make = _acceptedClass(self.family)
         # What is accepted is to know that it does not block; whoever has it sees to that.
         self._kind = self.family, self.type | SOCK_NONBLOCK, self.proto
 
-    def accept(self) -> tuple[Accepted, Any]:
+    def accept(self) -> tuple[socket, Any]:
         """
         As any socket's that does not block.
         """
         descriptor, address = self._accept()  # type: ignore[attr-defined]
-        return self._make(*self._kind, descriptor), address
+        return socket(*self._kind, descriptor), address
 
 
 class PortMixin(Port):

@@ -146,7 +146,12 @@ class StreamMixin(BufferedConnection):
 
     def _takenOver(self, done: Callable[[], None]) -> None:
         self.native = True
-        self.begin()
+        try:
+            self.begin()
+        except OSError:
+            # It stays the descriptor that it was, whose end is told.
+            self.native = False
+            raise
         done()
 
     def begin(self) -> None:
@@ -192,9 +197,12 @@ class StreamMixin(BufferedConnection):
         """
         Whether a native connection has something left to send.
         """
-        # At the end of its first turn it is looked at whether or not something was written.
-        scheduled = self._scheduled and (self._begun or queuedSize(self) > 0)
-        return scheduled or self._channel.unsent > 0
+        if self._channel.unsent:
+            return True
+        # At the end of its first turn it is looked at whether or not there is something to do.
+        return self._scheduled and (
+            self._begun or queuedSize(self) > 0 or bool(self.disconnecting) or isHalfClosing(self)
+        )
 
     def getWriteBufferSize(self) -> int:
         """
@@ -402,7 +410,8 @@ class StreamMixin(BufferedConnection):
         """
         try:
             if self._failed:
-                self.connectionLost(_LOST)
+                if not isAborting(self):
+                    self.connectionLost(_LOST)
             elif self._scheduled:
                 self._scheduled = False
                 self._begun = True
@@ -501,4 +510,7 @@ class StreamMixin(BufferedConnection):
         """
         failure = Failure(error)
         _log.failure("{stream}: unhandled error, the connection is closed", failure, stream=self)
-        self.connectionLost(failure)
+        try:
+            self.connectionLost(failure)
+        except BaseException:
+            _log.failure("{stream}: unhandled error", stream=self)

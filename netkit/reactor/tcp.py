@@ -40,7 +40,7 @@ class Server(StreamMixin, AcceptedConnection):
         sock: socket,
         protocol: IProtocol,
         client: Any,
-        server: tcp.Port | None,
+        server: Port | None,
         sessionno: int,
         reactor: Any,
     ) -> None:
@@ -54,6 +54,8 @@ class Server(StreamMixin, AcceptedConnection):
         else:
             self.initStream(native=True, reading=True)
             self.initAccepted(sock, protocol, client, server, sessionno, reactor)
+            if not server.isNoDelayInherited:
+                self.setTcpNoDelay(True)
         self.begin()
 
 
@@ -77,11 +79,16 @@ class Port(PortMixin, tcp.Port):
 
     transport: type[tcp.Server] = Server
 
-    def startListening(self) -> None:
-        super().startListening()
-        # What it accepts has that from it. The first write of a turn leaves at once, and the next
-        # one must not wait until the peer says that it has the first.
-        self.socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, True)
+    # Whether what it accepts has TCP_NODELAY from its socket. The first write of a turn leaves at
+    # once, and the next one must not wait until the peer says that it has the first.
+    isNoDelayInherited = False
+
+    def createInternetSocket(self) -> socket:
+        made: socket = super().createInternetSocket()
+        # Whoever connects has it only where it was set before.
+        made.setsockopt(IPPROTO_TCP, TCP_NODELAY, True)
+        self.isNoDelayInherited = True
+        return made
 
     def peerOf(self, address: Any) -> tuple[IAddress, Any]:
         if self.addressFamily == AF_INET:

@@ -129,10 +129,12 @@ class Turn:
         """
         ending = self.ending
         self._polling = True
-        self.poller.poll()
-        self._polling = False
-        if self.ending and not ending:
-            self._ended()
+        try:
+            self.poller.poll()
+        finally:
+            self._polling = False
+            if self.ending and not ending:
+                self._ended()
 
     def _ended(self) -> None:
         try:

@@ -197,6 +197,26 @@ def test_is_watched_in_connection_made_for_what_it_wants(run: Run, kind: str) ->
     run(scenario)
 
 
+def test_is_watched_while_it_ends_in_connection_made(run: Run, kind: str) -> None:
+    class Ending(Peer):
+        def connectionMade(self) -> None:
+            super().connectionMade()
+            self.transport.loseConnection()
+            watched.append(self.transport in reactor.getWriters())
+
+    watched: list[bool] = []
+    reactor: UvloopReactor
+
+    async def scenario(used: UvloopReactor) -> None:
+        nonlocal reactor
+        reactor = used
+        async with connected(reactor, kind, server=Ending()) as (_, server):
+            assert isinstance(await server.lost, ConnectionDone)
+        assert watched == [True]
+
+    run(scenario)
+
+
 def test_can_be_aborted_in_connection_made(run: Run, kind: str) -> None:
     class Refusing(Peer):
         def connectionMade(self) -> None:
@@ -264,6 +284,19 @@ def test_aborts_at_once(run: Run, kind: str) -> None:
             server.transport.resumeProducing()
             assert isinstance(await server.lost, (ConnectionLost, ConnectionDone))
             assert len(server.received) < len(LARGE)
+
+    run(scenario)
+
+
+def test_aborts_where_nothing_can_be_sent_any_more(run: Run, kind: str) -> None:
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind) as (client, server):
+            client.transport.pauseProducing()
+            server.transport.abortConnection()
+            await server.lost
+            client.transport.write(b"to nobody")
+            client.transport.abortConnection()
+            assert isinstance(await client.lost, ConnectionAborted)
 
     run(scenario)
 
@@ -556,6 +589,28 @@ def test_ends_a_connection_whose_protocol_raises(
 
     run(scenario)
     assert failures(logged) == [error]
+
+
+def test_logs_what_a_protocol_raises_when_it_is_told_of_that(
+    run: Run, kind: str, logged: list[LogEvent]
+) -> None:
+    class Broken(Peer):
+        def dataReceived(self, data: bytes) -> None:
+            raise ZeroDivisionError
+
+        def connectionLost(self, reason: Failure = connectionDone) -> None:
+            super().connectionLost(reason)
+            raise FileNotFoundError
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind, server=Broken()) as (client, server):
+            client.transport.write(b"data")
+            assert isinstance(await server.lost, ZeroDivisionError)
+            await client.lost
+            assert server.transport not in reactor.getReaders()
+
+    run(scenario)
+    assert failures(logged) == [ZeroDivisionError, FileNotFoundError]
 
 
 def test_logs_in_the_name_of_the_connection(run: Run, kind: str, logged: list[LogEvent]) -> None:

@@ -34,10 +34,10 @@
 #define PIECES 64
 
 /* What is waited for; an error and the end of both halves are told in any case. */
-#define ARRIVALS (EPOLLIN | EPOLLRDHUP | EPOLLET)
+#define ARRIVALS (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 
-/* Nothing more will arrive behind what is there. */
-#define ENDING (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
+/* There is something behind what is read: an end, or what is behind urgent data. */
+#define MORE (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 
 /* What an owner is told, by a method without arguments each. */
 enum { ENDED, STALLED, DRAINED, FAILED, METHODS };
@@ -70,6 +70,8 @@ struct Channel {
     int descriptor; /* -1 when it is closed */
     char reading;
     char ended;
+    char broken; /* what is written is lost */
+    char divided; /* a read may end before all that is there: at a message with descriptors */
     char told; /* that something arrived, or may have, while it did not read */
 };
 
@@ -102,8 +104,11 @@ called(PyObject *owner, PyObject *result)
 static void
 tell(Channel *self, int what)
 {
-    PyObject *owner = Py_NewRef(self->owner);
+    PyObject *owner = Py_XNewRef(self->owner);
 
+    /* It may be closed by what was freed just now. */
+    if (owner == NULL)
+        return;
     called(owner, PyObject_CallMethodObjArgs(owner, self->poller->methods[what], NULL));
 }
 
@@ -148,7 +153,7 @@ static void
 failed(Channel *self)
 {
     self->reading = 0;
-    self->ended = 1;
+    self->ended = self->broken = 1;
     Py_CLEAR(self->queue);
     self->unsent = self->offset = 0;
     tell(self, FAILED);
@@ -197,7 +202,7 @@ receive(Channel *self, unsigned int events)
         }
         deliver(self, data);
         Py_DECREF(data);
-        if (length < READ && !(events & ENDING))
+        if (length < READ && !(events & MORE) && !self->divided)
             return;
     } while (self->reading && now() - self->poller->began < LONG);
     /* Of what is there already, the kernel tells no more. */
@@ -272,7 +277,7 @@ keep(Channel *self, int result)
             return NULL;
         failed(self);
     }
-    else if (self->queue != NULL) {
+    else if (self->queue != NULL && self->descriptor >= 0) {
         watch(self, EPOLL_CTL_MOD);
         tell(self, STALLED);
     }
@@ -287,6 +292,7 @@ static PyObject *
 channel_write(PyObject *object, PyObject *data)
 {
     Channel *self = (Channel *)object;
+    PyObject *queue;
     Py_ssize_t size;
     ssize_t written;
 
@@ -294,7 +300,7 @@ channel_write(PyObject *object, PyObject *data)
         PyErr_SetString(PyExc_TypeError, "octets are bytes");
         return NULL;
     }
-    if (self->descriptor < 0)
+    if (self->descriptor < 0 || self->broken)
         return none();
     size = PyBytes_Size(data);
     if (self->queue != NULL) {
@@ -311,8 +317,11 @@ channel_write(PyObject *object, PyObject *data)
             return keep(self, -1);
         written = 0;
     }
-    if ((self->queue = PyList_New(0)) == NULL || PyList_Append(self->queue, data) < 0)
+    if ((queue = PyList_New(0)) == NULL || PyList_Append(queue, data) < 0) {
+        Py_XDECREF(queue);
         return NULL;
+    }
+    self->queue = queue;
     self->offset = written;
     self->unsent = size - written;
     return keep(self, 0);
@@ -340,7 +349,7 @@ channel_writelines(PyObject *object, PyObject *pieces)
         }
         size += PyBytes_Size(PyList_GetItem(pieces, at));
     }
-    if (self->descriptor < 0 || size == 0)
+    if (self->descriptor < 0 || self->broken || size == 0)
         return none();
     self->unsent += size;
     if (self->queue != NULL) {
@@ -383,8 +392,11 @@ close_channel(Channel *self)
 {
     if (self->descriptor < 0)
         return;
-    epoll_ctl(self->poller->set, EPOLL_CTL_DEL, self->descriptor, NULL);
-    self->poller->channels[self->descriptor] = NULL;
+    /* Whoever closed the socket itself may have made room for another one. */
+    if (self->poller->channels[self->descriptor] == self) {
+        epoll_ctl(self->poller->set, EPOLL_CTL_DEL, self->descriptor, NULL);
+        self->poller->channels[self->descriptor] = NULL;
+    }
     self->descriptor = -1;
     self->reading = 0;
     self->unsent = 0;
@@ -426,7 +438,8 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     State *state = PyType_GetModuleState(type);
     PyObject *poller, *socket, *context, *owner;
     Channel **channels, *self;
-    int descriptor, size;
+    socklen_t length = sizeof(int);
+    int descriptor, domain, size;
 
     if (!PyArg_ParseTuple(args, "O!OOO:Channel", state->poller, &poller, &socket, &context,
                           &owner))
@@ -454,7 +467,8 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
         Py_DECREF(self);
         return NULL;
     }
-    if (ioctl(descriptor, FIONBIO, &(int){1}) < 0 ||
+    if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
+        ioctl(descriptor, FIONBIO, &(int){1}) < 0 ||
         epoll_ctl(self->poller->set, EPOLL_CTL_ADD, descriptor,
                   &(struct epoll_event){.events = ARRIVALS, .data.fd = descriptor}) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
@@ -462,6 +476,10 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
         return NULL;
     }
     self->descriptor = descriptor;
+    self->divided = domain == AF_UNIX;
+    /* A socket that was closed behind a channel's back: the descriptor is not its any more. */
+    if (self->poller->channels[descriptor] != NULL)
+        self->poller->channels[descriptor]->descriptor = -1;
     self->poller->channels[descriptor] = self;
     return (PyObject *)self;
 }
@@ -630,24 +648,24 @@ poller_fileno(PyObject *object, PyObject *Py_UNUSED(ignored))
     return PyLong_FromLong(((Poller *)object)->set);
 }
 
-/* What the kernel told of a channel, which may be closed by now. */
+/* What the kernel told of a channel. What arrived comes first: it may be the last, and why nothing
+   can be sent. */
 static void
 attend(Channel *self, unsigned int events)
 {
-    if (self->queue != NULL && events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
-        if (flush(self) < 0) {
-            if (errno == 0)
-                PyErr_WriteUnraisable((PyObject *)self);
-            failed(self);
-            return;
-        }
-        if (self->queue == NULL) {
-            watch(self, EPOLL_CTL_MOD);
-            tell(self, DRAINED);
-        }
-    }
-    if (self->descriptor >= 0 && events & (EPOLLIN | ENDING))
+    if (events & (EPOLLIN | MORE))
         receive(self, events);
+    if (self->queue == NULL || !(events & (EPOLLOUT | EPOLLHUP | EPOLLERR)))
+        return;
+    if (flush(self) < 0) {
+        if (errno == 0)
+            PyErr_WriteUnraisable((PyObject *)self);
+        failed(self);
+    }
+    else if (self->queue == NULL && self->descriptor >= 0) {
+        watch(self, EPOLL_CTL_MOD);
+        tell(self, DRAINED);
+    }
 }
 
 PyDoc_STRVAR(poller_poll_doc,

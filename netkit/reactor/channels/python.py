@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
 from os import set_blocking
 from select import (
@@ -14,10 +15,11 @@ from select import (
     EPOLLHUP,
     EPOLLIN,
     EPOLLOUT,
+    EPOLLPRI,
     EPOLLRDHUP,
     epoll,
 )
-from socket import socket
+from socket import AF_UNIX, socket
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any
@@ -35,10 +37,10 @@ _TOLD = 256
 _PIECES = 64
 
 # What is waited for; an error and the end of both halves are told in any case.
-_ARRIVALS = EPOLLIN | EPOLLRDHUP | EPOLLET
+_ARRIVALS = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET
 
-# Nothing more will arrive behind what is there.
-_ENDING = EPOLLRDHUP | EPOLLHUP | EPOLLERR
+# There is something behind what is read: an end, or what is behind urgent data.
+_MORE = EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR
 
 
 class Poller:
@@ -84,8 +86,10 @@ class Channel:
     """
 
     __slots__ = (
+        "_broken",
         "_context",
         "_descriptor",
+        "_divided",
         "_ended",
         "_offset",
         "_owner",
@@ -118,12 +122,18 @@ class Channel:
         # What the kernel did not take yet, and how much of the first piece it did.
         self._queue: list[bytes] = []
         self._offset = 0
-        self._reading = self._ended = False
+        self._reading = self._ended = self._broken = False
         # That something arrived, or may have, while it did not read.
         self._told = False
         self.unsent = 0
         set_blocking(self._descriptor, False)
         poller.set.register(self._descriptor, _ARRIVALS)
+        # A read may end before all that is there: at a message with descriptors.
+        self._divided = connection.family == AF_UNIX
+        before = poller.channels.get(self._descriptor)
+        if before is not None:
+            # Its socket was closed behind its back: the descriptor is not its any more.
+            before._socket = None
         poller.channels[self._descriptor] = self
 
     def write(self, data: bytes) -> None:
@@ -131,7 +141,7 @@ class Channel:
         Send octets, behind those that are to be sent.
         """
         sent = 0
-        if not self.unsent and self._socket is not None:
+        if isinstance(data, bytes) and not (self.unsent or self._broken or self._socket is None):
             try:
                 sent = self._socket.send(data)
             except BlockingIOError:
@@ -149,7 +159,7 @@ class Channel:
         if not all(isinstance(piece, bytes) for piece in pieces):
             raise TypeError("octets are bytes")
         size = sum(map(len, pieces))
-        if self._socket is None or not size:
+        if self._socket is None or self._broken or not size:
             return
         stalled = self.unsent
         self._queue += pieces
@@ -184,11 +194,13 @@ class Channel:
 
         @return: what was to be sent.
         """
-        if self._socket is not None:
-            self._poller.set.unregister(self._descriptor)
+        # Whoever closed the socket itself may have made room for another one.
+        if self._poller.channels.get(self._descriptor) is self:
+            with suppress(OSError):
+                self._poller.set.unregister(self._descriptor)
             del self._poller.channels[self._descriptor]
-            self._socket = self._owner = None
-            self._reading = False
+        self._socket = self._owner = None
+        self._reading = False
         unsent = self._queue
         if unsent:
             unsent[0] = unsent[0][self._offset :]
@@ -217,17 +229,19 @@ class Channel:
         """
         Do what the kernel told of this channel.
         """
-        if self.unsent and events & (EPOLLOUT | EPOLLHUP | EPOLLERR):
-            try:
-                self._flush()
-            except OSError:
-                self._failed()
-                return
-            if not self.unsent:
-                self._watch()
-                self._call(self._owner.drained)
-        if self._socket is not None and events & (EPOLLIN | _ENDING):
+        # What arrived comes first: it may be the last, and why nothing can be sent.
+        if events & (EPOLLIN | _MORE):
             self._receive(events)
+        if not self.unsent or not events & (EPOLLOUT | EPOLLHUP | EPOLLERR):
+            return
+        try:
+            self._flush()
+        except OSError:
+            self._failed()
+            return
+        if not self.unsent:
+            self._watch()
+            self._call(self._owner.drained)
 
     def _receive(self, events: int) -> None:
         """
@@ -249,7 +263,7 @@ class Channel:
                 self._call(self._owner.ended)
                 return
             self._call(self._context.run, self._received, self._owner, data)
-            if len(data) < _READ and not events & _ENDING:
+            if len(data) < _READ and not (events & _MORE or self._divided):
                 return
             if monotonic() - poller.began > _LONG:
                 break
@@ -298,7 +312,7 @@ class Channel:
         An error that a channel has is its end, which its owner is told once.
         """
         self._reading = False
-        self._ended = True
+        self._ended = self._broken = True
         self._forget()
         self._call(self._owner.failed)
 
