@@ -80,7 +80,7 @@ class UvloopReactor(SignalHandlingHook, AsyncioSelectorReactor):
         # uvloop would run it in a copy of this context.
         inContext = self.turn.context.run
         self.eventloop.add_reader(descriptors, inContext, descriptors.doPoll, 0)
-        self.eventloop.add_reader(self.turn.poller, inContext, self.turn.poll)
+        self.eventloop.add_reader(self.turn, inContext, self.turn.serve)
 
     # Running
 

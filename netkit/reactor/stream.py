@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context
-from types import FunctionType
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
@@ -28,20 +27,9 @@ from netkit.base.twistedprivate import (
     takeQueue,
     unsentSize,
 )
-from netkit.reactor.channels import Channel
+from netkit.reactor.channels import DIRECT, DIRECT_TLS, FIRST, QUEUED, Channel, Writer
 
 _log = Logger()
-
-# Write modes: what becomes of the next write.
-# It is queued.
-_QUEUED = 0
-# It goes to the kernel.
-_DIRECT = 1
-# It goes to the kernel, unless TLS is to say something else.
-_DIRECT_TLS = 2
-# Beside one of the last two: nothing arrived before it, so that there is one in each turn.
-_FIRST = 4
-_FIRST_DIRECT = _FIRST | _DIRECT
 
 # What a producer writes is joined until it fills the buffer so many times. Each call of the kernel
 # costs a segment, its acknowledgement and a wake-up of the peer, on loopback 9 us; to join more
@@ -55,23 +43,7 @@ _DONE = Failure(CONNECTION_DONE)
 _LOST = Failure(CONNECTION_LOST)
 
 
-def ownCopy(method: Callable[..., Any]) -> Any:
-    """
-    Make a copy of a method for a class to have as its own. CPython notes in a function's code of
-    which class the objects were that it met, and looks attributes up the long way once there are
-    two; in a relay a connection of a server and one of a client take turns.
-    """
-    function = cast(FunctionType, method)
-    return FunctionType(
-        function.__code__.replace(),
-        function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-
-
-class StreamMixin(BufferedConnection):
+class StreamMixin(Writer, BufferedConnection):
     """
     Takes the place of Twisted's own reading and writing in a L{Connection}; its states, its
     reasons and the order of its callbacks are Twisted's.
@@ -91,17 +63,12 @@ class StreamMixin(BufferedConnection):
     @ivar native: whether a channel has, or is about to have, the socket.
     @ivar _failed: whether the kernel has an error for it.
     @ivar _flushed: how much of its share of the turn C{_flushedIn} it gave the kernel.
-    @ivar _openMode: the write mode while all is in order, as it is again when something arrives.
     @ivar _reading: whether the application wants what arrives.
     @ivar _scheduled: whether the queue will be looked at when the turn ends.
     @ivar _turn: that of its reactor.
-    @ivar _writeMode: that of the next write.
-    @ivar _wroteIn: the number of the turn in which something that was the first to be written in
-        it went to the kernel. So nothing has to be done for it when that turn ends: of those that
-        something was broadcast to there are many.
     """
 
-    __slots__ = ("_channel", "_context", "_openMode", "_turn", "_writeMode", "_wroteIn", "native")
+    __slots__ = ("_context", "_turn", "native")
 
     # Whether a channel has the socket from the start.
     accepted = False
@@ -111,9 +78,6 @@ class StreamMixin(BufferedConnection):
     _channel: Any
     _context: Context
     _turn: Any
-    _openMode: int
-    _writeMode: int
-    _wroteIn: int
     native: bool
 
     def __init__(self, *args: Any) -> None:
@@ -129,8 +93,6 @@ class StreamMixin(BufferedConnection):
         """
         self._channel = self._turn = None
         self.native = native
-        self._openMode = self._writeMode = _QUEUED
-        self._wroteIn = 0
         # Set on the instance: CPython's inline cache misses attributes that the class defines too.
         self._reading = reading
         self._scheduled = self._begun = self._failed = False
@@ -163,7 +125,7 @@ class StreamMixin(BufferedConnection):
         self._context = turn.connecting
         if not self.native:
             return
-        channel = self._channel = Channel(turn.poller, self.socket, self._context, self)
+        channel = self._channel = Channel(turn, self.socket, self._context, self)
         turn.natives.add(self)
         if self._reading:
             channel.resume()
@@ -266,43 +228,34 @@ class StreamMixin(BufferedConnection):
     def doWrite(self) -> Any:
         return self._context.run(super().doWrite)
 
-    def received(self, data: bytes) -> None:
+    def writeOtherwise(self, data: bytes) -> None:
         """
-        Hand to the application what arrived. This is called in the connection's context.
+        Write what is not simply the next to be sent: see L{Writer}.
         """
-        self._writeMode = self._openMode
-        turn = self._turn
-        turn.current = self
-        try:
-            self.protocol.dataReceived(data)
-        except BaseException as error:
-            self._raised(error)
-        turn.current = None
-
-    def write(self, data: bytes) -> None:
-        mode = self._writeMode
-        if mode == _DIRECT and type(data) is bytes:
-            # Most are answers.
-            self._writeMode = _QUEUED
+        if self._isDirect() and type(data) is bytes:
             self._channel.write(data)
-        elif mode and type(data) is bytes:
-            if mode > _FIRST:
-                turn = self._turn
-                number = turn.number
-                if self._wroteIn == number:
-                    super().write(data)
-                    return
-                self._wroteIn = number
-                if not turn.ending:
-                    turn.expectEnd()
-                if mode == _FIRST_DIRECT:
-                    self._channel.write(data)
-                    return
-            else:
-                self._writeMode = _QUEUED
-            self._writeTls(data)
         else:
-            super().write(data)
+            # As Twisted does it.
+            super(Writer, self).write(data)
+
+    def _isDirect(self) -> bool:
+        """
+        Whether the next write goes to the kernel; if so, it is the one of this turn.
+        """
+        channel = self._channel
+        if channel is None or not channel.mode:
+            return False
+        turn = self._turn
+        if not channel.mode & FIRST:
+            channel.mode = QUEUED
+        elif channel.wroteIn == turn.number:
+            return False
+        else:
+            channel.wroteIn = turn.number
+            if not turn.ending:
+                turn.expectEnd()
+        # What TLS says when it is aborted must not be out already.
+        return channel.openMode != DIRECT_TLS or not isTLSAborted(self.protocol)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         if self.producer is None:
@@ -317,7 +270,12 @@ class StreamMixin(BufferedConnection):
         if not streaming:
             # It is asked for more when what was written is sent: each of its writes has to be
             # seen, and one that has just gone out is to count as well.
-            if self._openMode and (not self._writeMode or self._wroteIn == self._turn.number):
+            channel = self._channel
+            if (
+                channel is not None
+                and channel.openMode
+                and (not channel.mode or channel.wroteIn == self._turn.number)
+            ):
                 self.startWriting()
             self._queueWrites()
         super().registerProducer(producer, streaming)
@@ -336,7 +294,7 @@ class StreamMixin(BufferedConnection):
             self.disconnecting = True
             if self._reading:
                 self.stopReading()
-            self._writeMode = self._openMode = _QUEUED
+            self._queueWrites()
             if not self._scheduled:
                 self._scheduled = True
                 self._turn.flushSoon(self)
@@ -354,12 +312,11 @@ class StreamMixin(BufferedConnection):
         try:
             protocol.readConnectionLost()
         except BaseException as error:
-            self._raised(error)
+            self.raised(error)
 
     def connectionLost(self, reason: Failure) -> None:
         if self.disconnected:
             return
-        self._writeMode = self._openMode = _QUEUED
         turn = self._turn
         if turn is None:
             self.lose(reason)
@@ -402,7 +359,9 @@ class StreamMixin(BufferedConnection):
         """
         Disable direct writes: every write is queued until the queue is empty.
         """
-        self._writeMode = self._openMode = _QUEUED
+        channel = self._channel
+        if channel is not None:
+            channel.mode = channel.openMode = QUEUED
 
     def turnEnded(self) -> None:
         """
@@ -418,7 +377,7 @@ class StreamMixin(BufferedConnection):
                 if self.native and not (self.disconnected or isAborting(self)):
                     self._flush()
         except BaseException as error:
-            self._raised(error)
+            self.raised(error)
 
     def _flush(self) -> None:
         """
@@ -455,17 +414,9 @@ class StreamMixin(BufferedConnection):
         # Where TLS was started, what is written is still to be encrypted.
         if not self.TLS:
             tls = isinstance(self.protocol, TLSMemoryBIOProtocol)
-            self._openMode = _DIRECT_TLS if tls else _DIRECT
-            self._writeMode = self._openMode | _FIRST
-
-    def _writeTls(self, data: bytes) -> None:
-        """
-        Write for TLS. What it says when the connection is aborted must not be out already.
-        """
-        if isTLSAborted(self.protocol):
-            super().write(data)
-        else:
-            self._channel.write(data)
+            channel = self._channel
+            channel.openMode = DIRECT_TLS if tls else DIRECT
+            channel.mode = channel.openMode | FIRST
 
     def ended(self) -> None:
         """
@@ -478,14 +429,13 @@ class StreamMixin(BufferedConnection):
             # As when something arrives: it comes from the loop, and nobody is in the context.
             self._context.run(self.readConnectionLost, _DONE)
         except BaseException as error:
-            self._raised(error)
+            self.raised(error)
         turn.current = None
 
     def stalled(self) -> None:
         """
         The kernel did not take everything.
         """
-        self._queueWrites()
         self._inContext(pauseProducer, self)
 
     def drained(self) -> None:
@@ -500,11 +450,10 @@ class StreamMixin(BufferedConnection):
         The kernel has an error for this connection. It ends when the turn does: who writes is not
         to be told in the middle of it.
         """
-        self._queueWrites()
         self._failed = True
         self._turn.flushSoon(self)
 
-    def _raised(self, error: BaseException) -> None:
+    def raised(self, error: BaseException) -> None:
         """
         The application raised: log that, and end the connection.
         """

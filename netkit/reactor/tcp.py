@@ -25,7 +25,7 @@ from netkit.base.twistedprivate import (
     ipv4Address,
 )
 from netkit.reactor.accepting import PortMixin
-from netkit.reactor.stream import StreamMixin, ownCopy
+from netkit.reactor.stream import StreamMixin
 
 
 class Server(StreamMixin, AcceptedConnection):
@@ -63,9 +63,6 @@ class Client(StreamMixin, TCPClient):
     """
     A connection that a connector makes: a descriptor while it connects.
     """
-
-    received = ownCopy(StreamMixin.received)
-    write = ownCopy(StreamMixin.write)
 
     def connectDone(self) -> None:
         self.setTcpNoDelay(True)

@@ -44,21 +44,16 @@ class LogContext(dict[str, str]):
         return {"system": self["system"]}
 
 
-class Turn:
+class Turn(Poller):
     """
-    The state of a turn of the loop.
+    The state of a turn of the loop, in which the channels of connections are polled.
 
     @ivar loop: the uvloop event loop.
     @ivar context: in which everything runs that is not a connection's callback: the same for all,
         as under any other reactor, and not each time a copy of the one in which it was asked for.
     @ivar connecting: the context for the connection that is being made.
-    @ivar current: the connection whose callback is running, or the port that accepts one, or
-        L{None}.
     @ivar natives: the connections whose socket a channel has, and the ports whose socket uvloop
         watches.
-    @ivar poller: has the channels of the connections.
-    @ivar ending: whether somebody waits for the turn's end.
-    @ivar number: that of the turn, of those whose end somebody waited for.
     """
 
     __slots__ = (
@@ -66,26 +61,19 @@ class Turn:
         "_unflushed",
         "connecting",
         "context",
-        "current",
-        "ending",
         "loop",
         "natives",
-        "number",
-        "poller",
     )
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         """
         @param loop: the uvloop event loop.
         """
+        super().__init__()
         self.loop = loop
-        self.poller = Poller()
         self.context = copy_context()
         self.connecting: Context = self.context
-        self.current: Any = None
         self.natives: set[Any] = set()
-        self.ending = False
-        self.number = 1
         self._polling = False
         self._unflushed: list[Any] = []
 
@@ -123,14 +111,14 @@ class Turn:
         if not self._polling:
             self.loop.call_soon(self._ended, context=self.context)
 
-    def poll(self) -> None:
+    def serve(self) -> None:
         """
         Have connections receive and send what they can now: a turn of its own.
         """
         ending = self.ending
         self._polling = True
         try:
-            self.poller.poll()
+            self.poll()
         finally:
             self._polling = False
             if self.ending and not ending:

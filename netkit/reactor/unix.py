@@ -4,7 +4,6 @@ UNIX connections, ports and connectors on channels.
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any
 
 from twisted.internet import unix
@@ -15,6 +14,8 @@ from netkit.base.unixport import UNIXPort
 from netkit.reactor.accepting import PortMixin
 from netkit.reactor.stream import StreamMixin
 
+_protocol: Any = StreamMixin.protocol
+
 
 class _DescriptorPassing(StreamMixin):
     """
@@ -23,15 +24,12 @@ class _DescriptorPassing(StreamMixin):
     """
 
     def _setProtocol(self, protocol: IProtocol | None) -> None:
-        self._protocol = protocol
+        _protocol.__set__(self, protocol)
         if IFileDescriptorReceiver.providedBy(protocol):
             self.leaveNative()
 
-    def _deleteProtocol(self) -> None:
-        del self._protocol
-
-    # attrgetter, because this is read for each piece of data that arrives.
-    protocol = property(attrgetter("_protocol"), _setProtocol, _deleteProtocol)
+    # To read it takes no code of Python's.
+    protocol = property(_protocol.__get__, _setProtocol, _protocol.__delete__)
 
     def sendFileDescriptor(self, fileno: int) -> None:
         self.leaveNative()

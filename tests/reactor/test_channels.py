@@ -29,16 +29,29 @@ variable = ContextVar[str]("variable")
 
 class Owner:
     """
-    Notes what it is told.
+    Notes what it is told, as its own protocol, and what it is to write otherwise.
 
     @ivar then: what to do when it is told of something.
     """
 
+    # As those of a writer are, which it is made one of.
+    protocol: Owner
+    _channel: Any
+    write: Callable[[bytes], None]
+
     def __init__(self) -> None:
         self.told: list[Any] = []
         self.then: Callable[[str], object] = lambda _: None
+        self.protocol = self
 
-    def received(self, data: bytes) -> None:
+    def writeOtherwise(self, data: bytes) -> None:
+        self.told.append(("otherwise", data))
+
+    def raised(self, error: BaseException) -> None:
+        self.told.append(error)
+        self.then("raised")
+
+    def dataReceived(self, data: bytes) -> None:
         self.told.append(data)
         self.then("received")
 
@@ -67,6 +80,7 @@ class Fixture:
     def __init__(self, language: Any) -> None:
         self.language = language
         self.poller = language.Poller()
+        self.owner: type[Owner] = type("Owner", (Owner, language.Writer), {})
         self.sockets: list[socket.socket] = []
 
     def pair(self, family: int = socket.AF_UNIX) -> tuple[Any, Owner, socket.socket]:
@@ -81,7 +95,7 @@ class Fixture:
                 ours, _ = listening.accept()
         theirs.settimeout(10)
         self.sockets += ours, theirs
-        owner = Owner()
+        owner = self.owner()
         channel = self.channel(ours, owner)
         channel.resume()
         return channel, owner, theirs
@@ -133,7 +147,7 @@ def test_delivers_in_its_context(made: Fixture) -> None:
     made.sockets += ours, theirs
     context = copy_context()
     context.run(variable.set, "there")
-    owner = Owner()
+    owner = made.owner()
     owner.then = lambda _: owner.told.append(variable.get("elsewhere"))
     channel = made.channel(ours, owner, context)
     channel.resume()
@@ -166,7 +180,7 @@ def test_reads_more_than_it_can_at_once(made: Fixture, family: int) -> None:
 def test_reads_nothing_before_it_is_resumed(made: Fixture) -> None:
     ours, theirs = socket.socketpair()
     made.sockets += ours, theirs
-    owner = Owner()
+    owner = made.owner()
     channel = made.channel(ours, owner)
     theirs.send(b"early")
     made.poller.poll()
@@ -394,7 +408,7 @@ def test_leaves_alone_who_has_its_descriptor_now(made: Fixture) -> None:
     theirs.settimeout(10)
     made.sockets += first, theirs
     assert first.fileno() == number
-    others = Owner()
+    others = made.owner()
     other = made.channel(first, others)
     other.resume()
     channel.write(b"to nobody")
@@ -471,6 +485,27 @@ def test_serves_many_at_once(made: Fixture) -> None:
     assert [owner.told for _, owner, _ in pairs] == [[b"%d" % number] for number in range(300)]
 
 
+def test_an_error_of_a_protocol_is_told(made: Fixture) -> None:
+    _, owner, theirs = made.pair()
+    error = ValueError("raised")
+
+    def fail(what: str) -> None:
+        if what == "received":
+            raise error
+
+    owner.then = fail
+    theirs.send(b"data")
+    made.pollUntil(lambda: error in owner.told)
+    assert owner.told == [b"data", error]
+    assert error.__traceback__ is not None
+    # Nor is one that has no protocol any more any trouble.
+    del owner.protocol
+    theirs.send(b"more")
+    made.pollUntil(lambda: len(owner.told) > 2)
+    assert isinstance(owner.told[2], AttributeError)
+    assert not made.isReady()
+
+
 def test_an_error_of_an_owner_is_its_own(made: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda error: raised.append(error.exc_value))
@@ -483,7 +518,91 @@ def test_an_error_of_an_owner_is_its_own(made: Fixture, monkeypatch: pytest.Monk
         owner.then = fail
         theirs.send(b"data")
     made.pollUntil(lambda: all(owner.told for _, owner, _ in pairs))
-    assert [str(error) for error in raised] == ["received"] * 2
+    assert [str(error) for error in raised] == ["raised"] * 2
+
+
+def test_says_whose_callback_is_running(made: Fixture) -> None:
+    _, owner, theirs = made.pair()
+    current: list[Any] = [made.poller.current]
+    owner.then = lambda _: current.append(made.poller.current)
+    theirs.send(b"data")
+    made.pollUntil(lambda: owner.told)
+    assert [*current, made.poller.current] == [None, owner, None]
+
+
+def test_a_writer_without_a_channel_writes_otherwise(made: Fixture) -> None:
+    owner = made.owner()
+    owner._channel = None
+    owner.write(b"data")
+    assert owner.told == [("otherwise", b"data")]
+
+
+def test_a_writer_answers_at_once_and_once(made: Fixture) -> None:
+    channel, owner, theirs = made.pair()
+    owner._channel = channel
+
+    def answer(what: str) -> None:
+        if what == "received":
+            owner.write(b"1")
+            owner.write(b"2")
+
+    owner.then = answer
+    theirs.send(b"queued")
+    made.pollUntil(lambda: len(owner.told) == 3)
+    channel.openMode = made.language.DIRECT
+    theirs.send(b"direct")
+    made.pollUntil(lambda: len(owner.told) == 5)
+    assert owner.told == [
+        b"queued",
+        ("otherwise", b"1"),
+        ("otherwise", b"2"),
+        b"direct",
+        ("otherwise", b"2"),
+    ]
+    assert theirs.recv(100) == b"1"
+    assert channel.mode == made.language.QUEUED
+
+
+def test_a_writer_writes_once_in_each_turn(made: Fixture) -> None:
+    channel, owner, theirs = made.pair()
+    owner._channel = channel
+    poller = made.poller
+    channel.mode = made.language.FIRST | made.language.DIRECT
+    # Nobody would see the end of this turn.
+    owner.write(b"1")
+    poller.ending = True
+    owner.write(b"2")
+    owner.write(b"3")
+    poller.number += 1
+    owner.write(b"4")
+    assert owner.told == [("otherwise", b"1"), ("otherwise", b"3")]
+    assert theirs.recv(100) == b"24"
+
+
+@pytest.mark.parametrize("data", ["text", bytearray(b"data"), memoryview(b"data"), None])
+def test_a_writer_sends_bytes_only(made: Fixture, data: Any) -> None:
+    channel, owner, _ = made.pair()
+    owner._channel = channel
+    channel.mode = made.language.DIRECT
+    owner.write(data)
+    assert owner.told == [("otherwise", data)]
+
+
+@pytest.mark.parametrize("failing", ["stalled", "failed", "closed"])
+def test_a_channel_that_cannot_send_has_its_writer_write_otherwise(
+    made: Fixture, failing: str
+) -> None:
+    channel, owner, theirs = made.pair()
+    owner._channel = channel
+    channel.mode = channel.openMode = made.language.DIRECT
+    if failing == "stalled":
+        channel.write(LARGE)
+    elif failing == "failed":
+        theirs.close()
+        channel.write(b"data")
+    else:
+        channel.close()
+    assert channel.mode == channel.openMode == made.language.QUEUED
 
 
 @pytest.mark.parametrize("wrong", ["text", None, 1])
@@ -502,17 +621,21 @@ def test_takes_open_sockets_only(made: Fixture) -> None:
     ours.close()
     theirs.close()
     with pytest.raises((ValueError, OSError)):
-        made.channel(ours, Owner())
+        made.channel(ours, made.owner())
     with open(__file__) as file, pytest.raises(OSError, match=r"not permitted|non-socket"):
-        made.channel(file, Owner())  # type: ignore[arg-type] # that is wrong
+        made.channel(file, made.owner())  # type: ignore[arg-type] # that is wrong
 
 
-def test_is_freed(made: Fixture) -> None:
+@pytest.mark.parametrize("closed", [False, True])
+def test_is_freed(made: Fixture, closed: bool) -> None:
     ours, theirs = socket.socketpair()
     made.sockets += ours, theirs
-    owner = Owner()
-    owner.channel = made.channel(ours, owner)  # type: ignore[attr-defined]
-    owner.channel.close()  # type: ignore[attr-defined]
+    owner = made.owner()
+    owner._channel = made.channel(ours, owner)
+    if closed:
+        owner._channel.close()
+    else:
+        made.poller = None
     gone = weakref.ref(owner)
     del owner
     gc.collect()

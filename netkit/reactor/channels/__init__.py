@@ -8,8 +8,16 @@ same tests are run on.
 from __future__ import annotations
 
 try:
-    from .native import Channel, Poller
+    from .native import DIRECT, DIRECT_TLS, FIRST, QUEUED, Channel, Poller, Writer
 except ImportError:
-    from .python import Channel, Poller  # type: ignore[assignment] # the same in another language
+    from .python import (  # type: ignore[assignment] # the same in another language
+        DIRECT,
+        DIRECT_TLS,
+        FIRST,
+        QUEUED,
+        Channel,
+        Poller,
+        Writer,
+    )
 
-__all__ = ["Channel", "Poller"]
+__all__ = ["DIRECT", "DIRECT_TLS", "FIRST", "QUEUED", "Channel", "Poller", "Writer"]

@@ -39,35 +39,54 @@
 /* There is something behind what is read: an end, or what is behind urgent data. */
 #define MORE (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 
-/* What an owner is told, by a method without arguments each. */
-enum { ENDED, STALLED, DRAINED, FAILED, METHODS };
-static const char *const method_names[METHODS] = {"ended", "stalled", "drained", "failed"};
+/* What becomes of the next write: it is queued, or goes to the kernel, unless TLS is to say something
+   else. Beside one of the last two, nothing arrived before it, so that there is one in each turn. */
+enum { QUEUED, DIRECT, DIRECT_TLS, FIRST = 4 };
+
+/* What an owner is told, by a method without arguments each, and what else it is asked for. */
+enum { ENDED, STALLED, DRAINED, FAILED, DATA_RECEIVED, RAISED, WRITE_OTHERWISE, NAMES };
+static const char *const name_texts[NAMES] = {
+    "ended", "stalled", "drained", "failed", "dataReceived", "raised", "writeOtherwise",
+};
 
 typedef struct Channel Channel;
 
-/* The channels of a reactor. */
+/* What a transport has here: its channel, or NULL, and its protocol, or NULL. */
 typedef struct {
     PyObject_HEAD
-    PyObject *methods[METHODS]; /* their names */
-    PyObject *run;              /* what runs something in a context */
+    Channel *channel;
+    PyObject *protocol;
+} Writer;
+
+/* The channels of a reactor, and what they know of its turn. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *names[NAMES];
+    PyObject *run;     /* what runs something in a context */
+    PyObject *deliver; /* and what it runs there */
+    PyObject *current; /* the owner whose callback is running */
     Channel **channels; /* by their descriptors; these are no references */
     char *arrived;
     long long began; /* when it began to poll, in nanoseconds */
+    long long number; /* of the turn */
     int size; /* of the table */
     int set;  /* the kernel's */
+    char ending; /* whether somebody waits for the end of the turn */
 } Poller;
 
 /* A connected socket. */
 struct Channel {
     PyObject_HEAD
     Poller *poller;
-    PyObject *owner;
+    Writer *owner;
     PyObject *context;
-    PyObject *received; /* the function that its owner's class has for what arrives */
     PyObject *queue;   /* what the kernel did not take yet: a list; NULL where it took all */
     Py_ssize_t offset; /* so much of the first piece it did take */
     Py_ssize_t unsent;
+    long long wrote_in; /* the number of the turn in which the first write went to the kernel */
     int descriptor; /* -1 when it is closed */
+    int mode;       /* that of the next write */
+    int open_mode;  /* as it is again when something arrives */
     char reading;
     char ended;
     char broken; /* what is written is lost */
@@ -77,8 +96,7 @@ struct Channel {
 
 typedef struct {
     PyTypeObject *poller;
-    PyTypeObject *channel;
-    PyObject *received; /* the name of the method */
+    PyTypeObject *writer;
 } State;
 
 /* In place of Py_RETURN_NONE: in the headers of Python 3.12 and later that counts no reference, as
@@ -104,26 +122,66 @@ called(PyObject *owner, PyObject *result)
 static void
 tell(Channel *self, int what)
 {
-    PyObject *owner = Py_XNewRef(self->owner);
+    PyObject *owner = Py_XNewRef((PyObject *)self->owner);
 
     /* It may be closed by what was freed just now. */
     if (owner == NULL)
         return;
-    called(owner, PyObject_CallMethodObjArgs(owner, self->poller->methods[what], NULL));
+    called(owner, PyObject_CallMethodObjArgs(owner, self->poller->names[what], NULL));
 }
 
-/* Hand to the owner what arrived, in the context of the connection. */
-static void
-deliver(Channel *self, PyObject *data)
+/* What was raised, as an object with its traceback. */
+static PyObject *
+take_error(void)
 {
-    PyObject *owner = Py_NewRef(self->owner), *context = Py_NewRef(self->context);
-    PyObject *received = Py_NewRef(self->received);
+    PyObject *type, *value, *traceback;
 
-    called(owner, PyObject_CallFunctionObjArgs(self->poller->run, context, received, owner, data,
-                                               NULL));
-    Py_DECREF(received);
-    Py_DECREF(context);
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL)
+        PyException_SetTraceback(value, traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
 }
+
+static void
+set_current(Poller *poller, PyObject *owner)
+{
+    PyObject *before = poller->current;
+
+    poller->current = owner;
+    Py_XDECREF(before);
+}
+
+/* Hand to the owner's protocol what arrived: deliver(channel, data). What that raises, the owner is
+   told. */
+static PyObject *
+deliver(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t Py_UNUSED(count))
+{
+    Channel *self = (Channel *)args[0];
+    Poller *poller = self->poller;
+    PyObject *owner = Py_NewRef((PyObject *)self->owner);
+    PyObject *protocol = Py_XNewRef(self->owner->protocol), *error, *result;
+
+    self->mode = self->open_mode;
+    set_current(poller, Py_NewRef(owner));
+    if (protocol == NULL)
+        protocol = Py_NewRef(Py_None);
+    result = PyObject_CallMethodObjArgs(protocol, poller->names[DATA_RECEIVED], args[1], NULL);
+    Py_DECREF(protocol);
+    if (result == NULL && (error = take_error()) != NULL) {
+        result = PyObject_CallMethodObjArgs(owner, poller->names[RAISED], error, NULL);
+        Py_DECREF(error);
+    }
+    set_current(poller, NULL);
+    called(owner, result);
+    return none();
+}
+
+static PyMethodDef delivery = {
+    "deliver", (PyCFunction)(void (*)(void))deliver, METH_FASTCALL, NULL,
+};
 
 /* Have the kernel tell, from now on, what it has to tell now as well. */
 static void
@@ -154,9 +212,20 @@ failed(Channel *self)
 {
     self->reading = 0;
     self->ended = self->broken = 1;
+    self->mode = self->open_mode = QUEUED;
     Py_CLEAR(self->queue);
     self->unsent = self->offset = 0;
     tell(self, FAILED);
+}
+
+/* Deliver in the context of the connection. */
+static void
+deliver_in_context(Channel *self, PyObject *data)
+{
+    PyObject *context = Py_NewRef(self->context);
+
+    called(context, PyObject_CallFunctionObjArgs(self->poller->run, context,
+                                                 self->poller->deliver, self, data, NULL));
 }
 
 static long long
@@ -196,11 +265,11 @@ receive(Channel *self, unsigned int events)
             return;
         }
         if ((data = PyBytes_FromStringAndSize(self->poller->arrived, length)) == NULL) {
-            PyErr_WriteUnraisable(self->owner);
+            PyErr_WriteUnraisable((PyObject *)self);
             failed(self);
             return;
         }
-        deliver(self, data);
+        deliver_in_context(self, data);
         Py_DECREF(data);
         if (length < READ && !(events & MORE) && !self->divided)
             return;
@@ -278,28 +347,21 @@ keep(Channel *self, int result)
         failed(self);
     }
     else if (self->queue != NULL && self->descriptor >= 0) {
+        self->mode = self->open_mode = QUEUED;
         watch(self, EPOLL_CTL_MOD);
         tell(self, STALLED);
     }
     return none();
 }
 
-PyDoc_STRVAR(channel_write_doc,
-"write(data, /)\n--\n\n"
-"Send octets, behind those that are to be sent.");
-
+/* Send octets, behind those that are to be sent. */
 static PyObject *
-channel_write(PyObject *object, PyObject *data)
+send_octets(Channel *self, PyObject *data)
 {
-    Channel *self = (Channel *)object;
     PyObject *queue;
     Py_ssize_t size;
     ssize_t written;
 
-    if (!PyBytes_Check(data)) {
-        PyErr_SetString(PyExc_TypeError, "octets are bytes");
-        return NULL;
-    }
     if (self->descriptor < 0 || self->broken)
         return none();
     size = PyBytes_Size(data);
@@ -325,6 +387,19 @@ channel_write(PyObject *object, PyObject *data)
     self->offset = written;
     self->unsent = size - written;
     return keep(self, 0);
+}
+
+PyDoc_STRVAR(channel_write_doc,
+"write(data, /)\n--\n\n"
+"Send octets, behind those that are to be sent.");
+
+static PyObject *
+channel_write(PyObject *object, PyObject *data)
+{
+    if (PyBytes_Check(data))
+        return send_octets((Channel *)object, data);
+    PyErr_SetString(PyExc_TypeError, "octets are bytes");
+    return NULL;
 }
 
 PyDoc_STRVAR(channel_writelines_doc,
@@ -400,6 +475,7 @@ close_channel(Channel *self)
     self->descriptor = -1;
     self->reading = 0;
     self->unsent = 0;
+    self->mode = self->open_mode = QUEUED;
 }
 
 PyDoc_STRVAR(channel_close_doc,
@@ -417,7 +493,6 @@ channel_close(PyObject *object, PyObject *Py_UNUSED(ignored))
     self->queue = NULL;
     Py_CLEAR(self->owner);
     Py_CLEAR(self->context);
-    Py_CLEAR(self->received);
     if (unsent == NULL)
         return PyList_New(0);
     if (self->offset) {
@@ -441,8 +516,8 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     socklen_t length = sizeof(int);
     int descriptor, domain, size;
 
-    if (!PyArg_ParseTuple(args, "O!OOO:Channel", state->poller, &poller, &socket, &context,
-                          &owner))
+    if (!PyArg_ParseTuple(args, "O!OOO!:Channel", state->poller, &poller, &socket, &context,
+                          state->writer, &owner))
         return NULL;
     if ((descriptor = PyObject_AsFileDescriptor(socket)) < 0)
         return NULL;
@@ -460,13 +535,8 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
         return NULL;
     self->poller = (Poller *)Py_NewRef(poller);
     self->context = Py_NewRef(context);
-    self->owner = Py_NewRef(owner);
+    self->owner = (Writer *)Py_NewRef(owner);
     self->descriptor = -1;
-    self->received = PyObject_GetAttr((PyObject *)Py_TYPE(owner), state->received);
-    if (self->received == NULL) {
-        Py_DECREF(self);
-        return NULL;
-    }
     if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
         ioctl(descriptor, FIONBIO, &(int){1}) < 0 ||
         epoll_ctl(self->poller->set, EPOLL_CTL_ADD, descriptor,
@@ -493,7 +563,6 @@ channel_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->poller);
     Py_VISIT(self->owner);
     Py_VISIT(self->context);
-    Py_VISIT(self->received);
     return 0;
 }
 
@@ -506,7 +575,6 @@ channel_clear(PyObject *object)
     Py_CLEAR(self->queue);
     Py_CLEAR(self->owner);
     Py_CLEAR(self->context);
-    Py_CLEAR(self->received);
     return 0;
 }
 
@@ -535,6 +603,11 @@ static PyMethodDef channel_methods[] = {
 static PyMemberDef channel_members[] = {
     {"unsent", T_PYSSIZET, offsetof(Channel, unsent), READONLY,
      "How many octets the kernel has not taken yet."},
+    {"mode", T_INT, offsetof(Channel, mode), 0, "That of the next write."},
+    {"openMode", T_INT, offsetof(Channel, open_mode), 0,
+     "The mode while all is in order, as it is again when something arrives."},
+    {"wroteIn", T_LONGLONG, offsetof(Channel, wrote_in), 0,
+     "The number of the turn in which the first write went to the kernel."},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -560,20 +633,137 @@ static PyType_Spec channel_spec = {
     .slots = channel_slots,
 };
 
+PyDoc_STRVAR(writer_write_doc,
+"write(data, /)\n--\n\n"
+"Send octets at once, where nothing else is to be done for that.");
+
 static PyObject *
-poller_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
+writer_write(PyObject *object, PyObject *data)
+{
+    Channel *channel = ((Writer *)object)->channel;
+
+    if (channel != NULL && PyBytes_CheckExact(data)) {
+        if (channel->mode == DIRECT) {
+            /* Most are answers. */
+            channel->mode = QUEUED;
+            return send_octets(channel, data);
+        }
+        if (channel->mode == (FIRST | DIRECT) && channel->poller->ending &&
+            channel->wrote_in != channel->poller->number) {
+            channel->wrote_in = channel->poller->number;
+            return send_octets(channel, data);
+        }
+    }
+    return channel == NULL
+        ? PyObject_CallMethod(object, name_texts[WRITE_OTHERWISE], "O", data)
+        : PyObject_CallMethodObjArgs(object, channel->poller->names[WRITE_OTHERWISE], data, NULL);
+}
+
+static PyObject *
+writer_get_channel(PyObject *object, void *Py_UNUSED(closure))
+{
+    Channel *channel = ((Writer *)object)->channel;
+
+    return Py_NewRef(channel == NULL ? Py_None : (PyObject *)channel);
+}
+
+static int
+writer_set_channel(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
+{
+    Writer *self = (Writer *)object;
+    Channel *before = self->channel;
+
+    if (value == Py_None)
+        value = NULL;
+    else if (value == NULL ||
+             (newfunc)PyType_GetSlot(Py_TYPE(value), Py_tp_new) != channel_new) {
+        PyErr_SetString(PyExc_TypeError, "a channel is a Channel, or None");
+        return -1;
+    }
+    self->channel = (Channel *)Py_XNewRef(value);
+    Py_XDECREF((PyObject *)before);
+    return 0;
+}
+
+static int
+writer_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(((Writer *)object)->channel);
+    Py_VISIT(((Writer *)object)->protocol);
+    return 0;
+}
+
+static int
+writer_clear(PyObject *object)
+{
+    Py_CLEAR(((Writer *)object)->channel);
+    Py_CLEAR(((Writer *)object)->protocol);
+    return 0;
+}
+
+static void
+writer_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+
+    PyObject_GC_UnTrack(object);
+    writer_clear(object);
+    release(object);
+    Py_DECREF(type);
+}
+
+static PyMethodDef writer_methods[] = {
+    {"write", writer_write, METH_O, writer_write_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef writer_members[] = {
+    {"protocol", T_OBJECT_EX, offsetof(Writer, protocol), 0, "That of the connection."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef writer_attributes[] = {
+    {"_channel", writer_get_channel, writer_set_channel, "The channel, or None.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyDoc_STRVAR(writer_doc,
+"A transport that writes to a channel.");
+
+static PyType_Slot writer_slots[] = {
+    {Py_tp_doc, (void *)writer_doc},
+    {Py_tp_dealloc, writer_dealloc},
+    {Py_tp_traverse, writer_traverse},
+    {Py_tp_clear, writer_clear},
+    {Py_tp_methods, writer_methods},
+    {Py_tp_members, writer_members},
+    {Py_tp_getset, writer_attributes},
+    {0, NULL},
+};
+
+static PyType_Spec writer_spec = {
+    .name = "netkit.reactor.channels.native.Writer",
+    .basicsize = sizeof(Writer),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = writer_slots,
+};
+
+static PyObject *
+poller_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(keywords))
 {
     PyObject *module, *context;
     Poller *self;
     int at;
 
-    if (!PyArg_ParseTuple(args, ":Poller"))
-        return NULL;
+    /* The arguments are those of a subclass. */
     if ((self = (Poller *)PyType_GenericAlloc(type, 0)) == NULL)
         return NULL;
     self->set = -1;
-    for (at = 0; at < METHODS; at++) {
-        if ((self->methods[at] = PyUnicode_InternFromString(method_names[at])) == NULL)
+    self->number = 1;
+    for (at = 0; at < NAMES; at++) {
+        if ((self->names[at] = PyUnicode_InternFromString(name_texts[at])) == NULL)
             goto failed;
     }
     if ((self->arrived = PyMem_Malloc(READ)) == NULL) {
@@ -589,6 +779,8 @@ poller_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     self->run = PyObject_GetAttrString(context, "run");
     Py_DECREF(context);
     if (self->run == NULL)
+        goto failed;
+    if ((self->deliver = PyCFunction_NewEx(&delivery, NULL, NULL)) == NULL)
         goto failed;
     if ((self->set = epoll_create1(EPOLL_CLOEXEC)) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
@@ -606,6 +798,7 @@ poller_traverse(PyObject *object, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(((Poller *)object)->run);
+    Py_VISIT(((Poller *)object)->current);
     return 0;
 }
 
@@ -616,8 +809,10 @@ poller_clear(PyObject *object)
     int at;
 
     Py_CLEAR(self->run);
-    for (at = 0; at < METHODS; at++)
-        Py_CLEAR(self->methods[at]);
+    Py_CLEAR(self->deliver);
+    Py_CLEAR(self->current);
+    for (at = 0; at < NAMES; at++)
+        Py_CLEAR(self->names[at]);
     return 0;
 }
 
@@ -700,9 +895,16 @@ static PyMethodDef poller_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyMemberDef poller_members[] = {
+    {"current", T_OBJECT, offsetof(Poller, current), 0,
+     "The owner whose callback is running, or None."},
+    {"ending", T_BOOL, offsetof(Poller, ending), 0, "Whether somebody waits for the end of the turn."},
+    {"number", T_LONGLONG, offsetof(Poller, number), 0, "That of the turn."},
+    {NULL, 0, 0, 0, NULL},
+};
+
 PyDoc_STRVAR(poller_doc,
-"Poller()\n--\n\n"
-"The channels of a reactor.");
+"The channels of a reactor, and what they know of its turn.");
 
 static PyType_Slot poller_slots[] = {
     {Py_tp_doc, (void *)poller_doc},
@@ -711,36 +913,53 @@ static PyType_Slot poller_slots[] = {
     {Py_tp_traverse, poller_traverse},
     {Py_tp_clear, poller_clear},
     {Py_tp_methods, poller_methods},
+    {Py_tp_members, poller_members},
     {0, NULL},
 };
 
 static PyType_Spec poller_spec = {
     .name = "netkit.reactor.channels.native.Poller",
     .basicsize = sizeof(Poller),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = poller_slots,
 };
 
 static int
-add_types(PyObject *module)
+add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **added)
+{
+    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    int result;
+
+    if (type == NULL)
+        return -1;
+    result = PyModule_AddType(module, type);
+    if (added != NULL)
+        *added = (PyTypeObject *)Py_NewRef((PyObject *)type);
+    Py_DECREF(type);
+    return result;
+}
+
+static int
+add_all(PyObject *module)
 {
     State *state = PyModule_GetState(module);
 
-    state->poller = (PyTypeObject *)PyType_FromModuleAndSpec(module, &poller_spec, NULL);
-    if (state->poller == NULL || PyModule_AddType(module, state->poller) < 0)
-        return -1;
-    state->channel = (PyTypeObject *)PyType_FromModuleAndSpec(module, &channel_spec, NULL);
-    if (state->channel == NULL || PyModule_AddType(module, state->channel) < 0)
-        return -1;
-    state->received = PyUnicode_InternFromString("received");
-    return state->received == NULL ? -1 : 0;
+    return add_type(module, &poller_spec, &state->poller) < 0 ||
+            add_type(module, &channel_spec, NULL) < 0 ||
+            add_type(module, &writer_spec, &state->writer) < 0 ||
+            PyModule_AddIntConstant(module, "QUEUED", QUEUED) < 0 ||
+            PyModule_AddIntConstant(module, "DIRECT", DIRECT) < 0 ||
+            PyModule_AddIntConstant(module, "DIRECT_TLS", DIRECT_TLS) < 0 ||
+            PyModule_AddIntConstant(module, "FIRST", FIRST) < 0
+        ? -1
+        : 0;
 }
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     Py_VISIT(((State *)PyModule_GetState(module))->poller);
-    Py_VISIT(((State *)PyModule_GetState(module))->channel);
+    Py_VISIT(((State *)PyModule_GetState(module))->writer);
     return 0;
 }
 
@@ -748,13 +967,12 @@ static int
 module_clear(PyObject *module)
 {
     Py_CLEAR(((State *)PyModule_GetState(module))->poller);
-    Py_CLEAR(((State *)PyModule_GetState(module))->channel);
-    Py_CLEAR(((State *)PyModule_GetState(module))->received);
+    Py_CLEAR(((State *)PyModule_GetState(module))->writer);
     return 0;
 }
 
 static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, add_types},
+    {Py_mod_exec, add_all},
     {0, NULL},
 };
 

@@ -43,15 +43,34 @@ _ARRIVALS = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET
 _MORE = EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR
 
 
+# What becomes of the next write: it is queued,
+QUEUED = 0
+# or it goes to the kernel,
+DIRECT = 1
+# unless TLS is to say something else.
+DIRECT_TLS = 2
+# Beside one of the last two: nothing arrived before it, so that there is one in each turn.
+FIRST = 4
+
+_FIRST_DIRECT = FIRST | DIRECT
+
+
 class Poller:
     """
-    The channels of a reactor.
+    The channels of a reactor, and what they know of its turn.
+
+    @ivar current: the owner whose callback is running, or L{None}.
+    @ivar ending: whether somebody waits for the end of the turn.
+    @ivar number: that of the turn, of those whose end somebody waited for.
     """
 
     def __init__(self) -> None:
         """
-        There are none yet.
+        There are no channels yet.
         """
+        self.current: Any = None
+        self.ending = False
+        self.number = 1
         self.set = epoll()
         # When it began to poll.
         self.began = 0.0
@@ -82,7 +101,12 @@ class Channel:
     told that a connection pauses, which may be for each message; what it told meanwhile is noted,
     and it is asked again where more may be there than was read.
 
+    @ivar mode: that of the next write.
+    @ivar openMode: the mode while all is in order, as it is again when something arrives.
     @ivar unsent: how many octets the kernel has not taken yet.
+    @ivar wroteIn: the number of the turn in which the first write went to the kernel. So nothing
+        has to be done for it when that turn ends: of those that something was broadcast to there
+        are many.
     """
 
     __slots__ = (
@@ -93,13 +117,15 @@ class Channel:
         "_ended",
         "_offset",
         "_owner",
-        "_poller",
         "_queue",
         "_reading",
-        "_received",
         "_socket",
         "_told",
+        "mode",
+        "openMode",
+        "poller",
         "unsent",
+        "wroteIn",
     )
 
     def __init__(self, poller: Poller, connection: socket, context: Context, owner: Any) -> None:
@@ -107,25 +133,25 @@ class Channel:
         @param poller: that of the reactor.
         @param connection: from now on it does not block.
         @param context: in which the owner is told what arrived.
-        @param owner: is told by its methods that something arrived (C{received(data)}, in the
-            context), that nothing more will (C{ended()}), that the kernel did not take all that
-            was written (C{stalled()}), that now it has (C{drained()}), that the socket has an
-            error (C{failed()}): nothing is read any more then, and nothing sent. What its class
-            has as C{received} when the channel is made is what it is told by.
+        @param owner: a L{Writer}, whose protocol's C{dataReceived(data)} is called with what
+            arrives; it is told by its methods what that raised (C{raised(error)}), in the context;
+            that nothing more will arrive (C{ended()}), that the kernel did not take all that was
+            written (C{stalled()}), that now it has (C{drained()}), that the socket has an error
+            (C{failed()}): nothing is read any more then, and nothing sent.
         """
-        self._poller = poller
+        self.poller = poller
         self._socket: socket | None = connection
         self._descriptor = connection.fileno()
         self._context = context
         self._owner = owner
-        self._received = type(owner).received
         # What the kernel did not take yet, and how much of the first piece it did.
         self._queue: list[bytes] = []
         self._offset = 0
         self._reading = self._ended = self._broken = False
         # That something arrived, or may have, while it did not read.
         self._told = False
-        self.unsent = 0
+        self.unsent = self.wroteIn = 0
+        self.mode = self.openMode = QUEUED
         set_blocking(self._descriptor, False)
         poller.set.register(self._descriptor, _ARRIVALS)
         # A read may end before all that is there: at a message with descriptors.
@@ -171,6 +197,7 @@ class Channel:
                 self._failed()
                 return
             if self.unsent:
+                self.mode = self.openMode = QUEUED
                 self._watch()
                 self._call(self._owner.stalled)
 
@@ -195,10 +222,10 @@ class Channel:
         @return: what was to be sent.
         """
         # Whoever closed the socket itself may have made room for another one.
-        if self._poller.channels.get(self._descriptor) is self:
+        if self.poller.channels.get(self._descriptor) is self:
             with suppress(OSError):
-                self._poller.set.unregister(self._descriptor)
-            del self._poller.channels[self._descriptor]
+                self.poller.set.unregister(self._descriptor)
+            del self.poller.channels[self._descriptor]
         self._socket = self._owner = None
         self._reading = False
         unsent = self._queue
@@ -248,7 +275,7 @@ class Channel:
         Read, while there is more than can be read at once; but not for long, when it is another
         one's turn.
         """
-        poller = self._poller
+        poller = self.poller
         while self._reading and self._socket is not None:
             try:
                 data = self._socket.recv(_READ)
@@ -262,7 +289,7 @@ class Channel:
                 self._ended = True
                 self._call(self._owner.ended)
                 return
-            self._call(self._context.run, self._received, self._owner, data)
+            self._deliver(data)
             if len(data) < _READ and not (events & _MORE or self._divided):
                 return
             if monotonic() - poller.began > _LONG:
@@ -271,6 +298,19 @@ class Channel:
         self._told = True
         if self._reading:
             self._readOn()
+
+    def _deliver(self, data: bytes) -> None:
+        """
+        Hand to the owner's protocol what arrived, in the context of the connection.
+        """
+        owner, context = self._owner, self._context
+        self.mode = self.openMode
+        self.poller.current = owner
+        try:
+            context.run(owner.protocol.dataReceived, data)
+        except BaseException as error:
+            self._call(context.run, owner.raised, error)
+        self.poller.current = None
 
     def _readOn(self) -> None:
         if self._told:
@@ -281,7 +321,7 @@ class Channel:
         """
         Have the kernel tell, from now on, what it has to tell now as well.
         """
-        self._poller.set.modify(self._descriptor, _ARRIVALS | (EPOLLOUT if self.unsent else 0))
+        self.poller.set.modify(self._descriptor, _ARRIVALS | (EPOLLOUT if self.unsent else 0))
 
     def _flush(self) -> None:
         """
@@ -317,5 +357,39 @@ class Channel:
         self._call(self._owner.failed)
 
     def _forget(self) -> None:
+        self.mode = self.openMode = QUEUED
         self._queue = []
         self._offset = self.unsent = 0
+
+
+class Writer:
+    """
+    A transport that writes to a channel. What is not simply to be sent, its own method
+    C{writeOtherwise(data)} is called with.
+
+    @ivar protocol: that of the connection.
+    """
+
+    __slots__ = ("_channel", "protocol")
+
+    _channel: Channel | None
+    protocol: Any
+
+    def write(self, data: bytes) -> None:
+        """
+        Send octets at once, where nothing else is to be done for that.
+        """
+        channel = self._channel
+        if channel is not None and type(data) is bytes:
+            mode = channel.mode
+            if mode == DIRECT:
+                # Most are answers.
+                channel.mode = QUEUED
+                channel.write(data)
+                return
+            poller = channel.poller
+            if mode == _FIRST_DIRECT and poller.ending and channel.wroteIn != poller.number:
+                channel.wroteIn = poller.number
+                channel.write(data)
+                return
+        self.writeOtherwise(data)  # type: ignore[attr-defined] # of the class that has this one
