@@ -90,7 +90,7 @@ struct Channel {
     char reading;
     char ended;
     char broken; /* what is written is lost */
-    char divided; /* a read may end before all that is there: at a message with descriptors */
+    char unix_domain;
     char told; /* that something arrived, or may have, while it did not read */
 };
 
@@ -237,6 +237,24 @@ now(void)
     return time.tv_sec * 1000000000ll + time.tv_nsec;
 }
 
+/* Read what there is. A read of a UNIX socket ends at a message with descriptors, and what is behind
+   that is not told of: then there is more. */
+static ssize_t
+read_some(Channel *self, unsigned int *events)
+{
+    struct iovec room = {.iov_base = self->poller->arrived, .iov_len = READ};
+    struct msghdr message = {.msg_iov = &room, .msg_iovlen = 1};
+    ssize_t length;
+
+    do
+        length = self->unix_domain ? recvmsg(self->descriptor, &message, 0)
+                                   : recv(self->descriptor, room.iov_base, READ, 0);
+    while (length < 0 && errno == EINTR);
+    if (message.msg_flags & MSG_CTRUNC)
+        *events |= MORE;
+    return length;
+}
+
 /* Read, while there is more than can be read at once; but not for long, when it is another one's
    turn. */
 static void
@@ -250,9 +268,7 @@ receive(Channel *self, unsigned int events)
         return;
     }
     do {
-        do
-            length = recv(self->descriptor, self->poller->arrived, READ, 0);
-        while (length < 0 && errno == EINTR);
+        length = read_some(self, &events);
         if (length == 0) {
             self->reading = 0;
             self->ended = 1;
@@ -271,7 +287,7 @@ receive(Channel *self, unsigned int events)
         }
         deliver_in_context(self, data);
         Py_DECREF(data);
-        if (length < READ && !(events & MORE) && !self->divided)
+        if (length < READ && !(events & MORE))
             return;
     } while (self->reading && now() - self->poller->began < LONG);
     /* Of what is there already, the kernel tells no more. */
@@ -546,7 +562,7 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
         return NULL;
     }
     self->descriptor = descriptor;
-    self->divided = domain == AF_UNIX;
+    self->unix_domain = domain == AF_UNIX;
     /* A socket that was closed behind a channel's back: the descriptor is not its any more. */
     if (self->poller->channels[descriptor] != NULL)
         self->poller->channels[descriptor]->descriptor = -1;

@@ -19,7 +19,7 @@ from select import (
     EPOLLRDHUP,
     epoll,
 )
-from socket import AF_UNIX, socket
+from socket import MSG_CTRUNC, socket
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any
@@ -113,7 +113,6 @@ class Channel:
         "_broken",
         "_context",
         "_descriptor",
-        "_divided",
         "_ended",
         "_offset",
         "_owner",
@@ -154,8 +153,6 @@ class Channel:
         self.mode = self.openMode = QUEUED
         set_blocking(self._descriptor, False)
         poller.set.register(self._descriptor, _ARRIVALS)
-        # A read may end before all that is there: at a message with descriptors.
-        self._divided = connection.family == AF_UNIX
         before = poller.channels.get(self._descriptor)
         if before is not None:
             # Its socket was closed behind its back: the descriptor is not its any more.
@@ -278,7 +275,7 @@ class Channel:
         poller = self.poller
         while self._reading and self._socket is not None:
             try:
-                data = self._socket.recv(_READ)
+                data, _, flags, _ = self._socket.recvmsg(_READ)
             except BlockingIOError:
                 return
             except OSError:
@@ -290,7 +287,8 @@ class Channel:
                 self._call(self._owner.ended)
                 return
             self._deliver(data)
-            if len(data) < _READ and not (events & _MORE or self._divided):
+            # A read ends at a message with descriptors, and what is behind that is not told of.
+            if len(data) < _READ and not (events & _MORE or flags & MSG_CTRUNC):
                 return
             if monotonic() - poller.began > _LONG:
                 break
