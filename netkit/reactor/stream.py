@@ -57,8 +57,6 @@ class StreamMixin(Writer, BufferedConnection):
     at its end, in one system call, or when a producer has written much; so does everything that
     is not a plain write of bytes on a connection that is in order.
 
-    @ivar _begun: whether the turn in which it was connected is over.
-    @ivar _channel: moves the bytes of one that is native.
     @ivar _context: in which its callbacks run, from when it is connected on.
     @ivar native: whether a channel has, or is about to have, the socket.
     @ivar _failed: whether the kernel has an error for it.
@@ -75,7 +73,7 @@ class StreamMixin(Writer, BufferedConnection):
     # There is no handshake of TLS to be done here. Of each connection that ends it is asked.
     handshakeDone = True
     reactor: Any
-    _channel: Any
+    channel: Any
     _context: Context
     _turn: Any
     native: bool
@@ -91,11 +89,11 @@ class StreamMixin(Writer, BufferedConnection):
         @param native: whether one is about to have it.
         @param reading: whether the application wants what arrives.
         """
-        self._channel = self._turn = None
+        self.channel = self._turn = None
         self.native = native
         # Set on the instance: CPython's inline cache misses attributes that the class defines too.
         self._reading = reading
-        self._scheduled = self._begun = self._failed = False
+        self._scheduled = self._failed = False
         self._flushed = self._flushedIn = 0
 
     def takeOver(self, done: Callable[[], None]) -> None:
@@ -115,22 +113,32 @@ class StreamMixin(Writer, BufferedConnection):
             self.native = False
             raise
         done()
+        if self.native and not self._scheduled:
+            self._open()
 
     def begin(self) -> None:
         """
-        It is connected: have a channel move its bytes. Nothing is sent before this turn is over:
-        it may still be dropped, or be sent in another way.
+        It is connected: have a channel move its bytes.
         """
         turn = self._turn = self.reactor.turn
         self._context = turn.connecting
         if not self.native:
             return
-        channel = self._channel = Channel(turn, self.socket, self._context, self)
+        channel = self.channel = Channel(turn, self.socket, self._context, self)
         turn.natives.add(self)
         if self._reading:
             channel.resume()
-        self._scheduled = True
-        turn.flushSoon(self)
+        if self.protocol is not None:
+            self._open()
+
+    def _open(self) -> None:
+        """
+        Everything is in order: writes need not be queued from the next turn on. What is written in
+        this one may still be dropped.
+        """
+        self._allowDirect()
+        if not self._turn.ending:
+            self._turn.expectEnd()
 
     def _inContext(self, call: Callable[..., Any], *args: Any) -> Any:
         """
@@ -159,34 +167,29 @@ class StreamMixin(Writer, BufferedConnection):
         """
         Whether a native connection has something left to send.
         """
-        if self._channel.unsent:
-            return True
-        # At the end of its first turn it is looked at whether or not there is something to do.
-        return self._scheduled and (
-            self._begun or queuedSize(self) > 0 or bool(self.disconnecting) or isHalfClosing(self)
-        )
+        return self._scheduled or self.channel.unsent > 0
 
     def getWriteBufferSize(self) -> int:
         """
         How many of the octets that were written the kernel has not taken yet.
         """
         size = unsentSize(self)
-        return size if self._channel is None else size + self._channel.unsent
+        return size if self.channel is None else size + self.channel.unsent
 
     def startReading(self) -> None:
         if not self.native:
             super().startReading()
             return
         self._reading = True
-        if self._channel is not None:
-            self._channel.resume()
+        if self.channel is not None:
+            self.channel.resume()
 
     def stopReading(self) -> None:
         if not self.native:
             super().stopReading()
             return
         self._reading = False
-        self._channel.pause()
+        self.channel.pause()
 
     def startWriting(self) -> None:
         self._queueWrites()
@@ -209,12 +212,12 @@ class StreamMixin(Writer, BufferedConnection):
             return
         self._queueWrites()
         self.native = False
-        if self._channel is None:
+        if self.channel is None:
             # It is not connected yet.
             return
         writing = self.isWriting()
-        putBack(self, self._channel.close())
-        self._channel = None
+        putBack(self, self.channel.close())
+        self.channel = None
         self._scheduled = False
         self._turn.natives.discard(self)
         if self._reading:
@@ -233,7 +236,7 @@ class StreamMixin(Writer, BufferedConnection):
         Write what is not simply the next to be sent: see L{Writer}.
         """
         if self._isDirect() and type(data) is bytes:
-            self._channel.write(data)
+            self.channel.write(data)
         else:
             # As Twisted does it.
             super(Writer, self).write(data)
@@ -242,7 +245,7 @@ class StreamMixin(Writer, BufferedConnection):
         """
         Whether the next write goes to the kernel; if so, it is the one of this turn.
         """
-        channel = self._channel
+        channel = self.channel
         if channel is None or not channel.mode:
             return False
         turn = self._turn
@@ -270,7 +273,7 @@ class StreamMixin(Writer, BufferedConnection):
         if not streaming:
             # It is asked for more when what was written is sent: each of its writes has to be
             # seen, and one that has just gone out is to count as well.
-            channel = self._channel
+            channel = self.channel
             if (
                 channel is not None
                 and channel.openMode
@@ -323,16 +326,16 @@ class StreamMixin(Writer, BufferedConnection):
             return
         if self.native:
             self._reading = self._scheduled = False
-            self._channel.close()
+            self.channel.close()
             turn.natives.discard(self)
         self._inContext(self.lose, reason)
 
     def isSendBufferFull(self) -> bool:
         if not self.native:
             return super().isSendBufferFull()
-        channel, queued = self._channel, queuedSize(self)
+        channel, queued = self.channel, queuedSize(self)
         held: int = channel.unsent
-        if self._begun and not held:
+        if not held and channel.madeIn != self._turn.number:
             if queued < _FULL * self.bufferSize:
                 return False
             # The producer need not wait for what the kernel takes at once.
@@ -359,7 +362,7 @@ class StreamMixin(Writer, BufferedConnection):
         """
         Disable direct writes: every write is queued until the queue is empty.
         """
-        channel = self._channel
+        channel = self.channel
         if channel is not None:
             channel.mode = channel.openMode = QUEUED
 
@@ -373,7 +376,6 @@ class StreamMixin(Writer, BufferedConnection):
                     self.connectionLost(_LOST)
             elif self._scheduled:
                 self._scheduled = False
-                self._begun = True
                 if self.native and not (self.disconnected or isAborting(self)):
                     self._flush()
         except BaseException as error:
@@ -383,7 +385,7 @@ class StreamMixin(Writer, BufferedConnection):
         """
         Send what was queued, and see what is next.
         """
-        channel = self._channel
+        channel = self.channel
         queue = takeQueue(self)
         if len(queue) == 1:
             channel.write(queue[0])
@@ -414,7 +416,7 @@ class StreamMixin(Writer, BufferedConnection):
         # Where TLS was started, what is written is still to be encrypted.
         if not self.TLS:
             tls = isinstance(self.protocol, TLSMemoryBIOProtocol)
-            channel = self._channel
+            channel = self.channel
             channel.openMode = DIRECT_TLS if tls else DIRECT
             channel.mode = channel.openMode | FIRST
 

@@ -36,7 +36,7 @@ class Owner:
 
     # As those of a writer are, which it is made one of.
     protocol: Owner
-    _channel: Any
+    channel: Any
     write: Callable[[bytes], None]
 
     def __init__(self) -> None:
@@ -445,7 +445,7 @@ def test_closes_another_one_that_was_ready(made: Fixture) -> None:
         for channel, *_rest in pairs:
             channel.close()
 
-    for _channel, owner, theirs in pairs:
+    for _, owner, theirs in pairs:
         owner.then = closeBoth
         theirs.send(b"data")
     made.poller.poll()
@@ -532,14 +532,14 @@ def test_says_whose_callback_is_running(made: Fixture) -> None:
 
 def test_a_writer_without_a_channel_writes_otherwise(made: Fixture) -> None:
     owner = made.owner()
-    owner._channel = None
+    owner.channel = None
     owner.write(b"data")
     assert owner.told == [("otherwise", b"data")]
 
 
 def test_a_writer_answers_at_once_and_once(made: Fixture) -> None:
     channel, owner, theirs = made.pair()
-    owner._channel = channel
+    owner.channel = channel
 
     def answer(what: str) -> None:
         if what == "received":
@@ -565,24 +565,31 @@ def test_a_writer_answers_at_once_and_once(made: Fixture) -> None:
 
 def test_a_writer_writes_once_in_each_turn(made: Fixture) -> None:
     channel, owner, theirs = made.pair()
-    owner._channel = channel
+    owner.channel = channel
     poller = made.poller
     channel.mode = made.language.FIRST | made.language.DIRECT
-    # Nobody would see the end of this turn.
-    owner.write(b"1")
+    assert channel.madeIn == poller.number
     poller.ending = True
+    # Not in the turn in which it was made,
+    owner.write(b"1")
+    poller.number += 1
     owner.write(b"2")
+    # nor twice,
     owner.write(b"3")
     poller.number += 1
     owner.write(b"4")
-    assert owner.told == [("otherwise", b"1"), ("otherwise", b"3")]
+    poller.number += 1
+    # nor where nobody would see the end of the turn.
+    poller.ending = False
+    owner.write(b"5")
+    assert owner.told == [("otherwise", b"1"), ("otherwise", b"3"), ("otherwise", b"5")]
     assert theirs.recv(100) == b"24"
 
 
 @pytest.mark.parametrize("data", ["text", bytearray(b"data"), memoryview(b"data"), None])
 def test_a_writer_sends_bytes_only(made: Fixture, data: Any) -> None:
     channel, owner, _ = made.pair()
-    owner._channel = channel
+    owner.channel = channel
     channel.mode = made.language.DIRECT
     owner.write(data)
     assert owner.told == [("otherwise", data)]
@@ -593,7 +600,7 @@ def test_a_channel_that_cannot_send_has_its_writer_write_otherwise(
     made: Fixture, failing: str
 ) -> None:
     channel, owner, theirs = made.pair()
-    owner._channel = channel
+    owner.channel = channel
     channel.mode = channel.openMode = made.language.DIRECT
     if failing == "stalled":
         channel.write(LARGE)
@@ -631,9 +638,9 @@ def test_is_freed(made: Fixture, closed: bool) -> None:
     ours, theirs = socket.socketpair()
     made.sockets += ours, theirs
     owner = made.owner()
-    owner._channel = made.channel(ours, owner)
+    owner.channel = made.channel(ours, owner)
     if closed:
-        owner._channel.close()
+        owner.channel.close()
     else:
         made.poller = None
     gone = weakref.ref(owner)

@@ -83,7 +83,8 @@ struct Channel {
     PyObject *queue;   /* what the kernel did not take yet: a list; NULL where it took all */
     Py_ssize_t offset; /* so much of the first piece it did take */
     Py_ssize_t unsent;
-    long long wrote_in; /* the number of the turn in which the first write went to the kernel */
+    long long made_in;  /* the number of the turn in which it was made, */
+    long long wrote_in; /* and of that in which the first write went to the kernel */
     int descriptor; /* -1 when it is closed */
     int mode;       /* that of the next write */
     int open_mode;  /* as it is again when something arrives */
@@ -553,6 +554,8 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     self->context = Py_NewRef(context);
     self->owner = (Writer *)Py_NewRef(owner);
     self->descriptor = -1;
+    /* Nothing is written at once in the turn in which it is made. */
+    self->made_in = self->wrote_in = self->poller->number;
     if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
         ioctl(descriptor, FIONBIO, &(int){1}) < 0 ||
         epoll_ctl(self->poller->set, EPOLL_CTL_ADD, descriptor,
@@ -619,6 +622,8 @@ static PyMethodDef channel_methods[] = {
 static PyMemberDef channel_members[] = {
     {"unsent", T_PYSSIZET, offsetof(Channel, unsent), READONLY,
      "How many octets the kernel has not taken yet."},
+    {"madeIn", T_LONGLONG, offsetof(Channel, made_in), READONLY,
+     "The number of the turn in which it was made."},
     {"mode", T_INT, offsetof(Channel, mode), 0, "That of the next write."},
     {"openMode", T_INT, offsetof(Channel, open_mode), 0,
      "The mode while all is in order, as it is again when something arrives."},
@@ -741,7 +746,7 @@ static PyMemberDef writer_members[] = {
 };
 
 static PyGetSetDef writer_attributes[] = {
-    {"_channel", writer_get_channel, writer_set_channel, "The channel, or None.", NULL},
+    {"channel", writer_get_channel, writer_set_channel, "The channel, or None.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

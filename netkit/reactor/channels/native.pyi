@@ -17,6 +17,7 @@ class Poller:
     def poll(self) -> None: ...
 
 class Channel:
+    madeIn: int
     mode: int
     openMode: int
     unsent: int
@@ -32,7 +33,7 @@ class Channel:
     def close(self) -> list[bytes]: ...
 
 class Writer:
-    _channel: Channel | None
+    channel: Channel | None
     protocol: Any
 
     def write(self, data: bytes, /) -> None: ...

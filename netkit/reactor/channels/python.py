@@ -101,6 +101,7 @@ class Channel:
     told that a connection pauses, which may be for each message; what it told meanwhile is noted,
     and it is asked again where more may be there than was read.
 
+    @ivar madeIn: the number of the turn in which it was made.
     @ivar mode: that of the next write.
     @ivar openMode: the mode while all is in order, as it is again when something arrives.
     @ivar unsent: how many octets the kernel has not taken yet.
@@ -120,6 +121,7 @@ class Channel:
         "_reading",
         "_socket",
         "_told",
+        "madeIn",
         "mode",
         "openMode",
         "poller",
@@ -149,7 +151,9 @@ class Channel:
         self._reading = self._ended = self._broken = False
         # That something arrived, or may have, while it did not read.
         self._told = False
-        self.unsent = self.wroteIn = 0
+        self.unsent = 0
+        # Nothing is written at once in the turn in which it is made.
+        self.madeIn = self.wroteIn = poller.number
         self.mode = self.openMode = QUEUED
         set_blocking(self._descriptor, False)
         poller.set.register(self._descriptor, _ARRIVALS)
@@ -365,19 +369,20 @@ class Writer:
     A transport that writes to a channel. What is not simply to be sent, its own method
     C{writeOtherwise(data)} is called with.
 
+    @ivar channel: moves its octets; L{None} where something else does.
     @ivar protocol: that of the connection.
     """
 
-    __slots__ = ("_channel", "protocol")
+    __slots__ = ("channel", "protocol")
 
-    _channel: Channel | None
+    channel: Channel | None
     protocol: Any
 
     def write(self, data: bytes) -> None:
         """
         Send octets at once, where nothing else is to be done for that.
         """
-        channel = self._channel
+        channel = self.channel
         if channel is not None and type(data) is bytes:
             mode = channel.mode
             if mode == DIRECT:
