@@ -113,7 +113,7 @@ class StreamMixin(Writer, BufferedConnection):
             self.native = False
             raise
         done()
-        if self.native and not self._scheduled:
+        if self.native and not (self._scheduled or self.disconnected or isAborting(self)):
             self._open()
 
     def begin(self) -> None:
@@ -200,6 +200,8 @@ class StreamMixin(Writer, BufferedConnection):
             self._turn.flushSoon(self)
 
     def stopWriting(self) -> None:
+        # It is aborted.
+        self._queueWrites()
         self._scheduled = False
         if not self.native:
             super().stopWriting()

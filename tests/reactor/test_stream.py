@@ -288,6 +288,22 @@ def test_aborts_at_once(run: Run, kind: str) -> None:
     run(scenario)
 
 
+def test_sends_nothing_once_it_is_aborted(run: Run, kind: str) -> None:
+    class Aborting(Peer):
+        def dataReceived(self, data: bytes) -> None:
+            self.transport.abortConnection()
+            self.transport.write(b"too late")
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind, client=Aborting()) as (client, server):
+            server.transport.write(b"data")
+            assert isinstance(await client.lost, ConnectionAborted)
+            await server.lost
+            assert server.received == b""
+
+    run(scenario)
+
+
 def test_aborts_where_nothing_can_be_sent_any_more(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
