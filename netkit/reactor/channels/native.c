@@ -39,8 +39,9 @@
 /* There is something behind what is read: an end, or what is behind urgent data. */
 #define MORE (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 
-/* What becomes of the next write: it is queued, or goes to the kernel, unless TLS is to say something
-   else. Beside one of the last two, nothing arrived before it, so that there is one in each turn. */
+/* What becomes of the next write: it is queued, or goes to the kernel, unless TLS is to say
+   something else. Beside one of the last two, nothing arrived before it, so that there is one in
+   each turn. */
 enum { QUEUED, DIRECT, DIRECT_TLS, FIRST = 4 };
 
 /* What an owner is told, by a method without arguments each, and what else it is asked for. */
@@ -62,16 +63,16 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     PyObject *names[NAMES];
-    PyObject *run;     /* what runs something in a context */
-    PyObject *deliver; /* and what it runs there */
-    PyObject *current; /* the owner whose callback is running */
+    PyObject *run;      /* what runs something in a context, */
+    PyObject *deliver;  /* and what it runs there */
+    PyObject *current;  /* the owner whose callback is running */
     Channel **channels; /* by their descriptors; these are no references */
     char *arrived;
-    long long began; /* when it began to poll, in nanoseconds */
+    long long began;  /* when it began to poll, in nanoseconds */
     long long number; /* of the turn */
-    int size; /* of the table */
-    int set;  /* the kernel's */
-    char ending; /* whether somebody waits for the end of the turn */
+    int size;         /* of the table */
+    int set;          /* the kernel's */
+    char ending;      /* whether somebody waits for the end of the turn */
 } Poller;
 
 /* A connected socket. */
@@ -80,19 +81,19 @@ struct Channel {
     Poller *poller;
     Writer *owner;
     PyObject *context;
-    PyObject *queue;   /* what the kernel did not take yet: a list; NULL where it took all */
-    Py_ssize_t offset; /* so much of the first piece it did take */
+    PyObject *queue;    /* what the kernel did not take yet: a list; NULL where it took all */
+    Py_ssize_t offset;  /* so much of the first piece it did take */
     Py_ssize_t unsent;
     long long made_in;  /* the number of the turn in which it was made, */
     long long wrote_in; /* and of that in which the first write went to the kernel */
-    int descriptor; /* -1 when it is closed */
-    int mode;       /* that of the next write */
-    int open_mode;  /* as it is again when something arrives */
+    int descriptor;     /* -1 when it is closed */
+    int mode;           /* that of the next write, */
+    int open_mode;      /* as it is again when something arrives */
     char reading;
     char ended;
-    char broken; /* what is written is lost */
+    char broken;        /* what is written is lost */
     char unix_domain;
-    char told; /* that something arrived, or may have, while it did not read */
+    char told;          /* that something arrived, or may have, while it did not read */
 };
 
 typedef struct {
@@ -238,8 +239,8 @@ now(void)
     return time.tv_sec * 1000000000ll + time.tv_nsec;
 }
 
-/* Read what there is. A read of a UNIX socket ends at a message with descriptors, and what is behind
-   that is not told of: then there is more. */
+/* Read what there is. A read of a UNIX socket ends at a message with descriptors, and what is
+   behind that is not told of: then there is more. */
 static ssize_t
 read_some(Channel *self, unsigned int *events)
 {
@@ -919,7 +920,8 @@ static PyMethodDef poller_methods[] = {
 static PyMemberDef poller_members[] = {
     {"current", T_OBJECT, offsetof(Poller, current), 0,
      "The owner whose callback is running, or None."},
-    {"ending", T_BOOL, offsetof(Poller, ending), 0, "Whether somebody waits for the end of the turn."},
+    {"ending", T_BOOL, offsetof(Poller, ending), 0,
+     "Whether somebody waits for the end of the turn."},
     {"number", T_LONGLONG, offsetof(Poller, number), 0, "That of the turn."},
     {NULL, 0, 0, 0, NULL},
 };
