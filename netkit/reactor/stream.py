@@ -335,6 +335,8 @@ class StreamMixin(Writer, BufferedConnection):
     def isSendBufferFull(self) -> bool:
         if not self.native:
             return super().isSendBufferFull()
+        # A producer that writes when it is told does so behind what is queued.
+        self._queueWrites()
         channel, queued = self.channel, queuedSize(self)
         held: int = channel.unsent
         if not held and channel.madeIn != self._turn.number:

@@ -561,6 +561,32 @@ def test_stops_a_producer_with_the_connection(run: Run, kind: str) -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("arriving", [False, True])
+def test_a_producer_may_write_when_it_is_paused(run: Run, kind: str, arriving: bool) -> None:
+    class Telling(Producer):
+        def pauseProducing(self) -> None:
+            super().pauseProducing()
+            if len(self.asked) == 1:
+                self.transport.write(b"last")
+
+    class Sender(Peer):
+        def dataReceived(self, data: bytes) -> None:
+            self.transport.writeSequence([LARGE])
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind, Sender()) as (client, server):
+            await later(reactor)
+            producer = Telling(client.transport)
+            client.transport.registerProducer(producer, True)
+            if arriving:
+                server.transport.write(b"now")
+            else:
+                client.transport.writeSequence([LARGE])
+            assert await server.receive(len(LARGE) + 4) == LARGE + b"last"
+
+    run(scenario)
+
+
 def test_ends_a_connection_whose_producer_raises(
     run: Run, kind: str, logged: list[LogEvent]
 ) -> None:
