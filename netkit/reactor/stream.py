@@ -339,7 +339,7 @@ class StreamMixin(Writer, BufferedConnection):
         self._queueWrites()
         channel, queued = self.channel, queuedSize(self)
         held: int = channel.unsent
-        if not held and channel.madeIn != self._turn.number:
+        if not (held or isAborting(self)) and channel.madeIn != self._turn.number:
             if queued < _FULL * self.bufferSize:
                 return False
             # The producer need not wait for what the kernel takes at once.

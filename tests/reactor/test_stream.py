@@ -288,15 +288,29 @@ def test_aborts_at_once(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_sends_nothing_once_it_is_aborted(run: Run, kind: str) -> None:
+@pytest.mark.parametrize("arriving", [False, True])
+@pytest.mark.parametrize("producing", [False, True])
+def test_sends_nothing_once_it_is_aborted(
+    run: Run, kind: str, arriving: bool, producing: bool
+) -> None:
     class Aborting(Peer):
         def dataReceived(self, data: bytes) -> None:
-            self.transport.abortConnection()
-            self.transport.write(b"too late")
+            abort(self.transport)
+
+    def abort(transport: Any) -> None:
+        transport.abortConnection()
+        transport.write(b"never")
+        transport.writeSequence([LARGE[:200_000]])
 
     async def scenario(reactor: UvloopReactor) -> None:
-        async with connected(reactor, kind, client=Aborting()) as (client, server):
-            server.transport.write(b"data")
+        async with connected(reactor, kind, Aborting()) as (client, server):
+            await later(reactor)
+            if producing:
+                client.transport.registerProducer(Producer(client.transport), True)
+            if arriving:
+                server.transport.write(b"now")
+            else:
+                abort(client.transport)
             assert isinstance(await client.lost, ConnectionAborted)
             await server.lost
             assert server.received == b""
