@@ -530,11 +530,12 @@ def test_says_whose_callback_is_running(made: Fixture) -> None:
     assert [*current, made.poller.current] == [None, owner, None]
 
 
-def test_a_writer_without_a_channel_writes_otherwise(made: Fixture) -> None:
+@pytest.mark.parametrize("data", [b"data", "text", (b"data",), None])
+def test_a_writer_without_a_channel_writes_otherwise(made: Fixture, data: Any) -> None:
     owner = made.owner()
     owner.channel = None
-    owner.write(b"data")
-    assert owner.told == [("otherwise", b"data")]
+    owner.write(data)
+    assert owner.told == [("otherwise", data)]
 
 
 def test_a_writer_answers_at_once_and_once(made: Fixture) -> None:

@@ -677,7 +677,7 @@ writer_write(PyObject *object, PyObject *data)
         }
     }
     return channel == NULL
-        ? PyObject_CallMethod(object, name_texts[WRITE_OTHERWISE], "O", data)
+        ? PyObject_CallMethod(object, name_texts[WRITE_OTHERWISE], "(O)", data)
         : PyObject_CallMethodObjArgs(object, channel->poller->names[WRITE_OTHERWISE], data, NULL);
 }
 
