@@ -648,3 +648,19 @@ def test_is_freed(made: Fixture, closed: bool) -> None:
     del owner
     gc.collect()
     assert gone() is None
+
+
+def test_is_freed_with_what_it_did_not_send(made: Fixture) -> None:
+    class Piece(bytes):
+        owner: Owner
+
+    channel, owner, _ = made.pair()
+    owner.channel = channel
+    piece = Piece(LARGE)
+    piece.owner = owner
+    channel.write(piece)
+    made.poller = None
+    gone = weakref.ref(owner)
+    del channel, owner, piece
+    gc.collect()
+    assert gone() is None

@@ -583,6 +583,7 @@ channel_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->poller);
     Py_VISIT(self->owner);
     Py_VISIT(self->context);
+    Py_VISIT(self->queue);
     return 0;
 }
 
