@@ -420,6 +420,35 @@ def test_leaves_alone_who_has_its_descriptor_now(made: Fixture) -> None:
     assert (owner.told, others.told) == ([], [b"data"])
 
 
+def test_ends_where_another_one_has_its_descriptor_when_it_is_told(made: Fixture) -> None:
+    channel, owner, theirs = made.pair()
+    channel.write(LARGE)
+    ours = made.sockets[0]
+    number = ours.fileno()
+
+    def replace(_: str) -> None:
+        ours.close()
+        first, second = socket.socketpair()
+        made.sockets += first, second
+        assert first.fileno() == number
+        others.channel = made.channel(first, others)
+        others.channel.write(LARGE)
+
+    others = made.owner()
+    owner.told.clear()
+    owner.then = replace
+    theirs.send(b"data")
+    theirs.close()
+    made.poller.poll()
+    made.poller.poll()
+    assert (channel.unsent, owner.told, others.told) == (0, [b"data"], ["stalled"])
+    # Whoever has it now is still told when there is room.
+    made.sockets[-1].settimeout(10)
+    while "drained" not in others.told:
+        made.sockets[-1].recv(2**20)
+        made.poller.poll()
+
+
 def test_gives_back_what_it_did_not_send(made: Fixture) -> None:
     channel, _, theirs = made.pair()
     theirs.setblocking(False)

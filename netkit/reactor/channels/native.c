@@ -530,7 +530,7 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
 {
     State *state = PyType_GetModuleState(type);
     PyObject *poller, *socket, *context, *owner;
-    Channel **channels, *self;
+    Channel **channels, *before, *self;
     socklen_t length = sizeof(int);
     int descriptor, domain, size;
 
@@ -567,10 +567,11 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     }
     self->descriptor = descriptor;
     self->unix_domain = domain == AF_UNIX;
-    /* A socket that was closed behind a channel's back: the descriptor is not its any more. */
-    if (self->poller->channels[descriptor] != NULL)
-        self->poller->channels[descriptor]->descriptor = -1;
+    before = self->poller->channels[descriptor];
     self->poller->channels[descriptor] = self;
+    /* Its socket was closed behind its back: the descriptor is not its any more. */
+    if (before != NULL)
+        close_channel(before);
     return (PyObject *)self;
 }
 

@@ -158,10 +158,10 @@ class Channel:
         set_blocking(self._descriptor, False)
         poller.set.register(self._descriptor, _ARRIVALS)
         before = poller.channels.get(self._descriptor)
+        poller.channels[self._descriptor] = self
         if before is not None:
             # Its socket was closed behind its back: the descriptor is not its any more.
-            before._socket = None
-        poller.channels[self._descriptor] = self
+            before.close()
 
     def write(self, data: bytes) -> None:
         """
