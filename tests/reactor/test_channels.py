@@ -420,6 +420,18 @@ def test_leaves_alone_who_has_its_descriptor_now(made: Fixture) -> None:
     assert (owner.told, others.told) == ([], [b"data"])
 
 
+def test_may_be_resumed_where_its_socket_was_closed(made: Fixture) -> None:
+    channel, owner, theirs = made.pair()
+    channel.pause()
+    theirs.send(b"data")
+    made.poller.poll()
+    # Behind its back.
+    made.sockets[0].close()
+    channel.resume()
+    made.poller.poll()
+    assert owner.told == []
+
+
 def test_ends_where_another_one_has_its_descriptor_when_it_is_told(made: Fixture) -> None:
     channel, owner, theirs = made.pair()
     channel.write(LARGE)

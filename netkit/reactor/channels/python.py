@@ -323,7 +323,9 @@ class Channel:
         """
         Have the kernel tell, from now on, what it has to tell now as well.
         """
-        self.poller.set.modify(self._descriptor, _ARRIVALS | (EPOLLOUT if self.unsent else 0))
+        # Nothing that could go wrong here would not be met where it is read or written.
+        with suppress(OSError):
+            self.poller.set.modify(self._descriptor, _ARRIVALS | (EPOLLOUT if self.unsent else 0))
 
     def _flush(self) -> None:
         """
