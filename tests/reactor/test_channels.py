@@ -562,6 +562,27 @@ def test_an_error_of_an_owner_is_its_own(made: Fixture, monkeypatch: pytest.Monk
     assert [str(error) for error in raised] == ["raised"] * 2
 
 
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_an_error_of_an_owner_that_is_stalled_is_the_writers(
+    made: Fixture, in_pieces: bool
+) -> None:
+    channel, owner, theirs = made.pair()
+
+    def fail(what: str) -> None:
+        if what == "stalled":
+            raise ValueError(what)
+
+    owner.then = fail
+    with pytest.raises(ValueError, match="stalled"):
+        channel.writelines([LARGE]) if in_pieces else channel.write(LARGE)
+    # It was written, though.
+    received = bytearray()
+    while len(received) < len(LARGE):
+        received += theirs.recv(2**20)
+        made.poller.poll()
+    assert (bytes(received), owner.told) == (LARGE, ["stalled", "drained"])
+
+
 def test_says_whose_callback_is_running(made: Fixture) -> None:
     _, owner, theirs = made.pair()
     current: list[Any] = [made.poller.current]

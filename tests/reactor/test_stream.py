@@ -619,6 +619,28 @@ def test_ends_a_connection_whose_producer_raises(
     assert failures(logged) == [ZeroDivisionError]
 
 
+def test_ends_a_connection_whose_producer_raises_when_it_is_paused(
+    run: Run, kind: str, logged: list[LogEvent]
+) -> None:
+    class Broken(Producer):
+        def pauseProducing(self) -> None:
+            raise ZeroDivisionError
+
+    class Writing(Peer):
+        def dataReceived(self, data: bytes) -> None:
+            self.transport.registerProducer(Broken(self.transport), True)
+            self.transport.write(LARGE)
+
+    async def scenario(reactor: UvloopReactor) -> None:
+        async with connected(reactor, kind, Writing()) as (client, server):
+            await later(reactor)
+            server.transport.write(b"now")
+            assert isinstance(await client.lost, ZeroDivisionError)
+
+    run(scenario)
+    assert failures(logged) == [ZeroDivisionError]
+
+
 def failures(logged: list[LogEvent]) -> list[type[BaseException]]:
     """
     The types of the failures that were logged, which are thereby taken note of.

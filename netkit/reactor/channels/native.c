@@ -355,21 +355,27 @@ flush(Channel *self)
     return 0;
 }
 
-/* Keep what the kernel did not take, and tell the owner; if there was an error, that. */
+/* Keep what the kernel did not take, and tell the owner, whose error is the writer's; if there was
+   an error of the kernel's, that. */
 static PyObject *
 keep(Channel *self, int result)
 {
+    PyObject *owner, *told;
+
     if (result < 0) {
         if (errno == 0)
             return NULL;
         failed(self);
+        return none();
     }
-    else if (self->queue != NULL && self->descriptor >= 0) {
-        self->mode = self->open_mode = QUEUED;
-        watch(self, EPOLL_CTL_MOD);
-        tell(self, STALLED);
-    }
-    return none();
+    if (self->queue == NULL || self->descriptor < 0)
+        return none();
+    self->mode = self->open_mode = QUEUED;
+    watch(self, EPOLL_CTL_MOD);
+    owner = Py_NewRef((PyObject *)self->owner);
+    told = PyObject_CallMethodObjArgs(owner, self->poller->names[STALLED], NULL);
+    Py_DECREF(owner);
+    return told;
 }
 
 /* Send octets, behind those that are to be sent. */

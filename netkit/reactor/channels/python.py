@@ -137,8 +137,9 @@ class Channel:
         @param owner: a L{Writer}, whose protocol's C{dataReceived(data)} is called with what
             arrives; it is told by its methods what that raised (C{raised(error)}), in the context;
             that nothing more will arrive (C{ended()}), that the kernel did not take all that was
-            written (C{stalled()}), that now it has (C{drained()}), that the socket has an error
-            (C{failed()}): nothing is read any more then, and nothing sent.
+            written (C{stalled()}, whose error is raised where it was written), that now it has
+            (C{drained()}), that the socket has an error (C{failed()}): nothing is read any more
+            then, and nothing sent.
         """
         self.poller = poller
         self._socket: socket | None = connection
@@ -200,7 +201,7 @@ class Channel:
             if self.unsent:
                 self.mode = self.openMode = QUEUED
                 self._watch()
-                self._call(self._owner.stalled)
+                self._owner.stalled()
 
     def pause(self) -> None:
         """
