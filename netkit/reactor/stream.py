@@ -237,15 +237,15 @@ class StreamMixin(Writer, BufferedConnection):
         """
         Write what is not simply the next to be sent: see L{Writer}.
         """
-        if self._isDirect() and type(data) is bytes:
+        if type(data) is bytes and self._takeDirect():
             self.channel.write(data)
         else:
             # As Twisted does it.
             super(Writer, self).write(data)
 
-    def _isDirect(self) -> bool:
+    def _takeDirect(self) -> bool:
         """
-        Whether the next write goes to the kernel; if so, it is the one of this turn.
+        Whether the next write goes to the kernel; if so, those after it do not.
         """
         channel = self.channel
         if channel is None or not channel.mode:

@@ -41,7 +41,7 @@
 
 /* What becomes of the next write: it is queued, or goes to the kernel, unless TLS is to say
    something else. Beside one of the last two, nothing arrived before it, so that there is one in
-   each turn. */
+   each turn. While anything is queued, here or by the owner, the mode is QUEUED. */
 enum { QUEUED, DIRECT, DIRECT_TLS, FIRST = 4 };
 
 /* What an owner is told, by a method without arguments each, and what else it is asked for. */
@@ -120,7 +120,8 @@ called(PyObject *owner, PyObject *result)
     Py_DECREF(owner);
 }
 
-/* Tell the owner something. */
+/* Tell the owner something. It may let go of the channel then: nobody who calls this looks at that
+   any more, unless there is another reference. */
 static void
 tell(Channel *self, int what)
 {
@@ -705,6 +706,7 @@ writer_set_channel(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
 
     if (value == Py_None)
         value = NULL;
+    /* As nothing inherits from it; what sets an attribute cannot ask the module for the type. */
     else if (value == NULL ||
              (newfunc)PyType_GetSlot(Py_TYPE(value), Py_tp_new) != channel_new) {
         PyErr_SetString(PyExc_TypeError, "a channel is a Channel, or None");
