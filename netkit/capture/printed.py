@@ -15,10 +15,10 @@ from zope.interface import implementer
 
 from ..base.outputstream import OutputStream
 from ..base.worker import Worker
-from ..wire.recording import Direction, Event, PlainOctets
+from ..wire.recording import Direction, Event, Opened, PlainOctets
 from . import formats
 from .formats import Format, TerminalFormat
-from .recorder import IPlainSink, asEvent
+from .recorder import IPlainSink
 from .records import Records
 from .views import Item, Kind, Views
 
@@ -91,7 +91,9 @@ class PrintedStream:
         self._formats: dict[str, Format] = {}
         self._selection = selection
         self._reactor = reactor
-        self._views = Views(only=_DIRECTIONS.get(selection))
+        self._views = Views(only=_DIRECTIONS.get(selection), whole=self._whole)
+        # What is printed as it came, and waits to be so.
+        self._verbatim: list[bytes] = []
         self._worker: Worker[Sequence[Event | PlainOctets] | None] = Worker(
             "netkit output", self._print, reactor, finish=self._stream.close, maxQueued=maxQueued
         )
@@ -169,13 +171,24 @@ class PrintedStream:
                 self._reactor.callFromThread(self._tellFailed, error)
             return
         records, formats_, selection = self._records, self._formats, self._selection
+        verbatim = self._verbatim
         # One at a time: a list of them is all that a collector has to look at.
-        for item in self._views.feed(map(asEvent, events)):
+        for item in self._views.feed(events):
+            if verbatim:
+                records.addAll(verbatim)
+                verbatim.clear()
             format = formats_.get(item.connection.service)
             if format is not None and isSelected(item, selection):
                 records.add(format(item), lined=format is not formats.text)
             item.close()
+        records.addAll(verbatim)
+        verbatim.clear()
         records.flush()
+
+    def _whole(self, opened: Opened) -> Callable[[bytes], object] | None:
+        if self._formats.get(opened.service) is not formats.text:
+            return None
+        return self._verbatim.append
 
     def _tellFailed(self, error: OSError) -> None:
         if not self._waitedFor:

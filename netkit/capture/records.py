@@ -5,11 +5,15 @@ Records that are written one behind another, many at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from typing import Protocol
 
 # How much is one write. What others write to the same place, as the log does to a terminal or a
 # file that has both, gets in between records only, but for those that are longer.
 _GATHERED = 2**16
+
+# So many short records are gathered at once.
+_MANY = 64
 
 
 class Output(Protocol):
@@ -79,6 +83,18 @@ class Records:
         self._records.append((len(octets) - start, lined))
         if len(octets) >= _GATHERED:
             self.flush()
+
+    def addAll(self, records: list[bytes]) -> None:
+        """
+        Add short records without lines.
+        """
+        octets = self._octets
+        for start in range(0, len(records), _MANY):
+            some = records[start : start + _MANY]
+            octets += b"".join(some)
+            self._records += zip(map(len, some), repeat(False))
+            if len(octets) >= _GATHERED:
+                self.flush()
 
     def flush(self) -> None:
         """

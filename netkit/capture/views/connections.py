@@ -19,6 +19,7 @@ from ...wire.recording import (
     Note,
     Octets,
     Opened,
+    PlainOctets,
     Role,
     Secured,
 )
@@ -37,6 +38,8 @@ _REQUEST = re.compile(
 # What may become that.
 _PERHAPS = re.compile(TCHAR + rb"{1,40}(?: [^\r\n]*)?")
 _LONGEST_LINE = 2**13
+
+_new = tuple.__new__
 
 
 class View(Protocol):
@@ -115,6 +118,7 @@ def viewOf(
     contents: bool = True,
     begun: Callable[[Item], None] | None = None,
     only: Direction | None = None,
+    whole: Callable[[bytes], object] | None = None,
 ) -> View:
     """
     Make what looks at a connection: by what its service speaks, or by what its client says first.
@@ -124,9 +128,10 @@ def viewOf(
     @param contents: as in L{Views}.
     @param begun: as in L{HTTPView}.
     @param only: as in L{Views}.
+    @param whole: as in L{HTTPView}.
     """
     if opened.service in _HTTP:
-        return HTTPView(opened, spool, begun, only)
+        return HTTPView(opened, spool, begun, only, whole)
     make = _RAW.get(opened.service)
     if make is None:
         return GuessView(opened, spool, begun)
@@ -138,33 +143,53 @@ class Views:
     Makes items of the events of a recording.
     """
 
-    def __init__(self, *, contents: bool = True, only: Direction | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        contents: bool = True,
+        only: Direction | None = None,
+        whole: Callable[[Opened], Callable[[bytes], object] | None] = lambda opened: None,
+    ) -> None:
         """
         @param contents: whether what a side sent is one item where its service takes it as one,
             and not an item for each piece.
         @param only: of which direction items are wanted; those of the other one may be left out.
             All are by default.
+        @param whole: asked for each connection, it returns what takes the octets of messages of
+            which nothing else is wanted, in their turn: those that came whole and alone may be
+            given to that in place of items. By default, all are items.
         """
         self._contents = contents
         self._only = only
+        self._whole = whole
         self._spool = Spool()
         self._connections: dict[int, tuple[Opened, View]] = {}
+        self._passes: dict[int, Callable[[PlainOctets], bool]] = {}
 
-    def feed(self, events: Iterable[Event]) -> Iterator[Item]:
+    def feed(self, events: Iterable[Event | PlainOctets]) -> Iterator[Item]:
         """
         Take the next events.
         """
-        connections = self._connections
+        connections, passes = self._connections, self._passes
         for event in events:
-            if isinstance(event, Octets):
+            if isinstance(event, tuple):
                 # Nearly all are these.
-                known = connections.get(event[0])
+                number = event[0]
+                if number in passes and passes[number](event):
+                    continue
+                known = connections.get(number)
                 if known is not None:
-                    yield from known[1].feed(event)
+                    # Without the call in Python that a named tuple's class makes.
+                    yield from known[1].feed(_new(Octets, event))
                 continue
             if isinstance(event, Opened):
-                view = viewOf(event, self._spool, contents=self._contents, only=self._only)
+                whole = self._whole(event)
+                view = viewOf(
+                    event, self._spool, contents=self._contents, only=self._only, whole=whole
+                )
                 connections[event.connection] = event, view
+                if whole is not None and isinstance(view, HTTPView):
+                    passes[event.connection] = view.passes
                 about = {"host": address_text(event.host)}
                 yield Item(event, event.time, event.time, Kind.OPENED, about=about)
                 continue
@@ -186,5 +211,6 @@ class Views:
                 yield Item(opened, time, time, Kind.NOTE, about={"text": text, **missing})
             elif isinstance(event, Closed):
                 del connections[event.connection]
+                passes.pop(event.connection, None)
                 how = {"how": event.how.value, "reason": event.reason}
                 yield Item(opened, time, time, Kind.CLOSED, about=how)

@@ -23,7 +23,18 @@ from ...wire.http import (
     ResponseReceiver,
 )
 from ...wire.http.head import Head
-from ...wire.recording import Closed, Direction, Dropped, Event, HalfClosed, Octets, Opened, Role
+from ...wire.http.scanning import is_lone_get
+from ...wire.recording import (
+    Closed,
+    Direction,
+    Dropped,
+    Event,
+    HalfClosed,
+    Octets,
+    Opened,
+    PlainOctets,
+    Role,
+)
 from ...wire.websocket import handshake
 from .item import Item, Kind
 from .raw import RawView, cut
@@ -49,6 +60,9 @@ _HELD = 2**20
 
 # About what an event takes in memory beside its octets.
 _EVENT = 100
+
+# So many octets are passed at most: longer ones are seldom.
+_SHORT = 2**13
 
 _VERSIONS = [f"HTTP/1.{minor}" for minor in range(10)]
 
@@ -101,6 +115,8 @@ class _Sections:
 class _Side:
     """
     What one side sends: messages, one after another.
+
+    @ivar position: how many octets have come in all.
     """
 
     def __init__(
@@ -118,6 +134,7 @@ class _Side:
         @param wanted: whether anybody looks at its messages; if not, they have nothing in them.
         """
         self.receiver = receiver
+        self.position = 0
         self._opened = opened
         self._spool = spool
         self._direction = direction
@@ -125,8 +142,6 @@ class _Side:
         self._begun = begun
         self.wanted = wanted
         self._began = 0
-        # How many octets have come in all.
-        self._position = 0
         # The message of which the head has come and the end has not.
         self._item: Item | None = None
         self._sections = _Sections()
@@ -167,7 +182,7 @@ class _Side:
         _, time, _, data, length = event
         if self._item is None and not self.receiver.buffered:
             self._began = time
-        self._position += length
+        self.position += length
         self.receiver.receive(data)
         return () if len(data) == length else self.fail(time, cut(event))
 
@@ -180,7 +195,7 @@ class _Side:
         """
         _, time, _, data, length = event
         self._began = time
-        self._position += length
+        self.position += length
         return self._begin(head, data, time)
 
     def next(self, time: int) -> Item | None:
@@ -240,7 +255,7 @@ class _Side:
             kind = Kind.REQUEST if isinstance(self.receiver, RequestReceiver) else Kind.RESPONSE
             item = Item(self._opened, self._began, time, kind, self._direction)
             item.data = self._spool.data()
-            item.offset = self._position - len(rest)
+            item.offset = self.position - len(rest)
         item.understood = item.length
         body = item.data if item.framed is None else item.framed
         if body is not None:
@@ -264,7 +279,7 @@ class _Side:
             raw,
             self._spool.data() if framing.chunked else None,
             partial(_about, head, self._sections),
-            offset=self._position - self.receiver.buffered - len(raw),
+            offset=self.position - self.receiver.buffered - len(raw),
         )
         if self._begun is not None:
             self._begun(item)
@@ -283,6 +298,7 @@ class HTTPView:
         spool: Spool,
         begun: Callable[[Item], None] | None = None,
         only: Direction | None = None,
+        whole: Callable[[bytes], object] | None = None,
     ) -> None:
         """
         @param opened: the connection.
@@ -290,6 +306,7 @@ class HTTPView:
         @param begun: called with each HTTP message whose head has come; the message itself may be
             far from whole.
         @param only: of which direction messages are wanted; of both by default.
+        @param whole: takes the octets of requests that L{passes} passes.
         """
         serving = opened.role is Role.SERVER
         self._opened = opened
@@ -326,6 +343,50 @@ class HTTPView:
         # The last final response; one that others are like, where nobody looks at them.
         self._answer: ResponseHead | None = None
         self._like: _Like | None = None
+        # Takes the octets of requests, where only they are wanted; and whether all requests that
+        # are not answered are such, and nothing else waits: how many that are.
+        self._take = whole if only is self._fromClient else None
+        self._passing = self._take is not None
+        self._passed = 0
+
+    def passes(self, event: PlainOctets) -> bool:
+        """
+        Take octets at once that are what they mostly are, where of requests only their octets are
+        wanted: a GET, whose octets are handed on, or an answer like the one before. It spares
+        making items and events of them.
+
+        @return: whether they were taken; if not, they are to be fed.
+        """
+        if not self._passing:
+            return False
+        _, _, direction, data, length = event
+        if direction is self._fromClient:
+            if (
+                len(data) == length < _SHORT
+                and self._passed < _UNANSWERED
+                and is_lone_get(data)
+                and self._take is not None
+            ):
+                self._passed += 1
+                self._client.position += length
+                self._take(data)
+                return True
+        elif self._passed and self._like is not None:
+            method, head, like = self._like
+            if method == b"GET" and len(data) == length == like and data.startswith(head):
+                self._passed -= 1
+                return True
+        return False
+
+    def _stopPassing(self) -> None:
+        """
+        Look at all of what comes again.
+        """
+        self._passing = False
+        for _ in range(self._passed):
+            self._asked.append(_PLAIN[b"GET"])
+            self._responses.request_sent(b"GET")
+        self._passed = 0
 
     def feed(self, event: Event) -> Iterable[Item]:
         """
@@ -335,6 +396,8 @@ class HTTPView:
         """
         if self._switched is not None:
             return self._switched.feed(event)
+        if self._passing:
+            self._stopPassing()
         if not isinstance(event, Octets):
             return self._other(event)
         if event.direction is self._fromClient:
@@ -397,6 +460,13 @@ class HTTPView:
             head = answer.raw
             if answer.framing.content_length == len(data) - len(head):
                 self._like = _Like(method, head, len(data))
+            self._passing = (
+                self._take is not None
+                and not asked
+                and self._client.idle
+                and self._held is None
+                and self._switching is None
+            )
         return chain(rest, items)
 
     def _hold(self, event: Octets) -> Iterator[Item]:

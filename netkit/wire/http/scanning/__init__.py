@@ -9,7 +9,7 @@ come to the same, and the same tests are run on both.
 from __future__ import annotations
 
 try:
-    from .native import scan_request
+    from .native import is_lone_get, scan_request
 except ImportError:
 
     def scan_request(
@@ -31,5 +31,15 @@ except ImportError:
         """
         return None
 
+    def is_lone_get(octets: bytes, /) -> bool:
+        """
+        Whether octets are a GET and nothing else, for who needs to know no more of it: whole and
+        plain as above, without content, and without an offer to upgrade the connection. C{False}
+        may also mean that it has to be looked at.
 
-__all__ = ["scan_request"]
+        @param octets: what has arrived.
+        """
+        return False
+
+
+__all__ = ["is_lone_get", "scan_request"]

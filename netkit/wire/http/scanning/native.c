@@ -234,6 +234,36 @@ skip_fields(const unsigned char *at, Py_ssize_t most, Found *found)
     return at[1] == '\n' ? at + 2 : NULL;
 }
 
+/* Where the parts of a head begin, and end where nothing else says so. */
+typedef struct {
+    const unsigned char *method_end;
+    const unsigned char *target_end;
+    const unsigned char *section;
+    const unsigned char *end;
+} Parts;
+
+/* Find the parts of a head that begins there; say whether it is whole and plain. */
+static int
+find_parts(const unsigned char *start, Py_ssize_t max_line, Py_ssize_t max_section,
+           Py_ssize_t max_fields, Parts *parts, Found *found)
+{
+    const unsigned char *at;
+
+    for (at = start; is(at, TOKEN); at++)
+        ;
+    if (at == start || *at != ' ')
+        return 0;
+    /* Its target has a form of its own. */
+    if (at - start == 7 && skip_text(start, "CONNECT") != NULL)
+        return 0;
+    parts->method_end = at;
+    return (parts->target_end = skip_target(at + 1)) != NULL &&
+           (parts->section = skip_text(parts->target_end, " HTTP/1.1\r\n")) != NULL &&
+           parts->section - start - 2 <= max_line &&
+           (parts->end = skip_fields(parts->section, max_fields, found)) != NULL &&
+           parts->end - parts->section <= max_section && found->hosts != 0;
+}
+
 static PyObject *
 octets_between(const unsigned char *at, const unsigned char *end)
 {
@@ -255,9 +285,10 @@ PyDoc_STRVAR(scan_request_doc,
 static PyObject *
 scan_request(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
 {
-    const unsigned char *buffer, *start, *method_end, *target, *target_end, *section, *end;
+    const unsigned char *buffer, *start;
     Py_ssize_t size, from, max_line, max_section, max_fields;
     Found found = {0, 0, 0, 0, 0, 0, 0};
+    Parts parts;
     char *octets;
 
     if (count != 5) {
@@ -274,31 +305,40 @@ scan_request(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t
     }
     buffer = (const unsigned char *)octets;
     start = buffer + from;
-    for (method_end = start; is(method_end, TOKEN); method_end++)
-        ;
-    if (method_end == start || *method_end != ' ')
-        goto not_plain;
-    /* Its target has a form of its own. */
-    if (method_end - start == 7 && skip_text(start, "CONNECT") != NULL)
-        goto not_plain;
-    target = method_end + 1;
-    if ((target_end = skip_target(target)) == NULL ||
-        (section = skip_text(target_end, " HTTP/1.1\r\n")) == NULL ||
-        section - start - 2 > max_line ||
-        (end = skip_fields(section, max_fields, &found)) == NULL ||
-        end - section > max_section || found.hosts == 0)
-        goto not_plain;
-    /* No "y#": what that takes hangs on whether this was built with the headers of Python 3.13. */
-    return Py_BuildValue("NNNNnKOO", octets_between(start, method_end),
-                         octets_between(target, target_end), octets_between(start, section),
-                         octets_between(section, end), (Py_ssize_t)(end - buffer), found.length,
-                         found.close ? Py_False : Py_True,
-                         found.upgrades > 0 && found.upgrade ? Py_True : Py_False);
-
-not_plain:
     /* Not Py_RETURN_NONE: in the headers of Python 3.12 and later that counts no reference, and in
        Python 3.11, where the same build runs, it is one. */
-    return Py_NewRef(Py_None);
+    if (!find_parts(start, max_line, max_section, max_fields, &parts, &found))
+        return Py_NewRef(Py_None);
+    /* No "y#": what that takes hangs on whether this was built with the headers of Python 3.13. */
+    return Py_BuildValue("NNNNnKOO", octets_between(start, parts.method_end),
+                         octets_between(parts.method_end + 1, parts.target_end),
+                         octets_between(start, parts.section),
+                         octets_between(parts.section, parts.end),
+                         (Py_ssize_t)(parts.end - buffer), found.length,
+                         found.close ? Py_False : Py_True,
+                         found.upgrades > 0 && found.upgrade ? Py_True : Py_False);
+}
+
+PyDoc_STRVAR(is_lone_get_doc,
+"is_lone_get(octets, /)\n--\n\n"
+"Whether octets are a GET, where it is plain, and nothing else.");
+
+static PyObject *
+is_lone_get(PyObject *Py_UNUSED(module), PyObject *given)
+{
+    const unsigned char *start;
+    Py_ssize_t size;
+    Found found = {0, 0, 0, 0, 0, 0, 0};
+    Parts parts;
+    char *octets;
+    int lone;
+
+    if (PyBytes_AsStringAndSize(given, &octets, &size) < 0)
+        return NULL;
+    start = (const unsigned char *)octets;
+    lone = skip_text(start, "GET ") != NULL && find_parts(start, size, size, size, &parts, &found) &&
+           parts.end == start + size && found.length == 0 && found.upgrades == 0;
+    return Py_NewRef(lone ? Py_True : Py_False);
 }
 
 static PyModuleDef_Slot slots[] = {
@@ -308,6 +348,7 @@ static PyModuleDef_Slot slots[] = {
 
 static PyMethodDef functions[] = {
     {"scan_request", (PyCFunction)(void (*)(void))scan_request, METH_FASTCALL, scan_request_doc},
+    {"is_lone_get", is_lone_get, METH_O, is_lone_get_doc},
     {NULL, NULL, 0, NULL},
 };
 
