@@ -16,6 +16,7 @@ setup(
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
         )
         for package in (
+            "netkit.capture.views.lanes",
             "netkit.operation.exchanges",
             "netkit.reactor.channels",
             "netkit.wire.http.scanning",

@@ -24,6 +24,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 if os.environ.get("NETKIT_TEST_COMPILED") == "no":
     # As if there had been no compiler.
     for package in (
+        "capture.views.lanes",
         "operation.exchanges",
         "reactor.channels",
         "wire.http.scanning",

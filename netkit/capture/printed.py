@@ -91,7 +91,7 @@ class PrintedStream:
         self._formats: dict[str, Format] = {}
         self._selection = selection
         self._reactor = reactor
-        self._views = Views(only=_DIRECTIONS.get(selection), whole=self._whole)
+        self._views = Views(only=_DIRECTIONS.get(selection), taken=self._taken)
         # What is printed as it came, and waits to be so.
         self._verbatim: list[bytes] = []
         self._worker: Worker[Sequence[Event | PlainOctets] | None] = Worker(
@@ -185,10 +185,8 @@ class PrintedStream:
         verbatim.clear()
         records.flush()
 
-    def _whole(self, opened: Opened) -> Callable[[bytes], object] | None:
-        if self._formats.get(opened.service) is not formats.text:
-            return None
-        return self._verbatim.append
+    def _taken(self, opened: Opened) -> list[bytes] | None:
+        return self._verbatim if self._formats.get(opened.service) is formats.text else None
 
     def _tellFailed(self, error: OSError) -> None:
         if not self._waitedFor:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import filterfalse
 from typing import Protocol
 
 from ...wire.addresses import address_text
@@ -25,6 +27,7 @@ from ...wire.recording import (
 )
 from .http import HTTPView
 from .item import Item, Kind
+from .lanes import Lane, passes
 from .raw import ContentView, RawView
 from .spool import Spool
 
@@ -118,7 +121,7 @@ def viewOf(
     contents: bool = True,
     begun: Callable[[Item], None] | None = None,
     only: Direction | None = None,
-    whole: Callable[[bytes], object] | None = None,
+    taken: list[bytes] | None = None,
 ) -> View:
     """
     Make what looks at a connection: by what its service speaks, or by what its client says first.
@@ -128,10 +131,10 @@ def viewOf(
     @param contents: as in L{Views}.
     @param begun: as in L{HTTPView}.
     @param only: as in L{Views}.
-    @param whole: as in L{HTTPView}.
+    @param taken: as in L{HTTPView}.
     """
     if opened.service in _HTTP:
-        return HTTPView(opened, spool, begun, only, whole)
+        return HTTPView(opened, spool, begun, only, taken)
     make = _RAW.get(opened.service)
     if make is None:
         return GuessView(opened, spool, begun)
@@ -148,48 +151,48 @@ class Views:
         *,
         contents: bool = True,
         only: Direction | None = None,
-        whole: Callable[[Opened], Callable[[bytes], object] | None] = lambda opened: None,
+        taken: Callable[[Opened], list[bytes] | None] = lambda opened: None,
     ) -> None:
         """
         @param contents: whether what a side sent is one item where its service takes it as one,
             and not an item for each piece.
         @param only: of which direction items are wanted; those of the other one may be left out.
             All are by default.
-        @param whole: asked for each connection, it returns what takes the octets of messages of
-            which nothing else is wanted, in their turn: those that came whole and alone may be
-            given to that in place of items. By default, all are items.
+        @param taken: asked for each connection, it returns where octets are put of which nothing
+            else is wanted, in their turn: what came as one message may be put there in place of
+            an item. By default, all are items.
         """
         self._contents = contents
         self._only = only
-        self._whole = whole
+        self._taken = taken
         self._spool = Spool()
         self._connections: dict[int, tuple[Opened, View]] = {}
-        self._passes: dict[int, Callable[[PlainOctets], bool]] = {}
+        self._lanes: dict[int, Lane] = {}
 
     def feed(self, events: Iterable[Event | PlainOctets]) -> Iterator[Item]:
         """
         Take the next events.
         """
-        connections, passes = self._connections, self._passes
-        for event in events:
+        connections = self._connections
+        for event in filterfalse(partial(passes, self._lanes), events):
             if isinstance(event, tuple):
                 # Nearly all are these.
-                number = event[0]
-                if number in passes and passes[number](event):
-                    continue
-                known = connections.get(number)
+                known = connections.get(event[0])
                 if known is not None:
                     # Without the call in Python that a named tuple's class makes.
                     yield from known[1].feed(_new(Octets, event))
                 continue
             if isinstance(event, Opened):
-                whole = self._whole(event)
                 view = viewOf(
-                    event, self._spool, contents=self._contents, only=self._only, whole=whole
+                    event,
+                    self._spool,
+                    contents=self._contents,
+                    only=self._only,
+                    taken=self._taken(event),
                 )
                 connections[event.connection] = event, view
-                if whole is not None and isinstance(view, HTTPView):
-                    passes[event.connection] = view.passes
+                if isinstance(view, HTTPView) and view.lane is not None:
+                    self._lanes[event.connection] = view.lane
                 about = {"host": address_text(event.host)}
                 yield Item(event, event.time, event.time, Kind.OPENED, about=about)
                 continue
@@ -211,6 +214,6 @@ class Views:
                 yield Item(opened, time, time, Kind.NOTE, about={"text": text, **missing})
             elif isinstance(event, Closed):
                 del connections[event.connection]
-                passes.pop(event.connection, None)
+                self._lanes.pop(event.connection, None)
                 how = {"how": event.how.value, "reason": event.reason}
                 yield Item(opened, time, time, Kind.CLOSED, about=how)

@@ -32,11 +32,11 @@ from ...wire.recording import (
     HalfClosed,
     Octets,
     Opened,
-    PlainOctets,
     Role,
 )
 from ...wire.websocket import handshake
 from .item import Item, Kind
+from .lanes import Lane
 from .raw import RawView, cut
 from .spool import Spool
 from .websocket import WebSocketView
@@ -60,9 +60,6 @@ _HELD = 2**20
 
 # About what an event takes in memory beside its octets.
 _EVENT = 100
-
-# So many octets are passed at most: longer ones are seldom.
-_SHORT = 2**13
 
 _VERSIONS = [f"HTTP/1.{minor}" for minor in range(10)]
 
@@ -298,7 +295,7 @@ class HTTPView:
         spool: Spool,
         begun: Callable[[Item], None] | None = None,
         only: Direction | None = None,
-        whole: Callable[[bytes], object] | None = None,
+        taken: list[bytes] | None = None,
     ) -> None:
         """
         @param opened: the connection.
@@ -306,7 +303,7 @@ class HTTPView:
         @param begun: called with each HTTP message whose head has come; the message itself may be
             far from whole.
         @param only: of which direction messages are wanted; of both by default.
-        @param whole: takes the octets of requests that L{passes} passes.
+        @param taken: where requests are put that pass, if any may.
         """
         serving = opened.role is Role.SERVER
         self._opened = opened
@@ -343,50 +340,10 @@ class HTTPView:
         # The last final response; one that others are like, where nobody looks at them.
         self._answer: ResponseHead | None = None
         self._like: _Like | None = None
-        # Takes the octets of requests, where only they are wanted; and whether all requests that
-        # are not answered are such, and nothing else waits: how many that are.
-        self._take = whole if only is self._fromClient else None
-        self._passing = self._take is not None
-        self._passed = 0
-
-    def passes(self, event: PlainOctets) -> bool:
-        """
-        Take octets at once that are what they mostly are, where of requests only their octets are
-        wanted: a GET, whose octets are handed on, or an answer like the one before. It spares
-        making items and events of them.
-
-        @return: whether they were taken; if not, they are to be fed.
-        """
-        if not self._passing:
-            return False
-        _, _, direction, data, length = event
-        if direction is self._fromClient:
-            if (
-                len(data) == length < _SHORT
-                and self._passed < _UNANSWERED
-                and is_lone_get(data)
-                and self._take is not None
-            ):
-                self._passed += 1
-                self._client.position += length
-                self._take(data)
-                return True
-        elif self._passed and self._like is not None:
-            method, head, like = self._like
-            if method == b"GET" and len(data) == length == like and data.startswith(head):
-                self._passed -= 1
-                return True
-        return False
-
-    def _stopPassing(self) -> None:
-        """
-        Look at all of what comes again.
-        """
-        self._passing = False
-        for _ in range(self._passed):
-            self._asked.append(_PLAIN[b"GET"])
-            self._responses.request_sent(b"GET")
-        self._passed = 0
+        # Open while all requests that are not answered have passed, and nothing else waits.
+        self.lane: Lane | None = None
+        if taken is not None and only is self._fromClient:
+            self.lane = Lane(only, is_lone_get, taken, _UNANSWERED)
 
     def feed(self, event: Event) -> Iterable[Item]:
         """
@@ -396,8 +353,8 @@ class HTTPView:
         """
         if self._switched is not None:
             return self._switched.feed(event)
-        if self._passing:
-            self._stopPassing()
+        if self.lane is not None and self.lane.open:
+            self._leave(self.lane)
         if not isinstance(event, Octets):
             return self._other(event)
         if event.direction is self._fromClient:
@@ -460,14 +417,27 @@ class HTTPView:
             head = answer.raw
             if answer.framing.content_length == len(data) - len(head):
                 self._like = _Like(method, head, len(data))
-            self._passing = (
-                self._take is not None
-                and not asked
-                and self._client.idle
-                and self._held is None
-                and self._switching is None
-            )
+                if self.lane is not None and method == b"GET":
+                    self.lane.answer = head, len(data)
+            if self.lane is not None:
+                self.lane.open = (
+                    not asked
+                    and self._client.idle
+                    and self._held is None
+                    and self._switching is None
+                )
         return chain(rest, items)
+
+    def _leave(self, lane: Lane) -> None:
+        """
+        Look at all of what comes again.
+        """
+        lane.open = False
+        self._client.position += lane.octets
+        for _ in range(lane.waiting):
+            self._asked.append(_PLAIN[b"GET"])
+            self._responses.request_sent(b"GET")
+        lane.octets = lane.waiting = 0
 
     def _hold(self, event: Octets) -> Iterator[Item]:
         assert self._held is not None
