@@ -102,6 +102,7 @@ sanitize: $(VENV)/installed-test
 	$(under-sanitizers) -m pytest -q -p no:cacheprovider -o pythonpath='$(sanitized) .' \
 		tests/wire/websocket/test_codec.py tests/wire/http/test_scanning.py \
 		tests/operation/test_exchanges.py tests/wire/recording/test_contents.py \
+		tests/capture/test_lanes.py \
 		tests/reactor/test_channels.py tests/reactor/test_stream.py
 	$(under-sanitizers) -P -m tests.wire.websocket.codec_fuzz $(FUZZ)
 	$(under-sanitizers) -P -m tests.wire.http.scanning_fuzz $(FUZZ)

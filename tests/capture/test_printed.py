@@ -74,6 +74,32 @@ async def test_text_is_the_exact_octets(tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_requests_are_printed_in_their_turn(tmp_path: Path) -> None:
+    """
+    Those that are printed as they came, and those that had to be put together.
+    """
+    made, expected = Script(), b""
+    for number in range(1, 4):
+        made.opened(number, service="echo" if number == 3 else "http")
+    for count in range(1000):
+        number = count % 2 + 1
+        request = GET.replace(b"path", b"%d" % count + b"x" * (count % 500))
+        made.received(request, number)
+        expected += request
+        if count % 7 == 0:
+            made.received(b"between", 3)
+            expected += b"between"
+        made.sent(OK, number)
+        if count % 50 == 0:
+            made.received(GET[:9], number)
+            made.received(GET[9:], number)
+            made.sent(OK, number)
+            expected += GET
+    await printed(tmp_path / "out", "text", made.events)
+    assert (tmp_path / "out").read_bytes() == expected
+
+
+@pytest_twisted.ensureDeferred
 async def test_appends(tmp_path: Path) -> None:
     for piece in (b"one", b"two"):
         await printed(tmp_path / "out", "text", script(piece).events)

@@ -5,12 +5,14 @@ Tests for L{netkit.capture.views}: a recorded dialogue in, items out, however it
 from __future__ import annotations
 
 from collections.abc import Iterable
+from random import Random
 from typing import Any
 
 import pytest
 
 from netkit.capture.views import Item, Kind, Views
 from netkit.wire.http import Fields
+from netkit.wire.http.scanning import is_lone_get
 from netkit.wire.recording import Direction, End, Event, Octets, Role
 from netkit.wire.websocket import handshake
 from netkit.wire.websocket.connection import Connection
@@ -60,7 +62,13 @@ class Dialogue(Script):
         items = list(Views().feed(events))
         for direction in Direction:
             # Whoever looks at one direction alone sees the same of it.
-            assert seen(direction, Views(only=direction).feed(events)) == seen(direction, items)
+            expected = seen(direction, items)
+            assert seen(direction, Views(only=direction).feed(events)) == expected
+            # And whoever wants only the octets of most of it gets those.
+            passed = seenOrPassed(direction, events)
+            assert len(passed) == len(expected)
+            for one, other in zip(passed, expected, strict=True):
+                assert one == (other[0][2] if isinstance(one, bytes) else other)
         return [
             item
             for item in items
@@ -68,12 +76,23 @@ class Dialogue(Script):
         ]
 
 
-def seen(direction: Direction, items: Iterable[Item]) -> list[object]:
+def seenOrPassed(direction: Direction, events: Iterable[Event]) -> list[Any]:
+    """
+    All that there is to see of the items of a direction, or their octets, where no more is wanted.
+    """
+    shown: list[Any] = []
+    views = Views(only=direction, taken=lambda opened: shown)
+    for item in views.feed(events):
+        shown += seen(direction, [item])
+    return shown
+
+
+def seen(direction: Direction, items: Iterable[Item]) -> list[Any]:
     """
     All that there is to see of the items of a direction.
     """
     return [
-        (*brief(item), content(item), item.about, item.time, item.ended, item.offset)
+        (brief(item), content(item), item.about, item.time, item.ended, item.offset)
         for item in items
         if item.direction is direction
     ]
@@ -521,6 +540,70 @@ def test_answers_that_are_alike_and_those_that_are_not() -> None:
     ]
 
 
+def test_requests_of_which_only_the_octets_are_wanted() -> None:
+    """
+    They pass while nothing else happens, and again when all that did is over.
+    """
+    dialogue = Dialogue()
+    dialogue.received(GET)
+    dialogue.sent(OK)
+    dialogue.received(GET)
+    dialogue.sent(OK)
+    dialogue.received(GET[:5])
+    dialogue.received(GET[5:])
+    dialogue.sent(OK)
+    dialogue.received(GET)
+    dialogue.received(GET)
+    dialogue.sent(OK)
+    dialogue.sent(OK)
+    dialogue.received(GET)
+    dialogue.items()
+    passed = [
+        isinstance(each, bytes) for each in seenOrPassed(Direction.RECEIVED, dialogue.events)
+    ]
+    if is_lone_get(GET):
+        assert passed == [True, True, False, True, True, True]
+
+
+PIECES = [
+    *(GET, GET, GET, GET.replace(b"GET", b"HEAD"), GET + GET, GET[:9], GET[9:], UPGRADE, b"\r\n"),
+    *(GET.replace(b"/path", b"/" + b"x" * 9000), CHUNKED, CHUNKED[:90], CHUNKED[90:], b"GET /\n"),
+    *(GET.replace(b"\r\n\r\n", b"\r\nUpgrade: x\r\n\r\n"), b"CONNECT a:1 HTTP/1.1\r\n\r\n"),
+]
+ANSWERS = [
+    *(OK, OK, OK, OK, OK + OK, OK[:-1], OK[-1:], OK[:-2], b"HTTP/1.1 100 Continue\r\n\r\n"),
+    *(b"HTTP/1.1 204 No Content\r\n\r\n", b"what?"),
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+]
+
+
+def test_whatever_is_said_the_octets_are_the_same() -> None:
+    chance = Random(5)
+    for _ in range(1000):
+        dialogue = Dialogue(chance.choice(["http", "websocket"]), chance.choice(list(Role)))
+        serving = Direction.RECEIVED if chance.random() < 0.9 else Direction.SENT
+        odd = chance.choice([0.0, 0.1, 0.5])
+        for _ in range(chance.randrange(30)):
+            for pieces, toServer in ((PIECES, True), (ANSWERS, False)):
+                data = chance.choice(pieces) if chance.random() < odd else pieces[0]
+                length = len(data) + (chance.random() < odd / 10)
+                if chance.random() < odd / 3:
+                    continue
+                if toServer is (serving is Direction.RECEIVED):
+                    dialogue.received(data, length=length)
+                else:
+                    dialogue.sent(data, length=length)
+            if chance.random() < odd / 5:
+                dialogue.note("noted")
+            if chance.random() < odd / 20:
+                dialogue.dropped(chance.randrange(2), chance.randrange(2))
+        if chance.random() < 0.3:
+            dialogue.halfClosed(Direction.RECEIVED)
+        if chance.random() < 0.6:
+            dialogue.closed()
+        dialogue.items()
+
+
 def test_what_came_behind_a_handshake_that_ends_unanswered() -> None:
     dialogue = Dialogue("websocket")
     dialogue.received(UPGRADE + b"\x81\x80")
@@ -541,6 +624,14 @@ def test_what_comes_behind_a_handshake_that_nobody_answers_does_not_wait_for_eve
 
 
 def test_requests_that_nobody_answers_are_not_remembered_for_ever() -> None:
+    dialogue = Dialogue()
+    for _ in range(10_001):
+        dialogue.received(GET)
+    dialogue.sent(OK)
+    dialogue.received(GET)
+    *items, wrong, last = dialogue.items(Kind.REQUEST, Kind.OCTETS)
+    assert (len(items), wrong.wrong != "", octets(last)) == (10_000, True, GET)
+
     dialogue = Dialogue()
     dialogue.received(GET * 30_000)
     items = dialogue.items()

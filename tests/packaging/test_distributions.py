@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 # What has a part in C, and a program that says which one is used of each.
 COMPILED = (
+    "netkit/capture/views/lanes",
     "netkit/operation/exchanges",
     "netkit/reactor/channels",
     "netkit/wire/http/scanning",
@@ -30,12 +31,13 @@ COMPILED = (
     "netkit/wire/websocket/codec",
 )
 USED = """
+from netkit.capture.views.lanes import Lane
 from netkit.operation.exchanges import Tally
 from netkit.reactor.channels import Channel
 from netkit.wire.http.scanning import scan_request
 from netkit.wire.recording.contents import Sender
 from netkit.wire.websocket.codec import serialize_frame
-for used in Tally, Channel, scan_request, Sender, serialize_frame:
+for used in Lane, Tally, Channel, scan_request, Sender, serialize_frame:
     print(used.__module__)
 """
 
@@ -143,6 +145,7 @@ def test_without_a_compiler_it_is_python_alone(
         archive.extractall(tmp_path / "unpacked")
     used = call(sys.executable, "-c", USED, cwd=tmp_path / "unpacked")
     assert used.split() == [
+        "netkit.capture.views.lanes.python",
         "netkit.operation.exchanges.python",
         "netkit.reactor.channels.python",
         "netkit.wire.http.scanning",
@@ -246,6 +249,7 @@ def test_install_run_uninstall(
     assert used.split() == [
         f"netkit.{name}.native"
         for name in (
+            "capture.views.lanes",
             "operation.exchanges",
             "reactor.channels",
             "wire.http.scanning",

@@ -354,7 +354,7 @@ class HTTPView:
         if self._switched is not None:
             return self._switched.feed(event)
         if self.lane is not None and self.lane.open:
-            self._leave(self.lane)
+            self._leaveLane(self.lane)
         if not isinstance(event, Octets):
             return self._other(event)
         if event.direction is self._fromClient:
@@ -408,6 +408,7 @@ class HTTPView:
             # What that head says was read already.
             asked.popleft()
             self._responses.pass_over()
+            self._openLane()
             return ()
         self._answer = None
         rest = server.receive(event)
@@ -419,16 +420,23 @@ class HTTPView:
                 self._like = _Like(method, head, len(data))
                 if self.lane is not None and method == b"GET":
                     self.lane.answer = head, len(data)
-            if self.lane is not None:
-                self.lane.open = (
-                    not asked
-                    and self._client.idle
-                    and self._held is None
-                    and self._switching is None
-                )
+            self._openLane()
         return chain(rest, items)
 
-    def _leave(self, lane: Lane) -> None:
+    def _openLane(self) -> None:
+        """
+        Have octets pass from here on, where all requests are answered and nothing waits.
+        """
+        if self.lane is not None:
+            self.lane.open = (
+                not self._asked
+                and self._client.idle
+                and self._server.idle
+                and self._held is None
+                and self._switching is None
+            )
+
+    def _leaveLane(self, lane: Lane) -> None:
         """
         Look at all of what comes again.
         """

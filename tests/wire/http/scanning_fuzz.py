@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from netkit.wire.errors import HTTPProtocolError
 from netkit.wire.http import Limits, head
+from netkit.wire.http.scanning import is_lone_get
 from tests.compiled import compiled
 from tests.fuzzing import fuzz
 
@@ -138,6 +139,12 @@ def compareOnce(chance: Random) -> None:
     with patch.object(head, "scan_request", lambda *arguments: None):
         without = outcome(buffers, start, limits)
     assert scanned == without, f"{buffers}, {start}, {limits}: {scanned}, without it {without}"
+    for buffer in buffers:
+        if is_lone_get(buffer):
+            found, end = head.RequestHeadParser(Limits()).parse(buffer, 0) or (None, 0)
+            assert found is not None
+            said = end, found.method, found.framing.has_content, b"upgrade" in found.fields
+            assert said == (len(buffer), b"GET", False, False), buffer
 
 
 if __name__ == "__main__":

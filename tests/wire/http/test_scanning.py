@@ -57,6 +57,24 @@ def test_an_upgrade(native: ModuleType, options: bytes, found: tuple[object, ...
     assert native.scan_request(buffer, 0, 100, 1000, 10)[5:] == found
 
 
+def test_a_lone_get(native: ModuleType) -> None:
+    lone = b"GET /a?b HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    assert native.is_lone_get(lone)
+    for other in (
+        *(lone[:-1], lone + b"G", b"\r\n" + lone, lone + lone, b"", b"GET", b"GET "),
+        *(
+            lone.replace(b"GET", b"HEAD"),
+            lone.replace(b"GET", b"get"),
+            lone.replace(b"1.1", b"1.0"),
+        ),
+        *(lone.replace(b": 0", b": 1"), lone.replace(b"close", b"upgrade, close\r\nUpgrade: x")),
+        *(lone.replace(b"Connection: close", b"upgrade: h2c"), lone.replace(b"/a", b"*")),
+    ):
+        assert not native.is_lone_get(other), other
+    with pytest.raises(TypeError):
+        native.is_lone_get("text")
+
+
 @pytest.mark.parametrize(
     "buffer",
     [

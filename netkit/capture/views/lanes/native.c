@@ -112,14 +112,21 @@ static int
 answer_passes(Lane *self, PyObject *data, Py_ssize_t length)
 {
     PyObject *head;
-    Py_ssize_t whole;
+    Py_ssize_t whole, begin;
 
     if (self->waiting == 0 || self->answer == NULL || self->answer == Py_None)
         return 0;
-    if (!PyArg_ParseTuple(self->answer, "Sn", &head, &whole))
+    if (!PyTuple_Check(self->answer) || PyTuple_Size(self->answer) != 2 ||
+        !PyBytes_Check(head = PyTuple_GetItem(self->answer, 0))) {
+        PyErr_SetString(PyExc_TypeError, "this is no answer");
         return -1;
-    if (length != whole || PyBytes_Size(head) > length ||
-        memcmp(PyBytes_AsString(data), PyBytes_AsString(head), PyBytes_Size(head)) != 0)
+    }
+    whole = PyLong_AsSsize_t(PyTuple_GetItem(self->answer, 1));
+    if (whole == -1 && PyErr_Occurred())
+        return -1;
+    begin = PyBytes_Size(head);
+    if (length != whole || begin > length ||
+        memcmp(PyBytes_AsString(data), PyBytes_AsString(head), begin) != 0)
         return 0;
     self->waiting--;
     return 1;
