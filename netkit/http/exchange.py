@@ -40,6 +40,9 @@ class Observer(Protocol):
     """
     Who is told what a connection does. An error of C{done} is logged; the others, which are called
     for every piece, are not to raise any.
+
+    It may have an L{Answered} as well, C{answered}: that is told, of a response that is written
+    whole, what C{sent} and C{done} would be.
     """
 
     def received(self, data: bytes, /) -> object:
@@ -66,6 +69,27 @@ class Observer(Protocol):
         """
         An exchange is over: the first values of an L{Exchange}.
         """
+
+
+#: Who is told that a request was answered: its head, with the request line and the header section
+#: of that, the status, how many octets of content were sent, and all that was written. An error is
+#: logged.
+Answered: TypeAlias = Callable[[RequestHead, bytes, bytes, int, int, bytes], object]
+
+
+def answeredOf(observer: Observer) -> Answered:
+    """
+    Tell who is to be told, of an observer's, that a request was answered.
+    """
+
+    def both(
+        head: RequestHead, line: bytes, section: bytes, status: int, octets: int, data: bytes
+    ) -> None:
+        observer.sent(data)
+        observer.done(head, status, octets)
+
+    found: Answered = getattr(observer, "answered", both)
+    return found
 
 
 #: Makes of the transport of a connection who is told what that does.
@@ -112,3 +136,15 @@ class ExchangeTeller:
         now = self._seconds()
         seconds = 0.0 if head is None else now - self._began
         self._exchangeDone(head, status, octets, seconds, now, self._transport)
+
+    def answered(
+        self,
+        head: RequestHead,
+        line: bytes,
+        section: bytes,
+        status: int,
+        octets: int,
+        data: bytes,
+        /,
+    ) -> None:
+        self.done(head, status, octets)

@@ -13,7 +13,6 @@ from ..base.backpressure import Backpressure
 from ..base.filerange import FileRange
 from ..base.sendfile import LEAST, FileSender, socketTransport
 from ..base.wrapping import writer
-from .exchange import Observer
 
 # So much is written without waiting for what follows: one more write is cheaper than a copy then.
 _TOGETHER = 2**13
@@ -27,20 +26,16 @@ class WriteFlow(Backpressure):
     @ivar producer: what is paused with it, where there is something.
     """
 
-    __slots__ = ("_observer", "_transport", "_writer", "pending", "producer")
+    __slots__ = ("_transport", "_writer", "pending", "producer")
 
-    def __init__(
-        self, transport: ITransport, onDrain: Callable[[], None], observer: Observer | None
-    ) -> None:
+    def __init__(self, transport: ITransport, onDrain: Callable[[], None]) -> None:
         """
         @param transport: the connection.
         @param onDrain: called when the client has taken what was waiting.
-        @param observer: who is told what is written, if somebody is.
         """
         super().__init__(onDrain=onDrain)
         self.pending = b""
         self.producer: IPushProducer | None = None
-        self._observer = observer
         self._transport = transport
         self._writer = writer(transport)
         self.register(transport)
@@ -60,8 +55,6 @@ class WriteFlow(Backpressure):
             self.pending = octets
         else:
             self._writer.write(octets)
-            if self._observer is not None:
-                self._observer.sent(octets)
 
     def flush(self) -> None:
         """
@@ -69,8 +62,6 @@ class WriteFlow(Backpressure):
         """
         octets, self.pending = self.pending, b""
         self._writer.write(octets)
-        if self._observer is not None:
-            self._observer.sent(octets)
 
     async def sendFile(self, file: FileRange, sent: Callable[[int], object]) -> None:
         """
@@ -83,17 +74,10 @@ class WriteFlow(Backpressure):
         connection = socketTransport(self._transport) if file.left >= LEAST else None
         if connection is None:
             return
-        observer = self._observer
-
-        def told(octets: int) -> None:
-            if observer is not None:
-                observer.sentFile(octets)
-            sent(octets)
-
         # Meanwhile the transport has another producer, which pauses this one.
         self.unregister()
         try:
-            await FileSender(connection, file, self, told).send()
+            await FileSender(connection, file, self, sent).send()
         finally:
             self.register(self._transport)
 

@@ -33,7 +33,7 @@ from ..wire.http.response import ResponseMessage
 from ..wire.http.server import Closing, Reading, ServerConnection, Writing
 from .content import NO_CONTENT, RequestContent
 from .date import DateLine
-from .exchange import Observer
+from .exchange import Answered, Observer, answeredOf
 from .filecontent import FileContent
 from .flow import WriteFlow
 from .refusals import HTTPError, Refusal, plainRefusal
@@ -101,6 +101,7 @@ class HTTPProtocol(ServerProtocol):
         self._switched: SwitchedProtocol | None = None
         # Who is told what this does, if somebody is; and what was streamed of the content.
         self._observer: Observer | None = None
+        self._answered: Answered | None = None
         self._streamedOctets = 0
 
     @property
@@ -120,10 +121,11 @@ class HTTPProtocol(ServerProtocol):
         self._reading = IPushProducer(self.transport)
         if self._settings.observe is not None:
             try:
-                self._observer = self._settings.observe(self.transport)
+                self._observer = observer = self._settings.observe(self.transport)
+                self._answered = answeredOf(observer)
             except Exception:
                 _log.failure(_FAILED)
-        self._flow = WriteFlow(self.transport, self._drained, self._observer)
+        self._flow = WriteFlow(self.transport, self._drained)
 
     # What the transport tells
 
@@ -294,7 +296,7 @@ class HTTPProtocol(ServerProtocol):
     def _contentWanted(self, wanted: bool) -> None:
         octets = self._server.want_content(wanted)
         if octets:
-            self._flow.write(octets)
+            self._writeOctets(octets)
         if wanted:
             self._processBuffered()
 
@@ -373,18 +375,30 @@ class HTTPProtocol(ServerProtocol):
         server = self._server
         octets = server.respond(response, self._date.get())
         self._flow.write(octets, more=server.receiver.buffered > 0)
-        if self._observer is not None:
+        answered = self._answered
+        if answered is not None:
             request = self._request
-            head = None if request is None else request.head
-            count = response.get_octets
-            if head is not None and head.method != b"GET":
-                count = response.content_octets(head.method)
-            # As in _exchangeDone: without that call, since it is nearly always so.
             try:
-                self._observer.done(head, response.status, count)
+                if request is None:
+                    self._tellSent(octets)
+                    self._exchangeDone(response.status, response.get_octets)
+                else:
+                    head = request.head
+                    count = response.get_octets
+                    if octets is not response.kept:
+                        count = response.content_octets(head.method)
+                    answered(head, head.line, head.fields.raw, response.status, count, octets)
             except Exception:
                 _log.failure(_FAILED)
         self._endExchange()
+
+    def _writeOctets(self, octets: bytes) -> None:
+        self._flow.write(octets)
+        self._tellSent(octets)
+
+    def _tellSent(self, octets: bytes) -> None:
+        if self._observer is not None:
+            self._observer.sent(octets)
 
     def _writeRefusal(self, status: int, reason: str, headers: Headers = ()) -> None:
         refusal = Refusal(status, reason, self._request)
@@ -413,14 +427,18 @@ class HTTPProtocol(ServerProtocol):
         message = response.message
         trailers = response.trailers if request.takesTrailers else None
         length = None if trailers else message.length
-        flow.write(server.start_response(message, length, self._date.get()))
+        self._writeOctets(server.start_response(message, length, self._date.get()))
 
         def encode(piece: bytes) -> bytes:
             self._streamedOctets += len(piece)
-            return server.send_content(piece)
+            octets = server.send_content(piece)
+            self._tellSent(octets)
+            return octets
 
         def sent(octets: int) -> None:
             self.idleTicks = 0
+            if self._observer is not None:
+                self._observer.sentFile(octets)
             self._streamedOctets += octets
             server.content_sent(octets)
 
@@ -429,7 +447,7 @@ class HTTPProtocol(ServerProtocol):
 
         async def send() -> int:
             await sendContent(content, encode, flow, sent if verbatim else None)
-            flow.write(server.end_response(trailers() if trailers else ()))
+            self._writeOctets(server.end_response(trailers() if trailers else ()))
             return response.status
 
         self._awaiting = not isinstance(response.content, bytes)
@@ -479,11 +497,10 @@ class HTTPProtocol(ServerProtocol):
         self._flow.end()
         self._resumeReading()
         if upgrade.head is not None:
-            if self._observer is not None:
-                self._observer.sent(upgrade.head)
+            self._tellSent(upgrade.head)
             self.transport.write(upgrade.head)
         # The other protocol is not HTTP's to tell of.
-        self._observer = None
+        self._observer = self._answered = None
         self._switched = SwitchedProtocol(upgrade.protocol, self.transport)
         if rest:
             self._switched.dataReceived(rest)

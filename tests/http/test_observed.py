@@ -49,6 +49,27 @@ class Observer:
         self.exchanges.append((None if head is None else head.method, status, octets))
 
 
+class Answering(Observer):
+    """
+    Is told at once of what is written whole.
+    """
+
+    def answered(
+        self,
+        head: Any,
+        line: bytes,
+        section: bytes,
+        status: int,
+        octets: int,
+        data: bytes,
+        /,
+    ) -> None:
+        assert head.raw == line + section
+        assert data.startswith(b"HTTP/1.1 ")
+        self.octetsSent += len(data)
+        self.exchanges.append((head.method, status, octets))
+
+
 class Peer(StringTransport):
     def loseWriteConnection(self) -> None:
         """
@@ -76,11 +97,11 @@ async def answer(request: Request) -> Response | Upgrade:
     return Response(200, pieces() if request.path == b"/streamed" else content or b"whole")
 
 
-def connect(handler: Any = answer) -> tuple[Any, Observer]:
+def connect(handler: Any = answer, observing: type[Observer] = Observer) -> tuple[Any, Observer]:
     told: list[Observer] = []
 
     def observe(transport: Any) -> Observer:
-        told.append(Observer(transport))
+        told.append(observing(transport))
         return told[-1]
 
     protocol: Any = HTTPFactory(handler, observe=observe, clock=Clock()).buildProtocol(None)
@@ -90,9 +111,10 @@ def connect(handler: Any = answer) -> tuple[Any, Observer]:
     return protocol, observer
 
 
+@pytest.mark.parametrize("observing", [Observer, Answering])
 @pytest.mark.parametrize("together", [True, False])
-def test_all_octets_and_exchanges_are_told(together: bool) -> None:
-    protocol, observer = connect()
+def test_all_octets_and_exchanges_are_told(together: bool, observing: type[Observer]) -> None:
+    protocol, observer = connect(observing=observing)
     requests = [
         *(GET, GET.replace(b"GET", b"HEAD"), GET.replace(b"/", b"/streamed", 1)),
         *(EXPECTED, b"abcde", EXPECTED.replace(b"/", b"/streamed", 1), b"abcde", b"none\r\n\r\n"),

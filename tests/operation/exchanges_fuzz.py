@@ -50,6 +50,9 @@ PIECES = [
 ]
 ENDS = [b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b""]
 
+# What may be around the target in a request line.
+AROUND = [(b" ", b" HTTP/1.1"), (b" ", b" HTTP/1.1"), (b" ", b" "), (b"  ", b""), (b"", b"")]
+
 
 def text(chance: Random) -> bytes:
     """
@@ -76,10 +79,9 @@ def head(chance: Random) -> Any:
     """
     if chance.random() < 0.1:
         return None
+    before, behind = chance.choice(AROUND)
     return SimpleNamespace(
-        method=chance.choice(SENT),
-        target=text(chance),
-        line=text(chance) + chance.choice(ENDS),
+        line=chance.choice(SENT) + before + text(chance) + behind + chance.choice(ENDS),
         fields=SimpleNamespace(raw=section(chance)),
     )
 
@@ -154,7 +156,11 @@ def observed(module: Any, exchanges: list[tuple[Any, ...]], seed: int) -> list[o
         now[0] = chance.choice(TOLD) if chance.random() < 0.1 else ended - seconds
         said.append(outcome(connection.begun))
         now[0] = chance.choice(TOLD) if chance.random() < 0.1 else ended
-        said.append(outcome(connection.done, head, status, octets))
+        if head is None or chance.random() < 0.5:
+            said.append(outcome(connection.done, head, status, octets))
+        else:
+            parts = head, head.line, head.fields.raw
+            said.append(outcome(connection.answered, *parts, status, octets, transport))
         said.append(outcome(connection.done, None, status, octets) if octets == 9 else None)
     return [*said, observer.octets(), tally.counts(), tally.buckets(), lines.take()]
 
@@ -177,7 +183,7 @@ def compareOnce(chance: Random) -> None:
     """
     native: ModuleType | None = compiled("netkit.operation.exchanges")
     exchanges = [draw(chance) for _ in range(chance.randrange(20))]
-    few = [(values[0], values[1], values[3]) for values in exchanges]
+    few = [(values[0] and values[0].line, values[1], values[3]) for values in exchanges]
     inC, inPython = counted(native, few), counted(python, few)
     assert inC == inPython, f"{few}: {inC}, in Python {inPython}"
     whole = [values[:6] for values in exchanges]

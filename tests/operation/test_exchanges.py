@@ -22,18 +22,14 @@ native = compiled("netkit.operation.exchanges")
 exchanges = languages("netkit.operation.exchanges")
 
 
-def head(method: bytes) -> Any:
-    return SimpleNamespace(method=method)
-
-
 def test_a_tally(exchanges: ModuleType) -> None:
     tally = exchanges.Tally((b"GET", b"HEAD"), (0.5, 2.0))
     assert tally.counts() == {}
     for counted, status, seconds in (
-        (head(b"GET"), 200, 0.25),
-        (head(b"GET"), 299, 0.5),
-        (head(b"HEAD"), 404, 0.75),
-        (head(b"HEADER"), 200, 2.0),
+        (b"GET / HTTP/1.1\r\n", 200, 0.25),
+        (b"GET /HEAD HTTP/1.1\r\n", 299, 0.5),
+        (b"HEAD / HTTP/1.1\r\n", 404, 0.75),
+        (b"HEADER / HTTP/1.1\r\n", 200, 2.0),
         (None, 999, 1e9),
     ):
         tally.count(counted, status, seconds)
@@ -92,8 +88,6 @@ class Logged:
 
 def request(section: bytes, target: bytes = b"/") -> Any:
     return SimpleNamespace(
-        method=b"GET",
-        target=target,
         line=b"GET %b HTTP/1.1\r\n" % target,
         fields=SimpleNamespace(raw=section + b"\r\n"),
     )
@@ -199,9 +193,10 @@ def test_what_an_observer_is_told(exchanges: ModuleType) -> None:
     clock.advance(1)
     second.begun()
     clock.advance(0.25)
-    for connection, status in ((first, 200), (second, 404), (first, 503)):
+    for connection, status in ((first, 200), (second, 404)):
         connection.done(request(b""), status, 5)
         connection.sent(b"12345678")
+    first.answered(None, b"GET / HTTP/1.1\r\n", b"Referer: a\r\n\r\n", 503, 5, b"12345678")
     second.done(None, 400, 0)
     second.sentFile(2**40)
     assert observer.octets() == (5, 2**40 + 24)
@@ -211,7 +206,7 @@ def test_what_an_observer_is_told(exchanges: ModuleType) -> None:
         (
             b'a - - [1001] "GET / HTTP/1.1" 200 5 "-" "-"\n'
             b'b - - [1001] "GET / HTTP/1.1" 404 5 "-" "-"\n'
-            b'a - - [1001] "GET / HTTP/1.1" 503 5 "-" "-"\n'
+            b'a - - [1001] "GET / HTTP/1.1" 503 5 "a" "-"\n'
             b'b - - [1001] "-" 400 0 "-" "-"\n'
         ),
         4,
@@ -221,6 +216,12 @@ def test_what_an_observer_is_told(exchanges: ModuleType) -> None:
     for values in ((None, "200", 5), (None, 200.0, 5), (None, 1000, 5), (object(), 200, 5)):
         with pytest.raises((TypeError, ValueError, AttributeError)):
             first.done(*values)
+    wrong: list[tuple[Any, Any, Any]] = [
+        *(("200", 5, b""), (200.0, 5, b""), (1000, 5, b""), (200, None, b""), (200, 5, None)),
+    ]
+    for told in wrong:
+        with pytest.raises((TypeError, ValueError)):
+            first.answered(None, b"GET / HTTP/1.1\r\n", b"\r\n", *told)
     assert tally.buckets() == [2, 2]
     assert logged.lines.take() == (b"", 0)
 

@@ -76,7 +76,9 @@ def test_requests() -> None:
         (b"BREW", 200, 20.0),
         (b"MAKE", 200, 0.0),
     ):
-        head: Any = SimpleNamespace(method=method)
+        head: Any = SimpleNamespace(
+            line=method + b" / HTTP/1.1\r\n", fields=SimpleNamespace(raw=b"\r\n")
+        )
         connection.begun()
         clock.advance(seconds)
         connection.done(head, status, 5)

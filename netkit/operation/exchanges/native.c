@@ -10,6 +10,7 @@
 #include <Python.h>
 
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 /* So many bounds a histogram can have, and names a table of counts. */
@@ -42,11 +43,36 @@ no_keywords(const char *name, PyObject *keywords)
     return -1;
 }
 
+/* Some octets that belong to somebody else; none where there is no start. */
+typedef struct {
+    const unsigned char *start;
+    size_t length;
+} Octets;
+
+static int
+get_octets(PyObject *bytes, Octets *octets)
+{
+    char *start;
+    Py_ssize_t length;
+
+    if (PyBytes_AsStringAndSize(bytes, &start, &length) < 0)
+        return -1;
+    octets->start = (const unsigned char *)start;
+    octets->length = (size_t)length;
+    return 0;
+}
+
+/* What of a request tells of it; none where there was no request. */
+typedef struct {
+    Octets line;
+    Octets section;
+} Request;
+
 /* Requests, counted. */
 typedef struct {
     PyObject_HEAD
-    PyObject *names; /* a tuple of bytes */
-    PyObject *method;
+    PyObject *names; /* a tuple of bytes, */
+    Octets methods[MOST]; /* and these */
     Py_ssize_t name_count;
     Py_ssize_t bound_count;
     double bounds[MOST];
@@ -72,24 +98,20 @@ tally_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
         PyErr_Format(PyExc_ValueError, "there are at most %d methods, and bounds", MOST);
         return NULL;
     }
-    for (at = 0; at < name_count; at++) {
-        if (!PyBytes_Check(PyTuple_GetItem(names, at))) {
-            PyErr_SetString(PyExc_TypeError, "a method is bytes");
-            return NULL;
-        }
-    }
     if ((self = (Tally *)PyType_GenericAlloc(type, 0)) == NULL)
         return NULL;
     self->names = Py_NewRef(names);
     self->name_count = name_count;
     self->bound_count = bound_count;
+    for (at = 0; at < name_count; at++) {
+        if (get_octets(PyTuple_GetItem(names, at), &self->methods[at]) < 0)
+            goto failed;
+    }
     for (at = 0; at < bound_count; at++) {
         self->bounds[at] = PyFloat_AsDouble(PyTuple_GetItem(bounds, at));
         if (self->bounds[at] == -1.0 && PyErr_Occurred())
             goto failed;
     }
-    if ((self->method = PyUnicode_InternFromString("method")) == NULL)
-        goto failed;
     return (PyObject *)self;
 
 failed:
@@ -104,37 +126,57 @@ tally_dealloc(PyObject *object)
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
 
     Py_XDECREF(((Tally *)object)->names);
-    Py_XDECREF(((Tally *)object)->method);
     release(object);
     Py_DECREF(type);
 }
 
-/* Where a head's method is in the table; -1 with an exception. */
+/* Where the method of a request line is in the table: behind all of it, if it is not in there. */
 static Py_ssize_t
-row_of(Tally *self, PyObject *head)
+row_of(const Tally *self, Octets line)
 {
-    PyObject *method, *name;
-    Py_ssize_t row, length;
-    const char *octets;
+    Py_ssize_t row;
 
-    if (head == Py_None)
-        return self->name_count;
-    if ((method = PyObject_GetAttr(head, self->method)) == NULL)
-        return -1;
-    if (!PyBytes_Check(method)) {
-        PyErr_SetString(PyExc_TypeError, "a method is bytes");
-        Py_DECREF(method);
-        return -1;
-    }
-    octets = PyBytes_AsString(method);
-    length = PyBytes_Size(method);
     for (row = 0; row < self->name_count; row++) {
-        name = PyTuple_GetItem(self->names, row);
-        if (PyBytes_Size(name) == length && memcmp(PyBytes_AsString(name), octets, length) == 0)
+        Octets method = self->methods[row];
+        if (method.length < line.length && line.start[method.length] == ' ' &&
+            memcmp(line.start, method.start, method.length) == 0)
             break;
     }
-    Py_DECREF(method);
     return row;
+}
+
+/* The request of a head, which may be None; the references are for who asks. */
+typedef struct {
+    PyObject *line;
+    PyObject *section;
+} Parts;
+
+static void
+forget(Parts *parts)
+{
+    Py_XDECREF(parts->line);
+    Py_XDECREF(parts->section);
+}
+
+static int
+get_request(PyObject *head, Parts *parts, Request *request)
+{
+    PyObject *fields;
+
+    memset(parts, 0, sizeof *parts);
+    memset(request, 0, sizeof *request);
+    if (head == Py_None)
+        return 0;
+    if ((fields = PyObject_GetAttrString(head, "fields")) == NULL)
+        return -1;
+    parts->section = PyObject_GetAttrString(fields, "raw");
+    Py_DECREF(fields);
+    if (parts->section != NULL && (parts->line = PyObject_GetAttrString(head, "line")) != NULL &&
+        get_octets(parts->line, &request->line) == 0 &&
+        get_octets(parts->section, &request->section) == 0)
+        return 0;
+    forget(parts);
+    return -1;
 }
 
 /* Whether an object is of the type that has this constructor, which no other type inherits. */
@@ -159,37 +201,37 @@ get_double(PyObject *given, double *value)
 }
 
 static int
-count_one(Tally *self, PyObject *head, long long status, double seconds)
+count_one(Tally *self, Octets line, long long status, double seconds)
 {
-    Py_ssize_t row, bucket;
+    Py_ssize_t bucket;
 
     if (status < 0 || status >= CLASSES * 100) {
         PyErr_Format(PyExc_ValueError, "a status has three digits, not %lld", status);
         return -1;
     }
-    if ((row = row_of(self, head)) < 0)
-        return -1;
     for (bucket = 0; bucket < self->bound_count && self->bounds[bucket] < seconds; bucket++)
         ;
-    self->counts[row][status / 100]++;
+    self->counts[row_of(self, line)][status / 100]++;
     self->buckets[bucket]++;
     self->seconds += seconds;
     return 0;
 }
 
 PyDoc_STRVAR(tally_count_doc,
-"count(head, status, seconds, /)\n--\n\n"
+"count(line, status, seconds, /)\n--\n\n"
 "Count an exchange.");
 
 static PyObject *
 tally_count(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
 {
+    Octets line = {NULL, 0};
     long long status;
     double seconds;
 
-    if ((nargs != 3 && wrong_number("count", nargs)) || get_integer(args[1], &status) < 0 ||
-        get_double(args[2], &seconds) < 0 ||
-        count_one((Tally *)object, args[0], status, seconds) < 0)
+    if ((nargs != 3 && wrong_number("count", nargs)) ||
+        (args[0] != Py_None && get_octets(args[0], &line) < 0) ||
+        get_integer(args[1], &status) < 0 || get_double(args[2], &seconds) < 0 ||
+        count_one((Tally *)object, line, status, seconds) < 0)
         return NULL;
     return none();
 }
@@ -284,16 +326,10 @@ static PyType_Spec tally_spec = {
     .slots = tally_slots,
 };
 
-/* Some octets that belong to somebody else; none where there is no start. */
-typedef struct {
-    const unsigned char *start;
-    size_t length;
-} Octets;
-
 /* The values of an exchange, of which a line is made. */
 typedef struct {
-    PyObject *head;
-    PyObject *peer;
+    Request request;
+    Octets peer;
     long long status;
     long long octets;
     double seconds;
@@ -310,18 +346,15 @@ typedef struct Lines {
     PyObject *begun;  /* who is told of the first line, and tells how far the time of day is ahead; */
     PyObject *full;   /* and who is to take them before there are more. */
     PyObject *now;    /* what became of the second, */
-    long long at;     /* which it is. */
+    Octets text;      /* and its octets; */
+    long long at;     /* which second it is. */
     double ahead;
     int waiting;
     Py_ssize_t count;
     unsigned char *octets;
     size_t length;
     size_t reserved;
-    PyObject *names[5];
 } Lines;
-
-/* In the order of names. */
-enum { LINE, FIELDS, RAW, METHOD, TARGET };
 
 /* So many octets wait at most, and one line more; so much is kept for the next lines. */
 #define FULL (1 << 20)
@@ -334,10 +367,8 @@ static PyObject *
 new_lines(PyTypeObject *type, PyObject *args, PyObject *keywords,
           int (*add)(Lines *, const Values *))
 {
-    static const char *const names[] = {"line", "fields", "raw", "method", "target"};
     PyObject *peer, *second, *begun, *full;
     Lines *self;
-    size_t at;
 
     if (no_keywords("lines", keywords) < 0 ||
         !PyArg_ParseTuple(args, "OOOO:lines", &peer, &second, &begun, &full) ||
@@ -348,12 +379,6 @@ new_lines(PyTypeObject *type, PyObject *args, PyObject *keywords,
     self->second = Py_NewRef(second);
     self->begun = Py_NewRef(begun);
     self->full = Py_NewRef(full);
-    for (at = 0; at < sizeof names / sizeof *names; at++) {
-        if ((self->names[at] = PyUnicode_InternFromString(names[at])) == NULL) {
-            Py_DECREF(self);
-            return NULL;
-        }
-    }
     return (PyObject *)self;
 }
 
@@ -388,65 +413,48 @@ lines_dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     Lines *self = (Lines *)object;
-    size_t at;
 
     PyObject_GC_UnTrack(object);
     lines_clear(object);
     Py_XDECREF(self->now);
-    for (at = 0; at < sizeof self->names / sizeof *self->names; at++)
-        Py_XDECREF(self->names[at]);
     PyMem_Free(self->octets);
     release(object);
     Py_DECREF(type);
 }
 
-/* What a function gives, which has to be bytes. */
+/* Take the octets that a function or an attribute gave, which live as long as it does. */
 static PyObject *
-bytes_or_error(PyObject *given)
+keep_octets(PyObject *given, Octets *octets)
 {
-    if (given != NULL && !PyBytes_Check(given)) {
-        PyErr_SetString(PyExc_TypeError, "a line is made of bytes");
+    if (given != NULL && get_octets(given, octets) < 0)
         Py_CLEAR(given);
-    }
     return given;
-}
-
-static PyObject *
-attribute(Lines *self, PyObject *object, int name)
-{
-    return bytes_or_error(PyObject_GetAttr(object, self->names[name]));
-}
-
-static Octets
-octets_of(PyObject *bytes)
-{
-    Octets found = {(const unsigned char *)PyBytes_AsString(bytes), (size_t)PyBytes_Size(bytes)};
-
-    return found;
 }
 
 /* What stands for a transport's peer. */
 static PyObject *
-peer_of(Lines *self, PyObject *transport)
+peer_of(Lines *self, PyObject *transport, Octets *octets)
 {
-    return bytes_or_error(PyObject_CallFunctionObjArgs(self->peer, transport, NULL));
+    return keep_octets(PyObject_CallFunctionObjArgs(self->peer, transport, NULL), octets);
 }
 
 /* What stands for a second, made anew when that is another one. */
-static PyObject *
+static int
 text_of_second(Lines *self, long long second)
 {
-    PyObject *now;
+    Octets text;
+    PyObject *now, *before = self->now;
 
-    if (self->now == NULL || self->at != second) {
-        now = bytes_or_error(PyObject_CallFunction(self->second, "L", second));
-        if (now == NULL)
-            return NULL;
-        Py_XDECREF(self->now);
-        self->now = now;
-        self->at = second;
-    }
-    return Py_NewRef(self->now);
+    if (before != NULL && self->at == second)
+        return 0;
+    if ((now = keep_octets(PyObject_CallFunction(self->second, "L", second), &text)) == NULL)
+        return -1;
+    before = self->now;
+    self->now = now;
+    self->text = text;
+    self->at = second;
+    Py_XDECREF(before);
+    return 0;
 }
 
 /* When an exchange has ended, in the time of day. */
@@ -474,37 +482,6 @@ time_of_day(Lines *self, double ended, double *time)
     return 0;
 }
 
-/* The header section of a request. */
-static PyObject *
-section_of(Lines *self, PyObject *head)
-{
-    PyObject *section, *fields = PyObject_GetAttr(head, self->names[FIELDS]);
-
-    if (fields == NULL)
-        return NULL;
-    section = attribute(self, fields, RAW);
-    Py_DECREF(fields);
-    return section;
-}
-
-/* Whether a field line has that name, which is in lower case and has a colon behind it: the value
-   begins there then. */
-static const unsigned char *
-behind_name(const unsigned char *at, const unsigned char *end, const char *name)
-{
-    for (; *name != '\0'; at++, name++) {
-        unsigned char octet;
-        if (at == end)
-            return NULL;
-        octet = *at;
-        if (octet >= 'A' && octet <= 'Z')
-            octet |= 0x20;
-        if (octet != (unsigned char)*name)
-            return NULL;
-    }
-    return at;
-}
-
 static Octets
 value_at(const unsigned char *at, const unsigned char *end)
 {
@@ -527,70 +504,28 @@ static int
 take_field(const unsigned char *at, const unsigned char *end, int names, Octets found[FOUND])
 {
     static const char *const name_of[FOUND] = {"referer:", "user-agent:", "traceparent:"};
-    const unsigned char *value;
-    int field;
+    static const size_t length_of[FOUND] = {8, 11, 12};
+    int field = (*at | 0x20) == 'r' ? REFERER : (*at | 0x20) == 'u' ? AGENT : TRACEPARENT;
 
-    if (at == end)
+    if (field >= names || found[field].start != NULL || (size_t)(end - at) < length_of[field] ||
+        strncasecmp((const char *)at, name_of[field], length_of[field]) != 0)
         return 0;
-    switch (*at | 0x20) {
-    case 'r':
-        field = REFERER;
-        break;
-    case 'u':
-        field = AGENT;
-        break;
-    case 't':
-        field = TRACEPARENT;
-        break;
-    default:
-        return 0;
-    }
-    if (field >= names || found[field].start != NULL ||
-        (value = behind_name(at, end, name_of[field])) == NULL)
-        return 0;
-    found[field] = value_at(value, end);
+    found[field] = value_at(at + length_of[field], end);
     return 1;
 }
 
-/* So many octets are looked at at a time, and two behind them. */
-#define BLOCK 32
-
-/* Whether a line begins behind one of some octets that may have a field which is looked for, by two
-   letters. Without a branch in it. */
-static int
-may_have_field(const unsigned char *octets)
-{
-    unsigned char begins = 0;
-    size_t at;
-
-    for (at = 0; at < BLOCK; at++) {
-        unsigned char first = octets[at + 1] | 0x20, second = octets[at + 2] | 0x20;
-        begins |= (unsigned char)((octets[at] == '\n') & (((first == 'r') & (second == 'e')) |
-                                                          ((first == 'u') & (second == 's')) |
-                                                          ((first == 't') & (second == 'r'))));
-    }
-    return begins;
-}
-
-/* The first field of each of so many names: to look for the end of each line takes much longer. */
+/* The first field of each of so many names. */
 static void
-find_fields(PyObject *section, int names, Octets found[FOUND])
+find_fields(Octets section, int names, Octets found[FOUND])
 {
+    const unsigned char *at, *end = section.start + section.length;
     int missing = names;
-    const unsigned char *at, *end, *line, *behind;
 
     memset(found, 0, sizeof(Octets) * FOUND);
-    if (section == NULL)
-        return;
-    at = octets_of(section).start;
-    end = at + octets_of(section).length;
-    missing -= take_field(at, end, names, found);
-    for (; at < end && missing > 0; at = behind) {
-        behind = end - at > BLOCK + 1 ? at + BLOCK : end;
-        if (behind < end && !may_have_field(at))
-            continue;
-        for (line = at; (line = memchr(line, '\n', (size_t)(behind - line))) != NULL; line++)
-            missing -= take_field(line + 1, end, names, found);
+    for (at = section.start; at != end; at++) {
+        missing -= take_field(at, end, names, found);
+        if (missing == 0 || (at = memchr(at, '\n', (size_t)(end - at))) == NULL)
+            return;
     }
 }
 
@@ -630,23 +565,7 @@ put_octets(unsigned char *to, Octets octets)
 }
 
 static unsigned char *
-put_number(unsigned char *to, long long number)
-{
-    unsigned char digits[20], *at = digits + sizeof digits;
-    unsigned long long left = (unsigned long long)number;
-
-    if (number < 0) {
-        *to++ = '-';
-        left = 0 - left;
-    }
-    do {
-        *--at = (unsigned char)('0' + left % 10);
-    } while (left /= 10);
-    return put(to, at, (size_t)(digits + sizeof digits - at));
-}
-
-static unsigned char *
-put_digits(unsigned char *to, unsigned long number, int width)
+put_digits(unsigned char *to, unsigned long long number, int width)
 {
     int at;
 
@@ -655,18 +574,42 @@ put_digits(unsigned char *to, unsigned long number, int width)
     return to + width;
 }
 
-/* Without a branch in it, so that many octets are looked at at a time. */
-static int
-is_plain(Octets octets)
+static unsigned char *
+put_number(unsigned char *to, long long number)
 {
-    unsigned char odd = 0;
+    unsigned long long left = (unsigned long long)number, least = 10;
+    int width = 1;
+
+    if (number < 0) {
+        *to++ = '-';
+        left = 0 - left;
+    }
+    for (; width < 19 && left >= least; least *= 10)
+        width++;
+    return put_digits(to, left, width);
+}
+
+/* So many octets are looked at at a time. */
+#define BLOCK 16
+
+/* Put octets that need not be escaped, and tell where they end; NULL if there are others. So many
+   more are written behind them that only whole blocks are looked at, without a branch in it. */
+static unsigned char *
+put_plain(unsigned char *to, Octets octets)
+{
+    unsigned char odd[BLOCK] = {0}, *end = to + octets.length;
+    unsigned long long any[2];
     size_t at;
 
-    for (at = 0; at < octets.length; at++) {
-        unsigned char octet = octets.start[at];
-        odd |= (unsigned char)((octet < ' ') | (octet > '~') | (octet == '"') | (octet == '\\'));
+    memcpy(to, octets.start, octets.length);
+    memset(end, ' ', BLOCK);
+    for (; to < end; to += BLOCK) {
+        for (at = 0; at < BLOCK; at++)
+            odd[at] |= (unsigned char)((to[at] < ' ') | (to[at] > '~') | (to[at] == '"') |
+                                       (to[at] == '\\'));
     }
-    return !odd;
+    memcpy(any, odd, BLOCK);
+    return any[0] | any[1] ? NULL : end;
 }
 
 static unsigned char *
@@ -679,14 +622,18 @@ put_hexadecimal(unsigned char *to, unsigned char octet)
     return to;
 }
 
-/* What cannot stand in quotes is escaped, as nginx and Apache have it. */
+/* What cannot stand in quotes is escaped, as nginx and Apache have it; a dash is for what is not
+   there. */
 static unsigned char *
 put_quoted(unsigned char *to, Octets octets)
 {
+    unsigned char *end;
     size_t at;
 
-    if (is_plain(octets))
-        return put_octets(to, octets);
+    if (octets.start == NULL)
+        return PUT(to, "-");
+    if ((end = put_plain(to, octets)) != NULL)
+        return end;
     for (at = 0; at < octets.length; at++) {
         unsigned char octet = octets.start[at];
         if (octet < ' ' || octet > '~' || octet == '"' || octet == '\\')
@@ -702,11 +649,12 @@ static unsigned char *
 put_string(unsigned char *to, Octets octets)
 {
     static const char escapes[] = "btnvfr";
+    unsigned char *end;
     size_t at;
 
     *to++ = '"';
-    if (is_plain(octets)) {
-        to = put_octets(to, octets);
+    if ((end = put_plain(to, octets)) != NULL) {
+        to = end;
     } else {
         for (at = 0; at < octets.length; at++) {
             unsigned char octet = octets.start[at];
@@ -727,13 +675,12 @@ put_string(unsigned char *to, Octets octets)
     return to;
 }
 
-/* Octets that stand for something else where there are none. */
+/* A request line without its end. */
 static Octets
-or_dash(Octets octets)
+without_end(Octets line)
 {
-    static const Octets dash = {(const unsigned char *)"-", 1};
-
-    return octets.start == NULL ? dash : octets;
+    line.length -= line.length < 2 ? line.length : 2;
+    return line;
 }
 
 /* A line is there. */
@@ -755,46 +702,28 @@ commit(Lines *self, const unsigned char *end)
 static int
 add_combined(Lines *self, const Values *values)
 {
-    PyObject *section = NULL, *sent = NULL, *now = NULL;
     Octets line = values->more, found[FOUND];
     unsigned char *to;
     double time;
-    int result = -1;
 
-    if (time_of_day(self, values->ended, &time) < 0)
+    if (time_of_day(self, values->ended, &time) < 0 || text_of_second(self, (long long)time) < 0)
         return -1;
-    if (values->head != Py_None) {
-        if ((section = section_of(self, values->head)) == NULL ||
-            (sent = attribute(self, values->head, LINE)) == NULL)
-            goto done;
-        line = octets_of(sent);
-        /* Without its end. */
-        line.length -= line.length < 2 ? line.length : 2;
-    }
-    if ((now = text_of_second(self, (long long)time)) == NULL)
-        goto done;
-    find_fields(section, TRACEPARENT, found);
-    line = or_dash(line);
-    found[REFERER] = or_dash(found[REFERER]);
-    found[AGENT] = or_dash(found[AGENT]);
-    to = reserve(self, octets_of(values->peer).length + octets_of(now).length +
-                           4 * (line.length + found[REFERER].length + found[AGENT].length) + 100);
-    if (to != NULL) {
-        to = put_octets(to, octets_of(values->peer));
-        to = put_octets(PUT(to, " - - ["), octets_of(now));
-        to = put_quoted(PUT(to, "] \""), line);
-        to = put_number(PUT(to, "\" "), values->status);
-        *to++ = ' ';
-        to = put_number(to, values->octets);
-        to = put_quoted(PUT(to, " \""), found[REFERER]);
-        to = put_quoted(PUT(to, "\" \""), found[AGENT]);
-        result = commit(self, PUT(to, "\"\n"));
-    }
-done:
-    Py_XDECREF(now);
-    Py_XDECREF(sent);
-    Py_XDECREF(section);
-    return result;
+    if (values->request.line.start != NULL)
+        line = without_end(values->request.line);
+    find_fields(values->request.section, TRACEPARENT, found);
+    to = reserve(self, values->peer.length + self->text.length + 100 +
+                           4 * (line.length + found[REFERER].length + found[AGENT].length));
+    if (to == NULL)
+        return -1;
+    to = put_octets(to, values->peer);
+    to = put_octets(PUT(to, " - - ["), self->text);
+    to = put_quoted(PUT(to, "] \""), line);
+    to = put_number(PUT(to, "\" "), values->status);
+    *to++ = ' ';
+    to = put_number(to, values->octets);
+    to = put_quoted(PUT(to, " \""), found[REFERER]);
+    to = put_quoted(PUT(to, "\" \""), found[AGENT]);
+    return commit(self, PUT(to, "\"\n"));
 }
 
 /* With six digits behind the point, rounded as Python does: by its own means, where it is not plain
@@ -827,47 +756,56 @@ put_seconds(unsigned char *to, const char *text, unsigned long micro)
     return put_digits(to, micro % 1000000, 6);
 }
 
+/* Find what is between the first space of a request line and the last one, and before. */
+static void
+split_line(Octets line, Octets *method, Octets *target)
+{
+    const unsigned char *end = line.start + line.length;
+    const unsigned char *space = memchr(line.start, ' ', line.length);
+
+    method->start = line.start;
+    method->length = (size_t)((space == NULL ? end : space) - line.start);
+    target->start = space == NULL ? end : space + 1;
+    while (end > target->start && *--end != ' ')
+        ;
+    target->length = (size_t)(end - target->start);
+}
+
 static int
 add_json(Lines *self, const Values *values)
 {
     static const char *const names[] = {", \"referer\": ", ", \"agent\": ", ", \"traceparent\": "};
-    PyObject *section = NULL, *method = NULL, *target = NULL, *now = NULL;
-    Octets found[FOUND];
+    Octets line = without_end(values->request.line), method, target, found[FOUND];
     unsigned char *to;
     char *seconds = NULL;
     unsigned long micro = 0;
     long long milliseconds, second;
     size_t size;
     double time;
-    int field, result = -1;
+    int field;
 
     if (time_of_day(self, values->ended, &time) < 0)
         return -1;
-    if (values->head != Py_None && ((section = section_of(self, values->head)) == NULL ||
-                                    (method = attribute(self, values->head, METHOD)) == NULL ||
-                                    (target = attribute(self, values->head, TARGET)) == NULL))
-        goto done;
     milliseconds = (long long)(time * 1000);
     second = milliseconds / 1000 - (milliseconds % 1000 < 0);
     milliseconds -= second * 1000;
-    if ((now = text_of_second(self, second)) == NULL ||
+    if (text_of_second(self, second) < 0 ||
         text_of_seconds(values->seconds, &seconds, &micro) < 0)
-        goto done;
-    find_fields(section, FOUND, found);
-    size = octets_of(values->peer).length + octets_of(now).length + values->more.length + 300;
+        return -1;
+    find_fields(values->request.section, FOUND, found);
+    size = values->peer.length + self->text.length + values->more.length + 300 + 6 * line.length;
     size += seconds == NULL ? 0 : strlen(seconds);
-    if (method != NULL)
-        size += 6 * (octets_of(method).length + octets_of(target).length);
     for (field = 0; field < FOUND; field++)
         size += 6 * found[field].length;
     if ((to = reserve(self, size)) != NULL) {
-        to = put_octets(PUT(to, "{\"time\": \""), octets_of(now));
+        to = put_octets(PUT(to, "{\"time\": \""), self->text);
         *to++ = '.';
         to = put_digits(to, (unsigned long)milliseconds, 3);
-        to = put_octets(PUT(to, "+00:00\""), octets_of(values->peer));
-        if (method != NULL) {
-            to = put_string(PUT(to, ", \"method\": "), octets_of(method));
-            to = put_string(PUT(to, ", \"target\": "), octets_of(target));
+        to = put_octets(PUT(to, "+00:00\""), values->peer);
+        if (line.start != NULL) {
+            split_line(line, &method, &target);
+            to = put_string(PUT(to, ", \"method\": "), method);
+            to = put_string(PUT(to, ", \"target\": "), target);
         }
         to = put_number(PUT(to, ", \"status\": "), values->status);
         to = put_number(PUT(to, ", \"octets\": "), values->octets);
@@ -877,16 +815,10 @@ add_json(Lines *self, const Values *values)
                 to = put_string(put(to, names[field], strlen(names[field])), found[field]);
         }
         to = put_octets(to, values->more);
-        result = commit(self, PUT(to, "}\n"));
+        to = PUT(to, "}\n");
     }
-done:
-    if (seconds != NULL)
-        PyMem_Free(seconds);
-    Py_XDECREF(now);
-    Py_XDECREF(target);
-    Py_XDECREF(method);
-    Py_XDECREF(section);
-    return result;
+    PyMem_Free(seconds);
+    return to == NULL ? -1 : commit(self, to);
 }
 
 static PyObject *
@@ -910,6 +842,8 @@ lines_add(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
 {
     Lines *self = (Lines *)object;
     Values values;
+    Parts parts;
+    PyObject *peer;
     int result;
 
     memset(&values, 0, sizeof values);
@@ -918,18 +852,18 @@ lines_add(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
         get_double(args[3], &values.seconds) < 0 || get_double(args[4], &values.ended) < 0)
         return NULL;
     if (nargs == 7) {
-        if (!PyBytes_Check(args[6])) {
-            PyErr_SetString(PyExc_TypeError, "a line is made of bytes");
+        if (get_octets(args[6], &values.more) < 0)
             return NULL;
-        }
-        if (PyBytes_Size(args[6]) != 0)
-            values.more = octets_of(args[6]);
+        if (values.more.length == 0)
+            values.more.start = NULL;
     }
-    values.head = args[0];
-    if ((values.peer = peer_of(self, args[5])) == NULL)
+    if ((peer = peer_of(self, args[5], &values.peer)) == NULL)
         return NULL;
-    result = self->add(self, &values);
-    Py_DECREF(values.peer);
+    if ((result = get_request(args[0], &parts, &values.request)) == 0) {
+        result = self->add(self, &values);
+        forget(&parts);
+    }
+    Py_DECREF(peer);
     return result < 0 ? NULL : none();
 }
 
@@ -1157,7 +1091,8 @@ typedef struct {
     PyObject_HEAD
     Observer *observer;
     PyObject *transport;
-    PyObject *peer; /* NULL until there is a line */
+    PyObject *peer; /* NULL until there is a line, */
+    Octets text;    /* and its octets */
     double began;
 } Connection;
 
@@ -1284,41 +1219,77 @@ connection_begun(PyObject *object, PyObject *Py_UNUSED(ignored))
     return none();
 }
 
-PyDoc_STRVAR(done_doc,
-"done(head, status, octets, /)\n--\n\n"
-"An exchange is over: count it, and add its line.");
-
+/* An exchange is over: count it, and add its line. */
 static PyObject *
-connection_done(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+finish(Connection *self, PyObject *head, Request request, long long status, long long octets)
 {
-    Connection *self = (Connection *)object;
     Observer *observer = self->observer;
     Lines *lines = observer->ours;
-    Values values;
+    Values values = {.request = request, .status = status, .octets = octets};
+    PyObject *peer;
 
-    memset(&values, 0, sizeof values);
-    if ((nargs != 3 && wrong_number("done", nargs)) || get_integer(args[1], &values.status) < 0 ||
-        get_integer(args[2], &values.octets) < 0 || read_clock(observer, &values.ended) < 0)
+    if (read_clock(observer, &values.ended) < 0)
         return NULL;
-    values.head = args[0];
-    if (values.head != Py_None)
+    if (request.line.start != NULL)
         values.seconds = values.ended - self->began;
-    if (count_one(observer->tally, values.head, values.status, values.seconds) < 0)
+    if (count_one(observer->tally, request.line, status, values.seconds) < 0)
         return NULL;
     if (lines == NULL) {
         if (observer->lines == Py_None)
             return none();
-        return PyObject_CallMethod(observer->lines, "add", "OOOddO", args[0], args[1], args[2],
+        return PyObject_CallMethod(observer->lines, "add", "OLLddO", head, status, octets,
                                    values.seconds, values.ended, self->transport);
     }
     if (self->peer == NULL) {
-        if ((values.peer = peer_of(lines, self->transport)) == NULL)
+        if ((peer = peer_of(lines, self->transport, &values.peer)) == NULL)
             return NULL;
         Py_XDECREF(self->peer);
-        self->peer = values.peer;
+        self->peer = peer;
+        self->text = values.peer;
     }
-    values.peer = self->peer;
+    values.peer = self->text;
     return lines->add(lines, &values) < 0 ? NULL : none();
+}
+
+PyDoc_STRVAR(done_doc,
+"done(head, status, octets, /)\n--\n\n"
+"An exchange is over.");
+
+static PyObject *
+connection_done(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+{
+    Request request;
+    Parts parts;
+    long long status, octets;
+    PyObject *result;
+
+    if ((nargs != 3 && wrong_number("done", nargs)) || get_integer(args[1], &status) < 0 ||
+        get_integer(args[2], &octets) < 0 || get_request(args[0], &parts, &request) < 0)
+        return NULL;
+    result = finish((Connection *)object, args[0], request, status, octets);
+    forget(&parts);
+    return result;
+}
+
+PyDoc_STRVAR(answered_doc,
+"answered(head, line, section, status, octets, data, /)\n--\n\n"
+"A request was answered by octets that were written.");
+
+static PyObject *
+connection_answered(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+{
+    Connection *self = (Connection *)object;
+    Request request;
+    long long status, octets;
+    Octets data;
+
+    if ((nargs != 6 && wrong_number("answered", nargs)) ||
+        get_octets(args[1], &request.line) < 0 || get_octets(args[2], &request.section) < 0 ||
+        get_integer(args[3], &status) < 0 || get_integer(args[4], &octets) < 0 ||
+        get_octets(args[5], &data) < 0)
+        return NULL;
+    self->observer->sent += data.length;
+    return finish(self, args[0], request, status, octets);
 }
 
 static PyMethodDef connection_methods[] = {
@@ -1327,6 +1298,7 @@ static PyMethodDef connection_methods[] = {
     {"sentFile", connection_sent_file, METH_O, sent_file_doc},
     {"begun", connection_begun, METH_NOARGS, begun_doc},
     {"done", (PyCFunction)(void (*)(void))connection_done, METH_FASTCALL, done_doc},
+    {"answered", (PyCFunction)(void (*)(void))connection_answered, METH_FASTCALL, answered_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -43,19 +43,20 @@ class Tally:
         self._buckets = [0] * (len(bounds) + 1)
         self._seconds = 0.0
 
-    def count(self, head: Any, status: int, seconds: float, /) -> None:
+    def count(self, line: bytes | None, status: int, seconds: float, /) -> None:
         """
-        Count one: some values of an L{Exchange <netkit.http.Exchange>}.
+        Count one.
 
+        @param line: the request line; C{None} where what came was no request.
+        @param status: the status of the response.
+        @param seconds: how long it took.
         @raise ValueError: the status does not have three digits.
         """
         status = _integer(status)
         if not 0 <= status <= 999:
             raise ValueError(f"a status has three digits, not {status}")
-        method = None
-        if head is not None and head.method in self._methods:
-            method = head.method
-        key = method, status // 100
+        method, space, _ = (line or b"").partition(b" ")
+        key = method if space and method in self._methods else None, status // 100
         self._counts[key] = self._counts.get(key, 0) + 1
         self._buckets[bisect_left(self._bounds, seconds)] += 1
         self._seconds += seconds
@@ -166,12 +167,14 @@ class _Lines:
         @param more: what takes the place of a request that there was not, or is told as well.
         """
         status, octets = _integer(status), _integer(octets)
-        self.addFrom(self.peer(transport), head, status, octets, seconds, ended, more)
+        peer, (line, section) = self.peer(transport), _request(head)
+        self.addFrom(peer, line, section, status, octets, seconds, ended, more)
 
     def addFrom(
         self,
         peer: bytes,
-        head: Any,
+        line: bytes | None,
+        section: bytes,
         status: int,
         octets: int,
         seconds: float,
@@ -179,7 +182,7 @@ class _Lines:
         more: bytes = b"",
     ) -> None:
         """
-        Add a line, with what it says of its peer.
+        Add a line, with what it says of its peer and of its request.
         """
         if not self._waiting:
             self._ahead = self._begun()
@@ -187,16 +190,17 @@ class _Lines:
         now = ended + self._ahead
         if not -1e15 < now < 1e15:
             raise OverflowError("there is no such time")
-        line = self._line(peer, head, status, octets, seconds, now, more)
-        self._lines.append(line)
-        self._length += len(line)
+        made = self._line(peer, line, section, status, octets, seconds, now, more)
+        self._lines.append(made)
+        self._length += len(made)
         if self._length >= _FULL:
             self._full()
 
     def _line(
         self,
         peer: bytes,
-        head: Any,
+        line: bytes | None,
+        section: bytes,
         status: int,
         octets: int,
         seconds: float,
@@ -225,20 +229,18 @@ class CombinedLines(_Lines):
     def _line(
         self,
         peer: bytes,
-        head: Any,
+        line: bytes | None,
+        section: bytes,
         status: int,
         octets: int,
         seconds: float,
         now: float,
         more: bytes,
     ) -> bytes:
-        line, referer, agent = more or b"-", b"-", b"-"
-        if head is not None:
-            section = head.fields.raw
-            line = head.line[:-2]
-            referer, agent = [b"-" if value is None else value for value in _values(section)[:2]]
+        told = more or b"-" if line is None else line[:-2]
+        referer, agent = [b"-" if value is None else value for value in _values(section)[:2]]
         return b'%b - - [%b] "%b" %d %d "%b" "%b"\n' % (
-            *(peer, self._second(int(now)), quoted(line), status, octets),
+            *(peer, self._second(int(now)), quoted(told), status, octets),
             *(quoted(referer), quoted(agent)),
         )
 
@@ -253,7 +255,8 @@ class JSONLines(_Lines):
     def _line(
         self,
         peer: bytes,
-        head: Any,
+        line: bytes | None,
+        section: bytes,
         status: int,
         octets: int,
         seconds: float,
@@ -261,19 +264,15 @@ class JSONLines(_Lines):
         more: bytes,
     ) -> bytes:
         milliseconds = int(now * 1000)
-        request = sent = b""
-        if head is not None:
-            values = _values(head.fields.raw)
-            request = b', "method": %b, "target": %b' % (
-                _string(head.method),
-                _string(head.target),
-            )
-            found = zip((b"referer", b"agent", b"traceparent"), values, strict=True)
-            sent = b"".join(
-                b', "%b": %b' % (name, _string(value))
-                for name, value in found
-                if value is not None
-            )
+        request = b""
+        if line is not None:
+            method, _, rest = line[:-2].partition(b" ")
+            target, _, _ = rest.rpartition(b" ")
+            request = b', "method": %b, "target": %b' % (_string(method), _string(target))
+        found = zip((b"referer", b"agent", b"traceparent"), _values(section), strict=True)
+        sent = b"".join(
+            b', "%b": %b' % (name, _string(value)) for name, value in found if value is not None
+        )
         return (
             b'{"time": "%b.%03d+00:00"%b%b, "status": %d, "octets": %d, "seconds": %.6f%b%b}\n'
             % (
@@ -363,17 +362,54 @@ class ObservedConnection:
         @param status: the status of the response.
         @param octets: how many octets of content were sent.
         """
+        line, section = _request(head)
+        self._finish(head, line, section, _integer(status), _integer(octets))
+
+    def answered(
+        self,
+        head: Any,
+        line: bytes,
+        section: bytes,
+        status: int,
+        octets: int,
+        data: bytes,
+        /,
+    ) -> None:
+        """
+        A request was answered by octets that were written: they were sent, and an exchange is
+        over.
+
+        @param head: the head of the request.
+        @param line: its request line.
+        @param section: its header section.
+        @param status: the status of the response.
+        @param octets: how many octets of content were sent.
+        @param data: what was written.
+        """
         status, octets = _integer(status), _integer(octets)
+        self._observer.sent += len(data)
+        self._finish(head, line, section, status, octets)
+
+    def _finish(
+        self, head: Any, line: bytes | None, section: bytes, status: int, octets: int
+    ) -> None:
         observer, lines = self._observer, self._observer.lines
         now = _real(observer.seconds())
-        seconds = 0.0 if head is None else now - self._began
-        observer.tally.count(head, status, seconds)
+        seconds = 0.0 if line is None else now - self._began
+        observer.tally.count(line, status, seconds)
         if isinstance(lines, _Lines):
             if self._peer is None:
                 self._peer = lines.peer(self._transport)
-            lines.addFrom(self._peer, head, status, octets, seconds, now)
+            lines.addFrom(self._peer, line, section, status, octets, seconds, now)
         elif lines is not None:
             lines.add(head, status, octets, seconds, now, self._transport)
+
+
+def _request(head: Any) -> tuple[bytes | None, bytes]:
+    """
+    Tell the request line and the header section of a head.
+    """
+    return (None, b"") if head is None else (head.line, head.fields.raw)
 
 
 def _integer(value: int) -> int:

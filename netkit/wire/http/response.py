@@ -119,17 +119,19 @@ class ResponseMessage:
     @ivar length: how many octets that has; C{None} where that is not known.
     @ivar closes: whether the connection ends with it.
     @ivar get_octets: how many octets of C{content} L{encode} serialises in answer to GET.
+    @ivar kept: what L{encode} made last, with C{content}, for a connection that goes on: it is
+        the same for the next one.
     """
 
     __slots__ = (
         "_date_line",
         "_fields",
         "_has_date",
-        "_octets",
         "_status_line",
         "closes",
         "content",
         "get_octets",
+        "kept",
         "length",
         "status",
     )
@@ -162,8 +164,8 @@ class ResponseMessage:
         self._status_line = status_line(status)
         self.get_octets = len(content) if content and status != 204 and status != 304 else 0
         self._fields = self._encode_fields(fields) if fields != () else b""
-        # What was last sent on a connection that went on, and the date in it.
-        self._octets = b""
+        self.kept = b""
+        # The date in it.
         self._date_line: bytes | None = None
 
     def _encode_fields(self, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -201,7 +203,7 @@ class ResponseMessage:
         # Cacheable: it depends on the response and the current date alone.
         cacheable = sends and keep_alive and head is not None and head.minor > 0
         if cacheable and self._date_line is date_line:
-            return self._octets
+            return self.kept
         line = b""
         if self.length is not None and says_length(method, self.status):
             line = b"content-length: %d\r\n" % self.length
@@ -210,7 +212,7 @@ class ResponseMessage:
             assert self.content is not None
             octets += self.content
         if cacheable:
-            self._octets, self._date_line = octets, date_line
+            self.kept, self._date_line = octets, date_line
         return octets
 
     def content_octets(self, method: bytes) -> int:
