@@ -41,8 +41,8 @@ class Observer(Protocol):
     Who is told what a connection does. An error of C{done} is logged; the others, which are called
     for every piece, are not to raise any.
 
-    It may have an L{Answered} as well, C{answered}: that is told, of a response that is written
-    whole, what C{sent} and C{done} would be.
+    It may have an L{Answered} as well, C{answered}: that is told, of most responses that are
+    written whole, what C{sent} and C{done} would be.
     """
 
     def received(self, data: bytes, /) -> object:

@@ -377,19 +377,19 @@ class HTTPProtocol(ServerProtocol):
         self._flow.write(octets, more=server.receiver.buffered > 0)
         answered = self._answered
         if answered is not None:
-            request = self._request
-            try:
-                if request is None:
-                    self._tellSent(octets)
-                    self._exchangeDone(response.status, response.get_octets)
-                else:
-                    head = request.head
-                    count = response.get_octets
-                    if octets is not response.kept:
-                        count = response.content_octets(head.method)
-                    answered(head, head.line, head.fields.raw, response.status, count, octets)
-            except Exception:
-                _log.failure(_FAILED)
+            if octets is response.kept:
+                # In answer to a request, and with all of the content: as nearly always.
+                head = self._request.head  # type: ignore[union-attr]
+                line, section = head.line, head.fields.raw
+                try:
+                    answered(head, line, section, response.status, response.get_octets, octets)
+                except Exception:
+                    _log.failure(_FAILED)
+            else:
+                self._tellSent(octets)
+                request = self._request
+                method = b"GET" if request is None else request.method
+                self._exchangeDone(response.status, response.content_octets(method))
         self._endExchange()
 
     def _writeOctets(self, octets: bytes) -> None:

@@ -505,8 +505,21 @@ take_field(const unsigned char *at, const unsigned char *end, int names, Octets 
 {
     static const char *const name_of[FOUND] = {"referer:", "user-agent:", "traceparent:"};
     static const size_t length_of[FOUND] = {8, 11, 12};
-    int field = (*at | 0x20) == 'r' ? REFERER : (*at | 0x20) == 'u' ? AGENT : TRACEPARENT;
+    int field;
 
+    switch (*at | 0x20) {
+    case 'r':
+        field = REFERER;
+        break;
+    case 'u':
+        field = AGENT;
+        break;
+    case 't':
+        field = TRACEPARENT;
+        break;
+    default:
+        return 0;
+    }
     if (field >= names || found[field].start != NULL || (size_t)(end - at) < length_of[field] ||
         strncasecmp((const char *)at, name_of[field], length_of[field]) != 0)
         return 0;
