@@ -379,10 +379,9 @@ class HTTPProtocol(ServerProtocol):
         if answered is not None:
             if octets is response.kept:
                 # In answer to a request, and with all of the content: as nearly always.
-                head = self._request.head  # type: ignore[union-attr]
-                line, section = head.line, head.fields.raw
+                head, count = self._request.head, response.get_octets  # type: ignore[union-attr]
                 try:
-                    answered(head, line, section, response.status, response.get_octets, octets)
+                    answered(head, head.line, head.fields.raw, response.status, count, octets)
                 except Exception:
                     _log.failure(_FAILED)
             else:

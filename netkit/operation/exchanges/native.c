@@ -531,10 +531,13 @@ take_field(const unsigned char *at, const unsigned char *end, int names, Octets 
 static void
 find_fields(Octets section, int names, Octets found[FOUND])
 {
-    const unsigned char *at, *end = section.start + section.length;
+    const unsigned char *at, *end;
     int missing = names;
 
     memset(found, 0, sizeof(Octets) * FOUND);
+    if (section.start == NULL)
+        return;
+    end = section.start + section.length;
     for (at = section.start; at != end; at++) {
         missing -= take_field(at, end, names, found);
         if (missing == 0 || (at = memchr(at, '\n', (size_t)(end - at))) == NULL)
@@ -1050,7 +1053,7 @@ read_clock(Observer *self, double *now)
 
     if (self->clock == NULL) {
         /* As time.time() rounds it. */
-        timespec_get(&time, TIME_UTC);
+        clock_gettime(CLOCK_REALTIME, &time);
         *now = (double)((long long)time.tv_sec * 1000000000 + time.tv_nsec) / 1e9;
         return 0;
     }
