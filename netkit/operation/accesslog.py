@@ -40,7 +40,7 @@ Entry: TypeAlias = "Conversation | CountedConnection"
 _DELAY = 0.1
 
 # Or until so many characters of lines in a format of one's own wait.
-_FULL = 2**20
+_FULL = 2**18
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 

@@ -158,15 +158,15 @@ def test_lines_are_not_kept_alive_by_whom_they_tell(exchanges: ModuleType) -> No
 def test_lines_are_taken_before_they_are_too_many(exchanges: ModuleType, name: str) -> None:
     logged = Logged(exchanges, name)
     sent = request(b"", b"/" + b"x" * 3999)
-    for _ in range(200):
+    for _ in range(50):
         logged.lines.add(sent, 200, 5, 0.25, 1.75, b"a")
     assert logged.full == 0
-    for _ in range(100):
+    for _ in range(40):
         logged.lines.add(sent, 200, 5, 0.25, 1.75, b"a")
     assert logged.full == 1
-    assert 200 < logged.taken[1] < 300
-    assert len(logged.taken[0]) < 2**20 + 5000
-    assert logged.lines.take()[1] == 300 - logged.taken[1]
+    assert 50 < logged.taken[1] < 90
+    assert len(logged.taken[0]) < 2**18 + 5000
+    assert logged.lines.take()[1] == 90 - logged.taken[1]
 
 
 class Line:

@@ -357,8 +357,8 @@ typedef struct Lines {
 } Lines;
 
 /* So many octets wait at most, and one line more; so much is kept for the next lines. */
-#define FULL (1 << 20)
-#define KEPT (1 << 21)
+#define FULL (1 << 18)
+#define KEPT (1 << 19)
 
 /* The fields that a line has. */
 enum { REFERER, AGENT, TRACEPARENT, FOUND };

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 _MOST = 32
 
 # So many octets of lines wait at most, and one line more.
-_FULL = 2**20
+_FULL = 2**18
 
 # What cannot stand in a quoted part of a line, as nginx and Apache have it.
 _ESCAPED = re.compile(rb'[^\x20-\x7e]|["\\]')

@@ -17,6 +17,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -240,6 +241,20 @@ now(void)
     return time.tv_sec * 1000000000ll + time.tv_nsec;
 }
 
+/* As recv and send do, but for being points where a thread can be cancelled: where there is more
+   than one, the C library has two locked instructions for that in each call. */
+static ssize_t
+receive_octets(int descriptor, void *room, size_t size)
+{
+    return syscall(SYS_recvfrom, descriptor, room, size, 0, NULL, NULL);
+}
+
+static ssize_t
+write_octets(int descriptor, const void *octets, size_t size)
+{
+    return syscall(SYS_sendto, descriptor, octets, size, MSG_NOSIGNAL, NULL, 0);
+}
+
 /* Read what there is. A read of a UNIX socket ends at a message with descriptors, and what is
    behind that is not told of: then there is more. */
 static ssize_t
@@ -251,7 +266,7 @@ read_some(Channel *self, unsigned int *events)
 
     do
         length = self->unix_domain ? recvmsg(self->descriptor, &message, 0)
-                                   : recv(self->descriptor, room.iov_base, READ, 0);
+                                   : receive_octets(self->descriptor, room.iov_base, READ);
     while (length < 0 && errno == EINTR);
     if (message.msg_flags & MSG_CTRUNC)
         *events |= MORE;
@@ -395,7 +410,7 @@ send_octets(Channel *self, PyObject *data)
         return PyList_Append(self->queue, data) < 0 ? NULL : none();
     }
     do
-        written = send(self->descriptor, PyBytes_AsString(data), (size_t)size, MSG_NOSIGNAL);
+        written = write_octets(self->descriptor, PyBytes_AsString(data), (size_t)size);
     while (written < 0 && errno == EINTR);
     if (written == size)
         return none();
