@@ -235,7 +235,7 @@ class StreamMixin(Writer, BufferedConnection):
 
     def writeOtherwise(self, data: bytes) -> None:
         """
-        Write what is not simply the next to be sent: see L{Writer}.
+        Write what is not simply the next to be sent, as a C{Writer} asks for.
         """
         if type(data) is bytes and self._takeDirect():
             self.channel.write(data)
