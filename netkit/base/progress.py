@@ -88,7 +88,7 @@ def unsent(transport: ITransport) -> int:
     @return: 0 as well where the transport is of a kind that does not tell.
     """
     lowest: Any = lowestTransport(transport)
-    # What uvloop has to send is not in the buffers of Twisted's.
+    # What a channel has to send is not in the buffers of Twisted's.
     if hasattr(lowest, "getWriteBufferSize"):
         return int(lowest.getWriteBufferSize())
     if isinstance(lowest, FileDescriptor):

@@ -15,7 +15,7 @@ What is where:
   - C{timers}: delayed calls on uvloop's timers
   - C{channels}: what reads and writes the sockets, in C and in Python
   - C{stream}: what a connection is once a channel moves its octets
-  - C{accepting}: ports' sockets, and those of what they accept
+  - C{accepting}: ports, and their sockets
   - C{tcp}, C{unix}: the connections, ports and connectors that use them
   - C{children}: child processes, each watched on its own
 """

@@ -1,5 +1,5 @@
 """
-Connections whose bytes uvloop moves: what Twisted promises of a transport holds for them.
+Connections whose bytes channels move: what Twisted promises of a transport holds for them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def test_delivers_what_is_written(run: Run, kind: str) -> None:
     run(scenario)
 
 
-def test_is_read_by_uvloop(run: Run, kind: str) -> None:
+def test_is_read_by_a_channel(run: Run, kind: str) -> None:
     async def scenario(reactor: UvloopReactor) -> None:
         async with connected(reactor, kind) as (client, server):
             server.transport.pauseProducing()

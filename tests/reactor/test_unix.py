@@ -43,7 +43,7 @@ def test_passes_a_descriptor_in_mid_connection(run: Run) -> None:
             await later(reactor)
             client.transport.write(b"first")
             assert await server.receive(5) == b"first"
-            # uvloop has the connection, and something to send, when the descriptor follows.
+            # A channel has the connection, and something to send, when the descriptor follows.
             server.transport.pauseProducing()
             client.transport.write(LARGE)
             await later(reactor, 0.05)
@@ -65,7 +65,7 @@ def test_passes_a_descriptor_in_mid_connection(run: Run) -> None:
     run(scenario)
 
 
-def test_sends_a_descriptor_before_uvloop_has_the_connection(run: Run) -> None:
+def test_sends_a_descriptor_before_a_channel_has_the_connection(run: Run) -> None:
     class Sender(Peer):
         def connectionMade(self) -> None:
             self.transport.write(b"before")

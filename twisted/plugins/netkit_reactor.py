@@ -5,5 +5,5 @@ from twisted.application.reactors import Reactor
 uvloop = Reactor(
     "uvloop",
     "netkit.services.reactor",
-    "uvloop's event loop and transports under any Twisted program.",
+    "uvloop's event loop under any Twisted program.",
 )
