@@ -17,8 +17,8 @@ class Exchange(NamedTuple):
     @ivar head: the head of the request; C{None} where what came was none.
     @ivar status: the status of the response; 499 where the client left before, as nginx has it.
     @ivar octets: how many octets of content were sent.
-    @ivar seconds: how long it took, from the head of the request to the last octet of the response
-        being written.
+    @ivar seconds: how long it took, from when the head of the request had arrived, and the
+        exchange before it was over, to the last octet of the response being written.
     @ivar ended: when it was over, by the clock of the factory.
     @ivar transport: the transport of the connection.
     """
@@ -62,7 +62,8 @@ class Observer(Protocol):
 
     def begun(self) -> object:
         """
-        The head of a request is there.
+        A request is under way, which is not answered at once, as most are: what arrives from here
+        on belongs to it, or waits for its end.
         """
 
     def done(self, head: RequestHead | None, status: int, octets: int, /) -> object:
@@ -113,11 +114,11 @@ class ExchangeTeller:
         self._seconds = seconds
         self._transport = transport
         self._began = 0.0
+        self._busy = False
 
     def received(self, data: bytes, /) -> None:
-        """
-        Nobody is told.
-        """
+        if not self._busy:
+            self._began = self._seconds()
 
     def sent(self, data: bytes, /) -> None:
         """
@@ -130,11 +131,12 @@ class ExchangeTeller:
         """
 
     def begun(self) -> None:
-        self._began = self._seconds()
+        self._busy = True
 
     def done(self, head: RequestHead | None, status: int, octets: int, /) -> None:
         now = self._seconds()
         seconds = 0.0 if head is None else now - self._began
+        self._began, self._busy = now, False
         self._exchangeDone(head, status, octets, seconds, now, self._transport)
 
     def answered(

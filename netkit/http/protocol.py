@@ -4,6 +4,7 @@ One HTTP connection on a transport.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from inspect import iscoroutine
 from typing import Any
 
@@ -101,6 +102,7 @@ class HTTPProtocol(ServerProtocol):
         self._switched: SwitchedProtocol | None = None
         # Who is told what this does, if somebody is; and what was streamed of the content.
         self._observer: Observer | None = None
+        self._received: Callable[[bytes], object] | None = None
         self._answered: Answered | None = None
         self._streamedOctets = 0
 
@@ -122,7 +124,7 @@ class HTTPProtocol(ServerProtocol):
         if self._settings.observe is not None:
             try:
                 self._observer = observer = self._settings.observe(self.transport)
-                self._answered = answeredOf(observer)
+                self._received, self._answered = observer.received, answeredOf(observer)
             except Exception:
                 _log.failure(_FAILED)
         self._flow = WriteFlow(self.transport, self._drained)
@@ -131,8 +133,8 @@ class HTTPProtocol(ServerProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.idleTicks = 0
-        if self._observer is not None:
-            self._observer.received(data)
+        if (received := self._received) is not None:
+            received(data)
         if self._switched is not None:
             self._switched.dataReceived(data)
         elif not self.lingering:
@@ -267,8 +269,6 @@ class HTTPProtocol(ServerProtocol):
         if head.framing.has_content:
             content = RequestContent(self.factory.budget, self._contentWanted)
         self._request = request = Request(head, content, self.transport)
-        if self._observer is not None:
-            self._observer.begun()
         if self._first:
             self._first = False
             self._handleTimed(request)
@@ -330,7 +330,7 @@ class HTTPProtocol(ServerProtocol):
             runner.start()
         else:
             self._handled(result, request)
-        self._endIfAbandoned()
+        self._goesOn(request)
 
     def _handled(self, result: object, request: Request) -> None:
         try:
@@ -379,9 +379,10 @@ class HTTPProtocol(ServerProtocol):
         if answered is not None:
             if octets is response.kept:
                 # In answer to a request, and with all of the content: as nearly always.
-                head, count = self._request.head, response.get_octets  # type: ignore[union-attr]
+                head = self._request.head  # type: ignore[union-attr]
+                status, content = response.status, response.get_octets
                 try:
-                    answered(head, head.line, head.fields.raw, response.status, count, octets)
+                    answered(head, head.line, head.fields.raw, status, content, octets)
                 except Exception:
                     _log.failure(_FAILED)
             else:
@@ -452,7 +453,16 @@ class HTTPProtocol(ServerProtocol):
         self._awaiting = not isinstance(response.content, bytes)
         self._result = runner = Runner(send(), self._streamed, self._streamFailed, request)
         runner.start()
-        self._endIfAbandoned()
+        self._goesOn(request)
+
+    def _goesOn(self, request: Request) -> None:
+        """
+        A request may be under way still, as its answer is awaited, or comes little by little.
+        """
+        if request is self._request:
+            if self._observer is not None:
+                self._observer.begun()
+            self._endIfAbandoned()
 
     def _streamed(self, status: int, request: Request) -> None:
         if request is self._request:
@@ -499,7 +509,7 @@ class HTTPProtocol(ServerProtocol):
             self._tellSent(upgrade.head)
             self.transport.write(upgrade.head)
         # The other protocol is not HTTP's to tell of.
-        self._observer = self._answered = None
+        self._observer = self._received = self._answered = None
         self._switched = SwitchedProtocol(upgrade.protocol, self.transport)
         if rest:
             self._switched.dataReceived(rest)

@@ -30,7 +30,7 @@ class Observer:
 
     def __init__(self, transport: StringTransport) -> None:
         self.transport = transport
-        self.octetsReceived = self.octetsSent = self.requests = 0
+        self.octetsReceived = self.octetsSent = self.begunRequests = 0
         self.exchanges: list[tuple[bytes | None, int, int]] = []
 
     def received(self, data: bytes, /) -> None:
@@ -43,7 +43,7 @@ class Observer:
         self.octetsSent += octets
 
     def begun(self) -> None:
-        self.requests += 1
+        self.begunRequests += 1
 
     def done(self, head: Any, status: int, octets: int, /) -> None:
         self.exchanges.append((None if head is None else head.method, status, octets))
@@ -129,7 +129,40 @@ def test_all_octets_and_exchanges_are_told(together: bool, observing: type[Obser
         *((b"POST", 200, 5), (b"POST", 200, 7)),
     ]
     assert refused[:2] == (None, 400)
-    assert observer.requests == 5
+    # Those whose content was awaited.
+    assert observer.begunRequests == 2
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_how_long_exchanges_take(begun: bool) -> None:
+    clock, seconds = Clock(), []
+    waiting: Deferred[Response] = Deferred()
+
+    def tell(head: object, status: int, octets: int, took: float, *_: object) -> None:
+        seconds.append(took)
+
+    def handler(request: Request) -> Any:
+        clock.advance(1)
+        return waiting if begun and request.path == b"/slow" else Response(200, b"whole")
+
+    protocol: Any = HTTPFactory(handler, exchangeDone=tell, clock=clock).buildProtocol(None)
+    protocol.makeConnection(Peer())
+    # The time that a client takes to send a head is its own.
+    protocol.dataReceived(GET[:9])
+    clock.advance(8)
+    protocol.dataReceived(GET[9:])
+    assert seconds == [1]
+    # What is received while a request is under way does not begin it anew.
+    protocol.dataReceived(GET.replace(b"/", b"/slow", 1))
+    protocol.dataReceived(GET[:9])
+    clock.advance(2)
+    protocol.dataReceived(GET[9:])
+    if begun:
+        waiting.callback(Response(200, b"whole"))
+        # What waited begins when that is over.
+        assert seconds == [1, 3, 1]
+    else:
+        assert seconds == [1, 1, 1]
 
 
 def test_who_left_before_the_answer_is_told() -> None:

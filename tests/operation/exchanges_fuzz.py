@@ -150,11 +150,14 @@ def observed(module: Any, exchanges: list[tuple[Any, ...]], seed: int) -> list[o
     said: list[object] = []
     for head, status, octets, seconds, ended, transport in exchanges:
         connection = module.ObservedConnection(observer, transport)
-        said.append(outcome(connection.received, transport))
         said.append(outcome(connection.sent, transport))
         said.append(outcome(connection.sentFile, chance.choice(OCTETS)))
         now[0] = chance.choice(TOLD) if chance.random() < 0.1 else ended - seconds
-        said.append(outcome(connection.begun))
+        said.append(outcome(connection.received, transport))
+        if chance.random() < 0.3:
+            connection.begun()
+            now[0] = chance.choice(TOLD)
+            said.append(outcome(connection.received, transport))
         now[0] = chance.choice(TOLD) if chance.random() < 0.1 else ended
         if head is None or chance.random() < 0.5:
             said.append(outcome(connection.done, head, status, octets))

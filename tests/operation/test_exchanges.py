@@ -188,26 +188,26 @@ def test_what_an_observer_is_told(exchanges: ModuleType) -> None:
     observer = exchanges.Observer(tally, logged.lines, clock.seconds)
     first, second = (exchanges.ObservedConnection(observer, peer) for peer in (b"a", b"b"))
     first.received(b"123")
-    second.received(b"45")
-    first.begun()
     clock.advance(1)
-    second.begun()
+    second.received(b"45")
     clock.advance(0.25)
     for connection, status in ((first, 200), (second, 404)):
         connection.done(request(b""), status, 5)
         connection.sent(b"12345678")
+    # It was received with the one before it, and began when that was over.
+    clock.advance(0.25)
     first.answered(None, b"GET / HTTP/1.1\r\n", b"Referer: a\r\n\r\n", 503, 5, b"12345678")
     second.done(None, 400, 0)
     second.sentFile(2**40)
     assert observer.octets() == (5, 2**40 + 24)
     assert tally.counts() == {(b"GET", 2): 1, (b"GET", 4): 1, (b"GET", 5): 1, (None, 4): 1}
-    assert (tally.buckets(), tally.seconds()) == ([2, 2], 2.75)
+    assert (tally.buckets(), tally.seconds()) == ([3, 1], 1.75)
     assert logged.lines.take() == (
         (
             b'a - - [1001] "GET / HTTP/1.1" 200 5 "-" "-"\n'
             b'b - - [1001] "GET / HTTP/1.1" 404 5 "-" "-"\n'
-            b'a - - [1001] "GET / HTTP/1.1" 503 5 "a" "-"\n'
-            b'b - - [1001] "-" 400 0 "-" "-"\n'
+            b'a - - [1002] "GET / HTTP/1.1" 503 5 "a" "-"\n'
+            b'b - - [1002] "-" 400 0 "-" "-"\n'
         ),
         4,
     )
@@ -222,8 +222,28 @@ def test_what_an_observer_is_told(exchanges: ModuleType) -> None:
     for told in wrong:
         with pytest.raises((TypeError, ValueError)):
             first.answered(None, b"GET / HTTP/1.1\r\n", b"\r\n", *told)
-    assert tally.buckets() == [2, 2]
+    assert tally.buckets() == [3, 1]
     assert logged.lines.take() == (b"", 0)
+
+
+def test_what_is_received_while_a_request_is_under_way_begins_none(exchanges: ModuleType) -> None:
+    tally, clock = exchanges.Tally((), ()), Clock()
+    connection = exchanges.ObservedConnection(exchanges.Observer(tally, None, clock.seconds), b"a")
+    connection.received(b"GET /")
+    clock.advance(8)
+    connection.received(b" HTTP/1.1\r\n\r\n")
+    clock.advance(1)
+    connection.begun()
+    clock.advance(1)
+    connection.received(b"the content")
+    clock.advance(0.5)
+    connection.done(request(b""), 200, 5)
+    assert tally.seconds() == 2.5
+    clock.advance(8)
+    connection.received(b"GET / HTTP/1.1\r\n\r\n")
+    clock.advance(0.25)
+    connection.done(request(b""), 200, 5)
+    assert tally.seconds() == 2.75
 
 
 @pytest.mark.parametrize(
@@ -257,7 +277,7 @@ def test_a_clock_that_tells_no_number(
     tally = exchanges.Tally((), ())
     connection = exchanges.ObservedConnection(exchanges.Observer(tally, None, lambda: told), b"a")
     with pytest.raises(error):
-        connection.begun()
+        connection.received(b"")
     for sent in (None, request(b"")):
         with pytest.raises(error):
             connection.done(sent, 200, 5)
@@ -269,12 +289,12 @@ def test_a_clock_tells_any_real_number(exchanges: ModuleType) -> None:
     times: list[object] = [1, Fraction(3, 2), True, None, Fraction(5, 2)]
     observer = exchanges.Observer(tally, lines, lambda: times.pop(0))
     connection = exchanges.ObservedConnection(observer, b"a")
-    connection.begun()
+    connection.received(b"")
     connection.done(request(b""), 200, 5)
-    connection.begun()
+    connection.received(b"")
     # It began when that was told last.
     with pytest.raises(TypeError):
-        connection.begun()
+        connection.received(b"")
     connection.done(request(b""), 200, 5)
     assert [repr(values[3:5]) for values in lines.values] == ["(0.5, 1.5)", "(1.5, 2.5)"]
     assert tally.seconds() == 2.0
@@ -286,7 +306,7 @@ def test_an_observer_has_lines_of_any_kind_or_none(exchanges: ModuleType) -> Non
     connection = exchanges.ObservedConnection(
         exchanges.Observer(tally, lines, clock.seconds), b"a"
     )
-    connection.begun()
+    connection.received(b"")
     clock.advance(2)
     connection.done(head, 200, 5)
     assert lines.values == [(head, 200, 5, 2.0, 2.0, b"a")]
@@ -301,7 +321,7 @@ def test_the_systems_clock(exchanges: ModuleType) -> None:
     tally = exchanges.Tally((), ())
     connection = exchanges.ObservedConnection(exchanges.Observer(tally, lines, time), b"a")
     before = time()
-    connection.begun()
+    connection.received(b"")
     connection.done(request(b""), 200, 5)
     after = time()
     values: Any = lines.values[0]

@@ -1109,7 +1109,8 @@ typedef struct {
     PyObject *transport;
     PyObject *peer; /* NULL until there is a line, */
     Octets text;    /* and its octets */
-    double began;
+    double began;   /* when what is received last was, or the exchange before it ended; */
+    int busy;       /* unless a request is under way, which began then */
 } Connection;
 
 static PyObject *
@@ -1177,11 +1178,18 @@ PyDoc_STRVAR(received_doc,
 static PyObject *
 connection_received(PyObject *object, PyObject *data)
 {
+    Connection *self = (Connection *)object;
     Py_ssize_t length = PyObject_Size(data);
+    double now;
 
     if (length < 0)
         return NULL;
-    ((Connection *)object)->observer->received += (unsigned long long)length;
+    self->observer->received += (unsigned long long)length;
+    if (!self->busy) {
+        if (read_clock(self->observer, &now) < 0)
+            return NULL;
+        self->began = now;
+    }
     return none();
 }
 
@@ -1221,17 +1229,12 @@ connection_sent_file(PyObject *object, PyObject *octets)
 
 PyDoc_STRVAR(begun_doc,
 "begun()\n--\n\n"
-"The head of a request is there.");
+"A request is under way, which is not answered at once.");
 
 static PyObject *
 connection_begun(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
-    Connection *self = (Connection *)object;
-    double now;
-
-    if (read_clock(self->observer, &now) < 0)
-        return NULL;
-    self->began = now;
+    ((Connection *)object)->busy = 1;
     return none();
 }
 
@@ -1248,6 +1251,8 @@ finish(Connection *self, PyObject *head, Request request, long long status, long
         return NULL;
     if (request.line.start != NULL)
         values.seconds = values.ended - self->began;
+    self->began = values.ended;
+    self->busy = 0;
     if (count_one(observer->tally, request.line, status, values.seconds) < 0)
         return NULL;
     if (lines == NULL) {

@@ -313,7 +313,7 @@ class ObservedConnection:
     One of the connections of which an observer is told.
     """
 
-    __slots__ = ("_began", "_observer", "_peer", "_transport")
+    __slots__ = ("_began", "_busy", "_observer", "_peer", "_transport")
 
     def __init__(self, observer: Observer, transport: Any, /) -> None:
         """
@@ -323,13 +323,18 @@ class ObservedConnection:
         self._observer = observer
         self._transport = transport
         self._peer: bytes | None = None
+        # When what is received last was, or the exchange before it ended; unless a request is
+        # under way, which began then.
         self._began = 0.0
+        self._busy = False
 
     def received(self, data: bytes, /) -> None:
         """
         Octets arrived.
         """
         self._observer.received += len(data)
+        if not self._busy:
+            self._began = _real(self._observer.seconds())
 
     def sent(self, data: bytes, /) -> None:
         """
@@ -350,9 +355,10 @@ class ObservedConnection:
 
     def begun(self) -> None:
         """
-        The head of a request is there.
+        A request is under way, which is not answered at once: what arrives from here on belongs
+        to it, or waits for its end.
         """
-        self._began = _real(self._observer.seconds())
+        self._busy = True
 
     def done(self, head: Any, status: int, octets: int, /) -> None:
         """
@@ -396,6 +402,8 @@ class ObservedConnection:
         observer, lines = self._observer, self._observer.lines
         now = _real(observer.seconds())
         seconds = 0.0 if line is None else now - self._began
+        self._began = now
+        self._busy = False
         observer.tally.count(line, status, seconds)
         if isinstance(lines, _Lines):
             if self._peer is None:
