@@ -119,7 +119,7 @@ clean:
 	rm -rf .venv* benchmarks/.peers build dist *.egg-info .coverage* .*_cache .hypothesis twisted/plugins/dropin.cache
 
 # The file says that the installation came to its end.
-$(VENV)/installed-%: setup.cfg setup.py pyproject.toml $(native-sources)
+$(VENV)/installed-%: setup.cfg setup.py pyproject.toml $(native-sources) netkit/base/native.h
 	@test -x $(bin)/pip || { $(find-python) && "$$python" -m venv --clear $(VENV); }
 	@echo "installing into $(VENV) ..."
 	@$(bin)/pip install --quiet --disable-pip-version-check --editable '.$(extras-$*)'

@@ -9,6 +9,7 @@ setup(
         Extension(
             f"{package}.native",
             [f"{package.replace('.', '/')}/native.c"],
+            depends=["netkit/base/native.h"],
             # Where there is no compiler, or it fails, the same in Python is used.
             optional=True,
             # One build for this version of Python and all that follow.

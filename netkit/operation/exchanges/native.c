@@ -6,8 +6,7 @@
  * it are integers, and the octets of its line.
  */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "../../base/native.h"
 
 #include <string.h>
 #include <strings.h>
@@ -18,30 +17,6 @@
 
 /* The classes of status codes: by their first digits. */
 #define CLASSES 10
-
-/* In place of Py_RETURN_NONE: in the headers of Python 3.12 and later that counts no reference, as
-   None is immortal there. In Python 3.11, where the same build runs, it is not. */
-static PyObject *
-none(void)
-{
-    return Py_NewRef(Py_None);
-}
-
-static int
-wrong_number(const char *name, Py_ssize_t given)
-{
-    PyErr_Format(PyExc_TypeError, "%s() does not take %zd arguments", name, given);
-    return -1;
-}
-
-static int
-no_keywords(const char *name, PyObject *keywords)
-{
-    if (keywords == NULL || PyDict_Size(keywords) == 0)
-        return 0;
-    PyErr_Format(PyExc_TypeError, "%s() takes no keyword arguments", name);
-    return -1;
-}
 
 /* Some octets that belong to somebody else; none where there is no start. */
 typedef struct {
@@ -122,12 +97,8 @@ failed:
 static void
 tally_dealloc(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-
     Py_XDECREF(((Tally *)object)->names);
-    release(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 /* Where the method of a request line is in the table: behind all of it, if it is not in there. */
@@ -228,7 +199,7 @@ tally_count(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
     long long status;
     double seconds;
 
-    if ((nargs != 3 && wrong_number("count", nargs)) ||
+    if (takes("count", 3, 3, nargs) < 0 ||
         (args[0] != Py_None && get_octets(args[0], &line) < 0) ||
         get_integer(args[1], &status) < 0 || get_double(args[2], &seconds) < 0 ||
         count_one((Tally *)object, line, status, seconds) < 0)
@@ -300,7 +271,7 @@ tally_seconds(PyObject *object, PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef tally_methods[] = {
-    {"count", (PyCFunction)(void (*)(void))tally_count, METH_FASTCALL, tally_count_doc},
+    {"count", FASTCALL(tally_count), tally_count_doc},
     {"counts", tally_counts, METH_NOARGS, tally_counts_doc},
     {"buckets", tally_buckets, METH_NOARGS, tally_buckets_doc},
     {"seconds", tally_seconds, METH_NOARGS, tally_seconds_doc},
@@ -410,16 +381,13 @@ lines_clear(PyObject *object)
 static void
 lines_dealloc(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     Lines *self = (Lines *)object;
 
     PyObject_GC_UnTrack(object);
     lines_clear(object);
     Py_XDECREF(self->now);
     PyMem_Free(self->octets);
-    release(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 /* Take the octets that a function or an attribute gave, which live as long as it does. */
@@ -863,7 +831,7 @@ lines_add(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
     int result;
 
     memset(&values, 0, sizeof values);
-    if ((nargs != 6 && nargs != 7 && wrong_number("add", nargs)) ||
+    if (takes("add", 6, 7, nargs) < 0 ||
         get_integer(args[1], &values.status) < 0 || get_integer(args[2], &values.octets) < 0 ||
         get_double(args[3], &values.seconds) < 0 || get_double(args[4], &values.ended) < 0)
         return NULL;
@@ -909,7 +877,7 @@ lines_take(PyObject *object, PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef lines_methods[] = {
-    {"add", (PyCFunction)(void (*)(void))lines_add, METH_FASTCALL, add_doc},
+    {"add", FASTCALL(lines_add), add_doc},
     {"take", lines_take, METH_NOARGS, take_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -1032,16 +1000,13 @@ observer_clear(PyObject *object)
 static void
 observer_dealloc(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     Observer *self = (Observer *)object;
 
     PyObject_GC_UnTrack(object);
     Py_XDECREF((PyObject *)self->tally);
     Py_XDECREF(self->lines);
     Py_XDECREF(self->clock);
-    release(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 static int
@@ -1159,16 +1124,13 @@ connection_clear(PyObject *object)
 static void
 connection_dealloc(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     Connection *self = (Connection *)object;
 
     PyObject_GC_UnTrack(object);
     Py_XDECREF((PyObject *)self->observer);
     Py_XDECREF(self->transport);
     Py_XDECREF(self->peer);
-    release(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 PyDoc_STRVAR(received_doc,
@@ -1284,7 +1246,7 @@ connection_done(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
     long long status, octets;
     PyObject *result;
 
-    if ((nargs != 3 && wrong_number("done", nargs)) || get_integer(args[1], &status) < 0 ||
+    if (takes("done", 3, 3, nargs) < 0 || get_integer(args[1], &status) < 0 ||
         get_integer(args[2], &octets) < 0 || get_request(args[0], &parts, &request) < 0)
         return NULL;
     result = finish((Connection *)object, args[0], request, status, octets);
@@ -1304,7 +1266,7 @@ connection_answered(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
     long long status, octets;
     Octets data;
 
-    if ((nargs != 6 && wrong_number("answered", nargs)) ||
+    if (takes("answered", 6, 6, nargs) < 0 ||
         get_octets(args[1], &request.line) < 0 || get_octets(args[2], &request.section) < 0 ||
         get_integer(args[3], &status) < 0 || get_integer(args[4], &octets) < 0 ||
         get_octets(args[5], &data) < 0)
@@ -1318,8 +1280,8 @@ static PyMethodDef connection_methods[] = {
     {"sent", connection_sent, METH_O, sent_doc},
     {"sentFile", connection_sent_file, METH_O, sent_file_doc},
     {"begun", connection_begun, METH_NOARGS, begun_doc},
-    {"done", (PyCFunction)(void (*)(void))connection_done, METH_FASTCALL, done_doc},
-    {"answered", (PyCFunction)(void (*)(void))connection_answered, METH_FASTCALL, answered_doc},
+    {"done", FASTCALL(connection_done), done_doc},
+    {"answered", FASTCALL(connection_answered), answered_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -1352,14 +1314,7 @@ add_types(PyObject *module)
     size_t at;
 
     for (at = 0; at < sizeof specs / sizeof *specs; at++) {
-        PyObject *type = PyType_FromModuleAndSpec(module, specs[at], NULL);
-        int result;
-
-        if (type == NULL)
-            return -1;
-        result = PyModule_AddType(module, (PyTypeObject *)type);
-        Py_DECREF(type);
-        if (result < 0)
+        if (add_type(module, specs[at], NULL) < 0)
             return -1;
     }
     return 0;

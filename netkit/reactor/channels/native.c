@@ -7,8 +7,7 @@
  * is asked again where more may be there than was read.
  */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "../../base/native.h"
 
 #include "structmember.h"
 
@@ -102,14 +101,6 @@ typedef struct {
     PyTypeObject *writer;
 } State;
 
-/* In place of Py_RETURN_NONE: in the headers of Python 3.12 and later that counts no reference, as
-   None is immortal there. In Python 3.11, where the same build runs, it is not. */
-static PyObject *
-none(void)
-{
-    return Py_NewRef(Py_None);
-}
-
 /* Nobody is there who could be told of an error of the owner's. */
 static void
 called(PyObject *owner, PyObject *result)
@@ -184,7 +175,7 @@ deliver(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t Py_UNUSED
 }
 
 static PyMethodDef delivery = {
-    "deliver", (PyCFunction)(void (*)(void))deliver, METH_FASTCALL, NULL,
+    "deliver", FASTCALL(deliver), NULL,
 };
 
 /* Have the kernel tell, from now on, what it has to tell now as well. */
@@ -625,14 +616,10 @@ channel_clear(PyObject *object)
 static void
 channel_dealloc(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-
     PyObject_GC_UnTrack(object);
     channel_clear(object);
     Py_CLEAR(((Channel *)object)->poller);
-    release(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 static PyMethodDef channel_methods[] = {
@@ -752,13 +739,9 @@ writer_clear(PyObject *object)
 static void
 writer_dealloc(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-
     PyObject_GC_UnTrack(object);
     writer_clear(object);
-    release(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 static PyMethodDef writer_methods[] = {
@@ -866,8 +849,6 @@ poller_clear(PyObject *object)
 static void
 poller_dealloc(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     Poller *self = (Poller *)object;
 
     PyObject_GC_UnTrack(object);
@@ -876,8 +857,7 @@ poller_dealloc(PyObject *object)
         close(self->set);
     PyMem_Free(self->channels);
     PyMem_Free(self->arrived);
-    release(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 PyDoc_STRVAR(poller_fileno_doc,
@@ -971,21 +951,6 @@ static PyType_Spec poller_spec = {
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = poller_slots,
 };
-
-static int
-add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **added)
-{
-    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
-    int result;
-
-    if (type == NULL)
-        return -1;
-    result = PyModule_AddType(module, type);
-    if (added != NULL)
-        *added = (PyTypeObject *)Py_NewRef((PyObject *)type);
-    Py_DECREF(type);
-    return result;
-}
 
 static int
 add_all(PyObject *module)

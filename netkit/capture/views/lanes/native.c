@@ -3,8 +3,7 @@
  * built where there is a compiler, and nothing but speed depends on it.
  */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "../../../base/native.h"
 
 #include "structmember.h"
 
@@ -32,13 +31,10 @@ lane_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     Py_ssize_t most;
     Lane *self;
 
-    if (keywords != NULL && PyDict_Size(keywords) > 0) {
-        PyErr_SetString(PyExc_TypeError, "Lane() takes no keyword arguments");
-        return NULL;
-    }
-    if (!PyArg_ParseTuple(args, "OOO!n:Lane", &received, &is_lone_get, &PyList_Type, &taken, &most))
-        return NULL;
-    if ((self = (Lane *)PyType_GenericAlloc(type, 0)) == NULL)
+    if (no_keywords("Lane", keywords) < 0 ||
+        !PyArg_ParseTuple(args, "OOO!n:Lane", &received, &is_lone_get, &PyList_Type, &taken,
+                          &most) ||
+        (self = (Lane *)PyType_GenericAlloc(type, 0)) == NULL)
         return NULL;
     self->received = Py_NewRef(received);
     self->is_lone_get = Py_NewRef(is_lone_get);
@@ -76,13 +72,9 @@ lane_clear(PyObject *object)
 static void
 lane_dealloc(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-
     PyObject_GC_UnTrack(object);
     lane_clear(object);
-    release(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 /* Each of these says whether octets pass; -1 with an exception. */
@@ -144,10 +136,8 @@ passes(PyObject *module, PyObject *const *args, Py_ssize_t count)
     Lane *lane;
     int result = 0;
 
-    if (count != 2) {
-        PyErr_Format(PyExc_TypeError, "passes() takes 2 arguments, not %zd", count);
+    if (takes("passes", 2, 2, count) < 0)
         return NULL;
-    }
     event = args[1];
     if (!PyTuple_Check(event))
         goto done;
@@ -179,7 +169,7 @@ passes(PyObject *module, PyObject *const *args, Py_ssize_t count)
             return NULL;
     }
 done:
-    return Py_NewRef(result ? Py_True : Py_False);
+    return truth(result);
 }
 
 static PyMemberDef lane_members[] = {
@@ -215,15 +205,9 @@ static PyType_Spec lane_spec = {
 };
 
 static int
-add_type(PyObject *module)
+add_types(PyObject *module)
 {
-    PyTypeObject **state = PyModule_GetState(module);
-    PyObject *type = PyType_FromModuleAndSpec(module, &lane_spec, NULL);
-
-    if (type == NULL)
-        return -1;
-    *state = (PyTypeObject *)type;
-    return PyModule_AddType(module, *state);
+    return add_type(module, &lane_spec, PyModule_GetState(module));
 }
 
 static int
@@ -241,12 +225,12 @@ module_clear(PyObject *module)
 }
 
 static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, add_type},
+    {Py_mod_exec, add_types},
     {0, NULL},
 };
 
 static PyMethodDef functions[] = {
-    {"passes", (PyCFunction)(void (*)(void))passes, METH_FASTCALL, passes_doc},
+    {"passes", FASTCALL(passes), passes_doc},
     {NULL, NULL, 0, NULL},
 };
 

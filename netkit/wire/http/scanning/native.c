@@ -7,8 +7,7 @@
  * this, which has all of RFC 9112. So this may take less than that does, and never more.
  */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "../../../base/native.h"
 
 #include <string.h>
 
@@ -291,11 +290,8 @@ scan_request(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t
     Parts parts;
     char *octets;
 
-    if (count != 5) {
-        PyErr_Format(PyExc_TypeError, "scan_request takes 5 arguments, not %zd", count);
-        return NULL;
-    }
-    if (PyBytes_AsStringAndSize(arguments[0], &octets, &size) < 0 ||
+    if (takes("scan_request", 5, 5, count) < 0 ||
+        PyBytes_AsStringAndSize(arguments[0], &octets, &size) < 0 ||
         get_limit(arguments[1], &from) < 0 || get_limit(arguments[2], &max_line) < 0 ||
         get_limit(arguments[3], &max_section) < 0 || get_limit(arguments[4], &max_fields) < 0)
         return NULL;
@@ -305,10 +301,8 @@ scan_request(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t
     }
     buffer = (const unsigned char *)octets;
     start = buffer + from;
-    /* Not Py_RETURN_NONE: in the headers of Python 3.12 and later that counts no reference, and in
-       Python 3.11, where the same build runs, it is one. */
     if (!find_parts(start, max_line, max_section, max_fields, &parts, &found))
-        return Py_NewRef(Py_None);
+        return none();
     /* No "y#": what that takes hangs on whether this was built with the headers of Python 3.13. */
     return Py_BuildValue("NNNNnKOO", octets_between(start, parts.method_end),
                          octets_between(parts.method_end + 1, parts.target_end),
@@ -338,7 +332,7 @@ is_lone_get(PyObject *Py_UNUSED(module), PyObject *given)
     start = (const unsigned char *)octets;
     lone = skip_text(start, "GET ") != NULL && find_parts(start, size, size, size, &parts, &found) &&
            parts.end == start + size && found.length == 0 && found.upgrades == 0;
-    return Py_NewRef(lone ? Py_True : Py_False);
+    return truth(lone);
 }
 
 static PyModuleDef_Slot slots[] = {
@@ -347,7 +341,7 @@ static PyModuleDef_Slot slots[] = {
 };
 
 static PyMethodDef functions[] = {
-    {"scan_request", (PyCFunction)(void (*)(void))scan_request, METH_FASTCALL, scan_request_doc},
+    {"scan_request", FASTCALL(scan_request), scan_request_doc},
     {"is_lone_get", is_lone_get, METH_O, is_lone_get_doc},
     {NULL, NULL, 0, NULL},
 };

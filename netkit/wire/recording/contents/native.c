@@ -5,8 +5,7 @@
  * What it does not take it leaves to Python, untouched: whatever is rare, and whatever is wrong.
  */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "../../../base/native.h"
 #include <structmember.h>
 
 #include <stdint.h>
@@ -57,12 +56,9 @@ sender_init(PyObject *object, PyObject *args, PyObject *keywords)
     unsigned int interface;
     unsigned char direction;
 
-    if (keywords != NULL && PyDict_Size(keywords) != 0) {
-        PyErr_SetString(PyExc_TypeError, "Sender() takes no keyword arguments");
-        return -1;
-    }
     /* No "y#": what that takes hangs on whether this was built with the headers of Python 3.13. */
-    if (!PyArg_ParseTuple(args, "IbS:Sender", &interface, &direction, &given) ||
+    if (no_keywords("Sender", keywords) < 0 ||
+        !PyArg_ParseTuple(args, "IbS:Sender", &interface, &direction, &given) ||
         PyBytes_AsStringAndSize(given, &octets, &length) < 0)
         return -1;
     addresses = (const unsigned char *)octets;
@@ -82,16 +78,6 @@ sender_init(PyObject *object, PyObject *args, PyObject *keywords)
     return 0;
 }
 
-static void
-sender_dealloc(PyObject *object)
-{
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-
-    release(object);
-    Py_DECREF(type);
-}
-
 static PyMemberDef sender_members[] = {
     {"next", T_UINT, offsetof(Sender, next), 0, "the sequence number of the next octet"},
     {"unacknowledged", T_ULONGLONG, offsetof(Sender, unacknowledged), 0,
@@ -107,7 +93,7 @@ static PyType_Slot sender_slots[] = {
     {Py_tp_doc, (void *)sender_doc},
     {Py_tp_new, PyType_GenericNew},
     {Py_tp_init, sender_init},
-    {Py_tp_dealloc, sender_dealloc},
+    {Py_tp_dealloc, free_object},
     {Py_tp_members, sender_members},
     {0, NULL},
 };
@@ -335,17 +321,14 @@ contents(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyMethodDef functions[] = {
-    {"contents", (PyCFunction)(void (*)(void))contents, METH_FASTCALL, contents_doc},
+    {"contents", FASTCALL(contents), contents_doc},
     {NULL, NULL, 0, NULL},
 };
 
 static int
-add_type(PyObject *module)
+add_types(PyObject *module)
 {
-    State *state = PyModule_GetState(module);
-
-    state->sender = (PyTypeObject *)PyType_FromModuleAndSpec(module, &sender_spec, NULL);
-    return state->sender == NULL ? -1 : PyModule_AddType(module, state->sender);
+    return add_type(module, &sender_spec, &((State *)PyModule_GetState(module))->sender);
 }
 
 static int
@@ -363,7 +346,7 @@ module_clear(PyObject *module)
 }
 
 static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, add_type},
+    {Py_mod_exec, add_types},
     {0, NULL},
 };
 

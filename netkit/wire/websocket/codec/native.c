@@ -6,8 +6,7 @@
  * rest of the protocol in Python.
  */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "../../../base/native.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -21,14 +20,6 @@
 
 /* A message of more octets, or characters, is large. */
 #define LARGE 65536
-
-/* In place of Py_RETURN_NONE: in the headers of Python 3.12 and later that counts no reference, as
-   None is immortal there. In Python 3.11, where the same build runs, it is not. */
-static PyObject *
-none(void)
-{
-    return Py_NewRef(Py_None);
-}
 
 /* RFC 6455 section 5.3. Words of eight octets are two turns of the key each. */
 static void
@@ -91,13 +82,6 @@ get_number(PyObject *object, Py_ssize_t *number)
     return *number == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
-static int
-wrong_number(const char *name, Py_ssize_t given)
-{
-    PyErr_Format(PyExc_TypeError, "%s() does not take %zd arguments", name, given);
-    return -1;
-}
-
 PyDoc_STRVAR(apply_mask_doc,
 "apply_mask(data, key, /)\n--\n\n"
 "Mask data, or unmask it, which is the same (RFC 6455 section 5.3).");
@@ -109,7 +93,7 @@ apply_mask(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
     Py_buffer data;
     PyObject *masked;
 
-    if (nargs != 2 && wrong_number("apply_mask", nargs))
+    if (takes("apply_mask", 2, 2, nargs) < 0)
         return NULL;
     if ((key = key_octets(args[1])) == NULL)
         return NULL;
@@ -171,7 +155,7 @@ serialize_frame(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n
     Py_buffer payload;
     PyObject *frame;
 
-    if (nargs != 2 && nargs != 3 && wrong_number("serialize_frame", nargs))
+    if (takes("serialize_frame", 2, 3, nargs) < 0)
         return NULL;
     if (get_number(args[0], &first) < 0)
         return NULL;
@@ -326,7 +310,7 @@ message_reader(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t na
     Py_ssize_t mask_bit;
     Reading reading;
 
-    if (nargs != 2 && wrong_number("message_reader", nargs))
+    if (takes("message_reader", 2, 2, nargs) < 0)
         return NULL;
     if (get_number(args[0], &mask_bit) < 0)
         return NULL;
@@ -368,11 +352,8 @@ payload_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     Py_ssize_t length;
     Payload *self;
 
-    if (keywords != NULL && PyDict_Size(keywords)) {
-        PyErr_SetString(PyExc_TypeError, "Payload() takes no keyword arguments");
-        return NULL;
-    }
-    if (!PyArg_ParseTuple(args, "O|O:Payload", &number, &key) || get_number(number, &length) < 0)
+    if (no_keywords("Payload", keywords) < 0 ||
+        !PyArg_ParseTuple(args, "O|O:Payload", &number, &key) || get_number(number, &length) < 0)
         return NULL;
     if (length < 0) {
         PyErr_Format(PyExc_ValueError, "a length is at least 0, not %R", number);
@@ -392,12 +373,8 @@ payload_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 static void
 payload_dealloc(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-
     Py_XDECREF(((Payload *)object)->octets);
-    release(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 PyDoc_STRVAR(payload_take_doc,
@@ -413,7 +390,7 @@ payload_take(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
     char *data;
     int octet;
 
-    if (nargs != 3 && wrong_number("take", nargs))
+    if (takes("take", 3, 3, nargs) < 0)
         return NULL;
     if (PyBytes_AsStringAndSize(args[0], &data, &size) < 0)
         return NULL;
@@ -470,7 +447,7 @@ payload_end(PyObject *object, PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef payload_methods[] = {
-    {"take", (PyCFunction)(void (*)(void))payload_take, METH_FASTCALL, payload_take_doc},
+    {"take", FASTCALL(payload_take), payload_take_doc},
     {"end", payload_end, METH_NOARGS, payload_end_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -497,14 +474,7 @@ static PyType_Spec payload_spec = {
 static int
 add_types(PyObject *module)
 {
-    PyObject *type = PyType_FromModuleAndSpec(module, &payload_spec, NULL);
-    int result;
-
-    if (type == NULL)
-        return -1;
-    result = PyModule_AddType(module, (PyTypeObject *)type);
-    Py_DECREF(type);
-    return result;
+    return add_type(module, &payload_spec, NULL);
 }
 
 static PyModuleDef_Slot slots[] = {
@@ -513,11 +483,9 @@ static PyModuleDef_Slot slots[] = {
 };
 
 static PyMethodDef functions[] = {
-    {"apply_mask", (PyCFunction)(void (*)(void))apply_mask, METH_FASTCALL, apply_mask_doc},
-    {"message_reader", (PyCFunction)(void (*)(void))message_reader, METH_FASTCALL,
-     message_reader_doc},
-    {"serialize_frame", (PyCFunction)(void (*)(void))serialize_frame, METH_FASTCALL,
-     serialize_frame_doc},
+    {"apply_mask", FASTCALL(apply_mask), apply_mask_doc},
+    {"message_reader", FASTCALL(message_reader), message_reader_doc},
+    {"serialize_frame", FASTCALL(serialize_frame), serialize_frame_doc},
     {"serialize_message", serialize_message, METH_O, serialize_message_doc},
     {NULL, NULL, 0, NULL},
 };
