@@ -148,8 +148,10 @@ def observed(module: Any, exchanges: list[tuple[Any, ...]], seed: int) -> list[o
     )
     observer = module.Observer(tally, lines, lambda: now[0])
     said: list[object] = []
+    connection = module.ObservedConnection(observer, b"")
     for head, status, octets, seconds, ended, transport in exchanges:
-        connection = module.ObservedConnection(observer, transport)
+        if chance.random() < 0.5:
+            connection = module.ObservedConnection(observer, transport)
         said.append(outcome(connection.sent, transport))
         said.append(outcome(connection.sentFile, chance.choice(OCTETS)))
         now[0] = chance.choice(TOLD) if chance.random() < 0.1 else ended - seconds

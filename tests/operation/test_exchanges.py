@@ -226,6 +226,25 @@ def test_what_an_observer_is_told(exchanges: ModuleType) -> None:
     assert logged.lines.take() == (b"", 0)
 
 
+@pytest.mark.parametrize("name", ["CombinedLines", "JSONLines"])
+def test_the_fields_of_each_request_are_its_own(exchanges: ModuleType, name: str) -> None:
+    logged = Logged(exchanges, name)
+    observer = exchanges.Observer(exchanges.Tally((), ()), logged.lines, Clock().seconds)
+    connection = exchanges.ObservedConnection(observer, b"a")
+    same, other = b"Referer: same\r\n\r\n", b"User-Agent: other\r\n\r\n"
+    for section in (same, same, other, same, b"\r\n", other, other):
+        connection.answered(None, b"GET / HTTP/1.1\r\n", section, 200, 5, b"12345678")
+    connection.done(None, 400, 0)
+    connection.done(request(same), 200, 5)
+    lines, _ = logged.lines.take()
+    found = [
+        [value for value in (b'"same"', b'"other"') if value in line]
+        for line in lines.splitlines()
+    ]
+    referer, agent = [b'"same"'], [b'"other"']
+    assert found == [referer, referer, agent, referer, [], agent, agent, [], referer]
+
+
 def test_what_is_received_while_a_request_is_under_way_begins_none(exchanges: ModuleType) -> None:
     tally, clock = exchanges.Tally((), ()), Clock()
     connection = exchanges.ObservedConnection(exchanges.Observer(tally, None, clock.seconds), b"a")

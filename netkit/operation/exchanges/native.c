@@ -297,9 +297,13 @@ static PyType_Spec tally_spec = {
     .slots = tally_slots,
 };
 
+/* The fields that a line has, in either format the first ones of these. */
+enum { REFERER, AGENT, TRACEPARENT, FOUND };
+
 /* The values of an exchange, of which a line is made. */
 typedef struct {
     Request request;
+    Octets found[FOUND];
     Octets peer;
     long long status;
     long long octets;
@@ -312,6 +316,7 @@ typedef struct {
 typedef struct Lines {
     PyObject_HEAD
     int (*add)(struct Lines *, const Values *);
+    int names;        /* how many of the fields it has; */
     PyObject *peer;   /* who makes octets of a transport's peer, */
     PyObject *second; /* and of the second; */
     PyObject *begun;  /* who is told of the first line, and tells how far the time of day is ahead; */
@@ -331,12 +336,9 @@ typedef struct Lines {
 #define FULL (1 << 18)
 #define KEPT (1 << 19)
 
-/* The fields that a line has. */
-enum { REFERER, AGENT, TRACEPARENT, FOUND };
-
 static PyObject *
 new_lines(PyTypeObject *type, PyObject *args, PyObject *keywords,
-          int (*add)(Lines *, const Values *))
+          int (*add)(Lines *, const Values *), int names)
 {
     PyObject *peer, *second, *begun, *full;
     Lines *self;
@@ -346,6 +348,7 @@ new_lines(PyTypeObject *type, PyObject *args, PyObject *keywords,
         (self = (Lines *)PyType_GenericAlloc(type, 0)) == NULL)
         return NULL;
     self->add = add;
+    self->names = names;
     self->peer = Py_NewRef(peer);
     self->second = Py_NewRef(second);
     self->begun = Py_NewRef(begun);
@@ -686,7 +689,7 @@ commit(Lines *self, const unsigned char *end)
 static int
 add_combined(Lines *self, const Values *values)
 {
-    Octets line = values->more, found[FOUND];
+    Octets line = values->more, referer = values->found[REFERER], agent = values->found[AGENT];
     unsigned char *to;
     double time;
 
@@ -694,9 +697,8 @@ add_combined(Lines *self, const Values *values)
         return -1;
     if (values->request.line.start != NULL)
         line = without_end(values->request.line);
-    find_fields(values->request.section, TRACEPARENT, found);
     to = reserve(self, values->peer.length + self->text.length + 100 +
-                           4 * (line.length + found[REFERER].length + found[AGENT].length));
+                           4 * (line.length + referer.length + agent.length));
     if (to == NULL)
         return -1;
     to = put_octets(to, values->peer);
@@ -705,8 +707,8 @@ add_combined(Lines *self, const Values *values)
     to = put_number(PUT(to, "\" "), values->status);
     *to++ = ' ';
     to = put_number(to, values->octets);
-    to = put_quoted(PUT(to, " \""), found[REFERER]);
-    to = put_quoted(PUT(to, "\" \""), found[AGENT]);
+    to = put_quoted(PUT(to, " \""), referer);
+    to = put_quoted(PUT(to, "\" \""), agent);
     return commit(self, PUT(to, "\"\n"));
 }
 
@@ -759,7 +761,7 @@ static int
 add_json(Lines *self, const Values *values)
 {
     static const char *const names[] = {", \"referer\": ", ", \"agent\": ", ", \"traceparent\": "};
-    Octets line = without_end(values->request.line), method, target, found[FOUND];
+    Octets line = without_end(values->request.line), method, target;
     unsigned char *to;
     char *seconds = NULL;
     unsigned long micro = 0;
@@ -776,11 +778,10 @@ add_json(Lines *self, const Values *values)
     if (text_of_second(self, second) < 0 ||
         text_of_seconds(values->seconds, &seconds, &micro) < 0)
         return -1;
-    find_fields(values->request.section, FOUND, found);
     size = values->peer.length + self->text.length + values->more.length + 300 + 6 * line.length;
     size += seconds == NULL ? 0 : strlen(seconds);
     for (field = 0; field < FOUND; field++)
-        size += 6 * found[field].length;
+        size += 6 * values->found[field].length;
     if ((to = reserve(self, size)) != NULL) {
         to = put_octets(PUT(to, "{\"time\": \""), self->text);
         *to++ = '.';
@@ -795,8 +796,9 @@ add_json(Lines *self, const Values *values)
         to = put_number(PUT(to, ", \"octets\": "), values->octets);
         to = put_seconds(PUT(to, ", \"seconds\": "), seconds, micro);
         for (field = 0; field < FOUND; field++) {
-            if (found[field].start != NULL)
-                to = put_string(put(to, names[field], strlen(names[field])), found[field]);
+            if (values->found[field].start != NULL)
+                to = put_string(put(to, names[field], strlen(names[field])),
+                                values->found[field]);
         }
         to = put_octets(to, values->more);
         to = PUT(to, "}\n");
@@ -808,13 +810,13 @@ add_json(Lines *self, const Values *values)
 static PyObject *
 combined_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    return new_lines(type, args, keywords, add_combined);
+    return new_lines(type, args, keywords, add_combined, TRACEPARENT);
 }
 
 static PyObject *
 json_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    return new_lines(type, args, keywords, add_json);
+    return new_lines(type, args, keywords, add_json, FOUND);
 }
 
 PyDoc_STRVAR(add_doc,
@@ -844,6 +846,7 @@ lines_add(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
     if ((peer = peer_of(self, args[5], &values.peer)) == NULL)
         return NULL;
     if ((result = get_request(args[0], &parts, &values.request)) == 0) {
+        find_fields(values.request.section, self->names, values.found);
         result = self->add(self, &values);
         forget(&parts);
     }
@@ -1074,6 +1077,8 @@ typedef struct {
     PyObject *transport;
     PyObject *peer; /* NULL until there is a line, */
     Octets text;    /* and its octets */
+    PyObject *section;   /* the last header section, which the next request may have again, or NULL; */
+    Octets found[FOUND]; /* and its fields */
     double began;   /* when what is received last was, or the exchange before it ended; */
     int busy;       /* unless a request is under way, which began then */
 } Connection;
@@ -1130,6 +1135,7 @@ connection_dealloc(PyObject *object)
     Py_XDECREF((PyObject *)self->observer);
     Py_XDECREF(self->transport);
     Py_XDECREF(self->peer);
+    Py_XDECREF(self->section);
     free_object(object);
 }
 
@@ -1200,9 +1206,23 @@ connection_begun(PyObject *object, PyObject *Py_UNUSED(ignored))
     return none();
 }
 
+/* Take note of the fields of a header section, which are those of the last one mostly. */
+static void
+note_fields(Connection *self, PyObject *section, Octets octets, int names)
+{
+    PyObject *before = self->section;
+
+    if (section == before)
+        return;
+    find_fields(octets, names, self->found);
+    self->section = Py_XNewRef(section);
+    Py_XDECREF(before);
+}
+
 /* An exchange is over: count it, and add its line. */
 static PyObject *
-finish(Connection *self, PyObject *head, Request request, long long status, long long octets)
+finish(Connection *self, PyObject *head, PyObject *section, Request request, long long status,
+       long long octets)
 {
     Observer *observer = self->observer;
     Lines *lines = observer->ours;
@@ -1231,6 +1251,8 @@ finish(Connection *self, PyObject *head, Request request, long long status, long
         self->text = values.peer;
     }
     values.peer = self->text;
+    note_fields(self, section, request.section, lines->names);
+    memcpy(values.found, self->found, sizeof self->found);
     return lines->add(lines, &values) < 0 ? NULL : none();
 }
 
@@ -1249,7 +1271,7 @@ connection_done(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
     if (takes("done", 3, 3, nargs) < 0 || get_integer(args[1], &status) < 0 ||
         get_integer(args[2], &octets) < 0 || get_request(args[0], &parts, &request) < 0)
         return NULL;
-    result = finish((Connection *)object, args[0], request, status, octets);
+    result = finish((Connection *)object, args[0], parts.section, request, status, octets);
     forget(&parts);
     return result;
 }
@@ -1272,7 +1294,7 @@ connection_answered(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
         get_octets(args[5], &data) < 0)
         return NULL;
     self->observer->sent += data.length;
-    return finish(self, args[0], request, status, octets);
+    return finish(self, args[0], args[2], request, status, octets);
 }
 
 static PyMethodDef connection_methods[] = {
