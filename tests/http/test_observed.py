@@ -133,6 +133,24 @@ def test_all_octets_and_exchanges_are_told(together: bool, observing: type[Obser
     assert observer.begunRequests == 2
 
 
+def test_what_answers_requests_may_answer_what_is_none() -> None:
+    observers: list[Observer] = []
+    same = Response(200, b"whole")
+
+    def observe(transport: Any) -> Observer:
+        observers.append(Answering(transport))
+        return observers[-1]
+
+    factory = HTTPFactory(
+        lambda request: same, refusal=lambda refusal: same, observe=observe, clock=Clock()
+    )
+    protocol: Any = factory.buildProtocol(None)
+    protocol.makeConnection(Peer())
+    protocol.dataReceived(GET * 2 + b"none\r\n\r\n")
+    assert observers[0].exchanges == [(b"GET", 200, 5), (b"GET", 200, 5), (None, 200, 5)]
+    assert observers[0].octetsSent == len(protocol.transport.value())
+
+
 @pytest.mark.parametrize("begun", [True, False])
 def test_how_long_exchanges_take(begun: bool) -> None:
     clock, seconds = Clock(), []
