@@ -57,6 +57,17 @@ def test_an_upgrade(native: ModuleType, options: bytes, found: tuple[object, ...
     assert native.scan_request(buffer, 0, 100, 1000, 10)[5:] == found
 
 
+def test_every_octet_of_a_value(native: ModuleType) -> None:
+    for octet in range(256):
+        allowed = octet == 9 or (octet >= 32 and octet != 127)
+        for before in range(34):
+            for behind in (0, 1, 17):
+                value = b"a" * before + bytes([octet]) + b"b" * behind
+                buffer = b"GET / HTTP/1.1\r\nHost: a\r\nX:%b\r\n\r\n" % value
+                found = native.scan_request(buffer, 0, 100, 1000, 10)
+                assert (found is not None) == allowed, (value, found)
+
+
 def test_a_lone_get(native: ModuleType) -> None:
     lone = b"GET /a?b HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     assert native.is_lone_get(lone)

@@ -214,8 +214,51 @@ skip_text(const unsigned char *at, const char *text)
     return strncmp((const char *)at, text, length) == 0 ? at + length : NULL;
 }
 
+/* So many octets of a value are looked at at a time. */
+#define BLOCK 16
+
+/* How many octets of a word, as they are in memory, are before the first one that is not zero. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define ZEROS(word) (__builtin_clzll(word) / 8)
+#else
+#define ZEROS(word) (__builtin_ctzll(word) / 8)
+#endif
+
+/* How many octets of a block are before the first one that cannot be part of a value: there is no
+   branch for each, nor for where that is. */
+static int
+value_octets(const unsigned char *at)
+{
+    unsigned char odd[BLOCK];
+    unsigned long long words[2];
+    int of;
+
+    for (of = 0; of < BLOCK; of++)
+        odd[of] = (unsigned char)(((at[of] < ' ') & (at[of] != '\t')) | (at[of] == 0x7f));
+    memcpy(words, odd, BLOCK);
+    if (words[0] != 0)
+        return ZEROS(words[0]);
+    return 8 + (words[1] != 0 ? ZEROS(words[1]) : 8);
+}
+
 static const unsigned char *
-skip_fields(const unsigned char *at, Py_ssize_t most, Found *found)
+skip_value(const unsigned char *at, const unsigned char *end)
+{
+    int found;
+
+    while (end - at >= BLOCK) {
+        found = value_octets(at);
+        at += found;
+        if (found < BLOCK)
+            return at;
+    }
+    while (is(at, VALUE))
+        at++;
+    return at;
+}
+
+static const unsigned char *
+skip_fields(const unsigned char *at, const unsigned char *end, Py_ssize_t most, Found *found)
 {
     const unsigned char *name, *value;
 
@@ -224,8 +267,8 @@ skip_fields(const unsigned char *at, Py_ssize_t most, Found *found)
             ;
         if (at == name || *at != ':' || most-- == 0)
             return NULL;
-        for (value = ++at; is(at, VALUE); at++)
-            ;
+        value = ++at;
+        at = skip_value(at, end);
         if (at[0] != '\r' || at[1] != '\n' || !note_field(name, value - 1 - name, value, at, found))
             return NULL;
         at += 2;
@@ -241,10 +284,11 @@ typedef struct {
     const unsigned char *end;
 } Parts;
 
-/* Find the parts of a head that begins there; say whether it is whole and plain. */
+/* Find the parts of a head that begins there, in octets that end there; say whether it is whole and
+   plain. */
 static int
-find_parts(const unsigned char *start, Py_ssize_t max_line, Py_ssize_t max_section,
-           Py_ssize_t max_fields, Parts *parts, Found *found)
+find_parts(const unsigned char *start, const unsigned char *end, Py_ssize_t max_line,
+           Py_ssize_t max_section, Py_ssize_t max_fields, Parts *parts, Found *found)
 {
     const unsigned char *at;
 
@@ -259,7 +303,7 @@ find_parts(const unsigned char *start, Py_ssize_t max_line, Py_ssize_t max_secti
     return (parts->target_end = skip_target(at + 1)) != NULL &&
            (parts->section = skip_text(parts->target_end, " HTTP/1.1\r\n")) != NULL &&
            parts->section - start - 2 <= max_line &&
-           (parts->end = skip_fields(parts->section, max_fields, found)) != NULL &&
+           (parts->end = skip_fields(parts->section, end, max_fields, found)) != NULL &&
            parts->end - parts->section <= max_section && found->hosts != 0;
 }
 
@@ -273,7 +317,12 @@ octets_between(const unsigned char *at, const unsigned char *end)
 static int
 get_limit(PyObject *number, Py_ssize_t *limit)
 {
-    *limit = PyNumber_AsSsize_t(number, NULL);
+    *limit = PyLong_AsSsize_t(number);
+    if (*limit == -1 && PyErr_Occurred()) {
+        /* Seldom: it costs more. */
+        PyErr_Clear();
+        *limit = PyNumber_AsSsize_t(number, NULL);
+    }
     return *limit == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
@@ -301,7 +350,7 @@ scan_request(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t
     }
     buffer = (const unsigned char *)octets;
     start = buffer + from;
-    if (!find_parts(start, max_line, max_section, max_fields, &parts, &found))
+    if (!find_parts(start, buffer + size, max_line, max_section, max_fields, &parts, &found))
         return none();
     /* No "y#": what that takes hangs on whether this was built with the headers of Python 3.13. */
     return Py_BuildValue("NNNNnKOO", octets_between(start, parts.method_end),
@@ -330,7 +379,8 @@ is_lone_get(PyObject *Py_UNUSED(module), PyObject *given)
     if (PyBytes_AsStringAndSize(given, &octets, &size) < 0)
         return NULL;
     start = (const unsigned char *)octets;
-    lone = skip_text(start, "GET ") != NULL && find_parts(start, size, size, size, &parts, &found) &&
+    lone = skip_text(start, "GET ") != NULL &&
+           find_parts(start, start + size, size, size, size, &parts, &found) &&
            parts.end == start + size && found.length == 0 && found.upgrades == 0;
     return truth(lone);
 }
