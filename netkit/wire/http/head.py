@@ -155,9 +155,11 @@ class RequestHeadParser:
         @return: the head and the offset behind it, or C{None} when more is needed.
         @raise HTTPProtocolError: with the status to answer.
         """
+        last = self._last
         # Where some of the section was looked at before, that is gone on with.
-        if not self._section.checked:
-            last = self._last
+        if self._section.checked:
+            plain = None
+        else:
             if last is not None and buffer.startswith(last.line, start):
                 section = start + len(last.line)
                 if buffer.startswith(last.fields.raw, section):
@@ -166,40 +168,28 @@ class RequestHeadParser:
             plain = scan_request(
                 buffer, start, self._max_line, self._max_section, self._max_fields
             )
-            if plain is not None:
-                method, target, line, raw, end, length, keep_alive, upgrade = plain
-                framing = _NO_CONTENT[keep_alive]
-                if length or upgrade:
-                    framing = Framing(False, length, keep_alive, upgrade=upgrade)
-                return self._parsed(method, target, 1, self._fields(raw), framing, line), end
-        parsed = self._parse_line(buffer, start)
-        if parsed is None:
-            return None
-        line, method, target, minor = parsed
-        section = start + len(line)
-        behind = self._section.parse(buffer, section)
-        if behind is None:
-            return None
-        fields = self._fields(buffer[section:behind])
-        framing = request_framing(fields, minor)
-        return self._parsed(method, target, minor, fields, framing, line), behind
-
-    def _fields(self, raw: bytes) -> Fields:
-        last = self._last
-        return last.fields if last is not None and last.fields.raw == raw else Fields(raw)
-
-    def _parsed(
-        self,
-        method: bytes,
-        target: bytes,
-        minor: int,
-        fields: Fields,
-        framing: Framing,
-        line: bytes,
-    ) -> RequestHead:
+        if plain is not None:
+            method, target, line, raw, end, length, keep_alive, upgrade = plain
+            minor = 1
+            framing: Framing | None = _NO_CONTENT[keep_alive]
+            if length or upgrade:
+                framing = Framing(False, length, keep_alive, upgrade=upgrade)
+        else:
+            parsed = self._parse_line(buffer, start)
+            if parsed is None:
+                return None
+            line, method, target, minor = parsed
+            section = start + len(line)
+            behind = self._section.parse(buffer, section)
+            if behind is None:
+                return None
+            raw, end, framing = buffer[section:behind], behind, None
+        fields = last.fields if last is not None and last.fields.raw == raw else Fields(raw)
+        if framing is None:
+            framing = request_framing(fields, minor)
         self.method = method
         self._last = head = RequestHead(method, target, minor, fields, framing, line)
-        return head
+        return head, end
 
     def _parse_line(self, buffer: bytes, start: int) -> tuple[bytes, bytes, bytes, int] | None:
         """
