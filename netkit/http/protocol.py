@@ -123,8 +123,9 @@ class HTTPProtocol(ServerProtocol):
         self._reading = IPushProducer(self.transport)
         if self._settings.observe is not None:
             try:
-                self._observer = observer = self._settings.observe(self.transport)
+                observer = self._settings.observe(self.transport)
                 self._received, self._answered = observer.received, answeredOf(observer)
+                self._observer = observer
             except Exception:
                 _log.failure(_FAILED)
         self._flow = WriteFlow(self.transport, self._drained)
