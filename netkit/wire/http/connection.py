@@ -93,7 +93,7 @@ class _Receiver:
 
     def take_content(self) -> bytes | None:
         """
-        Take all of the content of the message whose head was the last event: that ends the
+        Take all of the content that is still to come of the message under way: that ends the
         message, and no more is told of it.
 
         @return: L{None} where the length is not known, or not all has arrived.
@@ -101,11 +101,14 @@ class _Receiver:
         decoder = self._decoder
         if not isinstance(decoder, LengthDecoder) or decoder.left > self.buffered:
             return None
-        start = len(self._buffer) - self.buffered
-        content = self._buffer[start : start + decoder.left]
-        self.buffered -= decoder.left
+        buffer = self._buffer
+        start = len(buffer) - self.buffered
+        end = start + decoder.left
         self._decoder = None
-        return content
+        self.buffered = len(buffer) - end
+        if not self.buffered:
+            self._buffer = b""
+        return buffer[start:end]
 
     def detach(self) -> bytes:
         """
@@ -130,6 +133,9 @@ class _Receiver:
         buffer = self._buffer
         event, end = decoder.decode(buffer, len(buffer) - self.buffered, self._ended)
         self.buffered = len(buffer) - end
+        if not self.buffered:
+            # Of contents that is much, and the memory is at hand for the next one.
+            self._buffer = b""
         if event.__class__ is EndOfMessage:
             self._decoder = None
         return event

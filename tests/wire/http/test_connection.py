@@ -4,12 +4,15 @@ Tests for L{netkit.wire.http.connection}.
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from netkit.wire.errors import HTTPProtocolError
 from netkit.wire.http import (
+    Content,
     EndOfMessage,
     Limits,
     RequestHead,
@@ -75,6 +78,23 @@ def test_a_content_that_has_arrived_is_taken_at_once(behind: bytes) -> None:
     assert receiver.take_content() is None
     assert receiver.next_event() is None
     assert receiver.detach() == behind
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_content_that_was_taken_is_not_kept(whole: bool) -> None:
+    """
+    Until more arrives, which may never be.
+    """
+    octets = request(b"Content-Length: 3", line=b"POST / HTTP/1.1") + b"abc"
+    references = sys.getrefcount(octets)
+    receiver = RequestReceiver()
+    receiver.receive(octets)
+    assert isinstance(receiver.next_event(), RequestHead)
+    if whole:
+        assert receiver.take_content() == b"abc"
+    else:
+        assert isinstance(receiver.next_event(), Content)
+    assert sys.getrefcount(octets) == references
 
 
 def test_a_content_that_does_not_say_its_length_is_not_taken_at_once() -> None:
