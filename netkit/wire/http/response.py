@@ -205,7 +205,7 @@ class ResponseMessage:
         if cacheable and self._date_line is date_line:
             return self.kept
         line = b""
-        if self.length is not None and says_length(method, self.status):
+        if self.length is not None and (sends or says_length(method, self.status)):
             line = b"content-length: %d\r\n" % self.length
         octets = self.encode_head(head, date_line, keep_alive, line)
         if sends:
