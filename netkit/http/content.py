@@ -28,17 +28,21 @@ class RequestContent:
     @ivar trailers: the trailer section (RFC 9110 section 6.5); empty before C{complete}.
     """
 
-    __slots__ = ("_error", "_reader", "_want", "_whole", "budget", "complete", "trailers")
+    __slots__ = ("_error", "_reader", "_take", "_want", "_whole", "budget", "complete", "trailers")
 
-    def __init__(self, budget: Budget, want: Callable[[bool], None]) -> None:
+    def __init__(
+        self, budget: Budget, want: Callable[[bool], None], take: Callable[[], bytes | None]
+    ) -> None:
         """
         @param budget: what is kept of it counts there.
         @param want: called with whether somebody waits for a piece.
+        @param take: takes all that is still to come, where that has arrived.
         """
         self.complete = False
         self.trailers = _NO_TRAILERS
         self.budget = budget
         self._want = want
+        self._take = take
         self._whole: _Whole | None = None
         self._reader: Arrival[bytes] | None = None
         self._error: Callable[[], Exception] | None = None
@@ -63,9 +67,22 @@ class RequestContent:
         """
         if limit is not None and length > limit:
             raise _tooLarge(limit)
-        if self._whole is not None and self.complete:
-            raise RuntimeError("the content was read already: keep what the first read returned")
-        return b"" if self.complete else await self._next(_Whole(self.budget, limit))
+        if self.complete:
+            if self._whole is not None:
+                raise RuntimeError(
+                    "the content was read already: keep what the first read returned"
+                )
+            return b""
+        whole = _Whole(self.budget, limit)
+        if self._reader is None and self._error is None:
+            # Most contents are short, and arrive with their heads: nobody has to wait then.
+            content = self._take()
+            if content is not None:
+                self.complete = True
+                whole.add(content)
+                self._whole = whole
+                return whole.join()
+        return await self._next(whole)
 
     async def pieces(self, limit: int | None = None, length: int = 0) -> AsyncIterator[bytes]:
         """
@@ -197,9 +214,9 @@ class _Whole:
 
     def join(self) -> bytes:
         """
-        Tell all of it.
+        Give all of it to who reads it. It counts as long as the request is under way.
         """
-        pieces = self._pieces
+        pieces, self._pieces = self._pieces, []
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def forget(self) -> None:
@@ -215,5 +232,5 @@ def _tooLarge(limit: int) -> HTTPProtocolError:
 
 
 #: The content of all requests that have none.
-NO_CONTENT = RequestContent(Budget(0), lambda wanted: None)
+NO_CONTENT = RequestContent(Budget(0), lambda wanted: None, lambda: b"")
 NO_CONTENT.complete = True

@@ -268,7 +268,7 @@ class HTTPProtocol(ServerProtocol):
             self._endDeadline()
         content = NO_CONTENT
         if head.framing.has_content:
-            content = RequestContent(self.factory.budget, self._contentWanted)
+            content = RequestContent(self.factory.budget, self._contentWanted, self._takeContent)
         self._request = request = Request(head, content, self.transport)
         if self._first:
             self._first = False
@@ -298,8 +298,16 @@ class HTTPProtocol(ServerProtocol):
         octets = self._server.want_content(wanted)
         if octets:
             self._writeOctets(octets)
-        if wanted:
+        if wanted and not self._processing:
             self._processBuffered()
+
+    def _takeContent(self) -> bytes | None:
+        content = self._server.take_content()
+        if content is not None:
+            self._endDeadline()
+            if not self._processing:
+                self._updateFlowAndTimers()
+        return content
 
     def _contentReceived(self, event: Content | EndOfMessage) -> None:
         request = self._request

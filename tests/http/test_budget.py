@@ -48,6 +48,30 @@ def test_contents_read_into_memory(pieces: int, logged: list[LogEvent]) -> None:
     assert kept.take() == answer(b"1000")
 
 
+def test_contents_that_are_there_when_they_are_read(logged: list[LogEvent]) -> None:
+    go = Deferred[None]()
+
+    async def handler(request: Request) -> Response:
+        content = await request.read()
+        if len(content) == 600:
+            await go
+        return Response(200, b"%d" % len(content))
+
+    kept = Connection(handler, maxBuffered=1000)
+    greedy = beside(kept)
+    kept.send(post(b"a" * 600))
+    greedy.send(post(b"b" * 500))
+    assert greedy.statuses() == [503]
+    assert refusals(logged) == [REASON]
+    # All of it was there: the connection goes on.
+    greedy.send(post(b"b" * 400))
+    assert greedy.take() == answer(b"400")
+    go.callback(None)
+    assert kept.take() == answer(b"600")
+    greedy.send(post(b"b" * 1000))
+    assert greedy.take() == answer(b"1000")
+
+
 def test_a_head_that_is_not_complete(logged: list[LogEvent]) -> None:
     head = get(b"/" + b"a" * 700)
     kept = Connection(maxBuffered=1000)

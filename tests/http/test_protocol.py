@@ -223,6 +223,85 @@ def test_content_that_nobody_reads_is_not_taken() -> None:
     assert client.take() == answer(b"a" * 10**5)
 
 
+@pytest.mark.parametrize("behind", [b"", b"x", get()])
+def test_content_that_is_there_is_read_without_waiting(behind: bytes) -> None:
+    client = Connection(lambda request: Deferred[Response]())
+    client.send(post(b"abc") + behind)
+    [request] = client.requests
+    reading = request.read()
+    with pytest.raises(StopIteration) as result:
+        reading.send(None)
+    assert result.value.value == b"abc"
+    assert request.complete
+
+
+@pytest.mark.parametrize("rest", [b"bc", b""])
+def test_the_rest_of_a_content_is_read_without_waiting(rest: bytes) -> None:
+    go = Deferred[None]()
+
+    async def handler(request: Request) -> Response:
+        first = await anext(request.content)
+        await go
+        assert client.clock.getDelayedCalls()
+        content = first + await request.read()
+        # The time for it is over, too.
+        assert not client.clock.getDelayedCalls()
+        return Response(200, content)
+
+    client = Connection(handler, contentTimeout=10.0, idleTimeout=0)
+    client.send(post(b"", length=1 + len(rest)))
+    client.send(b"a")
+    client.send(rest)
+    go.callback(None)
+    assert client.take() == answer(b"a" + rest)
+
+
+def test_reading_goes_on_behind_content_that_was_there() -> None:
+    go = [Deferred[None](), Deferred[None]()]
+
+    async def handler(request: Request) -> Response:
+        await go[0]
+        content = await request.read()
+        await go[1]
+        return Response(200, content)
+
+    client = Connection(handler)
+    client.send(post(b"a" * 10**5))
+    assert client.transport.producerState == "paused"
+    go[0].callback(None)
+    assert client.transport.producerState == "producing"
+    go[1].callback(None)
+    assert client.take() == answer(b"a" * 10**5)
+
+
+def test_only_one_can_wait_for_content() -> None:
+    problems: list[str] = []
+
+    async def handler(request: Request) -> Response:
+        first = Deferred.fromCoroutine(request.content.read())
+        with pytest.raises(RuntimeError) as problem:
+            await request.read()
+        problems.append(str(problem.value))
+        return Response(200, await first)
+
+    for octets in (post(b"a", length=2), CHUNKED + b"1\r\na\r\n"):
+        client = Connection(handler)
+        client.send(octets)
+        assert problems.pop() == "another read of this content is still waiting"
+
+
+def test_a_piece_that_is_waited_for_is_not_taken_by_another_read() -> None:
+    async def handler(request: Request) -> Response:
+        first = Deferred.fromCoroutine(anext(request.content))
+        with pytest.raises(RuntimeError, match="still waiting"):
+            await request.read()
+        return Response(200, await first)
+
+    client = Connection(handler)
+    client.send(post(b"abc"))
+    assert client.take() == answer(b"abc")
+
+
 def test_read_has_a_limit() -> None:
     async def handler(request: Request) -> Response:
         return Response(200, await request.read(3))
@@ -247,6 +326,21 @@ def test_read_has_a_limit() -> None:
     client = Connection(handler)
     client.send(post(b"abc"))
     assert client.take() == answer(b"abc")
+
+
+def test_content_that_is_there_has_a_limit() -> None:
+    """
+    Whoever is not told of the length, as a wrapper may be, finds it out.
+    """
+
+    async def handler(request: Request) -> Response:
+        with pytest.raises(HTTPProtocolError, match="larger than 3 octets"):
+            await request.content.read(3)
+        return Response(200, await request.content.read(3))
+
+    client = Connection(handler)
+    client.send(post(b"abcd") + post(b"abcd"))
+    assert client.take() == answer(b"") * 2
 
 
 def test_content_over_the_limit_of_a_read_is_dropped() -> None:
@@ -486,6 +580,23 @@ def test_content_of_a_request_that_is_over() -> None:
     failures: list[Any] = []
     reading.addErrback(failures.append)
     assert failures[0].check(ConnectionLost)
+
+
+def test_a_request_that_is_over_gets_nothing_of_the_next_one() -> None:
+    answers: list[Deferred[Response]] = []
+
+    def handler(request: Request) -> Deferred[Response]:
+        answers.append(Deferred())
+        return answers[-1]
+
+    client = Connection(handler)
+    client.send(post(b"a") + post(b"b"))
+    answers[0].callback(Response(200, b"hello"))
+    over, next_ = client.requests
+    failures: list[Any] = []
+    Deferred.fromCoroutine(over.read()).addErrback(failures.append)
+    assert failures[0].check(ConnectionLost)
+    assert Deferred.fromCoroutine(next_.read()).result == b"b"
 
 
 def test_an_early_answer_drops_content_that_is_short() -> None:

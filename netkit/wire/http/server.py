@@ -268,6 +268,19 @@ class ServerConnection:
         # Who has begun to send, or to read the response, waits no longer.
         return b"" if self.receiver.buffered or self.writing is not _RESPONSE else CONTINUE
 
+    def take_content(self) -> bytes | None:
+        """
+        Take all of the content that is still to come of the request under way: that ends it, and
+        no event tells of it any more.
+
+        @return: C{None} where the length is not known, or not all has arrived: L{want_content}
+            asks for that.
+        """
+        content = self.receiver.take_content() if self.reading is _CONTENT else None
+        if content is not None:
+            self._completed()
+        return content
+
     def fail(self, error: HTTPProtocolError) -> None:
         """
         Understand no more of what arrives, and take none of it: it is not sound, or too much. The

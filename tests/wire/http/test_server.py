@@ -122,6 +122,39 @@ def test_the_states_of_an_exchange() -> None:
     assert states() == (Reading.CLOSED, Writing.CLOSED)
 
 
+def test_a_content_that_has_arrived_is_taken_at_once() -> None:
+    player = Player(Player.wait)
+    server = player.server
+    assert server.take_content() is None
+    player.receive(POST % (3, b"") + b"a")
+    assert server.take_content() is None
+    server.want_content()
+    player.pump()
+    assert player.said == ["POST /p", "content a"]
+    player.receive(b"bc" + (POST % (1, b"")) + b"d")
+    assert server.take_content() == b"bc"
+    assert (server.reading, server.writing) == (Reading.COMPLETE, Writing.RESPONSE)
+    # What follows is another request's.
+    assert server.take_content() is None
+    assert not server.wants_input
+    player.hello()
+    assert player.said == ["POST /p", "content a", "POST /p"]
+    assert server.take_content() == b"d"
+    player.hello()
+    assert (player.sent, player.closing) == (OK * 2, None)
+
+
+def test_a_content_that_is_refused_is_not_taken() -> None:
+    player = Player(Player.wait)
+    player.receive(POST % (3, b"") + b"abc")
+    player.server.want_content()
+    player.pump()
+    assert player.said == ["POST /p", "content abc"]
+    player.server.fail(HTTPProtocolError("too much", 503))
+    assert player.server.take_content() is None
+    assert player.server.reading is Reading.CLOSED
+
+
 def test_requests_that_are_sent_ahead_wait() -> None:
     player = Player(Player.wait)
     player.receive((GET % 1) + (GET % 2) + (GET % 3)[:9])
