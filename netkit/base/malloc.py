@@ -15,8 +15,9 @@ def raiseTrimThreshold() -> None:
     """
     Raise C{M_TRIM_THRESHOLD} of the process to twice 31 MiB, as mallopt(3) would: so much free
     memory is kept at the end of the heap, and not given back to the system. It is done once, when
-    the first WebSocket opens, a capture begins, or a producer first fills a connection's buffer on
-    the uvloop reactor. With another C library it has no effect.
+    the first WebSocket opens, a capture begins, the content of an HTTP request is first read as a
+    whole, or a producer first fills a connection's buffer on the uvloop reactor. With another C
+    library it has no effect.
 
     Memory that is new to a process costs a page fault for each 4 KiB, which is more than all else
     that is done to a large message. glibc gives back what is free at the end of its heap as soon

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from ..base.budget import Budget, BudgetExceededError
 from ..base.coroutines import Arrival
 from ..base.failures import releaseFrames
+from ..base.malloc import raiseTrimThreshold
 from ..wire.errors import HTTPProtocolError
 from ..wire.http import Fields
 
@@ -192,6 +193,8 @@ class _Whole:
         @param budget: what is kept of it counts there.
         @param limit: how many octets there may be.
         """
+        # Its memory goes and comes with each request.
+        raiseTrimThreshold()
         self._pieces: list[bytes] = []
         self._share = budget.share()
         self._most = limit
