@@ -16,6 +16,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamServerEndpoint,
 )
+from twisted.internet.task import deferLater
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
@@ -179,6 +180,8 @@ class PluginService(ListeningService):
         if not self._recording:
             return
         self._recording = False
+        # The connection that ended last is told of in this turn, after who waited for its end.
+        await deferLater(self.clock, 0)
         if self._accessLog is not None:
             written = self._accessLog.stop()
             await written.addTimeout(_LAST, self.clock).addErrback(lambda _: None)

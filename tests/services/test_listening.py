@@ -8,6 +8,7 @@ import os
 import socket
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_twisted
@@ -20,7 +21,7 @@ from netkit.capture.capture import Capture
 from netkit.capture.reading import Recordings
 from netkit.echo import EchoFactory
 from netkit.service import CannotStart
-from netkit.services import echo, printrespond
+from netkit.services import echo, http, printrespond
 from netkit.services.listening import PluginService
 
 from ..clients import Client, connect
@@ -28,6 +29,10 @@ from ..narrow import tcpAddress
 
 # Twisted leaves a socket that it could not bind to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+EXPECTED = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def service(*descriptions: str) -> PluginService:
@@ -79,6 +84,34 @@ async def test_stop_ends_connections_and_closes_the_output(tmp_path: Path) -> No
     with pytest.raises(ConnectError):
         await client(f"unix:{tmp_path}/s")
     assert (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("plugin", "option", "sent", "answer", "told"),
+    [
+        (echo, "--format=none", b"12345", b"12345", '"echo" 200 5 '),
+        (printrespond, "--on-connect=who", b"never ended", b"who", '"print-respond" 500 3 '),
+        (http, "--format=none", EXPECTED, CONTINUE, '"PUT / HTTP/1.1" 499 0 '),
+    ],
+    ids=["echo", "print-respond", "http"],
+)
+@pytest_twisted.ensureDeferred
+async def test_the_connection_that_ends_last_is_in_the_access_log(
+    plugin: Any, option: str, sent: bytes, answer: bytes, told: str, tmp_path: Path
+) -> None:
+    options = plugin.Options()
+    access = tmp_path / "access"
+    options.parseOptions(
+        ["-l", f"unix:{tmp_path}/s", option, "--access-log", str(access), "--grace=0.1"]
+    )
+    listening = plugin.makeService(options)
+    listening.startService()
+    its = await client(f"unix:{tmp_path}/s")
+    its.transport.write(sent)
+    assert await its.receive(len(answer)) == answer
+    await listening.stopService()
+    await its.lost
+    assert told in access.read_text()
 
 
 @pytest_twisted.ensureDeferred
