@@ -53,8 +53,11 @@ class LogFile:
     def stop(self) -> Deferred[None]:
         """
         Write what waits, and close the file.
+
+        @return: a Deferred that fires when that is done. When it is cancelled, what was not
+            written is lost: the log says how much.
         """
-        return self._worker.stop()
+        return self._worker.stop().addErrback(self._abandoned)
 
     def write(self, lines: bytes, count: int) -> None:
         """
@@ -101,6 +104,14 @@ class LogFile:
     def _tellAgain(self, failed: int) -> None:
         _log.info(
             "{path!r} is written to again; {count} lines are lost", path=self._path, count=failed
+        )
+
+    def _abandoned(self, reason: object) -> None:
+        self._drained()
+        _log.warn(
+            "{path!r} did not take its last lines in time: {octets} octets are lost",
+            path=self._path,
+            octets=self._worker.queued,
         )
 
     def _drained(self) -> None:

@@ -5,6 +5,7 @@ Lines of the access log.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Generator
 from pathlib import Path
@@ -18,6 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import LogEvent, formatEvent
 from twisted.python.failure import Failure
 
 from netkit.http import Exchange, HTTPFactory, Response
@@ -108,6 +110,12 @@ def test_a_format_of_ones_own() -> None:
         parseFormat("{verb}")
 
 
+@pytest.mark.parametrize("text", ["", "Combined", "{peer"])
+def test_a_format_that_tells_nothing(text: str) -> None:
+    with pytest.raises(ValueError, match=f"^'{text}' is neither combined nor json"):
+        parseFormat(text)
+
+
 @pytest.mark.parametrize("format", ["combined", "json", "{peer} {method} {target} {agent}"])
 def test_lines_of_many_are_those_of_each(format: str) -> None:
     requests = [
@@ -148,6 +156,26 @@ def test_what_waits_to_be_logged_goes_before_a_file_moves_and_before_the_end(
     yield log.stop()
     assert (tmp_path / "before").read_text() == "GET 200\nGET 200\n"
     assert path.read_text() == "GET 404\n"
+
+
+@pytest_twisted.inlineCallbacks
+def test_what_a_reader_who_stalls_does_not_get_is_told(
+    tmp_path: Path, logged: list[LogEvent]
+) -> Generator[Deferred[None], Any, None]:
+    os.mkfifo(tmp_path / "log")
+    reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
+    file = LogFile(str(tmp_path / "log"), reactor)
+    file.start()
+    # More than a FIFO takes; what waits has no room for more behind it.
+    file.write(b"x" * 5 * 2**20, 1)
+    file.write(b"more\n", 1)
+    stopped = file.stop()
+    stopped.cancel()
+    yield stopped
+    os.close(reader)
+    told = [formatEvent(event) for event in logged if "path" in event]
+    assert told[0].endswith("/log' was too slow: 1 lines are lost")
+    assert told[1].endswith("/log' did not take its last lines in time: 5242880 octets are lost")
 
 
 def test_what_is_told_of_exchanges() -> None:
