@@ -69,13 +69,16 @@ def parseFormat(text: str) -> Format:
     Parse C{combined}, C{json}, or a format of one's own, in which names of values of the JSON
     object are in braces: C{"{peer} {method} {target} {status}"}.
 
-    @raise ValueError: a name is none.
+    @raise ValueError: a name is none, or there is none.
     """
     if text == "combined":
         return Format(partial(CombinedLines, _host, _second), _service)
     if text == "json":
         return Format(partial(JSONLines, _peer, _isoSecond), _ownMembers)
-    for name in _FIELD.findall(text):
+    names = _FIELD.findall(text)
+    if not names:
+        raise ValueError(f"{text!r} is neither combined nor json, and has no {{name}} of a value")
+    for name in names:
         if name not in _VALUES:
             raise ValueError(f"{{{name}}} is none of {', '.join(sorted(_VALUES))}")
     return Format(partial(_OwnLines, text), lambda entry: entry)

@@ -159,8 +159,9 @@ class PluginService(ListeningService):
             if self._accessLog is not None:
                 self._accessLog.start()
         except OSError as error:
+            where = "standard output" if error.filename is None else repr(error.filename)
             raise CannotStart(
-                f"{self.service}: {error.filename or 'standard output'}: {error.strerror}; "
+                f"{self.service}: {where}: {error.strerror}; "
                 "choose another --output, --access-log, --capture or --keylog"
             ) from error
         self._recording = True

@@ -172,11 +172,15 @@ def test_cannot_listen(
 
 
 def test_output_is_opened_before_anything_listens() -> None:
-    for given in ("--output=/no/such/o", "--capture=/proc/no/such"):
+    for given, told in (
+        ("--output=/no/such/o", "'/no/such/o': No such"),
+        ("--capture=/proc/no/such", "'/proc/no"),
+        ("--access-log=", "print-respond: '': No such file"),
+    ):
         options = printrespond.Options()
         options.parseOptions(["-l", "tcp:0", given])
         listening = printrespond.makeService(options)
-        with pytest.raises(CannotStart, match="/no"):
+        with pytest.raises(CannotStart, match=told):
             listening.privilegedStartService()
         assert listening.addresses == []
 
