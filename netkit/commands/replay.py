@@ -59,7 +59,7 @@ async def run(reactor: Any, arguments: Namespace) -> None:
     @raise CommandFailed: the recording cannot be read, or something is different.
     """
     try:
-        endpoint = clientEndpoint(reactor, arguments.to)
+        clientEndpoint(reactor, arguments.to)
     except ValueError as error:
         raise CommandFailed(str(error), status=2) from error
     try:
@@ -72,7 +72,7 @@ async def run(reactor: Any, arguments: Namespace) -> None:
     if not recorded:
         raise CommandFailed("there is no such connection in the recording")
     replay = Replay(
-        endpoint,
+        arguments.to,
         reactor,
         speed=0.0 if arguments.fast else arguments.speed,
         patience=arguments.timeout,

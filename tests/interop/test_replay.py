@@ -112,7 +112,8 @@ def test_nobody_is_there(folder: Path, tmp_path: Path) -> None:
         run([NETKIT, "send", client], b"hello")
     done = run([NETKIT, "replay", str(capture), "--to", client, "--diff", "--fast"])
     assert done.status == 1
-    assert b"connection 1: there is no connection" in done.output
+    assert b"connection 1: there is no connection: " in done.output
+    assert b" %b: Connection refused." % client.encode() in done.output
     done = run([NETKIT, "replay", str(capture), "--to", "tcp:80"])
     assert done.status == 2
     assert done.errors.count(b"\n") == 1

@@ -40,7 +40,7 @@ class Replay:
 
     def __init__(
         self,
-        endpoint: IStreamClientEndpoint,
+        endpoint: str | IStreamClientEndpoint,
         reactor: Any,
         *,
         speed: float = 1.0,
@@ -48,7 +48,8 @@ class Replay:
         ignore: Iterable[str] = BY_NATURE,
     ) -> None:
         """
-        @param endpoint: where to connect to.
+        @param endpoint: where to connect to: a client endpoint, or the string for one, by which it
+            goes in what is different.
         @param reactor: what connects and tells the time.
         @param speed: how many times as fast as it was recorded; 0 for as fast as it goes.
         @param patience: for how many seconds an answer is waited for.
