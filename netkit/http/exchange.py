@@ -135,7 +135,8 @@ class ExchangeTeller:
 
     def done(self, head: RequestHead | None, status: int, octets: int, /) -> None:
         now = self._seconds()
-        seconds = 0.0 if head is None else now - self._began
+        # A clock may be set back.
+        seconds = 0.0 if head is None else max(0.0, now - self._began)
         self._began, self._busy = now, False
         self._exchangeDone(head, status, octets, seconds, now, self._transport)
 

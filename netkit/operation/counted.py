@@ -172,7 +172,8 @@ class CountedFactory(TransparentFactory[CountedProtocol]):
                 status,
                 octets=protocol.octetsSent,
                 octetsReceived=protocol.octetsReceived,
-                seconds=now - began,
+                # A clock may be set back.
+                seconds=max(0.0, now - began),
                 ended=now,
                 transport=protocol,
             )

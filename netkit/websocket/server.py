@@ -186,7 +186,8 @@ class WebSocketServerConnection(ServerProtocol):
                     code=connection.closeCode,
                     messagesReceived=connection.messagesReceived,
                     messagesSent=connection.messagesSent,
-                    seconds=now - self._began,
+                    # A clock may be set back.
+                    seconds=max(0.0, now - self._began),
                 )
             )
 

@@ -183,6 +183,22 @@ def test_how_long_exchanges_take(begun: bool) -> None:
         assert seconds == [1, 1, 1]
 
 
+def test_a_clock_that_is_set_back() -> None:
+    clock, seconds = Clock(), []
+
+    def tell(head: object, status: int, octets: int, took: float, *_: object) -> None:
+        seconds.append(took)
+
+    def handler(request: Request) -> Response:
+        clock.advance(-1)
+        return Response(200, b"whole")
+
+    protocol: Any = HTTPFactory(handler, exchangeDone=tell, clock=clock).buildProtocol(None)
+    protocol.makeConnection(Peer())
+    protocol.dataReceived(GET)
+    assert seconds == [0.0]
+
+
 def test_who_left_before_the_answer_is_told() -> None:
     protocol, observer = connect()
     protocol.dataReceived(GET.replace(b"/", b"/never", 1))

@@ -94,6 +94,14 @@ def test_what_is_told_of_a_connection(reason: type[Exception], status: int) -> N
     }
 
 
+def test_a_clock_that_is_set_back() -> None:
+    counted = Counted()
+    protocol, _ = counted.connect()
+    counted.clock.advance(-1)
+    protocol.connectionLost(Failure(ConnectionDone()))
+    assert [each.seconds for each in counted.done] == [0.0]
+
+
 def test_a_half_that_is_closed_is_told_to_the_service() -> None:
     counted = Counted()
     protocol, transport = counted.connect()

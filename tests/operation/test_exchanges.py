@@ -263,6 +263,11 @@ def test_what_is_received_while_a_request_is_under_way_begins_none(exchanges: Mo
     clock.advance(0.25)
     connection.done(request(b""), 200, 5)
     assert tally.seconds() == 2.75
+    connection.received(b"GET / HTTP/1.1\r\n\r\n")
+    # To a clock that is set back it took no time at least.
+    clock.advance(-1)
+    connection.done(request(b""), 200, 5)
+    assert tally.seconds() == 2.75
 
 
 @pytest.mark.parametrize(

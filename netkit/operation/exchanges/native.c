@@ -1231,7 +1231,8 @@ finish(Connection *self, PyObject *head, PyObject *section, Request request, lon
 
     if (read_clock(observer, &values.ended) < 0)
         return NULL;
-    if (request.line.start != NULL)
+    /* A clock may be set back. */
+    if (request.line.start != NULL && values.ended > self->began)
         values.seconds = values.ended - self->began;
     self->began = values.ended;
     self->busy = 0;

@@ -401,7 +401,8 @@ class ObservedConnection:
     ) -> None:
         observer, lines = self._observer, self._observer.lines
         now = _real(observer.seconds())
-        seconds = 0.0 if line is None else now - self._began
+        # A clock may be set back.
+        seconds = 0.0 if line is None else max(0.0, now - self._began)
         self._began = now
         self._busy = False
         observer.tally.count(line, status, seconds)
