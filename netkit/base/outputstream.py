@@ -8,7 +8,11 @@ import os
 import stat
 import sys
 
+from twisted.logger import Logger
+
 from .descriptors import writeAll, writeOut
+
+_log = Logger()
 
 
 class OutputStream:
@@ -93,3 +97,14 @@ class OutputStream:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def tellKept(path: str, error: OSError) -> None:
+    """
+    Log that a file was moved away, and its path cannot be opened.
+    """
+    _log.error(
+        "{path!r} cannot be opened anew: {reason}; what was open is written to as before",
+        path=path,
+        reason=error.strerror,
+    )

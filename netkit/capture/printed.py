@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from ..base.outputstream import OutputStream
+from ..base.outputstream import OutputStream, tellKept
 from ..base.worker import Worker
 from ..wire.recording import Direction, Event, Opened, PlainOctets
 from . import formats
@@ -168,7 +168,7 @@ class PrintedStream:
             try:
                 self._stream.reopen()
             except OSError as error:
-                self._reactor.callFromThread(self._tellFailed, error)
+                self._reactor.callFromThread(tellKept, self._stream.path, error)
             return
         records, formats_, selection = self._records, self._formats, self._selection
         verbatim = self._verbatim

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from ..base.outputstream import OutputStream
+from ..base.outputstream import OutputStream, tellKept
 from ..base.worker import Worker
 
 _log = Logger()
@@ -78,13 +78,16 @@ class LogFile:
         self._worker.put(None, 0)
 
     def _work(self, lines: bytes | None) -> None:
-        try:
-            if lines is None:
+        if lines is None:
+            try:
                 self._stream.reopen()
-                return
+            except OSError as error:
+                self._reactor.callFromThread(tellKept, self._path, error)
+            return
+        try:
             self._stream.write(lines)
         except OSError as error:
-            self._failed += lines.count(b"\n") if lines else 0
+            self._failed += lines.count(b"\n")
             if not self._failing:
                 self._failing = True
                 self._reactor.callFromThread(self._tellFailed, error)

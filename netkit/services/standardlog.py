@@ -27,6 +27,7 @@ from twisted.python.logfile import LogFile
 from twisted.python.usage import Options
 
 from ..base.descriptors import writeAll
+from ..base.outputstream import tellKept
 from ..base.worker import Worker
 from ..operation.child import OBSERVER
 from ..operation.jsonlog import jsonLogObserver
@@ -107,8 +108,19 @@ def fileObserver() -> ILogObserver:
     from twisted.internet import reactor
 
     file = LogFile.fromFullPath(_settings.path)
-    supervisor(reactor).onReopen(file.reopen)
+    supervisor(reactor).onReopen(lambda: _reopen(file))
     return _summed(LOG_FORMATS[_settings.format], cast(TextIO, file))
+
+
+def _reopen(file: LogFile) -> None:
+    try:
+        # One that fails to do it by itself is closed for good.
+        with open(file.path, "ab"):
+            pass
+    except OSError as error:
+        tellKept(file.path, error)
+    else:
+        file.reopen()
 
 
 def standardObserver() -> ILogObserver:

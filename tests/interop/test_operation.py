@@ -474,6 +474,47 @@ def test_logrotate(start: list[Program], reactor: str, tmp_path: Path, count: in
     assert logged.count("Server Shut Down.") == 1 + count
 
 
+def test_files_that_cannot_be_opened_anew(start: list[Program], tmp_path: Path) -> None:
+    """
+    What was open goes on, and the next signal has what there is then.
+    """
+    curl = requirePeer("curl")
+    folder, moved = tmp_path / "folder", tmp_path / "moved"
+    folder.mkdir()
+    service = Program(
+        [
+            *[str(SCRIPTS / "twistd"), "-n", "--pidfile=", "--logfile=folder/log"],
+            *["netkit-http", "--access-log=folder/access", "--output=folder/output"],
+            *["-l", "unix:http.sock"],
+        ],
+        cwd=tmp_path,
+    )
+    start.append(service)
+    eventually((tmp_path / "http.sock").exists, bool)
+    folder.rename(moved)
+    os.kill(service.pid, signal.SIGUSR1)
+    names = ["access", "log", "output"]
+    found = eventually(
+        lambda: re.findall(r"folder/(\w+)' cannot be opened anew: No such", log(moved)),
+        lambda found: len(found) >= len(names),
+    )
+    assert sorted(found) == names
+    assert run([curl, "-s", "--unix-socket", "http.sock", "http://x/kept"], cwd=tmp_path)
+    eventually(lambda: lines(moved), bool)
+    folder.mkdir()
+    os.kill(service.pid, signal.SIGUSR1)
+    eventually(lambda: sorted(os.listdir(folder)), lambda found: found == names)
+    assert run([curl, "-s", "--unix-socket", "http.sock", "http://x/anew"], cwd=tmp_path)
+    service.stop()
+    assert (lines(moved), lines(folder)) == (["kept"], ["anew"])
+    assert "GET /anew HTTP" in (folder / "output").read_text()
+    assert "Server Shut Down." in log(folder)
+
+
+def log(folder: Path) -> str:
+    return (folder / "log").read_text()
+
+
 def test_a_log_in_json_that_sums_up_clients_who_get_no_descriptor(
     start: list[Program], reactor: str, tmp_path: Path
 ) -> None:
