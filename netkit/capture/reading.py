@@ -124,7 +124,8 @@ class Recordings:
         if isinstance(event, Opened):
             if event.continued and number is not None:
                 return
-            self._last += 1
+            # Its own as far as may be, which the access log has, also behind files that made room.
+            self._last = max(self._last + 1, event.connection)
             number = self._numbers[known] = self._last
         if number is None:
             return

@@ -52,6 +52,24 @@ def test_connections_of_two_runs_are_two(tmp_path: Path) -> None:
     assert {event.connection for event in events[22:]} == {2}
 
 
+def test_connections_keep_their_numbers_where_files_are_gone(tmp_path: Path) -> None:
+    written = files(tmp_path, size=500)
+    made = Script()
+    for number in range(1, 10):
+        made.opened(number)
+        made.received(b"x" * 400, number)
+        made.closed(connection=number)
+    for event in made.events:
+        written.write([event])
+    written.close()
+    for old in segmentFiles(tmp_path)[:-1]:
+        old.unlink()
+    with Recordings(tmp_path) as recordings:
+        numbers = [event.connection for event in recordings.read()]
+    assert numbers[-1] == 9
+    assert numbers[0] > 5
+
+
 def test_more_is_read_as_it_comes(tmp_path: Path) -> None:
     events = script()
     with Recordings(tmp_path, follow=True) as recordings:
