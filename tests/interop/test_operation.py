@@ -371,7 +371,7 @@ def test_workers_that_cannot_start(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert done.status == 1
-    assert b"/nowhere/x: No such file or directory" in done.output + done.errors
+    assert b"/nowhere/x': No such file or directory" in done.output + done.errors
 
 
 def test_certificates_whose_files_change(start: list[Program], tmp_path: Path) -> None:
