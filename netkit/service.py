@@ -197,14 +197,14 @@ class ListeningService(MultiService):
             if factory is not None
         ]
         cut = 0
-        deadline = self.clock.seconds() + self.grace
+        began = self.clock.seconds()
         try:
             workers = self.supervisor.remove(self)
             yield maybeDeferred(super().stopService)
             if factory is not None:
                 cut = yield factory.closeConnections(self.grace)
             yield workers
-            yield self.finish(max(0.0, deadline - self.clock.seconds()))
+            yield self.finish(max(0.0, began + self.grace - self.clock.seconds()))
         finally:
             for end in impatience:
                 end()
@@ -214,7 +214,8 @@ class ListeningService(MultiService):
                 "{service}: {count} connections did not end within {grace:g} seconds: cut",
                 service=self.service,
                 count=cut,
-                grace=self.grace,
+                # Less, where a second signal cut them.
+                grace=min(self.grace, round(self.clock.seconds() - began, 1)),
             )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import LogEvent
 
 from netkit import net
 from netkit.capture import RecordedFactory, Recorder
@@ -62,7 +63,7 @@ async def test_requests_under_way_are_answered(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest_twisted.ensureDeferred
-async def test_a_second_signal_cuts(tmp_path: Path, number: int) -> None:
+async def test_a_second_signal_cuts(tmp_path: Path, number: int, logged: list[LogEvent]) -> None:
     before = signal.getsignal(number)
     stuck: Deferred[Response] = Deferred()
     begun: Deferred[None] = Deferred()
@@ -89,6 +90,10 @@ async def test_a_second_signal_cuts(tmp_path: Path, number: int) -> None:
     assert signal.getsignal(number) == before
     assert await received(socket) == b""
     socket.destroy()
+    [told] = [
+        event for event in logged if "{count} connections did not end" in event["log_format"]
+    ]
+    assert (told["count"], told["grace"] < 600) == (1, True)
 
 
 def test_mistakes() -> None:
