@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from threading import Thread
 from traceback import format_stack
+from types import SimpleNamespace
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -58,8 +59,12 @@ def _stack(thread: Thread) -> str:
 
 
 @pytest.fixture
-def run() -> Run:
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """
     A function that runs a coroutine function, which is given a reactor, on that reactor.
     """
+    # What is loaded is frozen before the tests begin. Would a reactor thaw it as it ends, then the
+    # collection after the test would look at all of it, and take longer than the test.
+    neither = SimpleNamespace(freeze=lambda: None, unfreeze=lambda: None)
+    monkeypatch.setattr("netkit.reactor.core.gc", neither)
     return onReactor
