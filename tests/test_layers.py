@@ -39,6 +39,9 @@ def moduleName(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+NAMES = set(map(moduleName, MODULES))
+
+
 def layer(module: str) -> int:
     part = module.partition(".")[2].partition(".")[0]
     return LAYERS.get(part, PROTOCOLS)
@@ -111,13 +114,12 @@ def imported(path: Path) -> set[str]:
     The modules of netkit that a module imports by name, for type checkers as well; not the
     packages that Python imports on the way to them.
     """
-    modules = set(map(moduleName, MODULES))
     found = set()
     for name in imports(path):
-        while name not in modules and "." in name:
+        while name not in NAMES and "." in name:
             name = name.rpartition(".")[0]
         found.add(name)
-    return found & modules - {moduleName(path)}
+    return found & NAMES - {moduleName(path)}
 
 
 def circles(graph: dict[str, set[str]]) -> list[set[str]]:
