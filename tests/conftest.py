@@ -54,22 +54,27 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
             number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
         )
 
-# How long an example takes hangs on what else the machine does.
-settings.register_profile("netkit", deadline=None)
+# How long an example takes hangs on what else the machine does. A test that needs more of them or
+# fewer says so in relation to these. For a longer run: NETKIT_TEST_EXAMPLES=100000 make test
+examples = int(os.environ.get("NETKIT_TEST_EXAMPLES", "100"))
+settings.register_profile("netkit", deadline=None, max_examples=examples)
 settings.load_profile("netkit")
 
 Listen = Callable[[IProtocolFactory], Awaitable[IStreamClientEndpoint]]
 
 
-def pytest_xdist_auto_num_workers() -> int:
+def pytest_xdist_auto_num_workers() -> int | None:
     """
-    How many tests run at a time: they wait for programs and the network half of the time.
+    How many tests run at a time: they wait for programs and the network half of the time. C{None}
+    has xdist ask its variable.
     """
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
     return min(2 * len(os.sched_getaffinity(0)), 12)
 
 
 # After so many tests all garbage is looked for, rather than what came up since the last one.
-_TESTS = 100
+_TESTS = 400
 
 _tests = count(1)
 

@@ -390,7 +390,7 @@ HARMLESS = [
 ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=settings().max_examples // 5)
 @given(some.data())
 def test_nothing_is_lost(data: some.DataObject) -> None:
     """

@@ -4,12 +4,11 @@ Whatever a client sends, it gets well-formed responses, and not more of them tha
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from netkit.http import Request, Response
@@ -18,9 +17,6 @@ from netkit.wire.http import EndOfMessage, Limits, RequestReceiver, ResponseHead
 
 from ..interop.http_corpus import CHUNKS, CORPUS, POST, head
 from .connected import Connection
-
-# A longer run: NETKIT_FUZZ_EXAMPLES=100000 pytest tests/http/test_fuzz.py
-EXAMPLES = int(os.environ.get("NETKIT_FUZZ_EXAMPLES", "100"))
 
 REQUESTS = st.sampled_from(
     [
@@ -85,7 +81,6 @@ def lastMethod(octets: bytes, limits: Limits) -> bytes:
     return receiver.method or b"GET"
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     requests=st.lists(REQUESTS, max_size=4),
     noise=st.binary(max_size=20),

@@ -67,7 +67,7 @@ CHANGES = some(
 def examples(*strategies: Any) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = []
 
-    @settings(max_examples=100, deadline=None, database=None)
+    @settings(database=None)
     @given(st.tuples(*strategies))
     def collect(example: tuple[Any, ...]) -> None:
         found.append(example)

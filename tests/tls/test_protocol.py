@@ -14,7 +14,7 @@ from typing import Any
 from weakref import ref
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -613,7 +613,6 @@ _STEPS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(cuts=st.lists(st.lists(st.floats(0, 1), max_size=4), min_size=1, max_size=9), steps=_STEPS)
 def test_any_interleaving(
     pem: Path, cuts: list[list[float]], steps: list[tuple[str, int]]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from netkit.wire.errors import HTTPProtocolError, LocalProtocolError
@@ -560,7 +560,6 @@ def test_nothing_happens_after_the_end() -> None:
 SHORT = sorted(name for name, octets in CORPUS.items() if len(octets) < 1000)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(SHORT), min_size=1, max_size=3),
     st.binary(max_size=20),

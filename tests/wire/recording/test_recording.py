@@ -32,7 +32,7 @@ def test_round_trip(piece: int | None) -> None:
     assert read(write(events), piece) == events
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 @given(recordings())
 def test_anything_round_trips(events: list[Event]) -> None:
     assert read(write(events)) == events
@@ -147,7 +147,7 @@ def test_another_file(data: bytes, message: str) -> None:
         list(RecordingReader().feed(data))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=settings().max_examples // 5)
 @given(recordings())
 def test_a_damaged_file(events: list[Event]) -> None:
     """

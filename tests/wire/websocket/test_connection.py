@@ -492,7 +492,7 @@ def test_any_split_gives_the_same_events(
     assert receive(side(client), *segments) == events
 
 
-@settings(max_examples=300)
+@settings(max_examples=settings().max_examples * 3)
 @given(st.lists(st.binary(max_size=60), max_size=6), st.booleans(), st.booleans(), st.booleans())
 def test_any_octets_give_events_or_one_error(
     segments: list[bytes], client: bool, deflate: bool, pieces: bool
