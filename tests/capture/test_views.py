@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from netkit.capture.views import Item, Kind, Views
 from netkit.wire.http import Fields
@@ -579,7 +580,7 @@ ANSWERS = [
 
 def test_whatever_is_said_the_octets_are_the_same() -> None:
     chance = Random(5)
-    for _ in range(1000):
+    for _ in range(10 * settings().max_examples):
         dialogue = Dialogue(chance.choice(["http", "websocket"]), chance.choice(list(Role)))
         serving = Direction.RECEIVED if chance.random() < 0.9 else Direction.SENT
         odd = chance.choice([0.0, 0.1, 0.5])
