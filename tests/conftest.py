@@ -63,13 +63,10 @@ settings.load_profile("netkit")
 Listen = Callable[[IProtocolFactory], Awaitable[IStreamClientEndpoint]]
 
 
-def pytest_xdist_auto_num_workers() -> int | None:
+def pytest_xdist_auto_num_workers() -> int:
     """
-    How many tests run at a time: they wait for programs and the network half of the time. C{None}
-    has xdist ask its variable.
+    How many tests run at a time: they wait for programs and the network half of the time.
     """
-    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
-        return None
     return min(2 * len(os.sched_getaffinity(0)), 12)
 
 
