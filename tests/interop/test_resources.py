@@ -96,7 +96,7 @@ def sendUntilCutOff(connection: socket.socket) -> None:
 def test_connections_leave_nothing_behind(
     name: str, use: Callable[[socket.socket], None], serve: Callable[..., Daemon]
 ) -> None:
-    daemon = serve(name, "--format=none")
+    daemon = serve(name, "--format=none", "--idle-timeout=15")
     process = psutil.Process(daemon.pid)
 
     def connections(count: int) -> None:
@@ -113,7 +113,10 @@ def test_connections_leave_nothing_behind(
     connections(1500)
     descriptors, memory = process.num_fds(), process.memory_info().rss
     connections(3000)
-    # A connection that has ended for its client may have a last step to go in the service.
+    assert process.num_fds() - descriptors < 300
+    # A connection that has ended for its client may have a last step to go in the service. And
+    # where many packets are on their way, the kernel drops one now and then; a reset is not sent
+    # again, and its connection is left to the idle timeout.
     deadline = time.monotonic() + PATIENCE
     while process.num_fds() > descriptors and time.monotonic() < deadline:
         time.sleep(0.01)
