@@ -62,8 +62,8 @@ class Observer(Protocol):
 
     def begun(self) -> object:
         """
-        A request is under way, which is not answered at once, as most are: what arrives from here
-        on belongs to it, or waits for its end.
+        A request is under way, or waits, which is not answered at once, as most are: what arrives
+        from here on belongs to it, or waits for its end.
         """
 
     def done(self, head: RequestHead | None, status: int, octets: int, /) -> object:

@@ -4,7 +4,6 @@ One HTTP connection on a transport.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from inspect import iscoroutine
 from typing import Any
 
@@ -102,7 +101,6 @@ class HTTPProtocol(ServerProtocol):
         self._switched: SwitchedProtocol | None = None
         # Who is told what this does, if somebody is; and what was streamed of the content.
         self._observer: Observer | None = None
-        self._received: Callable[[bytes], object] | None = None
         self._answered: Answered | None = None
         self._streamedOctets = 0
 
@@ -124,7 +122,7 @@ class HTTPProtocol(ServerProtocol):
         if self._settings.observe is not None:
             try:
                 observer = self._settings.observe(self.transport)
-                self._received, self._answered = observer.received, answeredOf(observer)
+                self._answered = answeredOf(observer)
                 self._observer = observer
             except Exception:
                 _log.failure(_FAILED)
@@ -134,8 +132,8 @@ class HTTPProtocol(ServerProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.idleTicks = 0
-        if (received := self._received) is not None:
-            received(data)
+        if self._observer is not None:
+            self._observer.received(data)
         if self._switched is not None:
             self._switched.dataReceived(data)
         elif not self.lingering:
@@ -388,10 +386,9 @@ class HTTPProtocol(ServerProtocol):
         if answered is not None:
             if octets is response.kept:
                 # In answer to a request, and with all of the content: as nearly always.
-                head = self._request.head  # type: ignore[union-attr]
-                status, content = response.status, response.get_octets
+                head, count = self._request.head, response.get_octets  # type: ignore[union-attr]
                 try:
-                    answered(head, head.line, head.fields.raw, status, content, octets)
+                    answered(head, head.line, head.fields.raw, response.status, count, octets)
                 except Exception:
                     _log.failure(_FAILED)
             else:
@@ -518,7 +515,7 @@ class HTTPProtocol(ServerProtocol):
             self._tellSent(upgrade.head)
             self.transport.write(upgrade.head)
         # The other protocol is not HTTP's to tell of.
-        self._observer = self._received = self._answered = None
+        self._observer = self._answered = None
         self._switched = SwitchedProtocol(upgrade.protocol, self.transport)
         if rest:
             self._switched.dataReceived(rest)
@@ -637,6 +634,10 @@ class HTTPProtocol(ServerProtocol):
             and self._next is None
             and not (self._flow.paused and server.writing is Writing.IDLE)
         )
+        waits = buffered and not wanted and server.writing is Writing.IDLE
+        if waits and self._observer is not None:
+            # What arrives from here on is not of the request that waits.
+            self._observer.begun()
         if wanted or buffered < _READ_AHEAD:
             if self._readingPaused:
                 self._resumeReading()

@@ -183,6 +183,25 @@ def test_how_long_exchanges_take(begun: bool) -> None:
         assert seconds == [1, 1, 1]
 
 
+def test_how_long_a_request_waits_for_a_client_that_takes_no_responses() -> None:
+    clock, seconds = Clock(), []
+
+    def tell(head: object, status: int, octets: int, took: float, *_: object) -> None:
+        seconds.append(took)
+
+    factory = HTTPFactory(lambda request: Response(200, b"whole"), exchangeDone=tell, clock=clock)
+    protocol: Any = factory.buildProtocol(None)
+    protocol.makeConnection(Peer())
+    protocol.transport.producer.pauseProducing()
+    protocol.dataReceived(GET)
+    clock.advance(3)
+    protocol.dataReceived(GET)
+    clock.advance(1)
+    assert seconds == []
+    protocol.transport.producer.resumeProducing()
+    assert seconds == [4, 0]
+
+
 def test_a_clock_that_is_set_back() -> None:
     clock, seconds = Clock(), []
 

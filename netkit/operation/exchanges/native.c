@@ -1077,10 +1077,10 @@ typedef struct {
     PyObject *transport;
     PyObject *peer; /* NULL until there is a line, */
     Octets text;    /* and its octets */
-    PyObject *section;   /* the last header section, which the next request may have again, or NULL; */
+    PyObject *section;   /* the last header section, which may come again, or NULL; */
     Octets found[FOUND]; /* and its fields */
-    double began;   /* when what is received last was, or the exchange before it ended; */
-    int busy;       /* unless a request is under way, which began then */
+    double began; /* when what is received last was, or the exchange before it ended; */
+    int busy;     /* unless a request is under way, or waits, which began then */
 } Connection;
 
 static PyObject *

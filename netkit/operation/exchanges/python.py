@@ -355,8 +355,8 @@ class ObservedConnection:
 
     def begun(self) -> None:
         """
-        A request is under way, which is not answered at once: what arrives from here on belongs
-        to it, or waits for its end.
+        A request is under way, or waits, which is not answered at once: what arrives from here on
+        belongs to it, or waits for its end.
         """
         self._busy = True
 
